@@ -1,0 +1,55 @@
+package config
+
+import "bytes"
+
+// File is a scalar that names a file. Load reads the file into the snapshot;
+// whoever is configured by it receives its contents and opens nothing.
+type File struct {
+	// Path is absolute; relative paths are resolved against the YAML file.
+	Path string
+	// Data is the content as the snapshot read it.
+	Data []byte
+}
+
+// IsZero reports whether the key was absent or empty.
+func (f File) IsZero() bool { return f.Path == "" }
+
+// Equal compares contents, not paths: moving a file changes nothing.
+func (f File) Equal(o File) bool {
+	return f.IsZero() == o.IsZero() && bytes.Equal(f.Data, o.Data)
+}
+
+// Secret is a File whose content is a secret: one trailing newline is
+// stripped, and it never prints.
+type Secret struct{ File }
+
+// String hides the content from logs and from %v.
+func (s Secret) String() string { return "[secret " + s.Path + "]" }
+
+// GoString hides the content from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// Value is a string given in place, or as {file: path}.
+type Value struct {
+	// Text is the value itself, from whichever source.
+	Text string
+	// File is the absolute path when the value came from a file, else "".
+	File string
+}
+
+// String hides a value that came from a file.
+func (v Value) String() string {
+	if v.File != "" {
+		return "[secret " + v.File + "]"
+	}
+	return v.Text
+}
+
+// GoString hides a value that came from a file.
+func (v Value) GoString() string { return v.String() }
+
+// Size is a number of bytes, written as 512, 64KiB, 1MiB or 1GiB.
+type Size int64
+
+// Percent is a share in percent, written as 20%.
+type Percent float64
