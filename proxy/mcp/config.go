@@ -1,0 +1,127 @@
+package mcp
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+)
+
+// Config is the block mcp of a route.
+type Config struct {
+	Clusters       []ClusterRef `yaml:"clusters" required:"true" doc:"The clusters behind this endpoint: names, or objects."`
+	Namespace      string       `yaml:"namespace" default:"auto" enum:"auto,always,never" doc:"When names carry their cluster's prefix: auto once there are several clusters; never: the first in file order owns a name."`
+	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Host names that are served. Default: the route's match.hosts; on loopback connections only loopback names."`
+	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from. Default: the same host, once that host is allowed."`
+	ForwardHeaders []string     `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
+	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
+	Limits         Limits       `yaml:"limits" doc:"How much is held at once."`
+
+	_ struct{} `later:"sse,websocket,resource,resume"`
+}
+
+// ClusterRef names a cluster of a route.
+type ClusterRef struct {
+	Name   string `yaml:"name" required:"true" shorthand:"true" doc:"The cluster's name."`
+	Prefix string `yaml:"prefix" pattern:"^[a-z0-9][a-z0-9-]{0,31}$" example:"gh" doc:"Stands before its names in a federation. Default: the cluster's name."`
+
+	_ struct{} `later:"tools"`
+}
+
+// prefix is what stands before the names of this cluster.
+func (r *ClusterRef) prefix() string {
+	if r.Prefix != "" {
+		return r.Prefix
+	}
+	return r.Name
+}
+
+// Timeouts bound what a session waits for.
+type Timeouts struct {
+	List          time.Duration `yaml:"list" default:"10s" min:"1ms" doc:"Per upstream: initialize, and each list of a federation."`
+	CallIdle      time.Duration `yaml:"call_idle" default:"5m" min:"1ms" doc:"A call without answer or progress for this long is given up."`
+	CallMax       time.Duration `yaml:"call_max" default:"1h" min:"1ms" doc:"A call is given up after this, whatever its progress."`
+	ServerRequest time.Duration `yaml:"server_request" default:"5m" min:"1ms" doc:"How long a server waits for the client's answer."`
+	SessionIdle   time.Duration `yaml:"session_idle" default:"30m" min:"1ms" doc:"A session without request or stream for this long ends."`
+}
+
+// Limits bound what a route holds.
+type Limits struct {
+	Message              config.Size `yaml:"message" default:"4MiB" min:"1KiB" max:"1GiB" doc:"The longest message, in either direction."`
+	Sessions             int         `yaml:"sessions" default:"10000" min:"1" doc:"Sessions of the route."`
+	SessionsPerPrincipal int         `yaml:"sessions_per_principal" default:"100" min:"1" doc:"Sessions of one principal; anonymous clients are counted by the first limit only."`
+	Pending              int         `yaml:"pending" default:"64" min:"1" doc:"Requests of a session that are in flight, in each direction."`
+	Streams              int         `yaml:"streams" default:"16" min:"1" doc:"SSE streams of a session."`
+}
+
+// Validate checks what the tags cannot say.
+func (c *Config) Validate(s *config.Scope) {
+	if len(c.Clusters) == 0 && s.IsSet("clusters") {
+		s.Errorf("clusters", "no cluster; an mcp route needs at least one")
+	}
+	names, prefixes := map[string]int{}, map[string]int{}
+	for i, ref := range c.Clusters {
+		if ref.Name == "" {
+			continue
+		}
+		at := fmt.Sprintf("clusters[%d]", i)
+		if first, dup := names[ref.Name]; dup {
+			s.Errorf(at, "the cluster %q is named twice, first by clusters[%d]", ref.Name, first)
+			continue
+		}
+		names[ref.Name] = i
+		if first, dup := prefixes[ref.prefix()]; dup {
+			s.Errorf(at, "the prefix %q is taken by clusters[%d]; give one of them another prefix", ref.prefix(), first)
+			continue
+		}
+		prefixes[ref.prefix()] = i
+	}
+	for i, host := range c.AllowedHosts {
+		if host == "" || strings.ContainsAny(host, "/ @") {
+			s.Errorf(fmt.Sprintf("allowed_hosts[%d]", i), "%q is not a host name; write it without scheme and path, as in mcp.example.com", host)
+		}
+	}
+	for i, origin := range c.AllowedOrigins {
+		if origin == "*" || origin == "null" {
+			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q would let every web page call; name the origins", origin)
+			continue
+		}
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
+			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q is not an origin; write scheme and host, as in https://app.example.com", origin)
+		}
+	}
+	for i, name := range c.ForwardHeaders {
+		switch canonical := http.CanonicalHeaderKey(name); {
+		case !headerName(name):
+			s.Errorf(fmt.Sprintf("forward_headers[%d]", i), "%q is not a header name", name)
+		case slices.Contains(neverForwarded, canonical) || strings.HasPrefix(canonical, "Mcp-"):
+			s.Errorf(fmt.Sprintf("forward_headers[%d]", i), "%s belongs to this hop and never goes upstream", canonical)
+		}
+	}
+	if c.Timeouts.CallMax < c.Timeouts.CallIdle && s.IsSet("timeouts") {
+		s.Warnf("timeouts", "call_max is shorter than call_idle, which therefore never applies")
+	}
+}
+
+// neverForwarded are the headers that are ours on each hop, or that hold the
+// client's credentials for the gateway.
+var neverForwarded = []string{
+	"Accept", "Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Keep-Alive",
+	"Last-Event-Id", "Origin", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// headerName reports whether s is a token (RFC 9110 section 5.6.2).
+func headerName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,24 @@
+// Package mcp is the MCP action of a route: one endpoint in front of one or
+// several MCP servers.
+//
+// # What it owns
+//
+// A [Hub] lives as long as the process and owns the downstream sessions. A
+// [Handler] belongs to one generation and knows what that generation's file
+// says about one route; it holds no session, so that a reload costs none.
+// Each request looks its session up in the hub and serves it with the
+// clusters of the generation that took the request.
+//
+// A session owns one peer for each cluster of its route: the upstream
+// session, opened when first needed, that belongs to this downstream session
+// alone. What is said to an upstream, and how, is the business of
+// proxy/mcp/upstream.
+//
+// # What may run concurrently
+//
+// Everything exported may be called from any goroutine. Locks guard memory
+// only: none is held while something is read from or written to a network.
+// Every goroutine has an owner that waits for it: those of a request end with
+// the request, those of a session before the session is gone, the hub's own
+// in [Hub.Close].
+package mcp
