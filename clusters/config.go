@@ -1,0 +1,54 @@
+package clusters
+
+import (
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// Config is one entry of the section clusters.
+type Config struct {
+	Name         string                  `yaml:"name" required:"true" pattern:"[a-z][a-z0-9-]{0,31}" doc:"What routes call it; part of tool names and URIs." example:"github"`
+	Endpoints    []string                `yaml:"endpoints" doc:"URLs, http or https, with one scheme and one path for all." example:"[https://10.0.0.5:9000/mcp]"`
+	Command      []string                `yaml:"command" doc:"Instead of endpoints: the program, and its arguments, of a stdio MCP server." example:"[npx, -y, some-mcp-server]"`
+	Env          map[string]config.Value `yaml:"env" doc:"Environment of the command, besides PATH, HOME, LANG and TMPDIR."`
+	Dir          string                  `yaml:"dir" doc:"Working directory of the command."`
+	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time."`
+	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1" later:"h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://)."`
+	DNSRefresh   time.Duration           `yaml:"dns_refresh" default:"30s" min:"1s" doc:"How often names are resolved anew; every address is an endpoint of its own."`
+	Balancing    string                  `yaml:"load_balancing" default:"least_request" enum:"least_request,round_robin" later:"ring_hash" doc:"How an endpoint is chosen."`
+	MCP          MCPConfig               `yaml:"mcp" doc:"How MCP is spoken; only for clusters that an mcp route names."`
+	TLS          *tls.ClientConfig       `yaml:"tls" doc:"For https://; absent: system roots, no client certificate."`
+	Headers      map[string]config.Value `yaml:"headers" doc:"Sent on every request."`
+	HealthCheck  *HealthCheck            `yaml:"health_check" doc:"Active checks; on for clusters that an mcp route names, off for others."`
+
+	ConnectTimeout   time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms" doc:"TCP and TLS together."`
+	IdleTimeout      time.Duration `yaml:"idle_timeout" default:"90s" min:"0s" doc:"An unused connection closes after this; 0 never."`
+	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"No new request uses a connection older than this; 0: until the client certificate's NotAfter."`
+
+	// ServesMCP says that an mcp route names this cluster.
+	ServesMCP bool `yaml:"-"`
+
+	_ struct{} `later:"hash_on,outlier_detection,circuit_breaker"`
+}
+
+// MCPConfig says how MCP is spoken to a cluster.
+type MCPConfig struct {
+	Transport string `yaml:"transport" default:"auto" enum:"auto,streamable_http,sse" doc:"The transport of the server."`
+	Protocol  string `yaml:"protocol" default:"auto" doc:"auto, or a revision where a server misreports itself." example:"2025-11-25"`
+}
+
+// HealthCheck configures active checks.
+type HealthCheck struct {
+	Kind               string         `yaml:"kind" default:"mcp" enum:"mcp,http,tcp" doc:"What is asked; a command has only mcp."`
+	Path               string         `yaml:"path" default:"/" pattern:"/.*" doc:"Path of kind http."`
+	Interval           time.Duration  `yaml:"interval" default:"10s" min:"1ms" doc:"Time from one check to the next."`
+	Timeout            time.Duration  `yaml:"timeout" default:"3s" min:"1ms" doc:"A check that takes longer has failed."`
+	Jitter             config.Percent `yaml:"jitter" default:"10%" min:"0" max:"100" doc:"Random share of the interval added to or taken from it."`
+	UnhealthyThreshold int            `yaml:"unhealthy_threshold" default:"3" min:"1" doc:"Failures in a row that make an endpoint unhealthy."`
+	HealthyThreshold   int            `yaml:"healthy_threshold" default:"2" min:"1" doc:"Successes in a row that make it healthy again; at start one is enough."`
+}
+
+// Validate checks what the tags cannot say.
+func (c *Config) Validate(s *config.Scope) {}

@@ -1,0 +1,37 @@
+package clusters
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNoHealthyUpstream says that a cluster has no endpoint that may take a
+	// request.
+	ErrNoHealthyUpstream = errors.New("no healthy upstream")
+	// ErrOverflow says that a bound of the cluster, max_processes, is reached.
+	ErrOverflow = errors.New("upstream overflow")
+	// ErrUnauthorized is what a Probe wraps when the upstream answered 401 or
+	// 403; the endpoint then shows as "unauthorized".
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrExpired ends a stream whose connection was made with a client
+	// certificate that has now expired.
+	ErrExpired = errors.New("the client certificate of this connection has expired")
+	// ErrRetired says that an endpoint was used after its set was released.
+	ErrRetired = errors.New("the endpoint belongs to a released generation")
+)
+
+// ConnectError says that no byte of the request was sent: the name did not
+// resolve, or TCP or TLS failed, or a child process did not start. Whatever the
+// method, it is safe to repeat.
+type ConnectError struct {
+	Cluster  string
+	Endpoint string
+	Err      error
+}
+
+func (e *ConnectError) Error() string {
+	return fmt.Sprintf("cluster %s: connect to %s: %v", e.Cluster, e.Endpoint, e.Err)
+}
+
+func (e *ConnectError) Unwrap() error { return e.Err }
