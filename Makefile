@@ -1,0 +1,75 @@
+# Everything a checkout needs; `make` alone lists the targets.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-builtin-rules
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
+FUZZTIME         ?= 30s
+
+# A static binary: no C library to match on the machine it is copied to.
+GO_BUILD := CGO_ENABLED=0 go build -trimpath
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/mcpgateway
+	@mkdir -p bin
+	$(GO_BUILD) -ldflags '-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o bin/mcpgateway ./cmd/mcpgateway
+
+.PHONY: examples
+examples: ## build the programs of examples/ into bin/examples
+	@mkdir -p bin/examples
+	$(GO_BUILD) -o bin/examples/ ./examples/...
+
+.PHONY: run
+run: build examples ## try it: two strict-mTLS MCP servers behind the gateway on https://localhost:8443
+	@.ci/need openssl curl
+	@exec examples/mtls/run.sh
+
+# The timeout is that of one package; the slowest decides.
+.PHONY: test
+test: ## run every test with the race detector
+	@.ci/need openssl curl pgrep=procps gcc
+	CGO_ENABLED=1 go test -race -timeout 9m ./...
+
+.PHONY: race
+race: test ## the same as test, which always has the race detector on
+
+.PHONY: lint
+lint: $(GOLANGCI) ## gofmt, go vet and the linters of .golangci.yml
+	@unformatted=$$(git ls-files -z '*.go' | xargs -0r gofmt -l); \
+	if [[ -n $$unformatted ]]; then echo "not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	$(GOLANGCI) run ./...
+
+# Compiled once from the module proxy, and kept: some minutes on a small machine.
+$(GOLANGCI):
+	@mkdir -p $(@D)
+	GOBIN=$(abspath $(@D)) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(@D)/golangci-lint $@
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser of foreign bytes, FUZZTIME (default 30s) each
+	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## measure against nginx: CPU per request and latency, as a Markdown table
+	@.ci/need nginx=nginx-light
+	go run ./bench -gateway bin/mcpgateway
+
+.PHONY: validate-examples
+validate-examples: ## load every configuration of examples/ with `mcpgateway validate`
+	@.ci/need openssl
+	go test -count=1 -run '^TestEveryConfigurationValidates$$' -v ./examples
+
+.PHONY: clean
+clean: ## remove what was built and generated
+	rm -rf bin .run
