@@ -1,0 +1,29 @@
+package listeners
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// Config is one element of `listeners`.
+type Config struct {
+	_              struct{}          `later:"proxy_protocol"`
+	Name           string            `yaml:"name" required:"true" pattern:"[A-Za-z0-9][A-Za-z0-9._-]{0,62}" doc:"name that routes refer to" example:"public"`
+	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path" example:"0.0.0.0:8443"`
+	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2" later:"h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text"`
+	TrustedProxies []netip.Prefix    `yaml:"trusted_proxies" doc:"CIDRs whose X-Forwarded-* is believed"`
+	TLS            *tls.ServerConfig `yaml:"tls" doc:"absent: plain text"`
+	Limits         Limits            `yaml:"limits" doc:"bounds on what clients may use"`
+}
+
+// Limits bound what the clients of a listener may use.
+type Limits struct {
+	MaxConnections       int           `yaml:"max_connections" default:"10000" min:"1" doc:"connections at one time; more are closed at once"`
+	MaxHeaderBytes       config.Size   `yaml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"16MiB" doc:"size of a request's header; more is answered with 431"`
+	HeaderTimeout        time.Duration `yaml:"header_timeout" default:"10s" min:"1ms" doc:"first byte to end of headers; also the TLS handshake"`
+	IdleTimeout          time.Duration `yaml:"idle_timeout" default:"2m" min:"1ms" doc:"connection without a request, or a transfer without progress"`
+	MaxConcurrentStreams int           `yaml:"max_concurrent_streams" default:"100" min:"1" max:"100000" doc:"requests at one time on an HTTP/2 connection"`
+}

@@ -1,0 +1,14 @@
+// Package listeners owns the sockets that clients connect to, the protocol
+// servers behind them, and how their connections end.
+//
+// A Socket belongs to the process: one acceptor an address hands each
+// connection to the Server that serves the socket now, so a listener's
+// definition changes without its port ever closing. A Server belongs to a
+// generation; it is retired connection by connection (see Server.Drain), never
+// by http.Server.Shutdown, which closes idle HTTP/1.1 connections at once and
+// loses the request that crosses on the wire.
+//
+// All exported methods are safe for concurrent use. An idle connection costs
+// one goroutine (HTTP/1.1) or two (HTTP/2). Server.Done is closed when nothing
+// of a server runs any more: no connection, handshake, handler or goroutine.
+package listeners
