@@ -2,7 +2,10 @@ package config
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
 	"time"
 )
 
@@ -24,26 +27,72 @@ type Snapshot struct {
 	// Files are the absolute paths of the YAML file, first, and of every file
 	// that it names, the unreadable ones included, so that all can be watched.
 	Files []string
-	// Sum changes with the content of any of Files.
+	// Sum changes with the content, or the absence, of any of Files.
 	Sum [32]byte
 	// Warnings are in the order of the file.
 	Warnings []Error
 }
 
-// Load reads the YAML file and every file it names into dst, a pointer to a
-// struct.
+// Load reads the YAML file, and every file it names, into dst, a pointer to a
+// struct, which is overwritten as a whole, or on error not at all.
+//
+// The error is Errors when the files are at fault, and wraps ctx's when ctx
+// ended a wait for them. The Snapshot is never nil; on error its Files are those
+// that the failed try wanted.
 func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, error) {
-	return &Snapshot{}, errors.New("loading configuration")
+	target, s, err := compileTarget(dst)
+	if err != nil {
+		return &Snapshot{}, err
+	}
+	if opts.Env == nil {
+		opts.Env = os.LookupEnv
+	}
+	if opts.RetryFor == 0 {
+		opts.RetryFor = 3 * time.Second
+	}
+	if opts.RetryEvery <= 0 {
+		opts.RetryEvery = 100 * time.Millisecond
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return &Snapshot{}, fmt.Errorf("finding %s: %w", path, err)
+	}
+	deadline := time.Now().Add(opts.RetryFor)
+	for {
+		fresh := reflect.New(s.typ).Elem()
+		snapshot, errs := try(path, abs, opts.Env, fresh, s)
+		switch {
+		case len(errs) == 0:
+			target.Set(fresh)
+			return snapshot, nil
+		case !errs.transient() || time.Until(deadline) < opts.RetryEvery:
+			return snapshot, errs
+		}
+		pause := time.NewTimer(opts.RetryEvery)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return snapshot, fmt.Errorf("%w, while waiting for:\n%w", context.Cause(ctx), errs)
+		}
+	}
 }
 
-// Defaults applies the defaults of dst, a pointer to a struct.
-func Defaults(dst any) error { return nil }
-
-// Fingerprint sums canonical content.
-func Fingerprint(v any) [32]byte { return [32]byte{} }
-
-// Schema is the JSON Schema of the file.
-func Schema(v any, title string) ([]byte, error) { return nil, nil }
-
-// Suggest returns `; did you mean "x"?` for the candidate closest to name, or "".
-func Suggest(name string, candidates []string) string { return "" }
+// try reads everything once, decodes it, and reads it again to see that
+// nothing moved meanwhile.
+func try(path, abs string, env func(string) (string, bool), v reflect.Value, s *spec) (*Snapshot, Errors) {
+	read, errors, warnings := newFiles(), newReporter(path), newReporter(path)
+	if data, err := read.get(abs, maxYAML); err != nil {
+		errors.add(Error{Message: "cannot read it: " + err.Error()})
+	} else if root := parse(data, errors); root != nil {
+		d := decoder{dir: filepath.Dir(abs), env: env, files: read, report: errors}
+		d.value(root, v, s, "")
+		Scope{root: root, errors: errors, warnings: warnings}.validate(v, s)
+	}
+	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted()}
+	if moved := read.moved(); moved != "" {
+		// What was found, if anything, was found in a mixture.
+		return snapshot, Errors{{File: path, Message: moved + " changes while it is being read", Transient: true}}
+	}
+	return snapshot, errors.sorted()
+}

@@ -1,26 +1,116 @@
 package config
 
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
 // Validator is implemented by the structs of the file that check more than
 // their tags can say. Load calls it for every such struct value, children
-// before parents, after the whole file was decoded.
+// before parents, after the whole file was decoded; a struct that could not be
+// decoded at all is left out, one with mistakes in some fields is not.
 type Validator interface{ Validate(*Scope) }
 
 // Scope is one struct value's place in the file, handed to its Validate. A
 // field is named relative to that struct, as the YAML spells it: "client_cert",
-// "endpoints[1]", "tls.ca_cert"; "" is the struct itself. A Scope must not be
-// used after Validate returned.
-type Scope struct{}
+// "endpoints[1]", "tls.ca_cert", `headers["x.y"]`; "" is the struct itself. What
+// is not in the file is placed at the deepest part of its path that is. A Scope
+// must not be used after Validate returned, nor by several goroutines.
+type Scope struct {
+	root             *node
+	path             string
+	errors, warnings *reporter
+}
 
-// Errorf reports a mistake of the named field. It is silent where the decoder
-// has already reported that field.
-func (s *Scope) Errorf(field, format string, args ...any) {}
+// Errorf reports a mistake of the named field. It is silent where that field
+// has been reported already, and for the struct itself where one of its own
+// keys has: what would be said is most likely a consequence.
+func (s *Scope) Errorf(field, format string, args ...any) {
+	s.report(s.errors, field, false, format, args)
+}
 
 // Transientf reports a mistake that may cure itself, such as a certificate
-// that does not fit its key while somebody replaces both.
-func (s *Scope) Transientf(field, format string, args ...any) {}
+// that does not fit its key while somebody replaces both. Load tries again for
+// a while when there are no other mistakes.
+func (s *Scope) Transientf(field, format string, args ...any) {
+	s.report(s.errors, field, true, format, args)
+}
 
 // Warnf reports something that is legal, and that the operator should know.
-func (s *Scope) Warnf(field, format string, args ...any) {}
+func (s *Scope) Warnf(field, format string, args ...any) {
+	s.report(s.warnings, field, false, format, args)
+}
 
 // IsSet reports whether the key stood in the file.
-func (s *Scope) IsSet(field string) bool { return false }
+func (s *Scope) IsSet(field string) bool { return s.find(field).exact }
+
+// Failed reports whether the field has been reported already, so that its
+// value says nothing.
+func (s *Scope) Failed(field string) bool { return s.find(field).reported }
+
+func (s *Scope) find(field string) place { return s.root.walk(atField(s.path, field)) }
+
+func (s *Scope) report(to *reporter, field string, transient bool, format string, args []any) {
+	at := s.find(field)
+	if at.reported || field == "" && at.exact && at.anyFailed() {
+		return
+	}
+	to.add(Error{
+		Line: at.line, Column: at.column, Path: atField(s.path, field),
+		Message: fmt.Sprintf(format, args...), Transient: transient,
+	})
+}
+
+// anyFailed reports whether a value right below n was reported.
+func (n *node) anyFailed() bool {
+	return len(n.excused) > 0 || slices.ContainsFunc(n.items, func(c *node) bool { return c.failed })
+}
+
+// holdsStruct reports whether there can be a Validator at or below s.
+func (s *spec) holdsStruct() bool {
+	for s.elem != nil {
+		s = s.elem
+	}
+	return s.shape == shapeStruct
+}
+
+// validate calls every Validator at and below v, children first.
+func (s Scope) validate(v reflect.Value, sp *spec) {
+	if !sp.holdsStruct() || s.Failed("") {
+		return
+	}
+	below := func(path string) Scope {
+		s := s
+		s.path = path
+		return s
+	}
+	switch sp.shape {
+	case shapePointer:
+		if !v.IsNil() {
+			s.validate(v.Elem(), sp.elem)
+		}
+	case shapeList:
+		for i := range v.Len() {
+			below(atIndex(s.path, i)).validate(v.Index(i), sp.elem)
+		}
+	case shapeMap:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		for _, k := range keys {
+			// What a map holds has no address for a method with a pointer.
+			elem := reflect.New(sp.elem.typ).Elem()
+			elem.Set(v.MapIndex(k))
+			below(atKey(s.path, k.String())).validate(elem, sp.elem)
+			v.SetMapIndex(k, elem)
+		}
+	case shapeStruct:
+		for _, f := range sp.fields.fields {
+			below(atKey(s.path, f.key)).validate(v.Field(f.index), f.spec)
+		}
+		if validator, ok := v.Addr().Interface().(Validator); ok {
+			validator.Validate(&s)
+		}
+	}
+}

@@ -1,6 +1,9 @@
 package config
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // File is a scalar that names a file. Load reads the file into the snapshot;
 // whoever is configured by it receives its contents and opens nothing.
@@ -53,3 +56,25 @@ type Size int64
 
 // Percent is a share in percent, written as 20%.
 type Percent float64
+
+// Path is a scalar that names something the gateway makes or enters, such as a
+// log file: made absolute against the YAML file, but not read.
+type Path string
+
+// String writes the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range []struct {
+		name  string
+		bytes Size
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if s != 0 && s%u.bytes == 0 {
+			return strconv.FormatInt(int64(s/u.bytes), 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(s), 10)
+}
+
+// String writes the share as the file does.
+func (p Percent) String() string {
+	return strconv.FormatFloat(float64(p), 'f', -1, 64) + "%"
+}

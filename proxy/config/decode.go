@@ -1,0 +1,232 @@
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// decoder turns one tree into Go values. It marks the nodes that it reports.
+type decoder struct {
+	// dir is what relative paths are relative to.
+	dir string
+	// env resolves ${NAME}; nil leaves text as it stands.
+	env    func(string) (string, bool)
+	files  *files
+	report *reporter
+}
+
+// fail reports a value.
+func (d *decoder) fail(n *node, path, format string, args ...any) {
+	n.failed = true
+	d.report.add(Error{Line: n.line, Column: n.column, Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// value decodes n into v. Where it fails v is zero, or as good as can be.
+func (d *decoder) value(n *node, v reflect.Value, s *spec, path string) {
+	switch {
+	case n.failed:
+		return
+	case s.shape == shapePointer:
+		v.Set(reflect.New(s.elem.typ))
+		d.value(n, v.Elem(), s.elem, path)
+		if n.failed {
+			v.SetZero()
+		}
+		return
+	case n.null:
+		d.fail(n, path, "has no value; %s", s.way())
+		return
+	}
+	switch s.shape {
+	case shapeStruct:
+		d.structure(n, v, s, path)
+	case shapeList:
+		if n.kind != list {
+			way := ""
+			if n.kind == scalar {
+				way = fmt.Sprintf("; write [%s]", clip(n.text))
+			}
+			d.fail(n, path, "expected a list, not %s%s", n.kind, way)
+			return
+		}
+		v.Set(reflect.MakeSlice(s.typ, len(n.items), len(n.items)))
+		for i, item := range n.items {
+			d.value(item, v.Index(i), s.elem, atIndex(path, i))
+		}
+	case shapeMap:
+		if n.kind != mapping {
+			d.fail(n, path, "expected a mapping, not %s", n.kind)
+			return
+		}
+		v.Set(reflect.MakeMapWithSize(s.typ, len(n.items)))
+		for i, k := range n.keys {
+			elem := reflect.New(s.elem.typ).Elem()
+			d.value(n.items[i], elem, s.elem, atKey(path, k.text))
+			v.SetMapIndex(reflect.ValueOf(k.text).Convert(s.typ.Key()), elem)
+		}
+	default:
+		d.scalar(n, v, s, path)
+	}
+}
+
+// way says what to write in place of nothing.
+func (s *spec) way() string {
+	switch s.shape {
+	case shapeStruct:
+		return "write {} for its defaults, or remove the key"
+	case shapeMap:
+		return "write {} for none, or remove the key"
+	case shapeList:
+		return "write [] for none, or remove the key"
+	case shapeString, shapeFile, shapeSecret, shapeValue, shapeText:
+		return `write "" for the empty string, or remove the key`
+	}
+	return "expected " + s.expected() + ", or remove the key"
+}
+
+func (d *decoder) scalar(n *node, v reflect.Value, s *spec, path string) {
+	if s.shape == shapeValue && n.kind == mapping {
+		d.fileValue(n, v, path)
+		return
+	}
+	if n.kind != scalar {
+		d.fail(n, path, "expected %s, not %s", s.expected(), n.kind)
+		return
+	}
+	t, err := d.text(n)
+	if err == nil {
+		switch s.shape {
+		case shapeFile:
+			var f File
+			f, err = d.file(t.value, s)
+			v.Set(reflect.ValueOf(f))
+		case shapeSecret:
+			var f Secret
+			f.File, err = d.file(t.value, s)
+			f.Data = trimNewline(f.Data)
+			v.Set(reflect.ValueOf(f))
+		default:
+			err = s.set(v, t)
+		}
+	}
+	if err != nil {
+		d.fail(n, path, "%v", err)
+	}
+}
+
+// file reads a named file. A File that cannot be read keeps its path, so that
+// it does not look absent.
+func (d *decoder) file(name string, s *spec) (File, error) {
+	if name == "" {
+		if s.nonEmpty {
+			return File{}, errEmpty
+		}
+		return File{}, nil
+	}
+	f := File{Path: filepath.Clean(name)}
+	if !filepath.IsAbs(name) {
+		f.Path = filepath.Join(d.dir, name)
+	}
+	data, err := d.files.get(f.Path, maxNamed)
+	if err != nil {
+		return f, fmt.Errorf("cannot read %s: %w", clip(f.Path), err)
+	}
+	f.Data = slices.Clone(data)
+	return f, nil
+}
+
+// trimNewline strips the one newline that editors and echo put at the end.
+func trimNewline(data []byte) []byte {
+	s := strings.TrimSuffix(string(data), "\n")
+	return []byte(strings.TrimSuffix(s, "\r"))
+}
+
+// fileValue decodes {file: path} into a Value.
+func (d *decoder) fileValue(n *node, v reflect.Value, path string) {
+	var from struct {
+		File Secret `yaml:"file" required:"true"`
+	}
+	s, err := compile(reflect.TypeOf(from))
+	if err != nil {
+		d.fail(n, path, "%v", err)
+		return
+	}
+	d.structure(n, reflect.ValueOf(&from).Elem(), s, path)
+	v.Set(reflect.ValueOf(Value{Text: string(from.File.Data), File: from.File.Path}))
+}
+
+func (d *decoder) structure(n *node, v reflect.Value, s *spec, path string) {
+	short := s.fields.shorthand
+	if n.kind == scalar && short != nil {
+		n.shorthand = short.key
+		d.value(n, v.Field(short.index), short.spec, path)
+		for _, f := range s.fields.fields {
+			if f != short {
+				d.absent(f, v.Field(f.index), n, atKey(path, f.key))
+			}
+		}
+		return
+	}
+	if n.kind != mapping {
+		d.fail(n, path, "expected %s, not %s", s.expected(), n.kind)
+		return
+	}
+	d.unknown(n, s.fields, path)
+	for _, f := range s.fields.fields {
+		at, fv := atKey(path, f.key), v.Field(f.index)
+		child := n.get(f.key)
+		switch {
+		case child != nil:
+			d.value(child, fv, f.spec, at)
+			if child.failed && f.def != nil {
+				f.setDefault(fv)
+			}
+		case n.excused[f.key]:
+			d.absent(f, fv, nil, at)
+		default:
+			d.absent(f, fv, n, at)
+		}
+	}
+}
+
+// unknown reports the keys of a mapping that the struct does not have.
+func (d *decoder) unknown(n *node, s *structSpec, path string) {
+	for i, k := range n.keys {
+		if s.field(k.text) != nil {
+			continue
+		}
+		n.items[i].failed = true
+		message := "unknown key"
+		switch {
+		case slices.Contains(s.later, k.text):
+			message = "not supported by this version"
+		case d.report.full():
+			// Nobody will read the suggestion, and each costs time.
+		default:
+			free := slices.DeleteFunc(s.keys(), func(known string) bool { return n.get(known) != nil })
+			if meant := closest(k.text, free); meant != "" {
+				n.excuse(meant)
+				message += fmt.Sprintf("; did you mean %q?", meant)
+			}
+		}
+		d.report.add(Error{Line: k.line, Column: k.column, Path: atKey(path, clip(k.text)), Message: message})
+	}
+}
+
+// absent fills in a key that is not there. What is required is reported at
+// holder, the deepest mapping that is; a nil holder reports nothing.
+func (d *decoder) absent(f *field, v reflect.Value, holder *node, path string) {
+	switch {
+	case f.def != nil:
+		f.setDefault(v)
+	case f.required && holder != nil:
+		d.report.add(Error{Line: holder.line, Column: holder.column, Path: path, Message: "is required"})
+	case f.shape == shapeStruct && !f.required:
+		for _, sub := range f.fields.fields {
+			d.absent(sub, v.Field(sub.index), holder, atKey(path, sub.key))
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"syscall"
+)
+
+const (
+	maxYAML  = 4 << 20 // bytes of the YAML file
+	maxNamed = 1 << 20 // bytes of a file that it names
+	maxFiles = 1024    // files that it names
+)
+
+// files is one reading of the YAML file and all that it names. Each is read
+// once, so that two keys which name one file see one content.
+type files struct {
+	order []string
+	read  map[string]content
+}
+
+type content struct {
+	data  []byte
+	err   error
+	limit int64
+}
+
+func newFiles() *files { return &files{read: map[string]content{}} }
+
+// get reads a file, whose path must be absolute, or returns what was read.
+func (f *files) get(path string, limit int64) ([]byte, error) {
+	c, ok := f.read[path]
+	if !ok {
+		if len(f.order) > maxFiles {
+			return nil, fmt.Errorf("more than %d files are named", maxFiles)
+		}
+		c.limit = limit
+		c.data, c.err = readFile(path, limit)
+		f.read[path] = c
+		f.order = append(f.order, path)
+	}
+	return c.data, c.err
+}
+
+// moved names the first file that no longer reads as it did, or "". When there
+// is none, all of them stood there together at the moment between the two
+// readings: that makes the snapshot consistent.
+func (f *files) moved() string {
+	for _, path := range f.order {
+		was := f.read[path]
+		data, err := readFile(path, was.limit)
+		if !bytes.Equal(data, was.data) || (err == nil) != (was.err == nil) {
+			return path
+		}
+	}
+	return ""
+}
+
+// sum changes with the name, content or absence of any file.
+func (f *files) sum() [32]byte {
+	h := sha256.New()
+	put := func(b []byte) {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))
+		h.Write(b)
+	}
+	for _, path := range f.order {
+		c := f.read[path]
+		put([]byte(path))
+		if c.err != nil {
+			put([]byte("unreadable"))
+			continue
+		}
+		put([]byte("read"))
+		put(c.data)
+	}
+	return [32]byte(h.Sum(nil))
+}
+
+func (f *files) paths() []string { return slices.Clone(f.order) }
+
+// readFile reads a regular file of at most limit bytes. Its errors do not name
+// the file.
+func readFile(path string, limit int64) ([]byte, error) {
+	// Without O_NONBLOCK, opening a FIFO waits for a writer, maybe for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, bare(err)
+	case info.IsDir():
+		return nil, errors.New("it is a directory")
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, bare(err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("it is larger than %s", Size(limit))
+	}
+	return data, nil
+}
+
+// bare takes the operation and the path off an error of package os.
+func bare(err error) error {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,284 @@
+package config
+
+import (
+	"cmp"
+	"encoding"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// text is a scalar after substitution.
+type text struct {
+	value string
+	// shown stands for the value in messages: the file's own text, since what
+	// the environment holds may be a secret.
+	shown string
+	// plain: the value may be taken for a number or a bool.
+	plain bool
+}
+
+// text substitutes the environment in a scalar.
+func (d *decoder) text(n *node) (text, error) {
+	t := text{value: n.text, shown: strconv.Quote(clip(n.text)), plain: n.plain}
+	if d.env == nil {
+		return t, nil
+	}
+	value, err := substitute(n.text, d.env)
+	if err != nil {
+		return t, err
+	}
+	if strings.Contains(n.text, "${") {
+		t.shown += " (after substitution)"
+		// Inside [] and {} there is no way to write ${PORT} without quotes.
+		t.plain = t.plain || n.flow
+	}
+	t.value = value
+	return t, nil
+}
+
+// set puts a scalar into v. The value of a string is set even when a rule
+// refuses it, so that references to it are not reported as well.
+func (s *spec) set(v reflect.Value, t text) error {
+	switch s.shape {
+	case shapeString:
+		if err := s.word(t); err != nil {
+			if s.enum == nil {
+				v.SetString(t.value)
+			}
+			return err
+		}
+		v.SetString(t.value)
+	case shapeText:
+		if err := s.word(t); err != nil {
+			return err
+		}
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(t.value)); err != nil {
+			if s.typ == reflect.TypeFor[netip.Prefix]() {
+				return fmt.Errorf("%s is no CIDR; write it like 10.0.0.0/8, or 10.0.0.1/32 for one address", t.shown)
+			}
+			return fmt.Errorf("%s is not valid here: %w", t.shown, err)
+		}
+	case shapeValue:
+		if t.value == "" && s.nonEmpty {
+			return errEmpty
+		}
+		v.Set(reflect.ValueOf(Value{Text: t.value}))
+	case shapeBool:
+		if err := s.unquoted(t); err != nil {
+			return err
+		}
+		b, ok := map[string]bool{"true": true, "false": false}[t.value]
+		if !ok {
+			return fmt.Errorf("expected true or false, not %s", t.shown)
+		}
+		v.SetBool(b)
+	default:
+		if err := s.unquoted(t); err != nil {
+			return err
+		}
+		number, err := s.number(t.value)
+		if err != nil {
+			return fmt.Errorf("%s %w", t.shown, err)
+		}
+		if err := s.bounds(number, t); err != nil {
+			return err
+		}
+		v.Set(number.Convert(s.typ))
+	}
+	return nil
+}
+
+var errEmpty = errors.New("must not be empty")
+
+// word applies the rules for strings.
+func (s *spec) word(t text) error {
+	switch {
+	case t.value == "" && s.nonEmpty:
+		return errEmpty
+	case slices.Contains(s.later, t.value):
+		return fmt.Errorf("%s is not supported by this version", t.shown)
+	case s.enum != nil && !slices.Contains(s.enum, t.value):
+		return fmt.Errorf("%s is none of %s%s", t.shown, strings.Join(s.enum, ", "), Suggest(t.value, s.enum))
+	case s.pattern != nil && !s.pattern.MatchString(t.value):
+		return fmt.Errorf("%s does not match %s", t.shown, trimAnchors(s.pattern))
+	}
+	return nil
+}
+
+func trimAnchors(re *regexp.Regexp) string {
+	return strings.TrimSuffix(strings.TrimPrefix(re.String(), "^(?:"), ")$")
+}
+
+// unquoted refuses "8080" where 8080 is meant. A duration, size or percentage
+// is a string to YAML either way.
+func (s *spec) unquoted(t text) error {
+	switch s.shape {
+	case shapeDuration, shapeSize, shapePercent:
+		return nil
+	}
+	if !t.plain {
+		return fmt.Errorf("expected %s, not a string; remove the quotes", s.expected())
+	}
+	return nil
+}
+
+// bounds applies min and max. What is measured cannot be negative unless min
+// says so.
+func (s *spec) bounds(number reflect.Value, t text) error {
+	least := s.min
+	if least == "" && s.shape != shapeInt && s.shape != shapeFloat {
+		least = map[shape]string{shapeDuration: "0s", shapeSize: "0", shapePercent: "0%", shapeUint: "0"}[s.shape]
+	}
+	if least != "" {
+		if bound, err := s.number(least); err == nil && compare(number, bound) < 0 {
+			return fmt.Errorf("%s is too small; the least is %s", t.shown, least)
+		}
+	}
+	if s.max != "" {
+		if bound, err := s.number(s.max); err == nil && compare(number, bound) > 0 {
+			return fmt.Errorf("%s is too large; the most is %s", t.shown, s.max)
+		}
+	}
+	if reflect.Zero(s.typ).CanInt() && reflect.Zero(s.typ).OverflowInt(number.Int()) ||
+		reflect.Zero(s.typ).CanUint() && reflect.Zero(s.typ).OverflowUint(number.Uint()) {
+		return fmt.Errorf("%s is too large", t.shown)
+	}
+	return nil
+}
+
+func compare(a, b reflect.Value) int {
+	switch {
+	case a.CanInt():
+		return cmp.Compare(a.Int(), b.Int())
+	case a.CanUint():
+		return cmp.Compare(a.Uint(), b.Uint())
+	}
+	return cmp.Compare(a.Float(), b.Float())
+}
+
+var (
+	wholeNumber   = regexp.MustCompile(`^[-+]?(?:0|[1-9][0-9]*)$`)
+	decimalNumber = regexp.MustCompile(`^[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$`)
+	sizeForm      = regexp.MustCompile(`^([0-9]+)(KiB|MiB|GiB)?$`)
+	sizeUnit      = regexp.MustCompile(`^[0-9.]+ ?([kKmMgG])(?:i?[bB]?)$`)
+)
+
+// number parses what can be compared. Its errors continue the sentence that
+// begins with the value.
+func (s *spec) number(value string) (reflect.Value, error) {
+	switch s.shape {
+	case shapeDuration:
+		d, err := parseDuration(value)
+		return reflect.ValueOf(d), err
+	case shapeSize:
+		n, err := parseSize(value)
+		return reflect.ValueOf(n), err
+	case shapePercent:
+		digits, ok := strings.CutSuffix(value, "%")
+		switch {
+		case !decimalNumber.MatchString(digits):
+			return reflect.Value{}, errors.New("is no percentage; write it like 20%")
+		case !ok:
+			return reflect.Value{}, fmt.Errorf("has no unit; write %s%%", digits)
+		}
+		p, err := strconv.ParseFloat(digits, 64)
+		return reflect.ValueOf(Percent(p)), err
+	case shapeInt, shapeUint:
+		if !wholeNumber.MatchString(value) {
+			return reflect.Value{}, errors.New("is no whole number")
+		}
+		if s.shape == shapeUint && !strings.HasPrefix(value, "-") {
+			n, err := strconv.ParseUint(strings.TrimPrefix(value, "+"), 10, 64)
+			return reflect.ValueOf(n), outOfRange(err)
+		}
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err == nil && s.shape == shapeUint && n < 0 {
+			return reflect.Value{}, errors.New("is too small; the least is 0")
+		}
+		return reflect.ValueOf(n), outOfRange(err)
+	case shapeFloat:
+		if !decimalNumber.MatchString(value) {
+			return reflect.Value{}, errors.New("is no number")
+		}
+		f, err := strconv.ParseFloat(value, 64)
+		return reflect.ValueOf(f), outOfRange(err)
+	}
+	return reflect.Value{}, errors.New("cannot be compared")
+}
+
+func outOfRange(err error) error {
+	if err != nil {
+		return errors.New("is out of range")
+	}
+	return nil
+}
+
+func parseDuration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	switch {
+	case err == nil:
+		return d, nil
+	case decimalNumber.MatchString(value):
+		return 0, fmt.Errorf("has no unit; write %ss, %sms or %sm", value, value, value)
+	case strings.HasSuffix(value, "d"):
+		return 0, errors.New("is no duration; write days in hours, such as 24h")
+	}
+	return 0, errors.New("is no duration; write it like 15s, 10m or 1h30m")
+}
+
+func parseSize(value string) (Size, error) {
+	m := sizeForm.FindStringSubmatch(value)
+	if m == nil {
+		if u := sizeUnit.FindStringSubmatch(value); u != nil {
+			return 0, fmt.Errorf("is no size; the unit is %siB, and the number is whole", strings.ToUpper(u[1]))
+		}
+		return 0, errors.New("is no size; write it like 512, 64KiB, 1MiB or 1GiB")
+	}
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	shift := map[string]uint{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[m[2]]
+	if err != nil || n > (1<<63-1)>>shift {
+		return 0, errors.New("is out of range")
+	}
+	return Size(n << shift), nil
+}
+
+// expected names what a value should have been.
+func (s *spec) expected() string {
+	switch s.shape {
+	case shapeBool:
+		return "true or false"
+	case shapeInt, shapeUint:
+		return "a whole number"
+	case shapeFloat:
+		return "a number"
+	case shapeDuration:
+		return "a duration such as 15s"
+	case shapeSize:
+		return "a size such as 64KiB"
+	case shapePercent:
+		return "a percentage such as 20%"
+	case shapeFile, shapeSecret:
+		return "the path of a file"
+	case shapeValue:
+		return "a string or {file: path}"
+	case shapePointer:
+		return s.elem.expected()
+	case shapeList:
+		return "a list"
+	case shapeMap:
+		return "a mapping"
+	case shapeStruct:
+		if s.fields.shorthand != nil {
+			return "a mapping, or " + s.fields.shorthand.expected()
+		}
+		return "a mapping"
+	}
+	return "a string"
+}

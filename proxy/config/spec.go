@@ -1,0 +1,263 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// shape is how a Go type is written in YAML.
+type shape int
+
+const (
+	shapeString shape = iota
+	shapeBool
+	shapeInt
+	shapeUint
+	shapeFloat
+	shapeDuration
+	shapeSize
+	shapePercent
+	shapeText // encoding.TextUnmarshaler
+	shapeFile
+	shapeSecret
+	shapeValue
+	shapePointer
+	shapeList
+	shapeMap
+	shapeStruct
+)
+
+// spec is what a Go type and the tags of its field say about one value.
+type spec struct {
+	shape  shape
+	typ    reflect.Type
+	elem   *spec       // pointer, list and map; carries the same rules
+	fields *structSpec // struct
+	rules
+}
+
+// rules are the constraints that tags put on a scalar, or on each scalar of a
+// list or map.
+type rules struct {
+	enum, later []string
+	pattern     *regexp.Regexp
+	min, max    string
+	nonEmpty    bool
+}
+
+// structSpec is what the tags of a struct type say.
+type structSpec struct {
+	fields    []*field
+	later     []string
+	shorthand *field
+}
+
+// field is one key of a struct.
+type field struct {
+	index        int
+	key          string
+	doc, example string
+	def          *string
+	required     bool
+	*spec
+}
+
+func (s *structSpec) field(key string) *field {
+	for _, f := range s.fields {
+		if f.key == key {
+			return f
+		}
+	}
+	return nil
+}
+
+func (s *structSpec) keys() []string {
+	keys := make([]string, len(s.fields))
+	for i, f := range s.fields {
+		keys[i] = f.key
+	}
+	return keys
+}
+
+var (
+	typeDuration = reflect.TypeFor[time.Duration]()
+	typeSize     = reflect.TypeFor[Size]()
+	typePercent  = reflect.TypeFor[Percent]()
+	typeFile     = reflect.TypeFor[File]()
+	typeSecret   = reflect.TypeFor[Secret]()
+	typeValue    = reflect.TypeFor[Value]()
+	typeText     = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
+
+// compile reads the tags of a struct type, and of every type below it. Its
+// errors are mistakes in Go code, not in a file.
+func compile(t reflect.Type) (*spec, error) {
+	c := compiler{structs: map[reflect.Type]*structSpec{}}
+	s, err := c.spec(t, rules{})
+	if err != nil {
+		return nil, fmt.Errorf("tags of %s: %w", t, err)
+	}
+	if s.shape != shapeStruct {
+		return nil, fmt.Errorf("%s is no struct", t)
+	}
+	return s, nil
+}
+
+// compileTarget is compile for what dst points to.
+func compileTarget(dst any) (reflect.Value, *spec, error) {
+	v := reflect.ValueOf(dst)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return v, nil, fmt.Errorf("configuration needs a pointer to a struct, not a %T", dst)
+	}
+	s, err := compile(v.Type().Elem())
+	return v.Elem(), s, err
+}
+
+type compiler struct {
+	// structs holds the types seen, so that recursive ones end.
+	structs map[reflect.Type]*structSpec
+}
+
+func (c *compiler) spec(t reflect.Type, r rules) (*spec, error) {
+	s := &spec{typ: t, rules: r}
+	var err error
+	switch {
+	case t == typeDuration:
+		s.shape = shapeDuration
+	case t == typeSize:
+		s.shape = shapeSize
+	case t == typePercent:
+		s.shape = shapePercent
+	case t == typeFile:
+		s.shape = shapeFile
+	case t == typeSecret:
+		s.shape = shapeSecret
+	case t == typeValue:
+		s.shape = shapeValue
+	case reflect.PointerTo(t).Implements(typeText):
+		s.shape = shapeText
+	default:
+		switch t.Kind() {
+		case reflect.String:
+			s.shape = shapeString
+		case reflect.Bool:
+			s.shape = shapeBool
+		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+			s.shape = shapeInt
+		case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+			s.shape = shapeUint
+		case reflect.Float32, reflect.Float64:
+			s.shape = shapeFloat
+		case reflect.Pointer:
+			s.shape = shapePointer
+			s.elem, err = c.spec(t.Elem(), r)
+		case reflect.Slice:
+			s.shape = shapeList
+			s.elem, err = c.spec(t.Elem(), r)
+		case reflect.Map:
+			if t.Key().Kind() != reflect.String {
+				return nil, fmt.Errorf("%s: keys of a map are strings", t)
+			}
+			s.shape = shapeMap
+			s.elem, err = c.spec(t.Elem(), r)
+		case reflect.Struct:
+			s.shape = shapeStruct
+			s.fields, err = c.structure(t)
+		default:
+			return nil, fmt.Errorf("%s has no form in YAML", t)
+		}
+	}
+	return s, err
+}
+
+func (c *compiler) structure(t reflect.Type) (*structSpec, error) {
+	if s := c.structs[t]; s != nil {
+		return s, nil
+	}
+	s := &structSpec{}
+	c.structs[t] = s
+	for i := range t.NumField() {
+		sf := t.Field(i)
+		if sf.Name == "_" {
+			s.later = append(s.later, words(sf.Tag.Get("later"))...)
+			continue
+		}
+		key := sf.Tag.Get("yaml")
+		if key == "" || key == "-" {
+			continue
+		}
+		f, err := c.field(i, key, sf)
+		if err == nil && s.field(key) != nil {
+			err = errors.New("the key is taken")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s.%s: %w", t, sf.Name, err)
+		}
+		s.fields = append(s.fields, f)
+		if sf.Tag.Get("shorthand") == "true" {
+			s.shorthand = f
+		}
+	}
+	return s, nil
+}
+
+func (c *compiler) field(index int, key string, sf reflect.StructField) (*field, error) {
+	if !sf.IsExported() {
+		return nil, errors.New("an unexported field cannot be decoded")
+	}
+	tag := sf.Tag
+	f := &field{index: index, key: key, doc: tag.Get("doc"), example: tag.Get("example"), required: tag.Get("required") == "true"}
+	r := rules{enum: words(tag.Get("enum")), later: words(tag.Get("later")), min: tag.Get("min"), max: tag.Get("max"), nonEmpty: f.required}
+	if p := tag.Get("pattern"); p != "" {
+		re, err := regexp.Compile(`^(?:` + p + `)$`)
+		if err != nil {
+			return nil, err
+		}
+		r.pattern = re
+	}
+	var err error
+	if f.spec, err = c.spec(sf.Type, r); err != nil {
+		return nil, err
+	}
+	if text, ok := tag.Lookup("default"); ok {
+		f.def = &text
+		if err := f.checkDefault(); err != nil {
+			return nil, err
+		}
+	}
+	return f, f.checkBounds()
+}
+
+// checkBounds reports a min or max that the type cannot be compared with.
+func (f *field) checkBounds() error {
+	s := f.spec
+	for s.elem != nil {
+		s = s.elem
+	}
+	for _, bound := range []string{s.min, s.max} {
+		if bound == "" {
+			continue
+		}
+		if _, err := s.number(bound); err != nil {
+			return fmt.Errorf("bound %q: %w", bound, err)
+		}
+	}
+	return nil
+}
+
+func words(list string) []string {
+	if list == "" {
+		return nil
+	}
+	parts := strings.Split(list, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	return slices.Clip(parts)
+}
