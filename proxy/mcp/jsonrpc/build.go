@@ -1,0 +1,104 @@
+package jsonrpc
+
+import (
+	"strconv"
+	"unicode/utf8"
+)
+
+// Error codes of JSON-RPC 2.0 section 5.1 and of MCP.
+const (
+	CodeParseError     = -32700
+	CodeInvalidRequest = -32600
+	CodeMethodNotFound = -32601
+	CodeInvalidParams  = -32602
+	CodeInternalError  = -32603
+
+	// CodeResourceNotFound: resources/read of an unknown URI (MCP up to 2025-11-25).
+	CodeResourceNotFound = -32002
+	// CodeURLElicitationRequired: the client must open a URL first (MCP 2025-11-25).
+	CodeURLElicitationRequired = -32042
+)
+
+// NewRequest returns a request. params is JSON, or nil for none.
+func NewRequest(id ID, method string, params []byte) []byte {
+	b := make([]byte, 0, 64+len(method)+len(params))
+	b = append(b, `{"jsonrpc":"2.0","id":`...)
+	b = append(b, id.Raw()...)
+	b = append(b, `,"method":`...)
+	return appendParams(AppendString(b, method), params)
+}
+
+// NewNotification returns a notification. params is JSON, or nil for none.
+func NewNotification(method string, params []byte) []byte {
+	b := make([]byte, 0, 48+len(method)+len(params))
+	b = append(b, `{"jsonrpc":"2.0","method":`...)
+	return appendParams(AppendString(b, method), params)
+}
+
+// NewResult returns the response to the request id. result is JSON; nil is {}.
+func NewResult(id ID, result []byte) []byte {
+	b := make([]byte, 0, 64+len(result))
+	b = append(b, `{"jsonrpc":"2.0","id":`...)
+	b = append(b, id.Raw()...)
+	b = append(b, `,"result":`...)
+	if result == nil {
+		result = []byte("{}")
+	}
+	b = append(b, result...)
+	return append(b, '}')
+}
+
+// NewError returns an error response to the request id; the zero ID is
+// written as null. data is JSON, or nil for none.
+func NewError(id ID, code int, message string, data []byte) []byte {
+	b := make([]byte, 0, 96+len(message)+len(data))
+	b = append(b, `{"jsonrpc":"2.0","id":`...)
+	b = append(b, id.Raw()...)
+	b = append(b, `,"error":{"code":`...)
+	b = strconv.AppendInt(b, int64(code), 10)
+	b = append(b, `,"message":`...)
+	b = AppendString(b, message)
+	if data != nil {
+		b = append(b, `,"data":`...)
+		b = append(b, data...)
+	}
+	return append(b, '}', '}')
+}
+
+func appendParams(b, params []byte) []byte {
+	if params != nil {
+		b = append(b, `,"params":`...)
+		b = append(b, params...)
+	}
+	return append(b, '}')
+}
+
+// AppendString appends s as a JSON string, with no escape but those that JSON
+// demands. Invalid UTF-8 becomes U+FFFD.
+func AppendString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case c == '\n':
+			b = append(b, '\\', 'n')
+		case c == '\r':
+			b = append(b, '\\', 'r')
+		case c == '\t':
+			b = append(b, '\\', 't')
+		case c < ' ':
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		case c < utf8.RuneSelf:
+			b = append(b, c)
+		default:
+			r, size := utf8.DecodeRuneInString(s[i:])
+			b = utf8.AppendRune(b, r)
+			i += size
+			continue
+		}
+		i++
+	}
+	return append(b, '"')
+}

@@ -1,0 +1,39 @@
+package jsonrpc
+
+import (
+	"strconv"
+)
+
+// MaxID is the longest id that is accepted, in bytes of JSON.
+const MaxID = 512
+
+// ID is the id of a request and of its response: a string or an integer. The
+// zero ID is no id. IDs are comparable and may be keys of maps: 1 and "1"
+// differ, "A" and "\u0041" do not.
+type ID struct {
+	// json is the canonical encoding: the digits, or the string with no
+	// escape but the needed ones.
+	json string
+}
+
+// IntID returns the id n.
+func IntID(n int64) ID { return ID{strconv.FormatInt(n, 10)} }
+
+// StringID returns the id s, which must be valid UTF-8.
+func StringID(s string) ID { return ID{string(AppendString(nil, s))} }
+
+// IsZero reports whether there is no id.
+func (id ID) IsZero() bool { return id.json == "" }
+
+// Raw returns the id as JSON, "null" for the zero ID. Escapes that a string
+// does not need are not kept: the value is the same. See [Message.RawID] for
+// the bytes that were received.
+func (id ID) Raw() string {
+	if id.json == "" {
+		return "null"
+	}
+	return id.json
+}
+
+// String returns the id for logs, as JSON.
+func (id ID) String() string { return id.Raw() }

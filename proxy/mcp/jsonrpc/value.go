@@ -1,0 +1,152 @@
+package jsonrpc
+
+import "bytes"
+
+// ValueKind is the JSON type of a value.
+type ValueKind uint8
+
+// The kinds of values.
+const (
+	// None is the kind of a value that does not exist.
+	None ValueKind = iota
+	Null
+	Bool
+	Number
+	String
+	Array
+	Object
+)
+
+// Value is a span of a document that was parsed, and therefore valid: asking
+// it cannot fail, it can only find nothing. The zero Value does not exist.
+type Value struct {
+	doc        []byte
+	start, end int
+}
+
+// Exists reports whether there is a value (null is one).
+func (v Value) Exists() bool { return v.end > v.start }
+
+// Kind returns the JSON type.
+func (v Value) Kind() ValueKind {
+	if !v.Exists() {
+		return None
+	}
+	switch v.doc[v.start] {
+	case '{':
+		return Object
+	case '[':
+		return Array
+	case '"':
+		return String
+	case 't', 'f':
+		return Bool
+	case 'n':
+		return Null
+	default:
+		return Number
+	}
+}
+
+// Raw returns the value's bytes, nil when it does not exist. They belong to
+// the document and must not be changed; appending to them is safe.
+func (v Value) Raw() []byte {
+	if !v.Exists() {
+		return nil
+	}
+	return v.doc[v.start:v.end:v.end]
+}
+
+// Get walks down the members of objects, case-sensitive. Of a key that occurs
+// twice, which the envelope cannot have, it takes the last, as most parsers
+// do; see [Value.DuplicateKey].
+func (v Value) Get(path ...string) Value {
+	for _, key := range path {
+		if v.Kind() != Object {
+			return Value{}
+		}
+		var found Value
+		w := walker{doc: v.doc, pos: v.start}
+		for k, member := range w.members {
+			if k.is(v.doc, key) {
+				found = member
+			}
+		}
+		v = found
+	}
+	return v
+}
+
+// Each yields the members of an object or, with empty keys, the elements of
+// an array; nothing for other kinds. It fits a range statement.
+func (v Value) Each(yield func(key string, member Value) bool) {
+	w := walker{doc: v.doc, pos: v.start}
+	switch v.Kind() {
+	case Object:
+		for k, member := range w.members {
+			if !yield(k.text(v.doc), member) {
+				return
+			}
+		}
+	case Array:
+		for member := range w.elements {
+			if !yield("", member) {
+				return
+			}
+		}
+	}
+}
+
+// Len returns the number of members or elements, 0 for other kinds.
+func (v Value) Len() int {
+	n := 0
+	for range v.Each {
+		n++
+	}
+	return n
+}
+
+// DuplicateKey returns a key that an object has twice. Parse has refused it
+// in the envelope, params, params._meta, result and error.
+func (v Value) DuplicateKey() (key string, found bool) {
+	if v.Kind() != Object {
+		return "", false
+	}
+	var seen keySet
+	for key := range v.Each {
+		if !seen.add(key) {
+			return key, true
+		}
+	}
+	return "", false
+}
+
+// String returns the decoded text of a string, "" for other kinds.
+func (v Value) String() string {
+	if v.Kind() != String {
+		return ""
+	}
+	return unquote(v.doc[v.start+1 : v.end-1])
+}
+
+// Int returns the number if it is written as an integer and fits.
+func (v Value) Int() (n int64, ok bool) {
+	if v.Kind() != Number {
+		return 0, false
+	}
+	return parseInt(v.Raw())
+}
+
+// Bool returns whether the value is true.
+func (v Value) Bool() bool { return v.Kind() == Bool && v.doc[v.start] == 't' }
+
+// ID returns a string or an integer as an id, such as the requestId of
+// notifications/cancelled or a progressToken; the zero ID for anything else,
+// and for what is longer than MaxID.
+func (v Value) ID() ID {
+	id, _ := v.id()
+	return id
+}
+
+// Equal reports whether both are the same bytes.
+func (v Value) Equal(o Value) bool { return bytes.Equal(v.Raw(), o.Raw()) }

@@ -1,0 +1,90 @@
+package sse
+
+import (
+	"bytes"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// Writer writes events to a stream, each with one Write.
+type Writer struct {
+	out   io.Writer
+	flush func() error
+	buf   []byte
+}
+
+// NewWriter returns a Writer to w. flush is called after each event and
+// comment; it may be nil. For an http.ResponseWriter it is
+// http.NewResponseController(w).Flush.
+func NewWriter(w io.Writer, flush func() error) *Writer {
+	return &Writer{out: w, flush: flush}
+}
+
+// Event writes one event. An Event without name, id and retry has its data
+// alone; Event.ID is written when HasID is set.
+func (w *Writer) Event(e Event) error {
+	w.buf = AppendEvent(w.buf[:0], e)
+	return w.write()
+}
+
+// Comment writes a comment, which keeps an idle stream alive and which clients
+// do not see.
+func (w *Writer) Comment(text string) error {
+	w.buf = appendLines(w.buf[:0], "", []byte(text))
+	w.buf = append(w.buf, '\n')
+	return w.write()
+}
+
+func (w *Writer) write() error {
+	_, err := w.out.Write(w.buf)
+	if cap(w.buf) > 64<<10 {
+		w.buf = nil // one long event must not be held as long as the stream
+	}
+	if err != nil || w.flush == nil {
+		return err
+	}
+	return w.flush()
+}
+
+// AppendEvent appends the bytes of an event.
+func AppendEvent(b []byte, e Event) []byte {
+	if e.Name != "" {
+		b = appendField(b, "event", e.Name)
+	}
+	if e.HasID {
+		b = appendField(b, "id", e.ID)
+	}
+	if e.HasRetry {
+		b = appendField(b, "retry", strconv.FormatInt(e.Retry.Milliseconds(), 10))
+	}
+	return append(appendLines(b, "data", e.Data), '\n')
+}
+
+// appendField appends a field of one line. What follows a line break is left
+// away: it could pass for a field of its own.
+func appendField(b []byte, name, value string) []byte {
+	if i := strings.IndexAny(value, "\r\n\x00"); i >= 0 {
+		value = value[:i]
+	}
+	return append(append(append(append(b, name...), ": "...), value...), '\n')
+}
+
+// appendLines appends a field for each line of value.
+func appendLines(b []byte, name string, value []byte) []byte {
+	for {
+		end := bytes.IndexAny(value, "\r\n")
+		line := value
+		if end >= 0 {
+			line = value[:end]
+		}
+		b = append(append(append(append(b, name...), ": "...), line...), '\n')
+		if end < 0 {
+			return b
+		}
+		if bytes.HasPrefix(value[end:], []byte("\r\n")) {
+			end++
+		}
+		value = value[end+1:]
+	}
+}

@@ -1,0 +1,19 @@
+// Package upstream is the gateway as an MCP client: one session with one
+// endpoint of a cluster, over Streamable HTTP, HTTP+SSE or stdio.
+//
+// # What it owns
+//
+// A [Session] begins with initialize and ends with Close or with its loss. It
+// stays on the endpoint that it was opened with; whoever owns it opens another
+// one when it is lost. It carries messages and does not understand them, but
+// for what belongs to the hop: initialize, ids that match answers to calls,
+// and the server's ping, which it answers itself.
+//
+// All requests pass through [clusters.Endpoint], so that each has the
+// cluster's identity and reaches the address that health checks look at.
+//
+// # What may run concurrently
+//
+// All methods of a Session may be called from any goroutine. The goroutines of
+// a session end before Close returns.
+package upstream

@@ -1,0 +1,92 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// ErrSessionLost: the server does not know the session any more (404), or its
+// stream or process is gone. A new session is needed.
+var ErrSessionLost = errors.New("upstream session lost")
+
+// ErrUnauthorized: the server answered 401 or 403.
+var ErrUnauthorized = errors.New("upstream refuses the gateway's credentials")
+
+// ErrClosed: the session was closed here.
+var ErrClosed = errors.New("upstream session closed")
+
+// StatusError is an HTTP status that is no answer to the message. It is
+// ErrUnauthorized (401, 403) or ErrSessionLost (404 within a session) as well,
+// by errors.Is.
+type StatusError struct {
+	Code int
+	// Snippet is the beginning of the body, printable, for logs.
+	Snippet string
+	// Response is the error response in the body, if there was one. It
+	// answers no call: its id is another or none.
+	Response *jsonrpc.Message
+
+	lost bool
+}
+
+func (e *StatusError) Error() string {
+	text := fmt.Sprintf("upstream answered %d %s", e.Code, http.StatusText(e.Code))
+	if e.Snippet != "" {
+		text += ": " + e.Snippet
+	}
+	return text
+}
+
+// Is makes a StatusError ErrUnauthorized or ErrSessionLost.
+func (e *StatusError) Is(target error) bool {
+	switch target {
+	case ErrUnauthorized:
+		return e.Code == http.StatusUnauthorized || e.Code == http.StatusForbidden
+	case ErrSessionLost:
+		return e.lost
+	}
+	return false
+}
+
+// InitializeError is an answer to initialize that begins no session: an error
+// response, or a result that is no good. The server speaks JSON-RPC.
+type InitializeError struct {
+	// Response is the server's answer.
+	Response *jsonrpc.Message
+	// Reason says what is wrong with it.
+	Reason string
+}
+
+func (e *InitializeError) Error() string { return "initialize: " + e.Reason }
+
+// NotSent reports whether nothing of the message reached the server.
+func NotSent(err error) bool {
+	var connect *clusters.ConnectError
+	var unsent *unsentError
+	return errors.As(err, &connect) || errors.As(err, &unsent) || errors.Is(err, clusters.ErrNoHealthyUpstream)
+}
+
+// Repeatable reports whether the server surely did not act on the message, so
+// that it may be sent again, on a new session where this one is lost: it was
+// not sent, or was refused by 401, 403 or 404.
+func Repeatable(err error) bool {
+	if NotSent(err) {
+		return true
+	}
+	var status *StatusError
+	return errors.As(err, &status) &&
+		(status.lost || status.Code == http.StatusNotFound || errors.Is(status, ErrUnauthorized))
+}
+
+// unsentError marks an error that came before anything was sent.
+type unsentError struct{ error }
+
+func (e *unsentError) Unwrap() error { return e.error }
+
+// Timeout reports whether err is the end of the caller's patience.
+func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
