@@ -74,17 +74,20 @@ func (d *decoder) value(n *node, v reflect.Value, s *spec, path string) {
 
 // way says what to write in place of nothing.
 func (s *spec) way() string {
+	if s.nonEmpty {
+		return "it is required"
+	}
 	switch s.shape {
 	case shapeStruct:
-		return "write {} for its defaults, or remove the key"
+		return "write {} for its defaults, or remove it"
 	case shapeMap:
-		return "write {} for none, or remove the key"
+		return "write {} for none, or remove it"
 	case shapeList:
-		return "write [] for none, or remove the key"
+		return "write [] for none, or remove it"
 	case shapeString, shapeFile, shapeSecret, shapeValue, shapeText:
-		return `write "" for the empty string, or remove the key`
+		return `write "" for the empty string, or remove it`
 	}
-	return "expected " + s.expected() + ", or remove the key"
+	return "expected " + s.expected() + ", or remove it"
 }
 
 func (d *decoder) scalar(n *node, v reflect.Value, s *spec, path string) {
@@ -110,6 +113,9 @@ func (d *decoder) scalar(n *node, v reflect.Value, s *spec, path string) {
 			v.Set(reflect.ValueOf(f))
 		default:
 			err = s.set(v, t)
+			if p := v.String(); err == nil && s.typ == typePath && p != "" {
+				v.SetString(d.absolute(p))
+			}
 		}
 	}
 	if err != nil {
@@ -126,16 +132,21 @@ func (d *decoder) file(name string, s *spec) (File, error) {
 		}
 		return File{}, nil
 	}
-	f := File{Path: filepath.Clean(name)}
-	if !filepath.IsAbs(name) {
-		f.Path = filepath.Join(d.dir, name)
-	}
+	f := File{Path: d.absolute(name)}
 	data, err := d.files.get(f.Path, maxNamed)
 	if err != nil {
 		return f, fmt.Errorf("cannot read %s: %w", clip(f.Path), err)
 	}
 	f.Data = slices.Clone(data)
 	return f, nil
+}
+
+// absolute resolves a path against the folder of the YAML file.
+func (d *decoder) absolute(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(d.dir, name)
 }
 
 // trimNewline strips the one newline that editors and echo put at the end.
@@ -207,8 +218,13 @@ func (d *decoder) unknown(n *node, s *structSpec, path string) {
 			// Nobody will read the suggestion, and each costs time.
 		default:
 			free := slices.DeleteFunc(s.keys(), func(known string) bool { return n.get(known) != nil })
-			if meant := closest(k.text, free); meant != "" {
+			meant := closest(k.text, free)
+			if meant == "" {
+				meant = closest(k.text, s.keys())
+			} else {
 				n.excuse(meant)
+			}
+			if meant != "" {
 				message += fmt.Sprintf("; did you mean %q?", meant)
 			}
 		}

@@ -55,3 +55,9 @@ func substitute(text string, env func(string) (string, bool)) (string, error) {
 		}
 	}
 }
+
+// Expand replaces environment references in text, as Load does in every
+// scalar.
+func Expand(text string, env func(string) (string, bool)) (string, error) {
+	return substitute(text, env)
+}

@@ -183,6 +183,7 @@ func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int, flow bool
 		case k.Kind != yaml.ScalarNode || k.Style&yaml.TaggedStyle != 0:
 			at.Message = "a key is a plain word"
 		case k.Tag == "!!merge":
+			at.Path = atKey(path, k.Value)
 			at.Message = "merge keys (<<) are not supported; repeat the keys, or use an alias for the whole value"
 		case dup:
 			at.Path = atKey(path, clip(k.Value))

@@ -20,6 +20,8 @@ type text struct {
 	// shown stands for the value in messages: the file's own text, since what
 	// the environment holds may be a secret.
 	shown string
+	// substituted: the environment has a part in value.
+	substituted bool
 	// plain: the value may be taken for a number or a bool.
 	plain bool
 }
@@ -35,6 +37,7 @@ func (d *decoder) text(n *node) (text, error) {
 		return t, err
 	}
 	if strings.Contains(n.text, "${") {
+		t.substituted = true
 		t.shown += " (after substitution)"
 		// Inside [] and {} there is no way to write ${PORT} without quotes.
 		t.plain = t.plain || n.flow
@@ -60,8 +63,11 @@ func (s *spec) set(v reflect.Value, t text) error {
 			return err
 		}
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(t.value)); err != nil {
-			if s.typ == reflect.TypeFor[netip.Prefix]() {
+			switch {
+			case s.typ == reflect.TypeFor[netip.Prefix]():
 				return fmt.Errorf("%s is no CIDR; write it like 10.0.0.0/8, or 10.0.0.1/32 for one address", t.shown)
+			case t.substituted: // err may quote the value
+				return fmt.Errorf("%s is not valid here", t.shown)
 			}
 			return fmt.Errorf("%s is not valid here: %w", t.shown, err)
 		}
@@ -84,7 +90,10 @@ func (s *spec) set(v reflect.Value, t text) error {
 			return err
 		}
 		number, err := s.number(t.value)
-		if err != nil {
+		switch {
+		case err != nil && t.substituted: // err may quote the value
+			return fmt.Errorf("expected %s, not %s", s.expected(), t.shown)
+		case err != nil:
 			return fmt.Errorf("%s %w", t.shown, err)
 		}
 		if err := s.bounds(number, t); err != nil {
@@ -105,11 +114,18 @@ func (s *spec) word(t text) error {
 	case slices.Contains(s.later, t.value):
 		return fmt.Errorf("%s is not supported by this version", t.shown)
 	case s.enum != nil && !slices.Contains(s.enum, t.value):
-		return fmt.Errorf("%s is none of %s%s", t.shown, strings.Join(s.enum, ", "), Suggest(t.value, s.enum))
+		return fmt.Errorf("%s is none of %s%s", t.shown, strings.Join(s.enum, ", "), s.suggest(t))
 	case s.pattern != nil && !s.pattern.MatchString(t.value):
 		return fmt.Errorf("%s does not match %s", t.shown, trimAnchors(s.pattern))
 	}
 	return nil
+}
+
+func (s *spec) suggest(t text) string {
+	if t.substituted {
+		return ""
+	}
+	return Suggest(t.value, s.enum)
 }
 
 func trimAnchors(re *regexp.Regexp) string {
@@ -276,7 +292,7 @@ func (s *spec) expected() string {
 		return "a mapping"
 	case shapeStruct:
 		if s.fields.shorthand != nil {
-			return "a mapping, or " + s.fields.shorthand.expected()
+			return "a mapping or " + s.fields.shorthand.expected()
 		}
 		return "a mapping"
 	}

@@ -92,6 +92,7 @@ var (
 	typeFile     = reflect.TypeFor[File]()
 	typeSecret   = reflect.TypeFor[Secret]()
 	typeValue    = reflect.TypeFor[Value]()
+	typePath     = reflect.TypeFor[Path]()
 	typeText     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+)
+
+// adminFlags adds --admin and -c to a command that asks the running gateway,
+// and returns how to reach it.
+func adminFlags(c *cobra.Command) func() (*admin.Client, error) {
+	address := c.Flags().String("admin", "", "the admin `address` of the running gateway: host:port or unix:/path (default: from the file)")
+	path := configFlag(c)
+	return func() (*admin.Client, error) {
+		if *address != "" {
+			return admin.NewClient(*address), nil
+		}
+		in, err := admin.AddressIn(*path, os.LookupEnv)
+		if err != nil {
+			return nil, fmt.Errorf("reading the admin address (--admin can name it): %w", err)
+		}
+		if in == "" {
+			return nil, &exitError{exitInvalid, fmt.Errorf("%s has no admin section, so the gateway cannot be asked", *path)}
+		}
+		return admin.NewClient(in), nil
+	}
+}
+
+func reloadCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Ask the running gateway to reload; wait, and print what was applied or the errors",
+		Args:  cobra.NoArgs,
+	}
+	client := adminFlags(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		api, err := client()
+		if err != nil {
+			return err
+		}
+		o, err := api.Reload(c.Context())
+		if err != nil {
+			return err
+		}
+		for _, w := range o.Warnings {
+			fmt.Fprintln(c.ErrOrStderr(), "warning:", w)
+		}
+		if o.Result == admin.Rejected {
+			for _, e := range o.Errors {
+				fmt.Fprintln(c.ErrOrStderr(), e)
+			}
+			return errors.New("rejected; the running generation serves on")
+		}
+		fmt.Fprintf(c.OutOrStdout(), "generation %d: %s\n", o.Generation, o.Result)
+		for _, line := range o.Plan {
+			fmt.Fprintf(c.OutOrStdout(), "  %s\n", line)
+		}
+		return nil
+	}
+	return c
+}

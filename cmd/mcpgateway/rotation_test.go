@@ -1,0 +1,286 @@
+package main_test
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	cryptotls "crypto/tls"
+)
+
+// rotationConfig serves /health, and /api from a plain upstream. watch says
+// whether changes of files count without a signal.
+func rotationConfig(upstream string, watch bool) string {
+	return fmt.Sprintf(`
+reload: {watch: %t}
+listeners:
+  - name: public
+    address: localhost:0
+    tls: {certificates: [{cert: server.crt, key: server.key}]}
+routes:
+  - match: {path: /health}
+    health: live
+  - match: {path_prefix: /api}
+    cluster: api
+    timeout: 0s
+clusters:
+  - name: api
+    endpoints: [%s]
+`, watch, upstream)
+}
+
+// rotation is a gateway with the users' certificates, whose health is asked
+// by their loop all the time.
+type rotation struct {
+	*gateway
+	api  *plainAPI
+	loop *exec.Cmd
+	out  *syncBuffer
+}
+
+func startRotation(t *testing.T, watch bool) *rotation {
+	t.Helper()
+	dir := shortDir(t)
+	sh(t, dir, certificates)
+	api := &plainAPI{}
+	upstream := httptest.NewServer(api)
+	t.Cleanup(upstream.Close)
+	r := &rotation{gateway: start(t, dir, rotationConfig(upstream.URL, watch)), api: api, out: &syncBuffer{}}
+	writeFile(t, dir, "loop.sh", []byte(`while true; do
+  curl -s -o /dev/null -w "%{http_code}\n" --cacert ca.crt https://localhost:$PORT/health \
+  && echo "$(date +%H:%M:%S) - OK" || echo "$(date +%H:%M:%S) - FAIL"
+  sleep 0.05
+done
+`))
+	r.loop = exec.Command("bash", "loop.sh")
+	r.loop.Dir = dir
+	r.loop.Env = append(os.Environ(), "PORT="+r.port("public"))
+	r.loop.Stdout = r.out
+	if err := r.loop.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.loop.Process.Kill(); r.loop.Wait() })
+	return r
+}
+
+// stop ends the loop and checks every line of it.
+func (r *rotation) stop() {
+	r.t.Helper()
+	r.eventually("some rounds of the loop", func() error {
+		if n := strings.Count(r.out.String(), " - OK"); n < 5 {
+			return fmt.Errorf("%d rounds", n)
+		}
+		return nil
+	})
+	r.loop.Process.Kill()
+	r.loop.Wait()
+	all := strings.TrimSpace(r.out.String())
+	for line := range strings.Lines(all) {
+		if line = strings.TrimSpace(line); line != "200" && !strings.HasSuffix(line, " - OK") {
+			r.t.Fatalf("the loop saw %q:\n%s", line, all)
+		}
+	}
+	select {
+	case <-r.done:
+		r.t.Fatal("the process ended")
+	default:
+	}
+}
+
+// serial is that of the certificate that a new handshake shows.
+func serial(t testing.TB, address string) string {
+	t.Helper()
+	c, err := cryptotls.Dial("tcp", address, &cryptotls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatalf("handshake: %v", err)
+	}
+	defer c.Close()
+	return fmt.Sprintf("%X", c.ConnectionState().PeerCertificates[0].SerialNumber)
+}
+
+func (r *rotation) expectSerial(of string) {
+	r.t.Helper()
+	want := strings.TrimPrefix(strings.TrimSpace(sh(r.t, r.dir, "openssl x509 -in "+of+" -noout -serial")), "serial=")
+	r.eventually("new handshakes to show the new certificate", func() error {
+		if got := serial(r.t, r.address("public")); !strings.EqualFold(strings.TrimLeft(got, "0"), strings.TrimLeft(want, "0")) {
+			return fmt.Errorf("serial %s, want %s", got, want)
+		}
+		return nil
+	})
+}
+
+// openAll opens everything once for each protocol. The users' certificates
+// have no SAN, so the client looks at the chain alone.
+func (r *rotation) openAll() []*opened {
+	r.t.Helper()
+	var all []*opened
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		c := client(r.t, read(r.t, r.dir, "ca.crt"), protocol)
+		chainOnly(c)
+		all = append(all, open(r.t, r.api, "https://"+r.address("public")+"/api", protocol, c))
+	}
+	return all
+}
+
+// chainOnly makes a client accept certificates without SAN, which Go does not.
+func chainOnly(c *http.Client) {
+	conf := c.Transport.(*http.Transport).TLSClientConfig
+	roots := conf.RootCAs
+	conf.InsecureSkipVerify = true
+	conf.VerifyConnection = func(cs cryptotls.ConnectionState) error {
+		_, err := cs.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: roots})
+		return err
+	}
+}
+
+func finishAll(all []*opened) {
+	for _, o := range all {
+		o.finish()
+	}
+}
+
+// NET-02, the literal commands.
+func TestRotationBySignalCostsNobodyAConnection(t *testing.T) {
+	t.Parallel()
+	r := startRotation(t, false)
+	pid := r.cmd.Process.Pid
+	before := serial(t, r.address("public"))
+	all := r.openAll()
+	sh(t, r.dir, newServerPair+`
+cp server-new.crt server.crt
+cp server-new.key server.key
+kill -HUP $(pgrep -f mcpgateway)
+`)
+	r.expectSerial("server-new.crt")
+	if serial(t, r.address("public")) == before {
+		t.Error("the serial did not change")
+	}
+	finishAll(all)
+	r.stop()
+	if r.status().PID != pid {
+		t.Error("the process is another one")
+	}
+}
+
+func TestRotationByFileChangeAloneCostsNobodyAConnection(t *testing.T) {
+	t.Parallel()
+	for name, replace := range map[string]string{
+		"cp": "cp server-new.crt server.crt; cp server-new.key server.key",
+		"mv": "mv server-new.crt server.crt; cp server.crt server-new.crt; mv server-new.key server.key",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := startRotation(t, true)
+			all := r.openAll()
+			sh(t, r.dir, newServerPair+replace)
+			r.expectSerial("server-new.crt")
+			finishAll(all)
+			r.stop()
+		})
+	}
+}
+
+// Somebody copies the certificate, and goes for a coffee before the key.
+func TestATornPairWaitsAndTheOldOneServes(t *testing.T) {
+	t.Parallel()
+	r := startRotation(t, true)
+	before := serial(t, r.address("public"))
+	all := r.openAll()
+	sh(t, r.dir, newServerPair+"cp server-new.crt server.crt; kill -HUP $(pgrep -f mcpgateway)")
+	r.eventually("the torn pair to be reported", func() error {
+		if o := r.status().LastReload; o == nil || o.Result != "rejected" {
+			return fmt.Errorf("%+v", o)
+		}
+		return nil
+	})
+	if got := serial(t, r.address("public")); got != before {
+		t.Errorf("serial %s while the pair is torn, want the old %s", got, before)
+	}
+	sh(t, r.dir, "cp server-new.key server.key")
+	r.expectSerial("server-new.crt")
+	finishAll(all)
+	r.stop()
+}
+
+func TestAHundredSignalsInARowCostNobodyAConnection(t *testing.T) {
+	t.Parallel()
+	r := startRotation(t, false)
+	all := r.openAll()
+	sh(t, r.dir, newServerPair+`
+cp server.crt server-old.crt; cp server.key server-old.key
+for i in $(seq 50); do
+  cp server-new.crt server.crt; cp server-new.key server.key; kill -HUP $(pgrep -f mcpgateway)
+  cp server-old.crt server.crt; cp server-old.key server.key; kill -HUP $(pgrep -f mcpgateway)
+done
+cp server-new.crt server.crt; cp server-new.key server.key; kill -HUP $(pgrep -f mcpgateway)
+`)
+	r.expectSerial("server-new.crt")
+	finishAll(all)
+	r.stop()
+}
+
+func TestABrokenCertificateOrFileLeavesTheOldGenerationServing(t *testing.T) {
+	t.Parallel()
+	r := startRotation(t, false)
+	before := serial(t, r.address("public"))
+	all := r.openAll()
+	good := read(t, r.dir, "config.yaml")
+	goodCert := read(t, r.dir, "server.crt")
+	for name, spoil := range map[string]struct{ file, content, want string }{
+		"a certificate that is none": {"server.crt", "garbage", "server.crt"},
+		"YAML that is none":          {"config.yaml", "listeners: [", "config.yaml"},
+		"an unknown key":             {"config.yaml", string(good) + "\nlisteners_: []\n", "listeners_"},
+	} {
+		writeFile(t, r.dir, spoil.file, []byte(spoil.content))
+		r.hup()
+		r.eventually(name+" to be reported", func() error {
+			o := r.status().LastReload
+			if o == nil || o.Result != "rejected" || !strings.Contains(strings.Join(o.Errors, "\n"), spoil.want) {
+				return fmt.Errorf("%+v", o)
+			}
+			return nil
+		})
+		writeFile(t, r.dir, "config.yaml", good)
+		writeFile(t, r.dir, "server.crt", goodCert)
+	}
+	if got := serial(t, r.address("public")); got != before {
+		t.Errorf("serial %s, want the old %s", got, before)
+	}
+	sh(t, r.dir, newServerPair+"cp server-new.crt server.crt; cp server-new.key server.key")
+	r.hup()
+	r.expectSerial("server-new.crt")
+	finishAll(all)
+	r.stop()
+}
+
+func TestEverySubCommandSurvivesSIGHUP(t *testing.T) {
+	t.Parallel()
+	r := startRotation(t, false)
+	// A status that is asked while the signal comes.
+	cmd := exec.Command(binary, "reload", "--admin", "unix:"+filepath.Join(r.dir, "a.sock"))
+	out := &syncBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	go func() {
+		for ctx.Err() == nil && cmd.Process.Signal(syscall.SIGHUP) == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("reload: %v\n%s", err, out.String())
+	}
+	r.stop()
+}

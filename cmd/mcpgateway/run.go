@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"github.com/mcpgateway/mcpgateway/proxy"
+)
+
+func runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Serve",
+		Long: "Serve until SIGTERM or SIGINT; a second one stops at once.\n" +
+			"SIGHUP reloads the file, SIGUSR1 reopens the log file.",
+		Args: cobra.NoArgs,
+	}
+	path := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		// Before anything else: a signal that comes while the first
+		// generation is prepared waits, it does not kill.
+		hup, reopen, stop := notified(syscall.SIGHUP), notified(syscall.SIGUSR1), notified(syscall.SIGTERM, syscall.SIGINT)
+		ctx, cancel := context.WithCancel(c.Context())
+		kill, ended := make(chan os.Signal, 1), make(chan struct{})
+		var signals sync.WaitGroup
+		signals.Go(func() {
+			select {
+			case <-stop:
+				cancel()
+			case <-ended:
+				return
+			}
+			select {
+			case s := <-stop:
+				kill <- s
+			case <-ended:
+			}
+		})
+		defer func() { close(ended); signals.Wait(); cancel() }()
+		return proxy.New(proxy.Options{
+			Path:    *path,
+			Version: version,
+			Stderr:  c.ErrOrStderr(),
+			Notify:  func(state string) { _, _ = daemon.SdNotify(false, state) },
+		}).Run(ctx, hup, reopen, kill)
+	}
+	return c
+}
+
+// notified returns a channel that holds one signal: those that come while one
+// waits are the same wish.
+func notified(signals ...os.Signal) chan os.Signal {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, signals...)
+	return ch
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+)
+
+func statusCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show the running gateway: generation, listeners, clusters and their health, certificates, drains",
+		Args:  cobra.NoArgs,
+	}
+	client := adminFlags(c)
+	asJSON := c.Flags().Bool("json", false, "print the status as JSON")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		api, err := client()
+		if err != nil {
+			return err
+		}
+		s, err := api.Status(c.Context())
+		if err != nil {
+			return err
+		}
+		if *asJSON {
+			e := json.NewEncoder(c.OutOrStdout())
+			e.SetIndent("", "  ")
+			return e.Encode(s)
+		}
+		return printStatus(c.OutOrStdout(), s)
+	}
+	return c
+}
+
+func printStatus(out io.Writer, s admin.Status) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "generation %d\tapplied %s\t%s\n", s.Generation.Number, s.Generation.Applied.Format(time.RFC3339), s.Config)
+	fmt.Fprintf(w, "version %s\tpid %d\tup %s\n", s.Version, s.PID, time.Since(s.Started).Round(time.Second))
+	if r := s.LastReload; r != nil {
+		fmt.Fprintf(w, "last reload\t%s\tby %s at %s\n", r.Result, r.Trigger, r.Time.Format(time.RFC3339))
+		for _, e := range r.Errors {
+			fmt.Fprintf(w, "  error: %s\n", e)
+		}
+	}
+	if s.Sessions+s.Streams > 0 {
+		fmt.Fprintf(w, "mcp\t%d sessions\t%d streams\n", s.Sessions, s.Streams)
+	}
+	fmt.Fprintf(w, "\nLISTENER\tADDRESS\tTLS\tCONNECTIONS\tSTREAMS\n")
+	for _, l := range s.Listeners {
+		fmt.Fprintf(w, "%s\t%s\t%t\t%d\t%d\n", l.Name, l.Address, l.TLS, l.Connections, l.Streams)
+	}
+	fmt.Fprintf(w, "\nCLUSTER\tENDPOINT\tADDRESS\tHEALTH\tACTIVE\tERROR\n")
+	for _, cl := range s.Clusters {
+		for _, e := range cl.Endpoints {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, e.URL, e.Address, e.Health, e.Active, e.Error)
+		}
+	}
+	fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\n")
+	for _, cert := range s.Certs {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", cert.Use, cert.Subject, cert.Serial, cert.DaysLeft)
+	}
+	if len(s.Draining) > 0 {
+		fmt.Fprintf(w, "\nDRAINING\tSINCE\tCONNECTIONS\tSTREAMS\tREQUESTS\n")
+		for _, d := range s.Draining {
+			fmt.Fprintf(w, "generation %d\t%s\t%d\t%d\t%d\n", d.Generation, d.Since.Format(time.RFC3339), d.Connections, d.Streams, d.Requests)
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,60 @@
+package admin
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// statusCollector turns the Status of the moment into gauges, so that none of
+// them can go stale: a series ends with the thing that it describes.
+type statusCollector struct{ source Source }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("mcpgateway_"+name, help, labels, nil)
+}
+
+// Describe sends nothing: the series depend on the configuration, and an
+// unchecked collector is what the client library offers for that.
+func (c *statusCollector) Describe(chan<- *prometheus.Desc) {}
+
+func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.source.Status()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(desc("generation", "The number of the generation in force."), float64(s.Generation.Number))
+	gauge(desc("ready", "1 while the gateway is ready to serve."), flag(s.Ready))
+	gauge(desc("mcp_sessions", "MCP sessions of clients."), float64(s.Sessions))
+	gauge(desc("mcp_streams", "Open MCP streams."), float64(s.Streams))
+	gauge(desc("draining_generations", "Older generations that still serve."), float64(len(s.Draining)))
+
+	open := desc("listener_connections", "Open connections.", "listener")
+	streams := desc("listener_streams", "Open SSE and WebSocket streams.", "listener")
+	for _, l := range s.Listeners {
+		gauge(open, float64(l.Connections), l.Name)
+		gauge(streams, float64(l.Streams), l.Name)
+	}
+	healthy := desc("cluster_endpoint_healthy", "1 while the endpoint may take traffic.", "cluster", "endpoint", "address")
+	active := desc("cluster_endpoint_active", "Requests in flight.", "cluster", "endpoint", "address")
+	for _, cl := range s.Clusters {
+		for _, e := range cl.Endpoints {
+			gauge(healthy, flag(e.Health == "healthy"), cl.Name, e.URL, e.Address)
+			gauge(active, float64(e.Active), cl.Name, e.URL, e.Address)
+		}
+	}
+	notAfter := desc("certificate_not_after_timestamp_seconds", "When a certificate in use expires.", "use", "subject", "serial")
+	seen := map[[3]string]bool{}
+	for _, c := range s.Certs {
+		key := [3]string{c.Use, c.Subject, c.Serial}
+		if !seen[key] { // the same pair may be named twice on one listener
+			seen[key] = true
+			gauge(notAfter, float64(c.NotAfter.Unix()), c.Use, c.Subject, c.Serial)
+		}
+	}
+}
+
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

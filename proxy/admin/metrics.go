@@ -1,0 +1,150 @@
+package admin
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are registered once a process, in a registry of their own. What is
+// counted is fed by the gateway; what can be read off the present state is
+// collected from the Source when a scrape asks.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests        *prometheus.CounterVec
+	requestSeconds  *prometheus.HistogramVec
+	connections     *prometheus.CounterVec
+	rejected        *prometheus.CounterVec
+	handshakes      *prometheus.CounterVec
+	upstream        *prometheus.CounterVec
+	upstreamSeconds *prometheus.HistogramVec
+	connects        *prometheus.CounterVec
+	retries         *prometheus.CounterVec
+	healthChanges   *prometheus.CounterVec
+	mcpCalls        *prometheus.CounterVec
+	reloads         *prometheus.CounterVec
+	lastReload      *prometheus.GaugeVec
+}
+
+// NewMetrics registers everything the gateway counts. version labels build_info.
+func NewMetrics(version string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "mcpgateway", Name: name, Help: help}, labels)
+	}
+	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "mcpgateway", Name: name, Help: help,
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}}, labels)
+	}
+	m := &Metrics{
+		registry:        prometheus.NewRegistry(),
+		requests:        counter("requests_total", "Requests answered, by route, status code and response flag.", "route", "code", "flag"),
+		requestSeconds:  histogram("request_duration_seconds", "From the first byte of a request to the last of its answer.", "route"),
+		connections:     counter("listener_connections_total", "Connections accepted.", "listener"),
+		rejected:        counter("listener_rejected_total", "Connections closed unserved, by reason.", "listener", "reason"),
+		handshakes:      counter("listener_handshakes_total", "TLS handshakes, by outcome.", "listener", "outcome"),
+		upstream:        counter("cluster_requests_total", "Requests sent to endpoints, by status code; code 0 got no answer.", "cluster", "endpoint", "code"),
+		upstreamSeconds: histogram("cluster_request_duration_seconds", "From sending a request to an endpoint to its response header.", "cluster"),
+		connects:        counter("cluster_connects_total", "Connections opened to endpoints, by outcome.", "cluster", "endpoint", "outcome"),
+		retries:         counter("cluster_retries_total", "Requests sent again.", "cluster"),
+		healthChanges:   counter("cluster_health_changes_total", "Times that an endpoint's health changed.", "cluster", "endpoint", "to"),
+		mcpCalls:        counter("mcp_calls_total", "MCP requests sent to clusters, by method and outcome.", "cluster", "method", "outcome"),
+		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
+		lastReload:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "last_reload_timestamp_seconds", Help: "When a reload last ended, by result."}, []string{"result"}),
+	}
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "build_info", Help: "Always 1; the version is a label."}, []string{"version"})
+	build.WithLabelValues(version).Set(1)
+	m.registry.MustRegister(m.requests, m.requestSeconds, m.connections, m.rejected, m.handshakes, m.upstream, m.upstreamSeconds,
+		m.connects, m.retries, m.healthChanges, m.mcpCalls, m.reloads, m.lastReload, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Handler answers GET /metrics, with what the source's Status says besides.
+// It is called once, when the gateway starts.
+func (m *Metrics) Handler(source Source) http.Handler {
+	m.registry.MustRegister(&statusCollector{source: source})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// Request counts one answered request.
+func (m *Metrics) Request(route string, status int, flag string, d time.Duration) {
+	m.requests.WithLabelValues(route, strconv.Itoa(status), flag).Inc()
+	m.requestSeconds.WithLabelValues(route).Observe(d.Seconds())
+}
+
+// Opened counts one accepted connection.
+func (m *Metrics) Opened(listener string) { m.connections.WithLabelValues(listener).Inc() }
+
+// Rejected counts one connection that was closed unserved.
+func (m *Metrics) Rejected(listener, reason string) {
+	m.rejected.WithLabelValues(listener, reason).Inc()
+}
+
+// Handshake counts one TLS handshake with a client.
+func (m *Metrics) Handshake(listener string, err error) {
+	m.handshakes.WithLabelValues(listener, outcome(err)).Inc()
+}
+
+// Upstream counts one request to an endpoint; status 0 means no answer.
+func (m *Metrics) Upstream(cluster, endpoint string, status int, d time.Duration) {
+	m.upstream.WithLabelValues(cluster, endpoint, strconv.Itoa(status)).Inc()
+	m.upstreamSeconds.WithLabelValues(cluster).Observe(d.Seconds())
+}
+
+// Connected counts one connection to an endpoint.
+func (m *Metrics) Connected(cluster, endpoint string, err error) {
+	m.connects.WithLabelValues(cluster, endpoint, outcome(err)).Inc()
+}
+
+// Retried counts one request that was sent again.
+func (m *Metrics) Retried(cluster string) { m.retries.WithLabelValues(cluster).Inc() }
+
+// Health counts one change of an endpoint's health.
+func (m *Metrics) Health(cluster, endpoint string, healthy bool) {
+	to := "unhealthy"
+	if healthy {
+		to = "healthy"
+	}
+	m.healthChanges.WithLabelValues(cluster, endpoint, to).Inc()
+}
+
+// MCPCall counts one MCP request to a cluster.
+func (m *Metrics) MCPCall(cluster, method, outcome string) {
+	m.mcpCalls.WithLabelValues(cluster, method, outcome).Inc()
+}
+
+// Reloaded counts one reload.
+func (m *Metrics) Reloaded(result string, at time.Time) {
+	m.reloads.WithLabelValues(result).Inc()
+	m.lastReload.WithLabelValues(result).Set(float64(at.UnixMilli()) / 1000)
+}
+
+// Forget drops the series of a cluster that no generation has any more.
+func (m *Metrics) Forget(cluster string) {
+	l := prometheus.Labels{"cluster": cluster}
+	m.upstream.DeletePartialMatch(l)
+	m.upstreamSeconds.DeletePartialMatch(l)
+	m.connects.DeletePartialMatch(l)
+	m.retries.DeletePartialMatch(l)
+	m.healthChanges.DeletePartialMatch(l)
+	m.mcpCalls.DeletePartialMatch(l)
+}
+
+// ForgetRoute drops the series of a route that no generation has any more.
+func (m *Metrics) ForgetRoute(route string) {
+	l := prometheus.Labels{"route": route}
+	m.requests.DeletePartialMatch(l)
+	m.requestSeconds.DeletePartialMatch(l)
+}
+
+func outcome(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}

@@ -1,0 +1,144 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+)
+
+// Server is the API on one address. Listen binds, Serve serves, Close ends.
+type Server struct {
+	config   Config
+	listener net.Listener
+	http     *http.Server
+	done     chan struct{}
+}
+
+// Listen binds the address and serves nothing yet, so that a generation that
+// fails later leaves no trace but a refused connection.
+func Listen(c Config, source Source, metrics http.Handler) (*Server, error) {
+	l, err := bind(c.Address)
+	if err != nil {
+		return nil, fmt.Errorf("admin.address: %w", err)
+	}
+	s := &Server{config: c, listener: l, done: make(chan struct{})}
+	s.http = &http.Server{
+		Handler:           guardHost(c.Address, handler(source, metrics)),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+	}
+	return s, nil
+}
+
+func bind(address string) (net.Listener, error) {
+	path, ok := strings.CutPrefix(address, "unix:")
+	if !ok {
+		return net.Listen("tcp", address)
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("another process answers on %s", path)
+	} else if st, statErr := os.Lstat(path); statErr == nil && st.Mode()&os.ModeSocket != 0 {
+		// Nobody answers: the socket of a process that was killed.
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	return listenUnix(path)
+}
+
+// Serve answers requests in a goroutine of its own until Close.
+func (s *Server) Serve() {
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.listener.Close()
+		}
+	}()
+}
+
+// Addr is the address bound.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Discard closes a server that was never served.
+func (s *Server) Discard() { s.listener.Close() }
+
+// Close lets requests in flight finish for up to five seconds: one of them
+// may be the very POST /reload that removes this server.
+func (s *Server) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := s.http.Shutdown(ctx); err != nil {
+		s.http.Close()
+	}
+	<-s.done
+}
+
+func handler(source Source, metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, source.Status())
+	})
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
+		// A reload may take longer than a request's read timeout allows.
+		outcome, err := source.Reload(r.Context())
+		if err != nil {
+			writeJSON(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]string{"code": "shutting_down", "message": err.Error()}})
+			return
+		}
+		status := http.StatusOK
+		if outcome.Result == Rejected {
+			status = http.StatusUnprocessableEntity
+		}
+		writeJSON(w, status, outcome)
+	})
+	mux.Handle("GET /metrics", metrics)
+	return mux
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.Encode(v) // the client is gone: nobody is left to tell
+}
+
+// guardHost refuses requests that a web page could have sent: by DNS rebinding
+// (a Host that is neither loopback nor the address), or across origins.
+func guardHost(address string, next http.Handler) http.Handler {
+	unix := strings.HasPrefix(address, "unix:")
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !unix && !loopbackHost(r.Host) && r.Host != address {
+			http.Error(w, "this Host is not served here", http.StatusForbidden)
+			return
+		}
+		if r.Header.Get("Origin") != "" || strings.HasPrefix(r.Header.Get("Sec-Fetch-Site"), "cross") {
+			http.Error(w, "cross-origin requests are refused", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func loopbackHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"context"
+	"time"
+)
+
+// Source is the running gateway, as the API sees it.
+type Source interface {
+	// Status describes the present moment; it does no I/O.
+	Status() Status
+	// Reload loads the file and waits for the outcome of a reload that began
+	// after the call. When ctx ends first the reload goes on all the same.
+	Reload(ctx context.Context) (Outcome, error)
+}
+
+// Status is what GET /status answers and `mcpgateway status` prints.
+type Status struct {
+	Version    string        `json:"version"`
+	PID        int           `json:"pid"`
+	Started    time.Time     `json:"started"`
+	Config     string        `json:"config"`
+	Ready      bool          `json:"ready"`
+	Generation Generation    `json:"generation"`
+	LastReload *Outcome      `json:"last_reload,omitempty"`
+	Listeners  []Listener    `json:"listeners"`
+	Clusters   []Cluster     `json:"clusters"`
+	Sessions   int           `json:"sessions"`
+	Streams    int           `json:"streams"`
+	Certs      []Certificate `json:"certificates"`
+	Draining   []Drain       `json:"draining"`
+}
+
+// Generation names an applied state of the file.
+type Generation struct {
+	Number  uint64    `json:"number"`
+	Applied time.Time `json:"applied"`
+	// Sum is the SHA-256 of the file and all it names, in hex.
+	Sum string `json:"sum"`
+}
+
+// Listener is one address that is served.
+type Listener struct {
+	Name        string `json:"name"`
+	Address     string `json:"address"`
+	TLS         bool   `json:"tls"`
+	Connections int    `json:"connections"`
+	Streams     int    `json:"streams"`
+}
+
+// Cluster is one cluster with its endpoints.
+type Cluster struct {
+	Name      string     `json:"name"`
+	Healthy   int        `json:"healthy"`
+	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// Endpoint is one address of a cluster.
+type Endpoint struct {
+	URL     string `json:"url"`
+	Address string `json:"address,omitempty"`
+	// Health is warming, healthy, unhealthy or unauthorized.
+	Health string `json:"health"`
+	Error  string `json:"error,omitempty"`
+	Active int    `json:"active"`
+}
+
+// Certificate is one certificate in use, the gateway's own or a client's.
+type Certificate struct {
+	// Use says where: "listener public" or "cluster github".
+	Use      string    `json:"use"`
+	Subject  string    `json:"subject"`
+	Serial   string    `json:"serial"`
+	NotAfter time.Time `json:"not_after"`
+	// DaysLeft is rounded down; negative once it has expired.
+	DaysLeft int `json:"days_left"`
+}
+
+// Drain is an older generation that still serves.
+type Drain struct {
+	Generation  uint64    `json:"generation"`
+	Since       time.Time `json:"since"`
+	Connections int       `json:"connections"`
+	Streams     int       `json:"streams"`
+	Requests    int       `json:"requests"`
+}
+
+// Outcome is how one reload ended.
+type Outcome struct {
+	// Result is applied, unchanged or rejected.
+	Result     string    `json:"result"`
+	Trigger    string    `json:"trigger"`
+	Time       time.Time `json:"time"`
+	Generation uint64    `json:"generation"`
+	// Plan is what was applied, one thing a line.
+	Plan []string `json:"plan,omitempty"`
+	// Errors are all that was wrong with the file.
+	Errors   []string `json:"errors,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// The values of Outcome.Result.
+const (
+	Applied   = "applied"
+	Unchanged = "unchanged"
+	Rejected  = "rejected"
+)

@@ -1,0 +1,49 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/routes"
+)
+
+// Check loads the file at path and builds everything that a generation is made
+// of, short of what others could notice: it binds no address, dials nobody and
+// starts no process. The error is config.Errors where the file is at fault.
+func Check(ctx context.Context, path string, env func(string) (string, bool)) (*config.Snapshot, error) {
+	cfg, snapshot, err := Load(ctx, path, env)
+	if err != nil {
+		return snapshot, err
+	}
+	set, err := clusters.NewSet(cfg.Clusters, nil, clusters.Options{})
+	if err != nil {
+		return snapshot, err
+	}
+	defer set.Release()
+	hub := mcp.NewHub(mcp.Options{})
+	defer hub.Close(ctx)
+	router, err := routes.NewRouter(cfg.Routes, routes.Deps{
+		Clusters: set,
+		MCP: func(r *routes.Config) (http.Handler, error) {
+			return hub.NewHandler(mcp.HandlerConfig{Route: r.Name, Config: r.MCP, Hosts: r.Match.Hosts, Clusters: set})
+		},
+		Ready: func() bool { return false },
+	})
+	if err != nil {
+		return snapshot, err
+	}
+	defer router.Close()
+	g := &Gateway{listenerTrace: &listeners.Trace{}}
+	p := &prepared{gen: &Generation{config: cfg, router: router}}
+	defer p.discard()
+	return snapshot, g.prepareServers(p)
+}
+
+// Schema is the JSON Schema of the file (draft 2020-12).
+func Schema() ([]byte, error) {
+	return config.Schema(Config{}, "mcpgateway configuration")
+}

@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
+)
+
+// commit puts a prepared generation in force. It cannot fail. The order
+// matters, and each step is harmless before the next:
+//
+//  1. New certificates and trust take effect, and peers that no longer pass
+//     are pinned to the old generation, so that the new routes never meet a
+//     connection that was authorized for less.
+//  2. Servers that go are pinned to the old generation as well.
+//  3. The pointer swaps: from here on the new generation serves.
+//  4. New servers take over their sockets, health checks follow, drains begin.
+//
+// It returns what was done, one thing a line.
+func (g *Gateway) commit(p *prepared) []string {
+	gen, old := p.gen, p.old
+	gen.number = g.numbers + 1
+	g.numbers++
+	gen.applied = time.Now()
+	gen.users.Store(1)
+	gen.free = func() { g.work.Add(1); go g.release(gen) }
+
+	if p.log != nil {
+		g.logs.swap(p.log)
+	}
+	unverified := g.swapTLS(p)
+	leaving := g.pinLeaving(p)
+
+	g.current.Store(gen)
+
+	for _, s := range gen.served {
+		if before := old.find(s.config.Name); before == nil || before.server != s.server {
+			s.socket.Serve(s.server)
+		}
+	}
+	gen.clusters.Commit()
+	g.hub.Commit(gen.handlers)
+	lines := append([]string{p.plan.String()}, g.drain(p, leaving, unverified)...)
+	g.commitAdmin(p)
+	g.ready.Store(true)
+	if old != nil {
+		g.mu.Lock()
+		old.retired, old.leaving = gen.applied, leaving
+		g.draining = append(g.draining, old)
+		g.mu.Unlock()
+		g.forget(p.plan)
+		old.done() // it is no longer the current one
+	}
+	return lines
+}
+
+// swapTLS returns, for each server, the open connections whose peer the new
+// trust refuses; they stay on the old generation and leave within
+// drain.close_spread.
+func (g *Gateway) swapTLS(p *prepared) map[*listeners.Server][]*listeners.Conn {
+	refused := map[*listeners.Server][]*listeners.Conn{}
+	for _, s := range p.swaps {
+		// First the snapshot, then the search: a handshake that ends in
+		// between is verified against the new trust by the server itself.
+		s.server.SwapTLS(s.snapshot)
+		if !s.trust {
+			continue
+		}
+		conns := s.server.Unverified(s.snapshot)
+		for _, c := range conns {
+			p.old.use()
+			c.SetHandler(g.pinned(p.old, s.listener))
+			g.after(c.Done(), p.old.done)
+		}
+		if len(conns) > 0 {
+			refused[s.server] = conns
+		}
+	}
+	return refused
+}
+
+// pinLeaving pins each server that the new generation does not carry over to
+// the old one, for as long as it drains.
+func (g *Gateway) pinLeaving(p *prepared) []*listeners.Server {
+	if p.old == nil {
+		return nil
+	}
+	var leaving []*listeners.Server
+	for _, s := range p.old.served {
+		if after := p.gen.find(s.config.Name); after != nil && after.server == s.server {
+			continue
+		}
+		p.old.use()
+		s.server.SetHandler(g.pinned(p.old, s.config.Name))
+		g.after(s.server.Done(), p.old.done)
+		leaving = append(leaving, s.server)
+	}
+	return leaving
+}
+
+// after calls f once done closes, in a goroutine that shutdown waits for.
+func (g *Gateway) after(done <-chan struct{}, f func()) {
+	g.work.Add(1)
+	go func() {
+		defer g.work.Done()
+		<-done
+		f()
+	}()
+}
+
+// drain closes the sockets that are gone, tells connections to leave, and
+// says how many.
+func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map[*listeners.Server][]*listeners.Conn) []string {
+	if p.old == nil {
+		return nil
+	}
+	d := p.gen.config.Drain
+	for _, s := range p.old.served {
+		stays := false
+		for _, n := range p.gen.served {
+			stays = stays || n.socket == s.socket
+		}
+		if !stays {
+			// What the kernel has accepted already is handed over first.
+			s.socket.Close()
+		}
+	}
+	connections, streams, lines := 0, 0, []string(nil)
+	for _, s := range leaving {
+		stats := s.Stats()
+		connections += stats.Connections
+		streams += stats.Streams
+		s.Drain(listeners.DrainOptions{Spread: d.CloseSpread, Timeout: d.Timeout})
+	}
+	if connections > 0 {
+		lines = append(lines, fmt.Sprintf("draining %d connections, %d streams", connections, streams))
+	}
+	refused := 0
+	for server, conns := range unverified {
+		refused += len(conns)
+		server.Retire(conns, d.CloseSpread)
+	}
+	if refused > 0 {
+		lines = append(lines, fmt.Sprintf("%d connections no longer pass client authentication and are closed", refused))
+	}
+	return lines
+}
+
+func (g *Gateway) commitAdmin(p *prepared) {
+	keep := p.gen.config.Admin != nil && p.admin == nil
+	if keep {
+		return
+	}
+	if old := g.admin; old != nil {
+		g.work.Add(1)
+		// Not awaited: the request that asked for this reload may be its last.
+		go func() { defer g.work.Done(); old.Close() }()
+	}
+	g.admin = p.admin
+	if p.admin != nil {
+		p.admin.Serve()
+	}
+}
+
+// forget drops the metrics of what the plan removed.
+func (g *Gateway) forget(p Plan) {
+	for _, c := range p.Clusters {
+		if c.Change == Removed {
+			g.metrics.Forget(c.Name)
+		}
+	}
+	for _, r := range p.Routes {
+		if r.Change == Removed {
+			g.metrics.ForgetRoute(r.Name)
+		}
+	}
+}
+
+// release frees what a generation held once nobody uses it any more.
+func (g *Gateway) release(gen *Generation) {
+	defer g.work.Done()
+	gen.router.Close()
+	gen.clusters.Release()
+	g.mu.Lock()
+	for i, d := range g.draining {
+		if d == gen {
+			g.draining = append(g.draining[:i:i], g.draining[i+1:]...)
+			break
+		}
+	}
+	g.mu.Unlock()
+	g.logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")
+}

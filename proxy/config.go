@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/routes"
+)
+
+// Config is the whole file: the sum of the sections that the packages declare.
+type Config struct {
+	Log       LogConfig          `yaml:"log" doc:"What is logged, and where to."`
+	Admin     *admin.Config      `yaml:"admin" doc:"The operator's API; off when absent."`
+	Reload    ReloadConfig       `yaml:"reload" doc:"How a change of the file becomes a generation."`
+	Drain     DrainConfig        `yaml:"drain" doc:"How connections of a changed or removed listener end."`
+	Shutdown  ShutdownConfig     `yaml:"shutdown" doc:"How the process ends."`
+	Listeners []listeners.Config `yaml:"listeners" required:"true" doc:"Addresses that are served."`
+	Routes    []routes.Config    `yaml:"routes" doc:"What is done with a request; the first match wins, in file order."`
+	Clusters  []clusters.Config  `yaml:"clusters" doc:"Upstream servers that are interchangeable."`
+
+	_ struct{} `later:"acme,state_key_files"`
+}
+
+// ReloadConfig is the section reload.
+type ReloadConfig struct {
+	Watch       bool          `yaml:"watch" default:"true" doc:"Apply a change of this file, or of any file it names, without a signal."`
+	WarmTimeout time.Duration `yaml:"warm_timeout" default:"10s" min:"0s" doc:"How long a new generation waits for the first health check of its new clusters."`
+}
+
+// DrainConfig is the section drain.
+type DrainConfig struct {
+	Timeout     time.Duration `yaml:"timeout" default:"10m" min:"0s" doc:"A stream on a changed or removed listener is ended, cleanly, after this."`
+	CloseSpread time.Duration `yaml:"close_spread" default:"5s" min:"0s" doc:"Connections of a drained listener are told to go spread over this."`
+}
+
+// ShutdownConfig is the section shutdown.
+type ShutdownConfig struct {
+	Delay   time.Duration `yaml:"delay" default:"0s" min:"0s" doc:"How long readiness answers 503 before sockets close."`
+	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0s" doc:"How long connections then drain before the process ends."`
+}
+
+// Validate checks what no section can check alone: names that refer to each
+// other, and addresses that exclude each other.
+func (c *Config) Validate(s *config.Scope) {
+	if len(c.Listeners) == 0 && s.IsSet("listeners") {
+		s.Errorf("listeners", "no listener; at least one is needed to serve anything")
+	}
+	c.checkListeners(s)
+	clusterNames := c.checkClusters(s)
+	c.checkRoutes(s, clusterNames)
+}
+
+func (c *Config) checkListeners(s *config.Scope) {
+	names := map[string]int{}
+	for i, l := range c.Listeners {
+		if l.Name == "" {
+			continue
+		}
+		if first, dup := names[l.Name]; dup {
+			s.Errorf(fmt.Sprintf("listeners[%d].name", i), "the name %q is taken by listeners[%d]", l.Name, first)
+			continue
+		}
+		names[l.Name] = i
+	}
+	for i, l := range c.Listeners {
+		for j, other := range c.Listeners[:i] {
+			if why := overlap(l.Address, other.Address); why != "" {
+				s.Errorf(fmt.Sprintf("listeners[%d].address", i), "%s %s listeners[%d] (%s)", l.Address, why, j, other.Address)
+				break
+			}
+		}
+	}
+	if c.Admin != nil {
+		for i, l := range c.Listeners {
+			if why := overlap(c.Admin.Address, l.Address); why != "" {
+				s.Errorf("admin.address", "%s %s listeners[%d] (%s)", c.Admin.Address, why, i, l.Address)
+			}
+		}
+	}
+}
+
+// overlap says how two addresses exclude each other, or "".
+func overlap(a, b string) string {
+	if a == "" || b == "" {
+		return ""
+	}
+	if a == b {
+		if p, err := netip.ParseAddrPort(a); err == nil && p.Port() == 0 {
+			return ""
+		}
+		return "is also the address of"
+	}
+	x, errX := netip.ParseAddrPort(a)
+	y, errY := netip.ParseAddrPort(b)
+	if errX != nil || errY != nil || x.Port() != y.Port() || x.Port() == 0 {
+		return ""
+	}
+	if x.Addr().IsUnspecified() || y.Addr().IsUnspecified() {
+		return "overlaps with the address of"
+	}
+	return ""
+}
+
+func (c *Config) checkClusters(s *config.Scope) map[string]int {
+	names := map[string]int{}
+	for i, cl := range c.Clusters {
+		if cl.Name == "" {
+			continue
+		}
+		if first, dup := names[cl.Name]; dup {
+			s.Errorf(fmt.Sprintf("clusters[%d].name", i), "the name %q is taken by clusters[%d]", cl.Name, first)
+			continue
+		}
+		names[cl.Name] = i
+	}
+	for _, r := range c.Routes {
+		if r.MCP == nil {
+			continue
+		}
+		for _, ref := range r.MCP.Clusters {
+			if i, ok := names[ref.Name]; ok {
+				c.Clusters[i].ServesMCP = true
+			}
+		}
+	}
+	return names
+}
+
+func (c *Config) checkRoutes(s *config.Scope, clusterNames map[string]int) {
+	var listenerNames, clusterList []string
+	for _, l := range c.Listeners {
+		listenerNames = append(listenerNames, l.Name)
+	}
+	for _, cl := range c.Clusters {
+		clusterList = append(clusterList, cl.Name)
+	}
+	names := map[string]int{}
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		at := func(field string) string { return fmt.Sprintf("routes[%d].%s", i, field) }
+		if first, dup := names[r.Name]; dup && r.Name != "" {
+			s.Errorf(at("name"), "the name %q is taken by routes[%d]; a route without a name is named by its path, so name one of them", r.Name, first)
+		} else {
+			names[r.Name] = i
+		}
+		c.checkRouteListeners(s, i, r, listenerNames)
+		if r.Cluster != "" {
+			if _, ok := clusterNames[r.Cluster]; !ok {
+				s.Errorf(at("cluster"), "there is no cluster %q%s", r.Cluster, config.Suggest(r.Cluster, clusterList))
+			}
+		}
+		if r.MCP != nil {
+			for j, ref := range r.MCP.Clusters {
+				if _, ok := clusterNames[ref.Name]; !ok && ref.Name != "" {
+					s.Errorf(at(fmt.Sprintf("mcp.clusters[%d]", j)), "there is no cluster %q%s", ref.Name, config.Suggest(ref.Name, clusterList))
+				}
+			}
+		}
+	}
+}
+
+func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, known []string) {
+	at := func(field string) string { return fmt.Sprintf("routes[%d].%s", i, field) }
+	if len(r.Listeners) == 0 {
+		if len(known) > 1 {
+			s.Errorf(at("listeners"), "needed, since there are several listeners; name them, or write [all]")
+		}
+		r.Listeners = slices.Clone(known)
+		return
+	}
+	if slices.Contains(r.Listeners, "all") {
+		if len(r.Listeners) > 1 {
+			s.Errorf(at("listeners"), `"all" stands alone`)
+		}
+		r.Listeners = slices.Clone(known)
+		return
+	}
+	for j, name := range r.Listeners {
+		if !slices.Contains(known, name) {
+			s.Errorf(at(fmt.Sprintf("listeners[%d]", j)), "there is no listener %q%s", name, config.Suggest(name, known))
+			continue
+		}
+		if r.Auth == nil || r.Auth.ClientCert == nil {
+			continue
+		}
+		if l := c.Listeners[slices.IndexFunc(c.Listeners, func(l listeners.Config) bool { return l.Name == name })]; l.TLS == nil || l.TLS.ClientAuth.Mode == "none" {
+			s.Errorf(at("auth.client_cert"), "listener %q asks for no client certificate; set its tls.client_auth.mode to request or require", name)
+		}
+	}
+}
+
+var _ = mcp.Config{}

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// Options are what a Gateway is started with.
+type Options struct {
+	// Path is the YAML file.
+	Path string
+	// Version is shown to operators and in serverInfo.
+	Version string
+	// Env looks up environment variables; nil is os.LookupEnv.
+	Env func(string) (string, bool)
+	// Stderr is where logs go unless log.file says otherwise; nil is os.Stderr.
+	Stderr io.Writer
+	// Notify tells the service manager about the process's state (sd_notify);
+	// nil tells nobody.
+	Notify func(state string)
+}
+
+// Gateway is the running process: what outlives its generations, and the
+// pointer to the current one.
+type Gateway struct {
+	options Options
+	started time.Time
+	logs    *Logs
+	metrics *admin.Metrics
+	sockets *listeners.Sockets
+	hub     *mcp.Hub
+	prober  *upstream.Prober
+
+	listenerTrace *listeners.Trace
+	clusterTrace  *clusters.Trace
+	metricsServed http.Handler
+
+	current atomic.Pointer[Generation]
+	ready   atomic.Bool
+	// reloads carries those who wait for the outcome of a reload.
+	reloads chan chan<- admin.Outcome
+	stopped chan struct{}
+	// work counts goroutines that free generations and wait for drains.
+	work sync.WaitGroup
+
+	// mu guards what Status reads of reloads.
+	mu         sync.Mutex
+	draining   []*Generation
+	lastReload *admin.Outcome
+
+	// The rest belongs to the goroutine that runs reloads.
+	admin   *admin.Server
+	numbers uint64
+}
+
+// New prepares a gateway that serves nothing yet.
+func New(o Options) *Gateway {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	if o.Notify == nil {
+		o.Notify = func(string) {}
+	}
+	g := &Gateway{
+		options: o,
+		started: time.Now(),
+		logs:    NewLogs(o.Stderr),
+		metrics: admin.NewMetrics(o.Version),
+		reloads: make(chan chan<- admin.Outcome),
+		stopped: make(chan struct{}),
+	}
+	g.listenerTrace = g.traceListeners()
+	g.clusterTrace = g.traceClusters()
+	g.sockets = listeners.NewSockets(g.listenerTrace)
+	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Trace: g.traceMCP()})
+	g.prober = upstream.NewProber(o.Version)
+	g.metricsServed = g.metrics.Handler(g)
+	return g
+}
+
+// Run serves until ctx ends, then drains and returns. Each value from hup
+// asks for a reload; one from reopen opens the log file anew. kill ends the
+// drain at once. An error means that the first generation could not be
+// applied: nothing was served.
+func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
+	defer close(g.stopped)
+	watcher, err := newWatcher()
+	if err != nil {
+		return err
+	}
+	defer watcher.Close()
+
+	outcome, files := g.apply(ctx, "start")
+	if outcome.Result != admin.Applied {
+		return errors.New("the configuration was not applied; nothing is served")
+	}
+	g.options.Notify("READY=1\nSTATUS=" + outcomeLine(outcome))
+	watcher.Watch(files, g.started)
+	for {
+		select {
+		case <-ctx.Done():
+			g.shutdown(kill)
+			return nil
+		case <-reopen:
+			if err := g.logs.Reopen(); err != nil {
+				g.logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
+			}
+		case <-hup:
+			g.reload(ctx, "signal", watcher)
+		case <-watcher.Changed():
+			g.reload(ctx, "file change", watcher)
+		case first := <-g.reloads:
+			// All that wait by now began before this reload: one serves them.
+			waiting := append([]chan<- admin.Outcome{first}, g.pending()...)
+			outcome := g.reload(ctx, "admin", watcher)
+			for _, w := range waiting {
+				w <- outcome
+			}
+		}
+	}
+}
+
+// dispatch is the handler of every server that is not pinned: the newest
+// generation serves each request whole.
+func (g *Gateway) dispatch(listener string) http.Handler {
+	return g.logged(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gen := g.acquire()
+		defer gen.done()
+		gen.handler(listener).ServeHTTP(w, r)
+	}))
+}
+
+// pinned is the handler of connections that stay on gen. The caller holds a
+// use of gen until the last of them is gone.
+func (g *Gateway) pinned(gen *Generation, listener string) http.Handler {
+	return g.logged(listener, gen.handler(listener))
+}
+
+// acquire returns the current generation with a use of it. It retries when a
+// commit overtakes it; the newer generation is in place then.
+func (g *Gateway) acquire() *Generation {
+	for {
+		if gen := g.current.Load(); gen.use() {
+			return gen
+		}
+	}
+}
+
+// logged wraps everything that a request meets, so that also a request that
+// no route wants leaves its line.
+func (g *Gateway) logged(listener string, next http.Handler) http.Handler {
+	return filter.AccessLog(next, func(e *filter.Entry) { g.record(listener, e) })
+}

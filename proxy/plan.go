@@ -1,0 +1,196 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/routes"
+)
+
+// A Plan is what applying a new Config changes, decided by content alone:
+// that of the file, and of every file it names.
+type Plan struct {
+	Listeners []ListenerChange `json:"listeners,omitempty"`
+	Clusters  []ClusterChange  `json:"clusters,omitempty"`
+	Routes    []RouteChange    `json:"routes,omitempty"`
+	// RoutesReordered says that the same routes stand in another order, which
+	// may change what matches first.
+	RoutesReordered bool `json:"routes_reordered,omitempty"`
+	// Settings are the sections without names that changed: log, admin,
+	// reload, drain, shutdown.
+	Settings []string `json:"settings,omitempty"`
+}
+
+// A Change is what happens to something that has a name.
+type Change string
+
+const (
+	Added   Change = "added"
+	Removed Change = "removed"
+	Changed Change = "changed"
+)
+
+// ListenerChange says what a listener's connections will notice.
+type ListenerChange struct {
+	Name   string `json:"name"`
+	Change Change `json:"change"`
+	// Drains: existing connections drain, and new ones meet a new server.
+	Drains bool `json:"drains,omitempty"`
+	// Certificates: the next handshake shows other server certificates.
+	Certificates bool `json:"certificates,omitempty"`
+	// Trust: open peers are verified again.
+	Trust bool `json:"trust,omitempty"`
+}
+
+// ClusterChange says what a cluster's connections will notice.
+type ClusterChange struct {
+	Name   string `json:"name"`
+	Change Change `json:"change"`
+	// Pools: identity, trust, names or connect settings changed, so that
+	// every later connection is a new one.
+	Pools bool `json:"pools,omitempty"`
+	// Endpoints: the list of endpoints changed.
+	Endpoints bool `json:"endpoints,omitempty"`
+}
+
+// RouteChange names a route that changed.
+type RouteChange struct {
+	Name   string `json:"name"`
+	Change Change `json:"change"`
+}
+
+// Diff compares two states of the file. It is pure. A nil old is the empty
+// state before the first generation.
+func Diff(old, new *Config) Plan {
+	if old == nil {
+		old = &Config{}
+	}
+	var p Plan
+	diffNamed(old.Listeners, new.Listeners, func(l *listeners.Config) string { return l.Name }, func(name string, a, b *listeners.Config) {
+		c := ListenerChange{Name: name, Change: change(a, b)}
+		switch c.Change {
+		case Removed:
+			c.Drains = true
+		case Changed:
+			c.Drains = a.Address != b.Address || a.DefinitionFingerprint() != b.DefinitionFingerprint()
+			if a.TLS != nil && b.TLS != nil {
+				c.Certificates = config.Fingerprint(a.TLS.Certificates) != config.Fingerprint(b.TLS.Certificates)
+				c.Trust = config.Fingerprint(a.TLS.ClientAuth) != config.Fingerprint(b.TLS.ClientAuth)
+			}
+		}
+		p.Listeners = append(p.Listeners, c)
+	})
+	diffNamed(old.Clusters, new.Clusters, func(c *clusters.Config) string { return c.Name }, func(name string, a, b *clusters.Config) {
+		c := ClusterChange{Name: name, Change: change(a, b)}
+		if c.Change == Changed {
+			c.Pools = a.ConnectFingerprint() != b.ConnectFingerprint()
+			c.Endpoints = config.Fingerprint(a.Endpoints) != config.Fingerprint(b.Endpoints)
+		}
+		p.Clusters = append(p.Clusters, c)
+	})
+	diffNamed(old.Routes, new.Routes, func(r *routes.Config) string { return r.Name }, func(name string, a, b *routes.Config) {
+		p.Routes = append(p.Routes, RouteChange{Name: name, Change: change(a, b)})
+	})
+	p.RoutesReordered = reordered(old.Routes, new.Routes)
+	for _, s := range []struct {
+		name     string
+		old, new any
+	}{
+		{"log", old.Log, new.Log}, {"admin", old.Admin, new.Admin}, {"reload", old.Reload, new.Reload},
+		{"drain", old.Drain, new.Drain}, {"shutdown", old.Shutdown, new.Shutdown},
+	} {
+		if config.Fingerprint(s.old) != config.Fingerprint(s.new) {
+			p.Settings = append(p.Settings, s.name)
+		}
+	}
+	return p
+}
+
+// diffNamed calls differ for each name whose content is not the same on both
+// sides: those of new in file order, then those that are gone.
+func diffNamed[T any](old, new []T, name func(*T) string, differ func(name string, a, b *T)) {
+	find := func(list []T, n string) *T {
+		if i := slices.IndexFunc(list, func(t T) bool { return name(&t) == n }); i >= 0 {
+			return &list[i]
+		}
+		return nil
+	}
+	for i := range new {
+		b := &new[i]
+		a := find(old, name(b))
+		if a == nil || config.Fingerprint(a) != config.Fingerprint(b) {
+			differ(name(b), a, b)
+		}
+	}
+	for i := range old {
+		if find(new, name(&old[i])) == nil {
+			differ(name(&old[i]), &old[i], nil)
+		}
+	}
+}
+
+func change[T any](a, b *T) Change {
+	switch {
+	case a == nil:
+		return Added
+	case b == nil:
+		return Removed
+	}
+	return Changed
+}
+
+// reordered reports whether the routes that both sides have stand in another
+// order on the new one.
+func reordered(old, new []routes.Config) bool {
+	common := func(list, other []routes.Config) []string {
+		var names []string
+		for _, r := range list {
+			if slices.ContainsFunc(other, func(o routes.Config) bool { return o.Name == r.Name }) {
+				names = append(names, r.Name)
+			}
+		}
+		return names
+	}
+	return !slices.Equal(common(old, new), common(new, old))
+}
+
+// Empty reports that nothing changes.
+func (p Plan) Empty() bool {
+	return len(p.Listeners)+len(p.Clusters)+len(p.Routes)+len(p.Settings) == 0 && !p.RoutesReordered
+}
+
+// String is one line for a person: "listeners ~public, clusters +github ~jira -old, 2 routes".
+func (p Plan) String() string {
+	if p.Empty() {
+		return "no change"
+	}
+	var parts []string
+	named := func(word string, n int, at func(int) (string, Change)) {
+		if n == 0 {
+			return
+		}
+		part := word
+		for i := range n {
+			name, c := at(i)
+			part += " " + map[Change]string{Added: "+", Removed: "-", Changed: "~"}[c] + name
+		}
+		parts = append(parts, part)
+	}
+	named("listeners", len(p.Listeners), func(i int) (string, Change) { return p.Listeners[i].Name, p.Listeners[i].Change })
+	named("clusters", len(p.Clusters), func(i int) (string, Change) { return p.Clusters[i].Name, p.Clusters[i].Change })
+	switch n := len(p.Routes); {
+	case n == 1:
+		parts = append(parts, "1 route")
+	case n > 1:
+		parts = append(parts, fmt.Sprintf("%d routes", n))
+	}
+	if p.RoutesReordered {
+		parts = append(parts, "routes reordered")
+	}
+	parts = append(parts, p.Settings...)
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,207 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/routes"
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// A prepared generation is complete and serves nothing. Either commit puts it
+// in force, or discard takes every trace of it away.
+type prepared struct {
+	gen  *Generation
+	old  *Generation
+	plan Plan
+	// swaps are new certificates and trust for servers that are carried over.
+	swaps []tlsSwap
+	// log and admin are nil where nothing changed.
+	log   *logSink
+	admin *admin.Server
+
+	undo []func()
+}
+
+// tlsSwap replaces the TLS snapshot of a server that is carried over.
+type tlsSwap struct {
+	listener string
+	server   *listeners.Server
+	snapshot *tls.ServerSnapshot
+	// trust says that open peers are verified again.
+	trust bool
+}
+
+func (p *prepared) onDiscard(f func()) { p.undo = append(p.undo, f) }
+
+// discard undoes the preparation, the last step first.
+func (p *prepared) discard() {
+	for i := len(p.undo) - 1; i >= 0; i-- {
+		p.undo[i]()
+	}
+}
+
+// prepare builds everything that may fail. Nothing that serves is touched.
+func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Snapshot, old *Generation) (_ *prepared, err error) {
+	p := &prepared{old: old, gen: &Generation{config: cfg, snapshot: snapshot}}
+	defer func() {
+		if err != nil {
+			p.discard()
+		}
+	}()
+	var oldConfig *Config
+	var oldClusters *clusters.Set
+	var oldRouter *routes.Router
+	if old != nil {
+		oldConfig, oldClusters, oldRouter = old.config, old.clusters, old.router
+	}
+	p.plan = Diff(oldConfig, cfg)
+
+	if oldConfig == nil || config.Fingerprint(oldConfig.Log) != config.Fingerprint(cfg.Log) {
+		if p.log, err = g.logs.open(cfg.Log); err != nil {
+			return nil, err
+		}
+		p.onDiscard(p.log.close)
+	}
+	if p.gen.clusters, err = clusters.NewSet(cfg.Clusters, oldClusters, g.clusterOptions()); err != nil {
+		return nil, err
+	}
+	p.onDiscard(p.gen.clusters.Release)
+	if err = g.prepareRoutes(p, oldRouter); err != nil {
+		return nil, err
+	}
+	if err = g.prepareServers(p); err != nil {
+		return nil, err
+	}
+	warm, cancel := context.WithTimeout(ctx, cfg.Reload.WarmTimeout)
+	p.gen.clusters.Warm(warm)
+	cancel()
+	// Binding comes last: it is what others could notice.
+	if err = g.prepareSockets(p); err != nil {
+		return nil, err
+	}
+	if err = g.prepareAdmin(p, oldConfig); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (g *Gateway) clusterOptions() clusters.Options {
+	return clusters.Options{Prober: g.prober, Trace: g.clusterTrace}
+}
+
+func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error) {
+	p.gen.router, err = routes.NewRouter(p.gen.config.Routes, routes.Deps{
+		Clusters: p.gen.clusters,
+		MCP: func(r *routes.Config) (http.Handler, error) {
+			h, err := g.hub.NewHandler(mcp.HandlerConfig{Route: r.Name, Config: r.MCP, Hosts: r.Match.Hosts, Clusters: p.gen.clusters})
+			if err != nil {
+				return nil, fmt.Errorf("route %s: %w", r.Name, err)
+			}
+			p.gen.handlers = append(p.gen.handlers, h)
+			return h, nil
+		},
+		Ready:    g.ready.Load,
+		Previous: previous,
+	})
+	if err != nil {
+		return err
+	}
+	p.onDiscard(p.gen.router.Close)
+	return nil
+}
+
+// prepareServers carries over the servers whose definition is unchanged and
+// builds the others. Sockets are not touched yet.
+func (g *Gateway) prepareServers(p *prepared) error {
+	cfg := p.gen.config
+	for i := range cfg.Listeners {
+		l := &cfg.Listeners[i]
+		before := p.old.find(l.Name)
+		carried := before != nil && before.config.Address == l.Address &&
+			before.config.DefinitionFingerprint() == l.DefinitionFingerprint()
+		snapshot, err := prepareTLS(l, before)
+		if err != nil {
+			return err
+		}
+		s := served{config: l, tls: snapshot}
+		if carried {
+			s.server, s.socket = before.server, before.socket
+			if snapshot != before.tls {
+				p.swaps = append(p.swaps, tlsSwap{
+					listener: l.Name, server: s.server, snapshot: snapshot,
+					trust: config.Fingerprint(l.TLS.ClientAuth) != config.Fingerprint(before.config.TLS.ClientAuth),
+				})
+			}
+		} else {
+			s.server = listeners.NewServer(l, snapshot, g.dispatch(l.Name), g.listenerTrace)
+			p.onDiscard(s.server.Close)
+		}
+		p.gen.served = append(p.gen.served, s)
+	}
+	return nil
+}
+
+// prepareTLS returns nil for plain text, and the very snapshot in force where
+// nothing changed.
+func prepareTLS(l *listeners.Config, before *served) (*tls.ServerSnapshot, error) {
+	if l.TLS == nil {
+		return nil, nil
+	}
+	var previous *tls.ServerSnapshot
+	if before != nil && before.config.TLS != nil {
+		if config.Fingerprint(before.config.TLS) == config.Fingerprint(l.TLS) {
+			return before.tls, nil
+		}
+		previous = before.tls
+	}
+	snapshot, err := tls.NewServerSnapshot(l.TLS, previous)
+	if err != nil {
+		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+	}
+	return snapshot, nil
+}
+
+// prepareSockets binds the addresses that are not held yet. Their acceptors
+// start at commit, so a connection that comes early waits in the backlog.
+func (g *Gateway) prepareSockets(p *prepared) error {
+	held := map[string]bool{}
+	if p.old != nil {
+		for _, s := range p.old.served {
+			held[s.config.Address] = true
+		}
+	}
+	for i := range p.gen.served {
+		s := &p.gen.served[i]
+		if s.socket != nil {
+			continue
+		}
+		socket, err := g.sockets.Bind(s.config.Address)
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", s.config.Name, err)
+		}
+		s.socket = socket
+		if !held[s.config.Address] {
+			p.onDiscard(socket.Close)
+		}
+	}
+	return nil
+}
+
+func (g *Gateway) prepareAdmin(p *prepared, old *Config) (err error) {
+	c := p.gen.config.Admin
+	if c == nil || (old != nil && old.Admin != nil && old.Admin.Address == c.Address) {
+		return nil
+	}
+	if p.admin, err = admin.Listen(*c, g, g.metricsServed); err != nil {
+		return err
+	}
+	p.onDiscard(p.admin.Discard)
+	return nil
+}

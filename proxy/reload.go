@@ -1,0 +1,173 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+)
+
+// Reload asks for a reload and waits for the outcome of one that began after
+// the call.
+func (g *Gateway) Reload(ctx context.Context) (admin.Outcome, error) {
+	// Buffered: the reload goes on, and answers, when the caller has left.
+	outcome := make(chan admin.Outcome, 1)
+	select {
+	case g.reloads <- outcome:
+	case <-g.stopped:
+		return admin.Outcome{}, errors.New("the gateway is shutting down")
+	case <-ctx.Done():
+		return admin.Outcome{}, ctx.Err()
+	}
+	select {
+	case o := <-outcome:
+		return o, nil
+	case <-ctx.Done():
+		return admin.Outcome{}, ctx.Err()
+	}
+}
+
+// pending takes every request that waits right now.
+func (g *Gateway) pending() []chan<- admin.Outcome {
+	var waiting []chan<- admin.Outcome
+	for {
+		select {
+		case r := <-g.reloads:
+			waiting = append(waiting, r)
+		default:
+			return waiting
+		}
+	}
+}
+
+// reload is apply with the service manager told about it, in the order that
+// Type=notify-reload asks for (systemd.service(5), sd_notify(3)).
+func (g *Gateway) reload(ctx context.Context, trigger string, w *watcher) admin.Outcome {
+	g.options.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
+	began := time.Now()
+	outcome, files := g.apply(ctx, trigger)
+	w.Watch(files, began)
+	g.options.Notify("READY=1\nSTATUS=" + outcomeLine(outcome))
+	return outcome
+}
+
+// monotonicMicroseconds reads the clock that systemd compares with; Go's own
+// monotonic clock has another origin.
+func monotonicMicroseconds() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0
+	}
+	return ts.Nano() / int64(time.Microsecond)
+}
+
+// Load reads the file at path into a checked Config. The snapshot is returned
+// also beside an error: its Files are what to watch for the mend.
+func Load(ctx context.Context, path string, env func(string) (string, bool)) (*Config, *config.Snapshot, error) {
+	cfg := new(Config)
+	snapshot, err := config.Load(ctx, path, config.Options{Env: env}, cfg)
+	if err != nil {
+		return nil, snapshot, err
+	}
+	return cfg, snapshot, nil
+}
+
+// apply loads the file and, where it differs, makes it the current
+// generation. It returns the files to watch, whatever the outcome; none where
+// reload.watch is off.
+func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, files []string) {
+	old := g.current.Load()
+	o.Trigger = trigger
+	defer func() {
+		o.Time = time.Now()
+		if cur := g.current.Load(); cur != nil {
+			o.Generation = cur.number
+			if !cur.config.Reload.Watch {
+				files = nil
+			}
+		}
+		g.report(o)
+	}()
+	reject := func(err error) (admin.Outcome, []string) {
+		o.Result, o.Errors = admin.Rejected, errorLines(err)
+		return o, files
+	}
+
+	cfg, snapshot, err := Load(ctx, g.options.Path, g.options.Env)
+	if snapshot != nil {
+		files = snapshot.Files
+		for _, w := range snapshot.Warnings {
+			o.Warnings = append(o.Warnings, w.Error())
+		}
+	}
+	if err != nil {
+		return reject(err)
+	}
+	if old != nil && Diff(old.config, cfg).Empty() {
+		o.Result = admin.Unchanged
+		return o, files
+	}
+	p, err := g.prepare(ctx, cfg, snapshot, old)
+	if err != nil {
+		return reject(err)
+	}
+	o.Plan, o.Result = g.commit(p), admin.Applied
+	return o, files
+}
+
+// report logs, counts and keeps an outcome.
+func (g *Gateway) report(o admin.Outcome) {
+	g.metrics.Reloaded(o.Result, o.Time)
+	g.mu.Lock()
+	g.lastReload = &o
+	g.mu.Unlock()
+	log := g.logs.Logger()
+	for _, w := range o.Warnings {
+		log.Warn().Msg(w)
+	}
+	switch o.Result {
+	case admin.Applied:
+		log.Info().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Msg(outcomeLine(o))
+	case admin.Unchanged:
+		log.Info().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Msg("nothing changed")
+	default:
+		log.Error().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Strs("errors", o.Errors).
+			Msg("reload rejected; the running generation serves on")
+		for _, e := range o.Errors {
+			log.Error().Msg(e)
+		}
+	}
+}
+
+// outcomeLine is an outcome in one line, for the log and for systemctl status.
+func outcomeLine(o admin.Outcome) string {
+	switch o.Result {
+	case admin.Applied:
+		return fmt.Sprintf("generation %d: %s", o.Generation, strings.Join(o.Plan, "; "))
+	case admin.Unchanged:
+		return fmt.Sprintf("generation %d: unchanged", o.Generation)
+	}
+	first := ""
+	if len(o.Errors) > 0 {
+		first = ": " + o.Errors[0]
+	}
+	return fmt.Sprintf("generation %d serves on; reload rejected, %d errors%s", o.Generation, len(o.Errors), first)
+}
+
+func errorLines(err error) []string {
+	var all config.Errors
+	if errors.As(err, &all) {
+		lines := make([]string, len(all))
+		for i, e := range all {
+			lines[i] = e.Error()
+		}
+		return lines
+	}
+	return []string{err.Error()}
+}

@@ -1,0 +1,87 @@
+package proxy
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// Status describes the present moment for the admin API.
+func (g *Gateway) Status() admin.Status {
+	s := admin.Status{
+		Version: g.options.Version, PID: os.Getpid(), Started: g.started, Config: g.options.Path, Ready: g.ready.Load(),
+		Listeners: []admin.Listener{}, Clusters: []admin.Cluster{}, Certs: []admin.Certificate{}, Draining: []admin.Drain{},
+	}
+	for _, st := range g.hub.Stats() {
+		s.Sessions += st.Sessions
+		s.Streams += st.Streams
+	}
+	g.mu.Lock()
+	s.LastReload = g.lastReload
+	for _, old := range g.draining {
+		d := admin.Drain{Generation: old.number, Since: old.retired, Requests: int(old.users.Load()) - len(old.leaving)}
+		for _, server := range old.leaving {
+			stats := server.Stats()
+			d.Connections += stats.Connections
+			d.Streams += stats.Streams
+		}
+		s.Draining = append(s.Draining, d)
+	}
+	g.mu.Unlock()
+
+	gen := g.current.Load()
+	if gen == nil || !gen.use() {
+		return s
+	}
+	defer gen.done()
+	s.Generation = admin.Generation{Number: gen.number, Applied: gen.applied, Sum: hex.EncodeToString(gen.snapshot.Sum[:])}
+	for _, l := range gen.served {
+		stats := l.server.Stats()
+		s.Listeners = append(s.Listeners, admin.Listener{
+			Name: l.config.Name, Address: l.socket.Addr().String(), TLS: l.config.TLS != nil,
+			Connections: stats.Connections, Streams: stats.Streams,
+		})
+		if l.config.TLS != nil {
+			for _, pair := range l.config.TLS.Certificates {
+				s.Certs = appendCertificate(s.Certs, "listener "+l.config.Name, pair.Cert.Data, pair.Key.Data)
+			}
+		}
+	}
+	for _, c := range gen.clusters.All() {
+		cluster := admin.Cluster{Name: c.Name(), Endpoints: []admin.Endpoint{}}
+		for _, e := range c.Endpoints() {
+			if e.Healthy() {
+				cluster.Healthy++
+			}
+			cluster.Endpoints = append(cluster.Endpoints, endpointStatus(e))
+		}
+		s.Clusters = append(s.Clusters, cluster)
+		if t := c.Config().TLS; t != nil && !t.ClientCert.IsZero() {
+			s.Certs = appendCertificate(s.Certs, "cluster "+c.Name(), t.ClientCert.Data, t.ClientKey.Data)
+		}
+	}
+	return s
+}
+
+// appendCertificate describes a pair of the file. The pair was accepted when
+// the generation was prepared; one that fails here cannot be described.
+func appendCertificate(list []admin.Certificate, use string, cert, key []byte) []admin.Certificate {
+	id, err := tls.ParseIdentity(cert, key)
+	if err != nil {
+		return list
+	}
+	return append(list, describe(use, id.Leaf))
+}
+
+func describe(use string, c *x509.Certificate) admin.Certificate {
+	return admin.Certificate{
+		Use: use, Subject: tls.PeerName(c), Serial: fmt.Sprintf("%X", c.SerialNumber), NotAfter: c.NotAfter,
+		DaysLeft: int(math.Floor(time.Until(c.NotAfter).Hours() / 24)),
+	}
+}

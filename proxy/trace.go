@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+)
+
+// The packages below tell facts; here they become log lines and metrics.
+
+func (g *Gateway) traceListeners() *listeners.Trace {
+	return &listeners.Trace{
+		Opened: func(listener string) { g.metrics.Opened(listener) },
+		Rejected: func(listener, reason string, remote net.Addr) {
+			g.metrics.Rejected(listener, reason)
+			g.logs.Logger().Debug().Str("listener", listener).Str("reason", reason).Stringer("remote", remote).Msg("connection refused")
+		},
+		Handshake: func(listener string, remote net.Addr, err error, d time.Duration) {
+			g.metrics.Handshake(listener, err)
+			if err != nil {
+				g.logs.Logger().Info().Str("listener", listener).Stringer("remote", remote).Err(err).Dur("duration", d).Msg("TLS handshake failed")
+			}
+		},
+	}
+}
+
+func (g *Gateway) traceClusters() *clusters.Trace {
+	return &clusters.Trace{
+		Health: func(cluster, endpoint string, healthy bool, err error) {
+			g.metrics.Health(cluster, endpoint, healthy)
+			log := g.logs.Logger()
+			if healthy {
+				log.Info().Str("cluster", cluster).Str("endpoint", endpoint).Msg("endpoint is healthy")
+				return
+			}
+			log.Warn().Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("endpoint is unhealthy")
+		},
+		Connected: func(cluster, endpoint string, d time.Duration, err error) {
+			g.metrics.Connected(cluster, endpoint, err)
+			if err != nil {
+				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration", d).Err(err).Msg("connect failed")
+			}
+		},
+		Request: func(cluster, endpoint string, status int, d time.Duration, err error) {
+			g.metrics.Upstream(cluster, endpoint, status, d)
+			if err != nil {
+				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration", d).Err(err).Msg("request failed")
+			}
+		},
+		Retry: func(cluster, endpoint, reason string) {
+			g.metrics.Retried(cluster)
+			g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Str("reason", reason).Msg("trying again")
+		},
+		Process: func(cluster, event string, err error) {
+			e := g.logs.Logger().Info()
+			if err != nil {
+				e = g.logs.Logger().Warn().Err(err)
+			}
+			e.Str("cluster", cluster).Str("event", event).Msg("process")
+		},
+		Stderr: func(cluster, line string) {
+			g.logs.Logger().Info().Str("cluster", cluster).Str("stderr", line).Msg("process wrote")
+		},
+		Resolved: func(cluster, host string, addrs []netip.Addr, err error) {
+			log := g.logs.Logger()
+			if err != nil {
+				log.Warn().Str("cluster", cluster).Str("host", host).Err(err).Msg("name look-up failed; the last known addresses stay")
+				return
+			}
+			log.Debug().Str("cluster", cluster).Str("host", host).Interface("addresses", addrs).Msg("name resolved")
+		},
+	}
+}
+
+func (g *Gateway) traceMCP() *mcp.Trace {
+	return &mcp.Trace{
+		SessionOpened: func(route string) { g.logs.Logger().Debug().Str("route", route).Msg("session opened") },
+		SessionClosed: func(route, reason string) {
+			g.logs.Logger().Debug().Str("route", route).Str("reason", reason).Msg("session closed")
+		},
+		Upstream: func(route, cluster, endpoint string, err error) {
+			if err != nil {
+				g.logs.Logger().Warn().Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("upstream session could not be opened")
+			}
+		},
+		UpstreamLost: func(route, cluster, endpoint string, err error) {
+			g.logs.Logger().Info().Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("upstream session lost; it is initialised anew when needed")
+		},
+		Call: func(route, cluster, method, flag string, d time.Duration) {
+			outcome := "ok"
+			if flag != "" {
+				outcome = flag
+			}
+			g.metrics.MCPCall(cluster, method, outcome)
+		},
+		Unavailable: func(route, method string, clusters []string, err error) {
+			g.logs.Logger().Warn().Str("route", route).Str("method", method).Strs("clusters", clusters).Err(err).Msg("answered without these clusters")
+		},
+		Name: func(route, cluster, kind, name, reason string) {
+			g.logs.Logger().Warn().Str("route", route).Str("cluster", cluster).Str(kind, name).Msg(reason)
+		},
+		ToolChanged: func(route, cluster, tool, old, new string) {
+			g.logs.Logger().Warn().Str("route", route).Str("cluster", cluster).Str("tool", tool).Str("old", old).Str("new", new).Msg("the definition of a tool changed")
+		},
+		ServerRequest: func(route, cluster, method string, err error) {
+			if err != nil {
+				g.logs.Logger().Debug().Str("route", route).Str("cluster", cluster).Str("method", method).Err(err).Msg("a server's request to the client failed")
+			}
+		},
+	}
+}
+
+func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
+	s := e.Status()
+	url := ""
+	if u := e.URL(); u != nil {
+		url = u.Redacted()
+	}
+	return admin.Endpoint{URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active}
+}
