@@ -1,0 +1,139 @@
+package tls
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// tornError is a fault that is seen while somebody replaces a file, and that
+// may be gone a moment later.
+type tornError struct{ error }
+
+func (e tornError) Unwrap() error { return e.error }
+
+func torn(format string, args ...any) error { return tornError{fmt.Errorf(format, args...)} }
+
+// Torn reports whether err may cure itself: a file that is empty or ends in the
+// middle, a certificate whose key has not been written yet. A caller that read
+// the files reads them again before it gives up.
+func Torn(err error) bool {
+	var t tornError
+	return errors.As(err, &t)
+}
+
+// parseCertificates reads every certificate of a PEM file.
+func parseCertificates(data []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	kinds, err := eachBlock(data, func(block *pem.Block) error {
+		if block.Type != "CERTIFICATE" {
+			return nil
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("certificate %d of the file: %w", len(certs)+1, err)
+		}
+		certs = append(certs, cert)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(certs) == 0 {
+		return nil, fmt.Errorf("the file holds no certificate, but %s", strings.Join(kinds, ", "))
+	}
+	return certs, nil
+}
+
+// parseKey reads the private key of a PEM file. Other blocks, such as the EC
+// PARAMETERS that openssl writes first, are passed over.
+func parseKey(data []byte) (crypto.Signer, error) {
+	var key crypto.Signer
+	kinds, err := eachBlock(data, func(block *pem.Block) error {
+		if key != nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
+			return nil
+		}
+		var err error
+		key, err = parseKeyBlock(block)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if key == nil {
+		return nil, fmt.Errorf("the file holds no private key, but %s", strings.Join(kinds, ", "))
+	}
+	return key, nil
+}
+
+func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
+	// RFC 1421 section 4.6.1.1 marks the old encrypted form, RFC 5958 the new.
+	if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+		return nil, errors.New("the private key is encrypted; passphrases are not supported by this version: decrypt it with `openssl pkey`")
+	}
+	var (
+		key any
+		err error
+	)
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("a key of kind %q cannot be used", block.Type)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("private key: %w", err)
+	}
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		return key, nil
+	case *ecdsa.PrivateKey:
+		return key, nil
+	case ed25519.PrivateKey:
+		return key, nil
+	default:
+		return nil, fmt.Errorf("private key: TLS cannot use a %T", key)
+	}
+}
+
+// eachBlock calls f for every PEM block and returns the blocks' kinds, in which
+// a file without the wanted one is described. A file without any block is an
+// error.
+func eachBlock(data []byte, f func(*pem.Block) error) (kinds []string, err error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, torn("the file is empty")
+	}
+	for {
+		block, rest := pem.Decode(data)
+		if block == nil {
+			break
+		}
+		if err := f(block); err != nil {
+			return nil, err
+		}
+		if len(kinds) < 4 {
+			kinds = append(kinds, fmt.Sprintf("%q", block.Type))
+		}
+		data = rest
+	}
+	switch {
+	case bytes.Contains(data, []byte("-----BEGIN ")):
+		return nil, torn("the file is cut off, or damaged, within a PEM block")
+	case len(kinds) == 0 && data[0] == 0x30:
+		return nil, errors.New("the file is DER; PEM is wanted: convert it with `openssl x509 -inform DER` or `openssl pkey -inform DER`")
+	case len(kinds) == 0:
+		return nil, errors.New("the file is not PEM")
+	}
+	return kinds, nil
+}
