@@ -13,7 +13,7 @@ type Config struct {
 	Endpoints    []string                `yaml:"endpoints" doc:"URLs, http or https, with one scheme and one path for all." example:"[https://10.0.0.5:9000/mcp]"`
 	Command      []string                `yaml:"command" doc:"Instead of endpoints: the program, and its arguments, of a stdio MCP server." example:"[npx, -y, some-mcp-server]"`
 	Env          map[string]config.Value `yaml:"env" doc:"Environment of the command, besides PATH, HOME, LANG and TMPDIR."`
-	Dir          string                  `yaml:"dir" doc:"Working directory of the command."`
+	Dir          config.Path             `yaml:"dir" doc:"Working directory of the command."`
 	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time."`
 	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1" later:"h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://)."`
 	DNSRefresh   time.Duration           `yaml:"dns_refresh" default:"30s" min:"1s" doc:"How often names are resolved anew; every address is an endpoint of its own."`
@@ -36,7 +36,7 @@ type Config struct {
 // MCPConfig says how MCP is spoken to a cluster.
 type MCPConfig struct {
 	Transport string `yaml:"transport" default:"auto" enum:"auto,streamable_http,sse" doc:"The transport of the server."`
-	Protocol  string `yaml:"protocol" default:"auto" doc:"auto, or a revision where a server misreports itself." example:"2025-11-25"`
+	Protocol  string `yaml:"protocol" default:"auto" pattern:"auto|\\d{4}-\\d{2}-\\d{2}" doc:"auto, or a revision where a server misreports itself." example:"2025-11-25"`
 }
 
 // HealthCheck configures active checks.
@@ -45,10 +45,46 @@ type HealthCheck struct {
 	Path               string         `yaml:"path" default:"/" pattern:"/.*" doc:"Path of kind http."`
 	Interval           time.Duration  `yaml:"interval" default:"10s" min:"1ms" doc:"Time from one check to the next."`
 	Timeout            time.Duration  `yaml:"timeout" default:"3s" min:"1ms" doc:"A check that takes longer has failed."`
-	Jitter             config.Percent `yaml:"jitter" default:"10%" min:"0" max:"100" doc:"Random share of the interval added to or taken from it."`
+	Jitter             config.Percent `yaml:"jitter" default:"10%" min:"0%" max:"100%" doc:"Random share of the interval added to or taken from it."`
 	UnhealthyThreshold int            `yaml:"unhealthy_threshold" default:"3" min:"1" doc:"Failures in a row that make an endpoint unhealthy."`
 	HealthyThreshold   int            `yaml:"healthy_threshold" default:"2" min:"1" doc:"Successes in a row that make it healthy again; at start one is enough."`
 }
 
-// Validate checks what the tags cannot say.
-func (c *Config) Validate(s *config.Scope) {}
+// health returns the active checks in force, nil when there are none.
+func (c *Config) health() (*HealthCheck, error) {
+	if c.HealthCheck != nil || !c.ServesMCP {
+		return c.HealthCheck, nil
+	}
+	h := new(HealthCheck)
+	if err := config.Defaults(h); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// connectSettings is the part of a Config that a connection is made by: when
+// it changes, open connections no longer stand for what is configured.
+type connectSettings struct {
+	TLS              *tls.ClientConfig       `yaml:"tls"`
+	Protocols        []string                `yaml:"protocols"`
+	ConnectTimeout   time.Duration           `yaml:"connect_timeout"`
+	IdleTimeout      time.Duration           `yaml:"idle_timeout"`
+	MaxConnectionAge time.Duration           `yaml:"max_connection_age"`
+	Command          []string                `yaml:"command"`
+	Env              map[string]config.Value `yaml:"env"`
+	Dir              config.Path             `yaml:"dir"`
+}
+
+func (c *Config) connectKey() [32]byte {
+	return config.Fingerprint(connectSettings{
+		c.TLS, c.Protocols, c.ConnectTimeout, c.IdleTimeout, c.MaxConnectionAge, c.Command, c.Env, c.Dir,
+	})
+}
+
+// key identifies the whole of a Config: clusters with equal keys are the same.
+func (c *Config) key() clusterKey { return clusterKey{config.Fingerprint(*c), c.ServesMCP} }
+
+type clusterKey struct {
+	content   [32]byte
+	servesMCP bool
+}

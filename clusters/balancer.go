@@ -1,0 +1,101 @@
+package clusters
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// balancer chooses among endpoints that are equally good.
+type balancer struct {
+	roundRobin bool
+	next       atomic.Uint64
+}
+
+func (b *balancer) choose(from []*Endpoint) *Endpoint {
+	n := len(from)
+	if n == 1 {
+		return from[0]
+	}
+	if b.roundRobin {
+		return from[(b.next.Add(1)-1)%uint64(n)]
+	}
+	// Power of two choices: nearly as good as looking at all, without every
+	// gateway rushing to the same idle endpoint.
+	i := rand.IntN(n)
+	j := rand.IntN(n - 1)
+	if j >= i {
+		j++
+	}
+	if from[j].Active() < from[i].Active() {
+		i = j
+	}
+	return from[i]
+}
+
+// Pick chooses the endpoint for new work, not one of exclude. The error wraps
+// ErrNoHealthyUpstream and says what is wrong with the endpoints.
+func (c *Cluster) Pick(exclude ...*Endpoint) (*Endpoint, error) {
+	all := c.Endpoints()
+	now := time.Now().UnixNano()
+	var few [16]*Endpoint // saves an allocation for most clusters
+	best, candidates := noTraffic, few[:0]
+	for _, e := range all {
+		r := c.rank(e, now)
+		if r > best || r == noTraffic || slices.Contains(exclude, e) {
+			continue
+		}
+		if r < best {
+			best, candidates = r, candidates[:0]
+		}
+		candidates = append(candidates, e)
+	}
+	if len(candidates) == 0 {
+		return nil, c.noHealthyUpstream(all)
+	}
+	return c.balancer.choose(candidates), nil
+}
+
+// noTraffic is the rank of endpoints that take no traffic at all.
+const noTraffic = 4
+
+// rank orders endpoints by how gladly they are given traffic, best first.
+func (c *Cluster) rank(e *Endpoint, now int64) int {
+	if e.unresolved != nil {
+		return noTraffic
+	}
+	r := 0
+	if c.health != nil {
+		switch verdict(e.state.verdict.Load()) {
+		case unhealthy:
+			return noTraffic
+		case warming:
+			r = 1
+		}
+	}
+	if e.avoid.Load() > now {
+		r += 2
+	}
+	return r
+}
+
+func (c *Cluster) noHealthyUpstream(all []*Endpoint) error {
+	const most = 3
+	var why []string
+	for i, e := range all {
+		if i == most {
+			why = append(why, fmt.Sprintf("and %d more", len(all)-most))
+			break
+		}
+		st := e.Status()
+		text := e.id + " is " + st.Health
+		if st.LastError != "" {
+			text += ": " + st.LastError
+		}
+		why = append(why, text)
+	}
+	return fmt.Errorf("cluster %s: %w (%s)", c.cfg.Name, ErrNoHealthyUpstream, strings.Join(why, "; "))
+}

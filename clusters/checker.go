@@ -1,0 +1,110 @@
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+)
+
+// hurryInterval is the longest time between checks while a verdict is due.
+const hurryInterval = 500 * time.Millisecond
+
+// checker runs the active checks of one endpoint for one cluster. It is used by
+// one goroutine at a time: by Warm before the commit, by its own after it.
+type checker struct {
+	cluster  *Cluster
+	endpoint *Endpoint
+	probe    Probe // nil before the first check, and after a panic
+}
+
+// warm checks until there is a verdict or ctx ends.
+func (k *checker) warm(ctx context.Context) {
+	for ctx.Err() == nil && verdict(k.endpoint.state.verdict.Load()) == warming {
+		if !sleep(ctx, k.step(ctx)) {
+			return
+		}
+	}
+}
+
+// run checks until ctx ends, and then closes the probe.
+func (k *checker) run(ctx context.Context) {
+	defer k.close()
+	wait := time.Duration(0)
+	if verdict(k.endpoint.state.verdict.Load()) != warming {
+		// What is known can wait, and a reload must not make all endpoints be
+		// checked in the same moment.
+		wait = time.Duration(rand.Float64() * float64(k.cluster.health.Interval))
+	}
+	for sleep(ctx, wait) {
+		wait = k.step(ctx)
+	}
+}
+
+// step makes one check and returns the time to the next.
+func (k *checker) step(ctx context.Context) time.Duration {
+	h := k.cluster.health
+	err := k.check(ctx, h.Timeout)
+	if ctx.Err() != nil {
+		return 0 // cut short: that says nothing about the endpoint
+	}
+	s := k.endpoint.state
+	changed, hurry := s.observe(err, h, time.Now())
+	now := verdict(s.verdict.Load())
+	if t := k.cluster.opts.Trace; changed && t != nil && t.Health != nil {
+		t.Health(k.cluster.cfg.Name, k.endpoint.id, now == healthy, err)
+	}
+	if hurry && h.Interval > hurryInterval {
+		return hurryInterval
+	}
+	return spread(h.Interval, float64(h.Jitter))
+}
+
+// check makes one check. A probe that panics has failed, no more.
+func (k *checker) check(ctx context.Context, timeout time.Duration) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			k.probe = nil
+			err = fmt.Errorf("the health check panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if k.probe == nil {
+		k.probe = k.cluster.newProbe(k.endpoint)
+	}
+	return k.probe.Check(ctx)
+}
+
+// close ends the probe, within the time of one check.
+func (k *checker) close() {
+	if k.probe == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), k.cluster.health.Timeout)
+	defer cancel()
+	defer func() { _ = recover() }()
+	k.probe.Close(ctx)
+	k.probe = nil
+}
+
+// spread adds or takes away a random share, in percent, of d.
+func spread(d time.Duration, percent float64) time.Duration {
+	return d + time.Duration((rand.Float64()*2-1)*percent/100*float64(d))
+}
+
+// sleep waits for d and reports whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

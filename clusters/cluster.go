@@ -1,0 +1,211 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Cluster is a group of interchangeable endpoints, and an http.RoundTripper
+// over them. A cluster whose configuration did not change is the same object in
+// the next set.
+type Cluster struct {
+	cfg       *Config
+	key       clusterKey
+	connects  [32]byte // connectKey of cfg
+	opts      Options
+	health    *HealthCheck // nil: no active checks
+	urls      []*url.URL   // none for a command
+	connector *connector   // nil for a command
+	headers   []header
+	balancer  balancer
+
+	// endpoints is replaced as a whole when a name's addresses change.
+	endpoints atomic.Pointer[[]*Endpoint]
+
+	// mu guards what follows; requests never take it.
+	mu        sync.Mutex
+	addresses map[string]resolution // by host, for URLs that hold a name
+	sets      int                   // that refer to the cluster
+	running   context.Context       // of the committed cluster; nil before and after
+	stopRun   context.CancelFunc
+	checkers  map[*Endpoint]*running
+	closed    bool
+	work      sync.WaitGroup // background goroutines
+}
+
+// running is a checker and, once it runs on its own, how to stop it.
+type running struct {
+	*checker
+	stop context.CancelFunc
+}
+
+// newCluster prepares a cluster. previous, which may be nil, is the one of the
+// same name that serves now.
+func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) {
+	c := &Cluster{cfg: cfg, key: cfg.key(), connects: cfg.connectKey(), opts: opts, checkers: map[*Endpoint]*running{}, addresses: map[string]resolution{}}
+	c.balancer.roundRobin = cfg.Balancing == "round_robin"
+	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
+		c.headers = append(c.headers, header{http.CanonicalHeaderKey(name), cfg.Headers[name].Text})
+	}
+	var err error
+	if c.health, err = cfg.health(); err != nil {
+		return nil, err
+	}
+	if c.health != nil && c.health.Kind == "mcp" && opts.Prober == nil {
+		c.health = nil
+	}
+	if c.health != nil && (c.health.Interval <= 0 || c.health.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 {
+		return nil, errors.New("the configuration lacks its defaults")
+	}
+	if len(cfg.Endpoints) == 0 && len(cfg.Command) == 0 {
+		return nil, errors.New("neither endpoints nor a command")
+	}
+	for _, raw := range cfg.Endpoints {
+		u, err := parseEndpoint(raw)
+		if err != nil {
+			return nil, fmt.Errorf("endpoint %s: %w", raw, err)
+		}
+		c.urls = append(c.urls, u)
+	}
+	if err := c.connect(previous); err != nil {
+		return nil, err
+	}
+	if previous != nil {
+		previous.mu.Lock()
+		maps.Copy(c.addresses, previous.addresses)
+		previous.mu.Unlock()
+	}
+	return c, nil
+}
+
+// connect takes over the connector of previous if it stands for the same.
+func (c *Cluster) connect(previous *Cluster) error {
+	if c.IsCommand() {
+		return nil
+	}
+	secure := c.urls[0].Scheme == "https"
+	if previous != nil && previous.connector != nil && previous.connects == c.connects && (previous.connector.identity != nil) == secure {
+		c.connector = previous.connector
+		return nil
+	}
+	var err error
+	c.connector, err = newConnector(c.cfg, secure, c.opts.Trace)
+	return err
+}
+
+// Name is the cluster's name.
+func (c *Cluster) Name() string { return c.cfg.Name }
+
+// Config is what the cluster was made from. It must not be modified.
+func (c *Cluster) Config() *Config { return c.cfg }
+
+// IsCommand reports whether the cluster is a command, whose one endpoint starts
+// processes.
+func (c *Cluster) IsCommand() bool { return len(c.cfg.Command) > 0 }
+
+// Path is the path of the endpoints' URLs; "" for a command.
+func (c *Cluster) Path() string {
+	if len(c.urls) == 0 {
+		return ""
+	}
+	return c.urls[0].Path
+}
+
+// Endpoints lists the endpoints in the order of the configuration. The slice
+// must not be modified.
+func (c *Cluster) Endpoints() []*Endpoint {
+	if l := c.endpoints.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// Endpoint returns the endpoint with this ID.
+func (c *Cluster) Endpoint(id string) (*Endpoint, bool) {
+	for _, e := range c.Endpoints() {
+		if e.id == id {
+			return e, true
+		}
+	}
+	return nil, false
+}
+
+// build makes the list of endpoints from the addresses. Endpoints of donors
+// that connect in the same way are taken over; of others the state is.
+// It is called with mu held, or before the cluster is shared.
+func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
+	var list []*Endpoint
+	add := func(u *url.URL, a netip.Addr, unresolved error) {
+		e := c.newEndpoint(u, a, unresolved)
+		for _, d := range donors {
+			if d.id != e.id {
+				continue
+			}
+			if d.connects == c.connects && (d.unresolved == nil) == (unresolved == nil) && d.acquire() {
+				list = append(list, d)
+				return
+			}
+			if d.unresolved == nil && unresolved == nil {
+				e.state = d.state
+			}
+		}
+		list = append(list, e)
+	}
+	if c.IsCommand() {
+		add(nil, netip.Addr{}, nil)
+	}
+	for _, u := range c.urls {
+		if a, ok := literal(u); ok {
+			add(u, a, nil)
+			continue
+		}
+		r := c.addresses[u.Hostname()]
+		if len(r.addrs) == 0 {
+			add(u, netip.Addr{}, r.err)
+		}
+		for _, a := range r.addrs {
+			add(u, a, nil)
+		}
+	}
+	return list
+}
+
+// newEndpoint makes an endpoint with one reference, the list's.
+func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpoint {
+	e := &Endpoint{cluster: c.cfg.Name, url: u, addr: a, trace: c.opts.Trace, unresolved: unresolved, retired: make(chan struct{})}
+	e.state = &state{since: time.Now()}
+	e.state.checked.Store(c.health != nil)
+	c.configure(e)
+	e.refs.Store(1)
+	e.connects = c.connects
+	if u == nil {
+		e.id = "command"
+		base := c.opts.Environ
+		if base == nil {
+			base = os.Environ()
+		}
+		e.command = newLauncher(c.cfg, base, c.opts.Trace)
+		return e
+	}
+	e.id = endpointID(u, a)
+	if unresolved == nil {
+		e.pool = &pool{dialer: &dialer{connector: c.connector, endpoint: e.id, address: hostPort(u, a), host: u.Hostname()}}
+	}
+	return e
+}
+
+// configure gives an endpoint the settings that are swapped in place.
+func (c *Cluster) configure(e *Endpoint) {
+	e.headers.Store(&c.headers)
+	e.maxProcesses.Store(int64(c.cfg.MaxProcesses))
+}

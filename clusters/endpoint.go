@@ -1,0 +1,195 @@
+package clusters
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// avoidFor is how long an endpoint that could not be connected to is passed
+// over, while there are others.
+const avoidFor = 5 * time.Second
+
+// header is one of the cluster's own headers.
+type header struct{ name, value string }
+
+// Endpoint is one address of a cluster, with the connections to it: an
+// http.RoundTripper. Its identity and connect settings never change; when they
+// change in the file, a new Endpoint takes over the state of the old one.
+//
+// It lives while a Set, a Hold, a Process or a request in flight refers to it,
+// and then closes all that it has open.
+type Endpoint struct {
+	cluster  string
+	id       string
+	url      *url.URL   // nil for a command
+	addr     netip.Addr // invalid for a command, and for a name without address
+	connects [32]byte   // key of the connect settings
+	trace    *Trace
+	state    *state
+	pool     *pool     // nil for a command
+	command  *launcher // nil but for a command
+	// unresolved is why the name has no address; nil when it has.
+	unresolved error
+	// headers are the cluster's; a commit swaps them in place.
+	headers atomic.Pointer[[]header]
+	// maxProcesses bounds state.processes; a commit swaps it in place.
+	maxProcesses atomic.Int64
+	// owner is the committed cluster that the endpoint belongs to.
+	owner atomic.Pointer[Cluster]
+
+	avoid   atomic.Int64 // Unix nanoseconds until which others are preferred
+	refs    atomic.Int64
+	retired chan struct{}
+	retire1 sync.Once
+}
+
+// ID names the endpoint, stable over generations: its URL, followed by
+// "@address" where that does not stand in the URL, or "command".
+func (e *Endpoint) ID() string { return e.id }
+
+// URL is the configured URL; nil for a command. It must not be modified.
+func (e *Endpoint) URL() *url.URL { return e.url }
+
+// Address is the IP address and port that connections go to, "" for a command
+// and for a name that did not resolve.
+func (e *Endpoint) Address() string {
+	if !e.addr.IsValid() {
+		return ""
+	}
+	return hostPort(e.url, e.addr)
+}
+
+// Healthy reports whether the endpoint takes traffic gladly. A warming one
+// does not yet; one without health checks does.
+func (e *Endpoint) Healthy() bool { return e.unresolved == nil && e.state.health() == healthy }
+
+// Active is the number of requests in flight, over all generations. A request
+// is in flight until its response body has ended or was closed.
+func (e *Endpoint) Active() int { return int(e.state.active.Load()) }
+
+// Retired is closed once the committed set no longer has this Endpoint: it was
+// removed, or its pool was replaced. It goes on working for those that hold it.
+func (e *Endpoint) Retired() <-chan struct{} { return e.retired }
+
+// Hold keeps the endpoint alive beyond its generation, until release is called.
+// It must be called while a set still refers to the endpoint. release may be
+// called more than once.
+func (e *Endpoint) Hold() (release func()) {
+	if !e.acquire() {
+		return func() {}
+	}
+	return sync.OnceFunc(e.release)
+}
+
+// RoundTrip sends the request to this endpoint, whatever host its URL names,
+// with the cluster's identity and headers. Path, query and Host are the
+// caller's; an empty Host is the endpoint's own. Redirects are answers like any
+// other. An upgrade uses HTTP/1.1; after 101 the response body is an
+// io.ReadWriteCloser.
+//
+// The error is a *ConnectError when nothing was sent. The caller must read the
+// body to its end or close it.
+func (e *Endpoint) RoundTrip(req *http.Request) (*http.Response, error) { return e.try(req, 0) }
+
+func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response, error) {
+	start := time.Now()
+	res, err := e.roundTrip(req, timeout)
+	status := 0
+	if err == nil {
+		status = res.StatusCode
+	}
+	e.state.requests.Add(1)
+	if err != nil {
+		e.state.failures.Add(1)
+	}
+	if ce := (*ConnectError)(nil); errors.As(err, &ce) && req.Context().Err() == nil {
+		e.avoid.Store(time.Now().Add(avoidFor).UnixNano())
+	} else if err == nil {
+		e.avoid.Store(0)
+	}
+	if t := e.trace; t != nil && t.Request != nil {
+		t.Request(e.cluster, e.id, status, time.Since(start), err)
+	}
+	return res, err
+}
+
+func (e *Endpoint) roundTrip(req *http.Request, timeout time.Duration) (*http.Response, error) {
+	// A RoundTripper closes the body also when it fails (http.RoundTripper).
+	refuse := func(err error) (*http.Response, error) {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, &ConnectError{e.cluster, e.id, err}
+	}
+	switch {
+	case e.command != nil:
+		return refuse(errors.New("a command is spoken to over its pipes, not by HTTP"))
+	case e.unresolved != nil:
+		return refuse(e.unresolved)
+	case !e.acquire():
+		return refuse(ErrRetired)
+	}
+	x, err := e.begin(req)
+	if err != nil {
+		e.release()
+		return refuse(err)
+	}
+	res, err := x.send(req, timeout)
+	if err != nil {
+		x.finish()
+	}
+	return res, err
+}
+
+// isUpgrade reports whether a request asks to leave HTTP (RFC 9110, section
+// 7.8).
+func isUpgrade(req *http.Request) bool {
+	return req.Header.Get("Upgrade") != "" && httpguts.HeaderValuesContainsToken(req.Header["Connection"], "upgrade")
+}
+
+// acquire counts a reference, unless there is none left.
+func (e *Endpoint) acquire() bool {
+	for {
+		n := e.refs.Load()
+		if n == 0 {
+			return false
+		}
+		if e.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (e *Endpoint) release() {
+	if e.refs.Add(-1) > 0 {
+		return
+	}
+	e.retire()
+	if e.pool != nil {
+		e.pool.close()
+	}
+}
+
+// retire tells holders to move on, and closes what is idle.
+func (e *Endpoint) retire() {
+	e.retire1.Do(func() { close(e.retired) })
+	if e.pool != nil {
+		e.pool.closeIdle()
+	}
+}
+
+// endpointID names the endpoint at one address of a URL.
+func endpointID(u *url.URL, a netip.Addr) string {
+	if _, ok := literal(u); ok || !a.IsValid() {
+		return u.String()
+	}
+	return strings.TrimSuffix(u.String(), "/") + "@" + a.String()
+}

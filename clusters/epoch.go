@@ -1,0 +1,227 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxIdle bounds the idle HTTP/1.1 connections of an endpoint; net/http's
+	// default of two would close and open connections under any load.
+	maxIdle = 1024
+	// maxResponseHeader bounds the response header in bytes.
+	maxResponseHeader = 256 << 10
+	// continueTimeout is how long a request with "Expect: 100-continue" waits
+	// before its body is sent all the same (RFC 9110, section 10.1.1).
+	continueTimeout = time.Second
+)
+
+// epoch is the set of connections that were dialled in one stretch of time.
+type epoch struct {
+	pool *pool
+	main *http.Transport
+	// upgrade speaks HTTP/1.1 only: a protocol upgrade cannot travel on HTTP/2
+	// (RFC 9113, section 8.6). It is main where that speaks nothing else, and
+	// nil where the cluster forces h2.
+	upgrade *http.Transport
+	ends    time.Time // zero: never
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	mu        sync.Mutex
+	exchanges map[*exchange]struct{}
+	conns     map[net.Conn]struct{}
+	retired   bool
+	timers    []*time.Timer
+}
+
+// newEpoch is called with pool.mu held.
+func newEpoch(p *pool) *epoch {
+	ep := &epoch{pool: p, exchanges: map[*exchange]struct{}{}, conns: map[net.Conn]struct{}{}}
+	ep.ctx, ep.cancel = context.WithCancel(context.Background())
+	cfg, now := p.dialer.settings, time.Now()
+	var protocols http.Protocols
+	var h1 http.Protocols
+	h1.SetHTTP1(true)
+	alpn := p.dialer.alpn()
+	if p.dialer.identity == nil {
+		h2c := slices.Equal(cfg.Protocols, []string{"h2"})
+		protocols.SetUnencryptedHTTP2(h2c)
+		protocols.SetHTTP1(!h2c)
+	} else {
+		protocols.SetHTTP2(slices.Contains(alpn, "h2"))
+		protocols.SetHTTP1(slices.Contains(alpn, "http/1.1"))
+	}
+	ep.main = ep.transport(protocols, alpn)
+	switch {
+	case protocols == h1:
+		ep.upgrade = ep.main
+	case protocols.HTTP1():
+		ep.upgrade = ep.transport(h1, []string{"http/1.1"})
+	}
+
+	if age := cfg.MaxConnectionAge; age > 0 {
+		// A little less for each, so that endpoints do not all reconnect at once.
+		age -= time.Duration(rand.Float64() * 0.1 * float64(age))
+		ep.ends = now.Add(age)
+		ep.timers = append(ep.timers, time.AfterFunc(age, func() { p.rotate(ep) }))
+	}
+	if end := p.dialer.notAfter(); !end.IsZero() {
+		if ep.ends.IsZero() || end.Before(ep.ends) {
+			ep.ends = end
+		}
+		// An epoch begun after NotAfter has no connections that could expire:
+		// the dialer refuses to make any.
+		if left := end.Sub(now); left > 0 {
+			ep.timers = append(ep.timers, time.AfterFunc(left, ep.expire))
+		} else {
+			ep.ends = time.Time{}
+		}
+	}
+	return ep
+}
+
+func (ep *epoch) transport(protocols http.Protocols, alpn []string) *http.Transport {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return ep.dial(ctx, alpn) }
+	return &http.Transport{
+		DialContext:            dial,
+		DialTLSContext:         dial,
+		Protocols:              &protocols,
+		DisableCompression:     true, // bodies pass as they are
+		IdleConnTimeout:        ep.pool.dialer.settings.IdleTimeout,
+		MaxIdleConnsPerHost:    maxIdle,
+		MaxResponseHeaderBytes: maxResponseHeader,
+		ExpectContinueTimeout:  continueTimeout,
+	}
+}
+
+// dial connects for this epoch. net/http dials in the background, and goes on
+// when the request that asked for it has left.
+func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ep.ctx, cancel)()
+	var tcp *trackedConn
+	c, err := ep.pool.dialer.dial(ctx, alpn, func(c net.Conn) net.Conn {
+		tcp = &trackedConn{c, ep}
+		return tcp
+	})
+	if err != nil {
+		return nil, err
+	}
+	if !ep.track(tcp) {
+		c.Close()
+		return nil, &ConnectError{ep.pool.dialer.cluster, ep.pool.dialer.endpoint, errors.New("connected too late; the connection's time is over")}
+	}
+	return c, nil
+}
+
+// trackedConn is a connection that its epoch can close.
+type trackedConn struct {
+	net.Conn
+	epoch *epoch
+}
+
+func (c *trackedConn) Close() error {
+	c.epoch.mu.Lock()
+	delete(c.epoch.conns, c)
+	c.epoch.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// track remembers an open connection, unless the epoch has closed meanwhile.
+func (ep *epoch) track(c net.Conn) bool {
+	ep.mu.Lock()
+	defer ep.mu.Unlock()
+	if ep.ctx.Err() != nil {
+		return false
+	}
+	ep.conns[c] = struct{}{}
+	return true
+}
+
+func (ep *epoch) over(now time.Time) bool { return !ep.ends.IsZero() && !now.Before(ep.ends) }
+
+func (ep *epoch) join(x *exchange) {
+	ep.mu.Lock()
+	ep.exchanges[x] = struct{}{}
+	ep.mu.Unlock()
+}
+
+// leave is called when an exchange is over.
+func (ep *epoch) leave(x *exchange) {
+	ep.mu.Lock()
+	delete(ep.exchanges, x)
+	retired, last := ep.retired, len(ep.exchanges) == 0
+	ep.mu.Unlock()
+	switch {
+	case retired && last:
+		ep.close()
+	case retired:
+		ep.closeIdle()
+	}
+}
+
+// retire lets what is in flight finish, and closes everything else.
+func (ep *epoch) retire() {
+	ep.mu.Lock()
+	ep.retired = true
+	last := len(ep.exchanges) == 0
+	ep.mu.Unlock()
+	if last {
+		ep.close()
+		return
+	}
+	ep.closeIdle()
+}
+
+// expire ends everything: a connection must not outlive the client certificate
+// that it was made with.
+func (ep *epoch) expire() {
+	ep.pool.rotate(ep)
+	ep.mu.Lock()
+	exchanges := make([]*exchange, 0, len(ep.exchanges))
+	for x := range ep.exchanges {
+		exchanges = append(exchanges, x)
+	}
+	ep.mu.Unlock()
+	for _, x := range exchanges {
+		x.end(fmt.Errorf("%w (at %s)", ErrExpired, ep.pool.dialer.notAfter().UTC().Format(time.RFC3339)))
+	}
+	ep.close()
+}
+
+func (ep *epoch) closeIdle() {
+	ep.main.CloseIdleConnections()
+	if ep.upgrade != nil && ep.upgrade != ep.main {
+		ep.upgrade.CloseIdleConnections()
+	}
+}
+
+// close closes every connection and stops dialling.
+func (ep *epoch) close() {
+	ep.mu.Lock()
+	ep.cancel()
+	conns := make([]net.Conn, 0, len(ep.conns))
+	for c := range ep.conns {
+		conns = append(conns, c)
+	}
+	timers := ep.timers
+	ep.timers = nil
+	ep.mu.Unlock()
+	for _, t := range timers {
+		t.Stop()
+	}
+	// First as net/http would, which says goodbye in TLS; then what is left.
+	ep.closeIdle()
+	for _, c := range conns {
+		c.Close()
+	}
+}

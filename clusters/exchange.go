@@ -1,0 +1,208 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// errTryTimeout ends a try whose response header did not come in time.
+var errTryTimeout = fmt.Errorf("no response header within the time of one try: %w", context.DeadlineExceeded)
+
+// exchange is one request on its way through an endpoint, from before its
+// connection is chosen until its response body is closed.
+type exchange struct {
+	endpoint *Endpoint
+	epoch    *epoch
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	upgrade  bool
+	// connected says that a connection was chosen for the request; until then
+	// nothing of it was sent.
+	connected atomic.Bool
+	finished  sync.Once
+
+	mu    sync.Mutex
+	ended error     // why the exchange was ended from our side
+	conn  io.Closer // the upgraded connection, which ctx does not reach
+}
+
+// begin makes the exchange of a request. The endpoint must be held.
+func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
+	x := &exchange{endpoint: e, upgrade: isUpgrade(req)}
+	x.ctx, x.cancel = context.WithCancelCause(req.Context())
+	x.ctx = httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { x.connected.Store(true) },
+	})
+	var err error
+	if x.epoch, err = e.pool.enter(x); err != nil {
+		x.cancel(nil)
+		return nil, err
+	}
+	e.state.active.Add(1)
+	return x, nil
+}
+
+// send makes the round trip. tryTimeout bounds the time to the response header;
+// 0 is no bound.
+func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Response, error) {
+	transport := x.epoch.main
+	if x.upgrade {
+		if transport = x.epoch.upgrade; transport == nil {
+			return nil, errors.New("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only h2")
+		}
+	}
+	var timer *time.Timer
+	if tryTimeout > 0 {
+		timer = time.AfterFunc(tryTimeout, func() { x.cancel(errTryTimeout) })
+	}
+	res, err := transport.RoundTrip(x.outgoing(req))
+	if timer != nil && !timer.Stop() && err == nil {
+		// The timer fired as the header came: the body is lost already.
+		res.Body.Close()
+		err = errTryTimeout
+	}
+	if err != nil {
+		return nil, x.explain(err)
+	}
+	x.attach(res)
+	return res, nil
+}
+
+// outgoing is the request as it goes to the endpoint. The caller's is not
+// modified (http.RoundTripper).
+func (x *exchange) outgoing(req *http.Request) *http.Request {
+	out := req.WithContext(x.ctx)
+	u := *req.URL
+	u.Scheme, u.Host, u.User = x.endpoint.url.Scheme, x.endpoint.url.Host, nil
+	out.URL = &u
+	if headers := *x.endpoint.headers.Load(); len(headers) > 0 {
+		out.Header = req.Header.Clone()
+		if out.Header == nil {
+			out.Header = http.Header{}
+		}
+		for _, h := range headers {
+			out.Header[h.name] = []string{h.value}
+		}
+	}
+	return out
+}
+
+// explain turns an error of net/http into one that says what happened, and
+// whether the request was sent.
+func (x *exchange) explain(err error) error {
+	x.mu.Lock()
+	ended := x.ended
+	x.mu.Unlock()
+	cause := context.Cause(x.ctx)
+	switch ce := (*ConnectError)(nil); {
+	case errors.As(err, &ce):
+		return ce
+	case ended != nil:
+		err = ended
+	case cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled):
+		// net/http reports some cancellations by the bare word.
+		err = cause
+	}
+	e := x.endpoint
+	if cause != nil && !x.connected.Load() {
+		return &ConnectError{e.cluster, e.id, fmt.Errorf("gave up before there was a connection: %w", err)}
+	}
+	return fmt.Errorf("cluster %s: endpoint %s: %w", e.cluster, e.id, explain(err, e.pool.dialer.identity))
+}
+
+// attach ties the response's body to the exchange.
+func (x *exchange) attach(res *http.Response) {
+	if rwc, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
+		x.mu.Lock()
+		x.conn = rwc
+		ended := x.ended
+		x.mu.Unlock()
+		if ended != nil {
+			rwc.Close()
+		}
+		res.Body = &upgradedBody{body{rwc, x}, rwc}
+		return
+	}
+	if res.Body == http.NoBody {
+		x.finish()
+		return
+	}
+	res.Body = &streamBody{body{res.Body, x}}
+}
+
+// end stops the exchange from our side; reading the body then fails with cause.
+func (x *exchange) end(cause error) {
+	x.mu.Lock()
+	if x.ended == nil {
+		x.ended = cause
+	}
+	conn := x.conn
+	x.mu.Unlock()
+	x.cancel(cause)
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// finish is called when the exchange is over, however it went.
+func (x *exchange) finish() {
+	x.finished.Do(func() {
+		x.cancel(nil)
+		x.endpoint.state.active.Add(-1)
+		x.epoch.leave(x)
+		x.endpoint.release()
+	})
+}
+
+// body is what both kinds of response body have in common.
+type body struct {
+	io.ReadCloser
+	x *exchange
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.x.explain(err)
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.x.finish()
+	return err
+}
+
+// streamBody is over at its end, even if nobody closes it.
+type streamBody struct{ body }
+
+func (b *streamBody) Read(p []byte) (int, error) {
+	n, err := b.body.Read(p)
+	if err != nil {
+		b.x.finish()
+	}
+	return n, err
+}
+
+// upgradedBody is the connection after 101 Switching Protocols. At the end of
+// what the server sends, there may still be something to write.
+type upgradedBody struct {
+	body
+	io.Writer
+}
+
+// CloseWrite half-closes the connection where it can be.
+func (b *upgradedBody) CloseWrite() error {
+	if c, ok := b.Writer.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return http.ErrNotSupported
+}

@@ -1,0 +1,46 @@
+package clusters
+
+import (
+	cryptotls "crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// refusals are the alerts by which servers turn a client certificate away, or
+// the lack of one (RFC 8446, section 6.2). In TLS 1.3 they come only after the
+// client's handshake is done, in answer to the first request.
+var refusals = []string{
+	"certificate required", "bad certificate", "unknown certificate", "unsupported certificate",
+	"expired certificate", "revoked certificate", "handshake failure", "access denied",
+}
+
+// explain adds what to do to errors that do not say so by themselves.
+func explain(err error, identity *tls.Client) error {
+	var op *net.OpError
+	var record cryptotls.RecordHeaderError
+	switch {
+	case errors.As(err, &op) && op.Op == "remote error" && contains(op.Err.Error(), refusals):
+		if identity == nil || identity.NotAfter().IsZero() {
+			return fmt.Errorf("%w: the server seems to ask for a client certificate: set tls.client_cert and tls.client_key", err)
+		}
+		return fmt.Errorf("%w: the server refuses the client certificate: is it issued by a CA that the server trusts, and for client authentication?", err)
+	case errors.As(err, &record):
+		return fmt.Errorf("%w: the server does not speak TLS on this port; is it http://?", err)
+	case identity == nil && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
+		return fmt.Errorf("%w: the server speaks TLS on this port; is it https://?", err)
+	}
+	return err
+}
+
+func contains(text string, any []string) bool {
+	for _, s := range any {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,133 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+)
+
+// maxStartWait is how long Start waits for a backoff to pass; a longer one is
+// an error at once.
+const maxStartWait = time.Second
+
+// launcher starts the processes of a command.
+type launcher struct {
+	cluster string
+	argv    []string
+	dir     string
+	environ []string
+	trace   *Trace
+	backoff backoff
+}
+
+func newLauncher(cfg *Config, base []string, trace *Trace) *launcher {
+	return &launcher{cluster: cfg.Name, argv: cfg.Command, dir: string(cfg.Dir), environ: cfg.environ(base), trace: trace}
+}
+
+// Start starts a process of a command cluster. The error is ErrOverflow when
+// max_processes of them run; a *ConnectError when it cannot be started, or may
+// not be yet because the last one failed. ctx bounds the start only: the caller
+// must Stop the process, or see it end.
+func (e *Endpoint) Start(ctx context.Context) (*Process, error) {
+	l := e.command
+	if l == nil {
+		return nil, fmt.Errorf("cluster %s has no command", e.cluster)
+	}
+	fail := func(err error) (*Process, error) { return nil, &ConnectError{e.cluster, e.id, err} }
+	if !e.acquire() {
+		return fail(ErrRetired)
+	}
+	if n, most := e.state.processes.Add(1), e.maxProcesses.Load(); n > most {
+		e.state.processes.Add(-1)
+		e.release()
+		return nil, fmt.Errorf("cluster %s: %w: max_processes (%d) are running", e.cluster, ErrOverflow, most)
+	}
+	done := func() {
+		e.state.processes.Add(-1)
+		e.release()
+	}
+	if wait, last := l.backoff.wait(time.Now()); wait > maxStartWait {
+		done()
+		return fail(fmt.Errorf("the command failed, and is started again in %v: %w", wait.Round(time.Second), last))
+	} else if !sleep(ctx, wait) {
+		done()
+		return fail(context.Cause(ctx))
+	}
+	p, err := l.launch(done)
+	if err != nil {
+		err = fmt.Errorf("start %s: %w", l.argv[0], err)
+		l.backoff.failed(err, 0, time.Now())
+		l.tell("failed", err)
+		done()
+		return fail(err)
+	}
+	l.tell("started", nil)
+	return p, nil
+}
+
+func (l *launcher) tell(event string, err error) {
+	if l.trace != nil && l.trace.Process != nil {
+		l.trace.Process(l.cluster, event, err)
+	}
+}
+
+// launch starts a process; done is called once it has ended.
+func (l *launcher) launch(done func()) (*Process, error) {
+	path, err := lookPath(l.argv[0], l.dir, l.environ)
+	if err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{Path: path, Args: l.argv, Dir: l.dir, Env: l.environ, SysProcAttr: processAttributes()}
+	p := &Process{launcher: l, cmd: cmd, done: make(chan struct{})}
+	theirs, err := p.pipes()
+	if err != nil {
+		return nil, err
+	}
+	started := make(chan error)
+	go p.live(started, theirs, done)
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// live is the life of a process: it starts it and waits for its end.
+func (p *Process) live(started chan<- error, theirs []*os.File, done func()) {
+	// The kernel kills a child when the thread that forked it ends
+	// (Pdeathsig), so that thread does nothing else until the child has ended.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	for _, f := range theirs {
+		f.Close()
+	}
+	if err != nil {
+		p.closePipes()
+		started <- err
+		return
+	}
+	born := time.Now()
+	go p.readStderr()
+	started <- nil
+
+	awaitExit(p.cmd.Process)
+	p.sweep()
+	err = p.cmd.Wait()
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	p.err = fmt.Errorf("the process has ended: %w", err)
+	if p.stopping.Load() {
+		p.err = ErrStopped
+	} else {
+		p.launcher.backoff.failed(p.err, time.Since(born), time.Now())
+	}
+	p.outlive()
+	close(p.done)
+	p.launcher.tell("exited", p.err)
+	done()
+}

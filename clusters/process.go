@@ -1,0 +1,183 @@
+package clusters
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// stopGrace is the time between the end of stdin and SIGTERM.
+	stopGrace = 2 * time.Second
+	// termGrace is the time between SIGTERM and SIGKILL.
+	termGrace = 3 * time.Second
+	// pipeGrace is how long output can be read after the process has ended,
+	// should somebody outside its process group hold the other end open.
+	pipeGrace = 2 * time.Second
+	// maxStderrLine bounds a line of stderr; the rest is cut off.
+	maxStderrLine = 8 << 10
+)
+
+// ErrStopped is the Err of a process that ended because of Stop.
+var ErrStopped = errors.New("the process was stopped")
+
+// Process is a running child process.
+type Process struct {
+	// Stdin is the child's standard input.
+	Stdin io.WriteCloser
+	// Stdout is the child's standard output. It ends when the process has.
+	Stdout io.Reader
+
+	launcher *launcher
+	cmd      *exec.Cmd
+	stdin    *os.File
+	stdout   *os.File
+	stderr   *os.File
+	stopping atomic.Bool
+	done     chan struct{}
+	err      error // set before done is closed
+
+	mu     sync.Mutex
+	reaped bool // the process id may belong to somebody else
+}
+
+// Done is closed when the process has ended and its group is gone.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says why the process has ended: ErrStopped after Stop. It is nil before.
+func (p *Process) Err() error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return nil
+	}
+}
+
+// Stop ends the process and returns when it has ended: its stdin is closed;
+// after a moment its group gets SIGTERM, after another SIGKILL. When ctx ends,
+// SIGKILL comes at once. It may be called more than once.
+func (p *Process) Stop(ctx context.Context) {
+	p.stopping.Store(true)
+	p.Stdin.Close()
+	if p.ends(ctx, stopGrace) {
+		return
+	}
+	if ctx.Err() == nil {
+		p.signal(syscall.SIGTERM)
+		if p.ends(ctx, termGrace) {
+			return
+		}
+	}
+	p.signal(syscall.SIGKILL)
+	<-p.done
+}
+
+// ends waits for the end of the process, no longer than d or ctx.
+func (p *Process) ends(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-p.done:
+		return true
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// signal signals the process group.
+func (p *Process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = syscall.Kill(-p.cmd.Process.Pid, sig)
+	}
+}
+
+// sweep kills what is left of the process group. Its leader has ended, but was
+// not reaped, so the group's id cannot have passed on to others.
+func (p *Process) sweep() {
+	p.signal(syscall.SIGKILL)
+	p.mu.Lock()
+	p.reaped = true
+	p.mu.Unlock()
+}
+
+// pipes makes the three pipes and returns the child's ends.
+func (p *Process) pipes() (theirs []*os.File, err error) {
+	var open []*os.File
+	pipe := func() (r, w *os.File) {
+		if err == nil {
+			if r, w, err = os.Pipe(); err == nil {
+				open = append(open, r, w)
+			}
+		}
+		return r, w
+	}
+	var in, out, errs *os.File
+	in, p.stdin = pipe()
+	p.stdout, out = pipe()
+	p.stderr, errs = pipe()
+	if err != nil {
+		for _, f := range open {
+			f.Close()
+		}
+		return nil, err
+	}
+	p.Stdin, p.Stdout = p.stdin, endingReader{p.stdout}
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, errs
+	return []*os.File{in, out, errs}, nil
+}
+
+func (p *Process) closePipes() {
+	p.stdin.Close()
+	p.stdout.Close()
+	p.stderr.Close()
+}
+
+// outlive bounds the life of the pipes once the process has ended.
+func (p *Process) outlive() {
+	p.stdin.Close()
+	_ = p.stdout.SetReadDeadline(time.Now().Add(pipeGrace))
+	_ = p.stderr.SetReadDeadline(time.Now().Add(pipeGrace))
+	// Nobody has to read stdout to its end.
+	time.AfterFunc(pipeGrace, func() { p.stdout.Close() })
+}
+
+// endingReader ends, and gives back its descriptor, however the pipe ends.
+type endingReader struct{ f *os.File }
+
+func (r endingReader) Read(b []byte) (int, error) {
+	n, err := r.f.Read(b)
+	if err != nil {
+		r.f.Close()
+		err = io.EOF
+	}
+	return n, err
+}
+
+// readStderr hands on stderr line by line.
+func (p *Process) readStderr() {
+	defer p.stderr.Close()
+	r := bufio.NewReaderSize(p.stderr, maxStderrLine)
+	for {
+		line, long, err := r.ReadLine()
+		if t := p.launcher.trace; err == nil && t != nil && t.Stderr != nil {
+			t.Stderr(p.launcher.cluster, string(line))
+		}
+		for long && err == nil {
+			_, long, err = r.ReadLine()
+		}
+		if err != nil {
+			return
+		}
+	}
+}

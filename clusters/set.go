@@ -1,0 +1,178 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// Options are what all sets of a process share. They must be the same for every
+// set of a sequence.
+type Options struct {
+	// Prober makes the probes of kind mcp; without one there are no such checks.
+	Prober Prober
+	Trace  *Trace
+	// Resolver looks names up; nil is the system's.
+	Resolver Resolver
+	// Environ is what child processes get PATH, HOME, LANG and TMPDIR from; nil
+	// is the process's own environment.
+	Environ []string
+}
+
+// Set is the clusters of one generation. It does not change, but for the
+// addresses behind its names.
+type Set struct {
+	clusters []*Cluster
+	byName   map[string]*Cluster
+
+	mu       sync.Mutex
+	previous *Set // until Commit or Release
+	released bool
+}
+
+// NewSet prepares the clusters of cfgs, which carry their defaults
+// (config.Defaults) and are not modified afterwards, beside those of previous,
+// the committed set, which may be nil. It waits a few seconds at most, for names
+// that previous does not know; one that does not resolve is an endpoint without
+// address, not an error. On an error nothing remains.
+func NewSet(cfgs []Config, previous *Set, opts Options) (*Set, error) {
+	if opts.Resolver == nil {
+		opts.Resolver = net.DefaultResolver
+	}
+	s := &Set{byName: map[string]*Cluster{}, previous: previous}
+	var fresh []*Cluster
+	for i := range cfgs {
+		cfg := cfgs[i]
+		if s.byName[cfg.Name] != nil {
+			return nil, fmt.Errorf("cluster %s: the name stands twice", cfg.Name)
+		}
+		old := previous.find(cfg.Name)
+		c := old
+		if old == nil || old.key != cfg.key() {
+			var err error
+			if c, err = newCluster(&cfg, old, opts); err != nil {
+				return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)
+			}
+			fresh = append(fresh, c)
+		}
+		s.clusters = append(s.clusters, c)
+		s.byName[cfg.Name] = c
+	}
+	// Nothing below fails, and nothing above holds on to anything.
+	var wg sync.WaitGroup
+	for _, c := range fresh {
+		wg.Go(func() { c.discover(context.Background()) })
+	}
+	wg.Wait()
+	for _, c := range fresh {
+		var donors []*Endpoint
+		if old := previous.find(c.cfg.Name); old != nil {
+			donors = old.Endpoints()
+		}
+		list := c.build(donors)
+		c.endpoints.Store(&list)
+	}
+	for _, c := range s.clusters {
+		c.retain()
+	}
+	return s, nil
+}
+
+func (s *Set) find(name string) *Cluster {
+	if s == nil {
+		return nil
+	}
+	return s.byName[name]
+}
+
+// Get returns the cluster of this name.
+func (s *Set) Get(name string) (*Cluster, bool) {
+	c := s.find(name)
+	return c, c != nil
+}
+
+// All lists the clusters in the order of the configuration. The slice must not
+// be modified.
+func (s *Set) All() []*Cluster { return s.clusters }
+
+// Warm checks the new endpoints of a prepared set until each has its first
+// verdict, good or bad, or ctx ends.
+func (s *Set) Warm(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, c := range s.clusters {
+		wg.Go(func() { c.warm(ctx) })
+	}
+	wg.Wait()
+}
+
+// Commit puts the set in force: its checks and look-ups run, its settings
+// apply, and the previous set's checks stop. It does not wait for anything.
+func (s *Set) Commit() {
+	s.mu.Lock()
+	previous := s.previous
+	s.previous = nil
+	s.mu.Unlock()
+	if previous != nil {
+		for _, old := range previous.clusters {
+			if s.byName[old.cfg.Name] != old {
+				old.stop()
+			}
+		}
+	}
+	for _, c := range s.clusters {
+		if old := previous.find(c.cfg.Name); old != c {
+			c.commit(old)
+		}
+	}
+	if previous == nil {
+		return
+	}
+	for _, old := range previous.clusters {
+		if s.byName[old.cfg.Name] != old {
+			for _, e := range old.Endpoints() {
+				old.disown(e)
+			}
+		}
+	}
+}
+
+// Release drops the set, committed or not. Endpoints that nothing else refers
+// to close at once what is idle, and the rest when it has finished.
+func (s *Set) Release() {
+	s.mu.Lock()
+	done := s.released
+	s.released, s.previous = true, nil
+	s.mu.Unlock()
+	if done {
+		return
+	}
+	for _, c := range s.clusters {
+		c.release()
+	}
+}
+
+// Wait blocks until the background work of the clusters that ended with this
+// set's Release, such as giving up the sessions of health checks, is done. The
+// error is ctx's.
+func (s *Set) Wait(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, c := range s.clusters {
+			c.mu.Lock()
+			closed := c.closed
+			c.mu.Unlock()
+			if closed {
+				c.work.Wait()
+			}
+		}
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errors.New("waiting for released clusters"), ctx.Err())
+	}
+}

@@ -1,0 +1,111 @@
+package clusters
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// verdict is what active checks have found out about an endpoint.
+type verdict int32
+
+const (
+	warming verdict = iota // none yet
+	healthy
+	unhealthy
+)
+
+// state is what is known about an endpoint: health and counters. It belongs to
+// the (cluster, URL, address), and so outlives pools and generations.
+type state struct {
+	// checked says whether active checks are in force; without them the verdict
+	// means nothing.
+	checked atomic.Bool
+	// shared is set once a committed set has the endpoint: from then on a set
+	// that is only prepared must not change what is known.
+	shared  atomic.Bool
+	verdict atomic.Int32
+
+	active    atomic.Int64  // requests in flight
+	requests  atomic.Uint64 // tries
+	failures  atomic.Uint64 // tries without a response
+	processes atomic.Int64
+
+	mu        sync.Mutex
+	good, bad int // checks in a row
+	lastErr   error
+	lastCheck time.Time
+	since     time.Time // of the verdict
+}
+
+// observe takes the outcome of one check. It reports whether the verdict has
+// changed, and whether the next check should follow soon: until the first
+// verdict, and on the way back to health, waiting a whole interval for each
+// success would keep a good endpoint out of use.
+func (s *state) observe(err error, h *HealthCheck, now time.Time) (changed, hurry bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastCheck, s.lastErr = now, err
+	if err == nil {
+		s.good, s.bad = s.good+1, 0
+	} else {
+		s.good, s.bad = 0, s.bad+1
+	}
+	was := verdict(s.verdict.Load())
+	is := was
+	switch {
+	case err == nil && (was == warming || s.good >= h.HealthyThreshold):
+		is = healthy
+	case err != nil && s.bad >= h.UnhealthyThreshold:
+		is = unhealthy
+	}
+	if is != was {
+		s.since = now
+		s.verdict.Store(int32(is))
+	}
+	return is != was, is == warming || is == unhealthy && err == nil
+}
+
+// settle is observe for a verdict that needs no check.
+func (s *state) settle(v verdict, err error, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.verdict.Store(int32(v))
+	s.lastErr, s.since, s.good, s.bad = err, now, 0, 0
+}
+
+// setChecked turns the verdict on or off. What checks found out before they
+// were turned off is too old to be believed when they are turned on again.
+func (s *state) setChecked(on bool) {
+	if s.checked.Swap(on) && !on {
+		s.settle(warming, nil, time.Time{})
+	}
+}
+
+// health is the verdict that traffic follows.
+func (s *state) health() verdict {
+	if !s.checked.Load() {
+		return healthy
+	}
+	return verdict(s.verdict.Load())
+}
+
+// text is health for operators.
+func (s *state) text() string {
+	if !s.checked.Load() {
+		return "unchecked"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch verdict(s.verdict.Load()) {
+	case healthy:
+		return "healthy"
+	case warming:
+		return "warming"
+	}
+	if errors.Is(s.lastErr, ErrUnauthorized) {
+		return "unauthorized"
+	}
+	return "unhealthy"
+}

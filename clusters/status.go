@@ -1,0 +1,69 @@
+package clusters
+
+import "time"
+
+// Status is what an operator sees of a cluster.
+type Status struct {
+	Name string `json:"name"`
+	// Healthy says whether at least one endpoint is.
+	Healthy   bool             `json:"healthy"`
+	Endpoints []EndpointStatus `json:"endpoints"`
+	// NotAfter is the end of the client certificate; zero when there is none.
+	NotAfter time.Time `json:"not_after,omitzero"`
+}
+
+// EndpointStatus is what an operator sees of an endpoint.
+type EndpointStatus struct {
+	ID      string `json:"id"`
+	Address string `json:"address,omitempty"`
+	// Health is "healthy", "unhealthy", "warming", "unauthorized",
+	// "unresolved", or "unchecked" where there are no health checks.
+	Health    string    `json:"health"`
+	Healthy   bool      `json:"healthy"`
+	LastError string    `json:"last_error,omitempty"`
+	LastCheck time.Time `json:"last_check,omitzero"`
+	Since     time.Time `json:"since,omitzero"`
+	Active    int       `json:"active"`
+	Requests  uint64    `json:"requests"`
+	Failures  uint64    `json:"failures"`
+	Processes int       `json:"processes,omitempty"`
+}
+
+// Status is the cluster as it is now.
+func (c *Cluster) Status() Status {
+	st := Status{Name: c.cfg.Name, Endpoints: []EndpointStatus{}}
+	if c.connector != nil {
+		st.NotAfter = c.connector.notAfter()
+	}
+	for _, e := range c.Endpoints() {
+		es := e.Status()
+		st.Healthy = st.Healthy || es.Healthy
+		st.Endpoints = append(st.Endpoints, es)
+	}
+	return st
+}
+
+// Status is the endpoint as it is now.
+func (e *Endpoint) Status() EndpointStatus {
+	s := e.state
+	st := EndpointStatus{
+		ID:        e.id,
+		Address:   e.Address(),
+		Health:    s.text(),
+		Healthy:   e.Healthy(),
+		Active:    e.Active(),
+		Requests:  s.requests.Load(),
+		Failures:  s.failures.Load(),
+		Processes: int(s.processes.Load()),
+	}
+	s.mu.Lock()
+	st.LastCheck, st.Since = s.lastCheck, s.since
+	if s.lastErr != nil {
+		st.LastError = s.lastErr.Error()
+	}
+	s.mu.Unlock()
+	if e.unresolved != nil {
+		st.Health, st.LastError = "unresolved", e.unresolved.Error()
+	}
+	return st
+}

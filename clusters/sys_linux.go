@@ -1,0 +1,38 @@
+package clusters
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// userTimeout bounds how long sent bytes may stay unacknowledged. Keep-alive
+// does not look at connections that wait for an acknowledgement, and HTTP/2
+// pings of our own would be taken for abuse by gRPC servers ("too_many_pings").
+const userTimeout = 30 * time.Second
+
+func socketOptions(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		// A kernel that refuses it only detects dead peers later.
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
+	})
+}
+
+// processAttributes puts a child into a process group of its own, and has the
+// kernel kill it when the thread that forked it, hence the gateway, is gone.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// awaitExit waits until the process has ended and leaves it unreaped, so that
+// its process group still carries its name.
+func awaitExit(p *os.Process) {
+	for {
+		err := unix.Waitid(unix.P_PID, p.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return
+		}
+	}
+}
