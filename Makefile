@@ -63,7 +63,7 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZTIME (default 30s) each
 .PHONY: bench
 bench: build ## measure against nginx: CPU per request and latency, as a Markdown table
 	@.ci/need nginx=nginx-light
-	go run ./bench -gateway bin/mcpgateway
+	go run ./bench -gateway bin/mcpgateway $(BENCHFLAGS)
 
 .PHONY: validate-examples
 validate-examples: ## load every configuration of examples/ with `mcpgateway validate`
