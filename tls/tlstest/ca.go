@@ -33,12 +33,14 @@ func NewCA(t testing.TB, cn string) *CA {
 	return &CA{Cert: sign(t, template, template, key, key), Key: key}
 }
 
-// Intermediate makes a CA signed by this one. The certificates that it issues
-// come with it in one PEM, as servers need them.
-func (ca *CA) Intermediate(t testing.TB, cn string) *CA {
+// Intermediate makes a CA signed by this one, which may be confined to DNS
+// domains. The certificates that it issues come with it in one PEM, as servers
+// need them.
+func (ca *CA) Intermediate(t testing.TB, cn string, permittedDomains ...string) *CA {
 	t.Helper()
-	key := newKey(t)
-	cert := sign(t, caTemplate(t, cn), ca.Cert, key, ca.Key)
+	key, template := newKey(t), caTemplate(t, cn)
+	template.PermittedDNSDomains = permittedDomains
+	cert := sign(t, template, ca.Cert, key, ca.Key)
 	return &CA{Cert: cert, Key: key, chain: append(encode("CERTIFICATE", cert.Raw), ca.chain...)}
 }
 

@@ -1,0 +1,257 @@
+package tls
+
+import (
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+func TestServerChoosesCertificateBySNI(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	var cfg ServerConfig
+	for _, name := range []string{"first.test", "*.example.com", "a.example.com"} {
+		cfg.Certificates = append(cfg.Certificates, pair(ca.Server(t, name)))
+	}
+	cfg.Certificates = append(cfg.Certificates, pair(ca.CommonNameOnly(t, "old.test")))
+	server := NewServer(snapshot(t, &cfg, nil)).Config(nil)
+	for sni, want := range map[string]string{
+		"":                "first.test",
+		"first.test":      "first.test",
+		"unknown.test":    "first.test",
+		"a.example.com":   "a.example.com",
+		"A.Example.COM":   "a.example.com",
+		"b.example.com":   "*.example.com",
+		"c.b.example.com": "first.test",
+		"example.com":     "first.test",
+		"old.test":        "old.test",
+	} {
+		out := mustConnect(t, server, &cryptotls.Config{ServerName: sni, InsecureSkipVerify: true})
+		if got := out.client.PeerCertificates[0].Subject.CommonName; got != want {
+			t.Errorf("SNI %q: got the certificate of %s, want %s", sni, got, want)
+		}
+	}
+}
+
+// mtls is a listener's configuration and what its clients need.
+type mtls struct {
+	ca  *tlstest.CA
+	cfg ServerConfig
+}
+
+func newMTLS(t *testing.T, mode ClientAuthMode, allowed ...string) *mtls {
+	m := &mtls{ca: tlstest.NewCA(t, "CA")}
+	m.cfg.Certificates = []KeyPair{pair(m.ca.Server(t, "localhost"))}
+	m.cfg.ClientAuth = ClientAuth{Mode: mode, CACert: file(m.ca.PEM()), AllowedNames: allowed}
+	return m
+}
+
+func (m *mtls) client(t *testing.T, identity ...KeyPair) *cryptotls.Config {
+	cfg := &cryptotls.Config{
+		ServerName:         "localhost",
+		RootCAs:            m.ca.Pool(),
+		ClientSessionCache: cryptotls.NewLRUClientSessionCache(0),
+	}
+	for _, p := range identity {
+		cert := tlstest.Certificate(t, p.Cert.Data, p.Key.Data)
+		cfg.GetClientCertificate = func(*cryptotls.CertificateRequestInfo) (*cryptotls.Certificate, error) {
+			return &cert, nil
+		}
+	}
+	return cfg
+}
+
+func TestClientAuthModes(t *testing.T) {
+	other := tlstest.NewCA(t, "other CA")
+	for _, mode := range []ClientAuthMode{ClientAuthNone, ClientAuthRequest, ClientAuthRequire} {
+		m := newMTLS(t, mode)
+		expired := tlstest.Template(t, "expired")
+		expired.NotAfter = time.Now().Add(-time.Minute)
+		for _, c := range []struct {
+			name   string
+			client *cryptotls.Config
+			passes bool
+		}{
+			{"no certificate", m.client(t), mode != ClientAuthRequire},
+			{"a good one", m.client(t, pair(m.ca.Client(t, "good"))), true},
+			{"X.509 v1", m.client(t, pair(m.ca.CommonNameOnly(t, "Client"))), true},
+			{"another CA's", m.client(t, pair(other.Client(t, "bad"))), mode == ClientAuthNone},
+			{"an expired one", m.client(t, pair(m.ca.Issue(t, expired))), mode == ClientAuthNone},
+			{"one for servers", m.client(t, pair(m.ca.Server(t, "server"))), mode == ClientAuthNone},
+		} {
+			for _, version := range []uint16{cryptotls.VersionTLS12, cryptotls.VersionTLS13} {
+				t.Run(fmt.Sprintf("%s/%s/%s", mode, c.name, cryptotls.VersionName(version)), func(t *testing.T) {
+					client := c.client.Clone()
+					client.MaxVersion = version
+					server := NewServer(snapshot(t, &m.cfg, nil)).Config(nil)
+					out := connect(t, server, client)
+					if passed := out.clientErr == nil && out.serverErr == nil; passed != c.passes {
+						t.Errorf("passed: %v (client %v, server %v), want %v", passed, out.clientErr, out.serverErr, c.passes)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestIntermediateOfClientVerifies(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire)
+	cert, key := m.ca.Intermediate(t, "intermediate").Client(t, "client", "spiffe://td/a")
+	out := mustConnect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, pair(cert, key)))
+	peer := VerifiedPeer(&out.server)
+	if peer == nil || PeerName(peer) != "spiffe://td/a" {
+		t.Errorf("verified peer is %v, want spiffe://td/a", peer)
+	}
+}
+
+func TestAllowedNamesDecideWhoGetsIn(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire, "spiffe://td/*", "ops@example.com")
+	server := NewServer(snapshot(t, &m.cfg, nil)).Config(nil)
+	for name, want := range map[string]string{
+		"spiffe://td/ns/a":    "",
+		"ops@example.com":     "",
+		"spiffe://other/ns/a": "is not in allowed_names",
+		"":                    "has no subject alternative name",
+	} {
+		var names []string
+		if name != "" {
+			names = []string{name}
+		}
+		cert, key := m.ca.Client(t, "client", names...)
+		out := connect(t, server, m.client(t, pair(cert, key)))
+		if want == "" && out.serverErr != nil {
+			t.Errorf("%s: %v", name, out.serverErr)
+		}
+		if want != "" && (out.serverErr == nil || !strings.Contains(out.serverErr.Error(), want)) {
+			t.Errorf("%s: got %v, want an error that %q", name, out.serverErr, want)
+		}
+	}
+}
+
+func TestSessionResumesWhileNothingChanges(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire)
+	server := NewServer(snapshot(t, &m.cfg, nil))
+	client := m.client(t, pair(m.ca.Client(t, "client")))
+	mustConnect(t, server.Config(nil), client)
+	server.Swap(snapshot(t, &m.cfg, server.Snapshot()))
+	out := mustConnect(t, server.Config(nil), client)
+	if !out.server.DidResume || VerifiedPeer(&out.server) == nil {
+		t.Errorf("resumed: %v, verified peer: %v", out.server.DidResume, VerifiedPeer(&out.server))
+	}
+}
+
+func TestTicketOfOpenPolicyDoesNotResumeOnStrictOne(t *testing.T) {
+	m := newMTLS(t, ClientAuthNone)
+	open := snapshot(t, &m.cfg, nil)
+	server := NewServer(open)
+	config := server.Config(nil)
+	client := m.client(t)
+	mustConnect(t, config, client)
+
+	m.cfg.ClientAuth.Mode = ClientAuthRequire
+	server.Swap(snapshot(t, &m.cfg, open))
+	if out := connect(t, config, client); out.serverErr == nil {
+		t.Error("a client without certificate got in by the ticket of an open policy")
+	}
+}
+
+func TestCertificateRotationShowsAtOnceToResumingClients(t *testing.T) {
+	m := newMTLS(t, ClientAuthNone)
+	server := NewServer(snapshot(t, &m.cfg, nil))
+	client := m.client(t)
+	before := mustConnect(t, server.Config(nil), client)
+	m.cfg.Certificates = []KeyPair{pair(m.ca.Server(t, "localhost"))}
+	server.Swap(snapshot(t, &m.cfg, server.Snapshot()))
+	after := mustConnect(t, server.Config(nil), client)
+	if before.client.PeerCertificates[0].Equal(after.client.PeerCertificates[0]) {
+		t.Error("the client still sees the certificate from before the rotation")
+	}
+}
+
+func TestResumedHandshakeIsRefusedOnceItsCAIsGone(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire)
+	first := snapshot(t, &m.cfg, nil)
+	server := NewServer(first)
+	client := m.client(t, pair(m.ca.Client(t, "client")))
+	mustConnect(t, server.Config(nil), client)
+
+	m.cfg.ClientAuth.CACert = file(tlstest.NewCA(t, "next CA").PEM())
+	strict := snapshot(t, &m.cfg, first)
+	if strict.tickets == first.tickets {
+		t.Error("ticket keys were inherited over a change of trust")
+	}
+	// Even if a ticket did open, the peer behind it is verified again.
+	strict.tickets = first.tickets
+	server.Swap(strict)
+	if out := connect(t, server.Config(nil), client); out.serverErr == nil {
+		t.Error("a client of the removed CA got in")
+	}
+}
+
+func TestVerifyJudgesOpenConnections(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire)
+	cert, key := m.ca.Client(t, "client", "spiffe://td/a")
+	out := mustConnect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, pair(cert, key)))
+	for _, c := range []struct {
+		change func(*ClientAuth)
+		passes bool
+	}{
+		{func(*ClientAuth) {}, true},
+		{func(a *ClientAuth) { a.AllowedNames = []string{"spiffe://td/a"} }, true},
+		{func(a *ClientAuth) { a.AllowedNames = []string{"spiffe://td/b"} }, false},
+		{func(a *ClientAuth) { a.CACert = file(tlstest.NewCA(t, "CA").PEM()) }, false},
+	} {
+		cfg := m.cfg
+		c.change(&cfg.ClientAuth)
+		if err := snapshot(t, &cfg, nil).Verify(out.server); (err == nil) != c.passes {
+			t.Errorf("%+v: %v, want pass %v", cfg.ClientAuth.AllowedNames, err, c.passes)
+		}
+	}
+}
+
+func TestVerifyFailsOnceTheCertificateExpired(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire)
+	cert, key := m.ca.Client(t, "client")
+	parsed, err := ParseIdentity(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := snapshot(t, &m.cfg, nil)
+	if err := s.Verify(cryptotls.ConnectionState{PeerCertificates: []*x509.Certificate{parsed.Leaf}}); err != nil {
+		t.Error(err)
+	}
+	expired := *parsed.Leaf
+	expired.NotAfter = time.Now().Add(-time.Second)
+	if err := s.Verify(cryptotls.ConnectionState{PeerCertificates: []*x509.Certificate{&expired}}); err == nil {
+		t.Error("an expired certificate passed")
+	}
+}
+
+func TestTicketKeysRotateDaily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tickets ticketKeys
+		epoch, first := tickets.at(time.Now())
+		time.Sleep(ticketRotation - time.Second)
+		if again, _ := tickets.at(time.Now()); again != epoch {
+			t.Error("rotated early")
+		}
+		time.Sleep(time.Second)
+		next, keys := tickets.at(time.Now())
+		if next == epoch || len(keys) != 2 || keys[0] == first[0] || keys[1] != first[0] {
+			t.Error("after a day a new key should seal, and the old one open")
+		}
+		time.Sleep(ticketRotation)
+		if _, keys = tickets.at(time.Now()); len(keys) != ticketKeysKept || keys[1] == first[0] {
+			t.Error("after two days the first key should be gone")
+		}
+		time.Sleep(10 * ticketRotation)
+		if _, keys = tickets.at(time.Now()); len(keys) != 1 {
+			t.Error("after a long silence no old key should open")
+		}
+	})
+}
