@@ -12,8 +12,9 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 FUZZTIME         ?= 30s
 
-# A static binary: no C library to match on the machine it is copied to.
-GO_BUILD := CGO_ENABLED=0 go build -trimpath
+# A static binary: no C library to match on the machine it is copied to. The
+# version comes from VERSION and COMMIT, also where git is missing or refuses.
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -buildvcs=false
 
 .PHONY: help
 help: ## list the targets

@@ -14,7 +14,7 @@ import (
 // startUpstream builds and starts the upstream, and returns its addresses.
 func startUpstream(ctx context.Context, dir string, p *pki) (*process, []string, error) {
 	binary := filepath.Join(dir, "upstream")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/mcpgateway/mcpgateway/bench/upstream").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary, "github.com/mcpgateway/mcpgateway/bench/upstream").CombinedOutput(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %s", err, out)
 	}
 	cmd := exec.CommandContext(ctx, binary, "-cert", p.ServerCert, "-key", p.ServerKey, "-ca", p.CA, "-addresses", fmt.Sprint(clusters))

@@ -47,8 +47,8 @@ func testMain(m *testing.M) (int, error) {
 		return 1, fmt.Errorf("certs.sh: %w\n%s", err, out)
 	}
 	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(dir, "mcpgateway"), "../cmd/mcpgateway"},
-		{"build", "-o", filepath.Join(dir, "examples") + "/", "./..."},
+		{"build", "-buildvcs=false", "-o", filepath.Join(dir, "mcpgateway"), "../cmd/mcpgateway"},
+		{"build", "-buildvcs=false", "-o", filepath.Join(dir, "examples") + "/", "./..."},
 	} {
 		if err := os.MkdirAll(filepath.Join(dir, "examples"), 0o755); err != nil {
 			return 1, err
