@@ -74,9 +74,6 @@ func (d *decoder) value(n *node, v reflect.Value, s *spec, path string) {
 
 // way says what to write in place of nothing.
 func (s *spec) way() string {
-	if s.nonEmpty {
-		return "it is required"
-	}
 	switch s.shape {
 	case shapeStruct:
 		return "write {} for its defaults, or remove it"
@@ -85,6 +82,9 @@ func (s *spec) way() string {
 	case shapeList:
 		return "write [] for none, or remove it"
 	case shapeString, shapeFile, shapeSecret, shapeValue, shapeText:
+		if s.nonEmpty {
+			return "it is required"
+		}
 		return `write "" for the empty string, or remove it`
 	}
 	return "expected " + s.expected() + ", or remove it"
@@ -135,7 +135,7 @@ func (d *decoder) file(name string, s *spec) (File, error) {
 	f := File{Path: d.absolute(name)}
 	data, err := d.files.get(f.Path, maxNamed)
 	if err != nil {
-		return f, fmt.Errorf("cannot read %s: %w", clip(f.Path), err)
+		return f, fmt.Errorf("cannot read %s: %w", clipTo(f.Path, longestPath), err)
 	}
 	f.Data = slices.Clone(data)
 	return f, nil

@@ -17,6 +17,8 @@ const (
 	maxYAML  = 4 << 20 // bytes of the YAML file
 	maxNamed = 1 << 20 // bytes of a file that it names
 	maxFiles = 1024    // files that it names
+
+	longestPath = 4096 // bytes of a path that Linux takes
 )
 
 // files is one reading of the YAML file and all that it names. Each is read

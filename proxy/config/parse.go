@@ -199,8 +199,9 @@ func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int, flow bool
 }
 
 // clip shortens what comes from the file before it is quoted in a message.
-func clip(s string) string {
-	const most = 80
+func clip(s string) string { return clipTo(s, 80) }
+
+func clipTo(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

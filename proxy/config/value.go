@@ -2,6 +2,8 @@ package config
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"strconv"
 )
 
@@ -29,8 +31,11 @@ type Secret struct{ File }
 // String hides the content from logs and from %v.
 func (s Secret) String() string { return "[secret " + s.Path + "]" }
 
-// GoString hides the content from %#v.
-func (s Secret) GoString() string { return s.String() }
+// Format hides the content from every verb.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
+
+// MarshalText hides the content from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Value is a string given in place, or as {file: path}.
 type Value struct {
@@ -48,8 +53,11 @@ func (v Value) String() string {
 	return v.Text
 }
 
-// GoString hides a value that came from a file.
-func (v Value) GoString() string { return v.String() }
+// Format hides a value that came from a file from every verb.
+func (v Value) Format(f fmt.State, _ rune) { io.WriteString(f, v.String()) }
+
+// MarshalText hides a value that came from a file from encoders.
+func (v Value) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
 
 // Size is a number of bytes, written as 512, 64KiB, 1MiB or 1GiB.
 type Size int64

@@ -1,0 +1,507 @@
+package config_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// write puts files into a new directory, and returns the path of config.yaml.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "config.yaml")
+}
+
+// decode loads text, which must be good.
+func decode(t *testing.T, text string) *sample {
+	t.Helper()
+	var s sample
+	if _, err := load(write(t, map[string]string{"config.yaml": text}), &s); err != nil {
+		t.Fatal(err)
+	}
+	return &s
+}
+
+func TestEveryTypeIsDecoded(t *testing.T) {
+	path := write(t, map[string]string{
+		"config.yaml": `
+log: {level: debug, file: 007, access: false}
+limits:
+  connections: 5
+  small: -128
+  streams: 0
+  weight: -0.25
+  header: 1024
+  timeout: 1m30s
+  idle: 0
+  jitter: 12.5%
+listeners:
+  - name: public
+    address: "[::]:8443"
+    protocols: [h2]
+    trusted: [10.0.0.0/8, "fd00::/8"]
+    tls: {cert: certs/a.pem, key: certs/a.pem}
+  - {name: plain, address: ":80", tls: {}}
+clusters:
+  - name: github
+    endpoints: &urls
+      - https://10.0.0.5/mcp
+    health: {interval: 500ms}
+  - {name: jira, endpoints: *urls}
+routes:
+  - clusters: [github, {name: jira, prefix: j}]
+    match: {path: /mcp}
+headers:
+  X-Plain: yes
+  X-Secret: {file: secrets/token}
+labels: {a: "", "b.c": 1.50, no: ~x}
+pools: {small: {}, big: {size: 9}}
+token: secrets/token
+verbose: false
+`,
+		"certs/a.pem":   "pem\n",
+		"secrets/token": "s3cret\r\n",
+	})
+	// A key keeps no newline, a certificate does.
+	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "certs/a.pem"), []byte("pem"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Dir(path)
+	var got sample
+	snapshot, err := load(path, &got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pem := config.File{Path: filepath.Join(dir, "certs/a.pem"), Data: []byte("pem")}
+	secret := filepath.Join(dir, "secrets/token")
+	no := false
+	want := sample{
+		Log: sampleLog{Level: "debug", File: "007"},
+		Limits: sampleLimits{
+			Connections: 5, Small: -128, Weight: -0.25, Header: 1024,
+			Timeout: 90 * time.Second, Jitter: 12.5,
+		},
+		Listeners: []sampleListener{
+			{
+				Name: "public", Address: "[::]:8443", Protocols: []string{"h2"},
+				Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+				TLS:     &sampleTLS{Cert: pem, Key: config.Secret{File: pem}, MinVersion: "1.2"},
+			},
+			{Name: "plain", Address: ":80", Protocols: []string{"http/1.1", "h2"}, TLS: &sampleTLS{MinVersion: "1.2"}},
+		},
+		Clusters: []sampleCluster{
+			{Name: "github", Endpoints: []string{"https://10.0.0.5/mcp"}, Health: &sampleHealth{Interval: 500 * time.Millisecond, Path: "/"}},
+			{Name: "jira", Endpoints: []string{"https://10.0.0.5/mcp"}},
+		},
+		Routes: []sampleRoute{{
+			Clusters: []sampleRef{{"github", "none"}, {"jira", "j"}},
+			Match:    sampleMatch{Path: "/mcp"},
+		}},
+		Headers: map[string]config.Value{"X-Plain": {Text: "yes"}, "X-Secret": {Text: "s3cret", File: secret}},
+		Labels:  map[string]string{"a": "", "b.c": "1.50", "no": "~x"},
+		Pools:   map[string]samplePool{"small": {Size: 3, Seen: true}, "big": {Size: 9, Seen: true}},
+		Token:   config.Secret{File: config.File{Path: secret, Data: []byte("s3cret")}},
+		Verbose: &no,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	if want := []string{path, pem.Path, secret}; !reflect.DeepEqual(snapshot.Files, want) {
+		t.Errorf("files %q, want %q", snapshot.Files, want)
+	}
+	if snapshot.Path != path {
+		t.Errorf("path %q, want %q", snapshot.Path, path)
+	}
+	if len(snapshot.Warnings) != 1 || snapshot.Warnings[0].Error() != path+":23:24: clusters[0].health.interval: 500ms is often" {
+		t.Errorf("warnings %v", snapshot.Warnings)
+	}
+}
+
+func TestAbsentKeysHaveDefaults(t *testing.T) {
+	got := decode(t, "listeners: []\n")
+	want := &sample{
+		Log: sampleLog{Level: "info", Access: true},
+		Limits: sampleLimits{
+			Connections: 10000, Streams: 100, Weight: 0.5, Header: 64 << 10,
+			Timeout: 10 * time.Second, Jitter: 10,
+		},
+		Listeners: []sampleListener{},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v\nwant\n%+v", got, want)
+	}
+	made := &sample{Listeners: []sampleListener{}}
+	if err := config.Defaults(made); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(made, want) {
+		t.Errorf("Defaults made\n%+v\nwant\n%+v", made, want)
+	}
+}
+
+func TestDefaultsReachEverythingBelowAndKeepWhatIsSet(t *testing.T) {
+	s := sample{
+		Log:       sampleLog{Level: "warn"},
+		Listeners: []sampleListener{{TLS: &sampleTLS{}}},
+		Pools:     map[string]samplePool{"a": {}},
+	}
+	if err := config.Defaults(&s); err != nil {
+		t.Fatal(err)
+	}
+	if s.Log.Level != "warn" || s.Listeners[0].TLS.MinVersion != "1.2" || len(s.Listeners[0].Protocols) != 2 || s.Pools["a"].Size != 3 {
+		t.Errorf("got %+v", s)
+	}
+}
+
+func TestEnvironmentIsSubstitutedInScalarsOnly(t *testing.T) {
+	got := decode(t, `
+listeners:
+  - name: ${NAME}
+    address: "127.0.0.1:${PORT}"
+log:
+  level: ${UNSET:-warn}
+  file: ${EMPTY}
+  access: ${YES}
+limits: {connections: "${PORT}", timeout: "${WAIT}", streams: "${UNSET:-7}"}
+labels:
+  yaml: ${YAML}
+  twice: ${NAME}-${NAME}
+  again: ${REF}
+  dollar: $$${NAME} $${NAME} a$b ends$ $
+  empty: ${EMPTY:-full}
+  none: ${UNSET:-}
+  colon: ${UNSET:-a:-b c}
+  '${NAME}': key
+  quoted: '${NAME} it''s'
+  block: |
+    ${NAME}
+`)
+	if got.Listeners[0].Name != "public" || got.Listeners[0].Address != "127.0.0.1:8080" {
+		t.Errorf("listeners %+v", got.Listeners)
+	}
+	if got.Log != (sampleLog{Level: "warn", Access: true}) {
+		t.Errorf("log %+v", got.Log)
+	}
+	if got.Limits.Connections != 8080 || got.Limits.Timeout != 20*time.Second || got.Limits.Streams != 7 {
+		t.Errorf("limits %+v", got.Limits)
+	}
+	want := map[string]string{
+		"yaml": "a, b: {c: d}\n- e # f", "twice": "public-public", "again": "${PORT}",
+		"dollar": "$public ${NAME} a$b ends$ $", "empty": "full", "none": "", "colon": "a:-b c",
+		"${NAME}": "key", "quoted": "public it's", "block": "public\n",
+	}
+	if !reflect.DeepEqual(got.Labels, want) {
+		t.Errorf("labels\n%q\nwant\n%q", got.Labels, want)
+	}
+}
+
+func TestPathsAreRelativeToTheFileAsNamed(t *testing.T) {
+	// As Kubernetes mounts do it: config.yaml -> ..data/config.yaml, ..data -> ..v1.
+	path := write(t, map[string]string{
+		"..v1/config.yaml": "listeners: []\ntoken: token\n",
+		"..v1/token":       "one",
+		"..v2/token":       "two",
+		"..v2/config.yaml": "listeners: []\ntoken: token\n",
+	})
+	dir := filepath.Dir(path)
+	for _, link := range [][2]string{{"..v1", "..data"}, {"..data/config.yaml", "config.yaml"}, {"..data/token", "token"}} {
+		if err := os.Symlink(link[0], filepath.Join(dir, link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var s sample
+	first, err := load(path, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(dir, "token"); s.Token.Path != want || string(s.Token.Data) != "one" {
+		t.Errorf("token %q from %s, want it from %s", s.Token.Data, s.Token.Path, want)
+	}
+	if err := os.Symlink("..v2", filepath.Join(dir, "..tmp")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := load(path, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(s.Token.Data) != "two" || first.Sum == second.Sum {
+		t.Errorf("after the swap: token %q, sum changed: %t", s.Token.Data, first.Sum != second.Sum)
+	}
+}
+
+func TestFilesThatAreNoRegularFilesAreRefused(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"it is not a regular file":  func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"it is a directory":         func(path string) error { return os.Mkdir(path, 0o755) },
+		"no such file or directory": func(path string) error { return nil },
+		"it is larger than 1MiB":    func(path string) error { return os.WriteFile(path, make([]byte, 1<<20+1), 0o644) },
+		"too many levels of symbolic links": func(path string) error {
+			return os.Symlink(path, path)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := write(t, map[string]string{"config.yaml": "listeners: []\ntoken: odd\n"})
+			odd := filepath.Join(filepath.Dir(path), "odd")
+			if err := make(odd); err != nil {
+				t.Fatal(err)
+			}
+			var s sample
+			snapshot, err := load(path, &s)
+			if want := path + ":2:8: token: cannot read " + odd + ": " + name; err == nil || err.Error() != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+			if want := []string{path, odd}; !reflect.DeepEqual(snapshot.Files, want) {
+				t.Errorf("files to watch %q, want %q", snapshot.Files, want)
+			}
+		})
+	}
+}
+
+func TestTheFileItselfIsBounded(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": strings.Repeat("#", 4<<20+1)})
+	var s sample
+	if _, err := load(path, &s); err == nil || !strings.HasSuffix(err.Error(), "config.yaml: cannot read it: it is larger than 4MiB") {
+		t.Errorf("got %v", err)
+	}
+	snapshot, err := load(path+".missing", &s)
+	var errs config.Errors
+	if !errors.As(err, &errs) || snapshot.Files[0] != path+".missing" {
+		t.Errorf("a missing file gave %v, files %q", err, snapshot.Files)
+	}
+}
+
+func TestAFailedLoadLeavesTheTargetAlone(t *testing.T) {
+	s := sample{Derived: "before"}
+	if _, err := load(write(t, map[string]string{"config.yaml": "listeners: []\nlog: {level: loud}\n"}), &s); err == nil {
+		t.Fatal("loaded")
+	}
+	if !reflect.DeepEqual(s, sample{Derived: "before"}) {
+		t.Errorf("the target is %+v", s)
+	}
+}
+
+func TestASumChangesWithEveryFile(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": "listeners: []\ntoken: token\n", "token": "a"})
+	token := filepath.Join(filepath.Dir(path), "token")
+	sum := func() [32]byte {
+		var s sample
+		snapshot, _ := load(path, &s)
+		return snapshot.Sum
+	}
+	first := sum()
+	if sum() != first {
+		t.Error("the same files have two sums")
+	}
+	if err := os.WriteFile(token, []byte("b"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	second := sum()
+	if err := os.Remove(token); err != nil {
+		t.Fatal(err)
+	}
+	if third := sum(); first == second || second == third || first == third {
+		t.Error("a changed or removed file left the sum as it was")
+	}
+}
+
+const torn = "listeners: [{name: a, address: ':1', tls: {cert: crt, key: key}}]\n"
+
+func TestATornPairIsWaitedFor(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": torn, "crt": "new", "key": "old"})
+	synctest.Test(t, func(t *testing.T) {
+		go func() {
+			time.Sleep(2 * time.Second)
+			if err := os.WriteFile(filepath.Join(filepath.Dir(path), "key"), []byte("new"), 0o644); err != nil {
+				t.Error(err)
+			}
+		}()
+		begin := time.Now()
+		var s sample
+		if _, err := config.Load(t.Context(), path, config.Options{}, &s); err != nil {
+			t.Fatal(err)
+		}
+		if string(s.Listeners[0].TLS.Key.Data) != "new" || time.Since(begin) > 2200*time.Millisecond {
+			t.Errorf("key %q after %v", s.Listeners[0].TLS.Key.Data, time.Since(begin))
+		}
+	})
+}
+
+func TestATornPairThatStaysTornIsAnError(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": torn, "crt": "new", "key": "old"})
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var s sample
+		snapshot, err := config.Load(t.Context(), path, config.Options{}, &s)
+		var errs config.Errors
+		if !errors.As(err, &errs) || len(errs) != 1 || !errs[0].Transient || errs[0].Path != "listeners[0].tls.key" {
+			t.Fatalf("got %v", err)
+		}
+		if waited := time.Since(begin); waited < 2800*time.Millisecond || waited > 3*time.Second {
+			t.Errorf("waited %v, want about 3s", waited)
+		}
+		if len(snapshot.Files) != 3 {
+			t.Errorf("files to watch: %q", snapshot.Files)
+		}
+	})
+}
+
+func TestOtherMistakesAreNotWaitedFor(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": torn + "log: {level: loud}\n", "crt": "new", "key": "old"})
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var s sample
+		_, err := config.Load(t.Context(), path, config.Options{}, &s)
+		var errs config.Errors
+		if !errors.As(err, &errs) || len(errs) != 2 || time.Since(begin) > 0 {
+			t.Errorf("after %v: %v", time.Since(begin), err)
+		}
+	})
+}
+
+func TestWaitingEndsWithTheContext(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": torn, "crt": "new", "key": "old"})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var s sample
+		_, err := config.Load(ctx, path, config.Options{RetryFor: time.Hour}, &s)
+		var errs config.Errors
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &errs) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// moving rewrites a file from within the Validate of each of its first loads.
+type moving struct {
+	Token config.Secret `yaml:"token"`
+}
+
+func (m *moving) Validate(s *config.Scope) {
+	if n := len(m.Token.Data); n < 3 {
+		_ = os.WriteFile(m.Token.Path, m.Token.Data[:n:n], 0o644)
+		_ = os.WriteFile(m.Token.Path, append(m.Token.Data[:n:n], 'x'), 0o644)
+		s.Errorf("token", "found in a mixture")
+	}
+}
+
+func TestASnapshotIsOfOneMoment(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": "token: token\n", "token": ""})
+	synctest.Test(t, func(t *testing.T) {
+		var m moving
+		if _, err := config.Load(t.Context(), path, config.Options{}, &m); err != nil {
+			t.Fatal(err)
+		}
+		if string(m.Token.Data) != "xxx" {
+			t.Errorf("token %q", m.Token.Data)
+		}
+	})
+}
+
+func TestTargetsAndTagsOfTheProgramAreChecked(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": "{}\n"})
+	number := 5
+	for name, dst := range map[string]any{
+		"nil":         nil,
+		"no pointer":  sample{},
+		"no struct":   &number,
+		"nil pointer": (*sample)(nil),
+		"bad default": &struct {
+			A time.Duration `yaml:"a" default:"15"`
+		}{},
+		"beyond max": &struct {
+			A int `yaml:"a" default:"5" max:"4"`
+		}{},
+		"bad bound": &struct {
+			A int `yaml:"a" min:"x"`
+		}{},
+		"bound of text": &struct {
+			A string `yaml:"a" min:"1"`
+		}{},
+		"bad pattern": &struct {
+			A string `yaml:"a" pattern:"("`
+		}{},
+		"same key": &struct {
+			A, B string `yaml:"a"`
+		}{},
+		"unexported": &struct {
+			a string `yaml:"a"`
+		}{},
+		"channel": &struct {
+			A chan int `yaml:"a"`
+		}{},
+		"map of ints": &struct {
+			A map[int]string `yaml:"a"`
+		}{},
+		"file default": &struct {
+			A config.File `yaml:"a" default:"x"`
+		}{},
+		"bad list": &struct {
+			A []string `yaml:"a" default:"[a"`
+		}{},
+	} {
+		var errs config.Errors
+		if _, err := load(path, dst); err == nil || errors.As(err, &errs) {
+			t.Errorf("%s: loading gave %v, want an error of the program", name, err)
+		}
+		if err := config.Defaults(dst); err == nil {
+			t.Errorf("%s: Defaults took it", name)
+		}
+	}
+}
+
+func TestErrorsAreOrderedAndBounded(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": "listeners: []\nlog: {" + strings.Repeat("x", 100) + ": 1, level: \"a\\nb\"}\nlabels: {" + manyLists(1000) + "}\n"})
+	var s sample
+	_, err := load(path, &s)
+	var errs config.Errors
+	if !errors.As(err, &errs) {
+		t.Fatal(err)
+	}
+	if len(errs) != 201 || !strings.HasSuffix(errs[200].Message, "more are not shown") {
+		t.Errorf("%d errors, the last %v", len(errs), errs[len(errs)-1])
+	}
+	if lines := strings.Split(err.Error(), "\n"); len(lines) != len(errs) {
+		t.Errorf("%d errors print as %d lines", len(errs), len(lines))
+	}
+	for i := 1; i < 200; i++ {
+		if a, b := errs[i-1], errs[i]; a.Line > b.Line || a.Line == b.Line && a.Column > b.Column {
+			t.Fatalf("%v stands before %v", a, b)
+		}
+	}
+}
+
+func manyLists(n int) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("k" + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + ": [], ")
+	}
+	return b.String()
+}
