@@ -46,7 +46,7 @@ race: test ## the same as test, which always has the race detector on
 
 .PHONY: lint
 lint: $(GOLANGCI) ## gofmt, go vet and the linters of .golangci.yml
-	@unformatted=$$(git ls-files -z '*.go' | xargs -0r gofmt -l); \
+	@unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...) | sort -u); \
 	if [[ -n $$unformatted ]]; then echo "not formatted; run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	$(GOLANGCI) run ./...
