@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -27,3 +28,39 @@ type Limits struct {
 	IdleTimeout          time.Duration `yaml:"idle_timeout" default:"2m" min:"1ms" doc:"connection without a request, or a transfer without progress"`
 	MaxConcurrentStreams int           `yaml:"max_concurrent_streams" default:"100" min:"1" max:"100000" doc:"requests at one time on an HTTP/2 connection"`
 }
+
+// Validate checks what tags cannot say.
+func (c *Config) Validate(s *config.Scope) {
+	if c.Name == "all" {
+		s.Errorf("name", `"all" is what routes call every listener`)
+	}
+	if c.Address != "" {
+		if err := checkAddress(c.Address); err != nil {
+			s.Errorf("address", "%v", err)
+		}
+	}
+	if len(c.Protocols) == 0 {
+		s.Errorf("protocols", "at least one protocol is needed")
+	}
+}
+
+// DefinitionFingerprint sums up what a Server cannot change while it serves:
+// when it differs, connections drain to a new Server. Name and address are not
+// part of it, nor are certificates, client trust and accepted names.
+func (c *Config) DefinitionFingerprint() [32]byte {
+	definition := struct {
+		Protocols      []string           `yaml:"protocols"`
+		TrustedProxies []netip.Prefix     `yaml:"trusted_proxies"`
+		Limits         Limits             `yaml:"limits"`
+		TLS            bool               `yaml:"tls"`
+		MinVersion     string             `yaml:"min_version"`
+		ClientAuth     tls.ClientAuthMode `yaml:"client_auth"`
+	}{Protocols: c.Protocols, TrustedProxies: c.TrustedProxies, Limits: c.Limits, TLS: c.TLS != nil}
+	if c.TLS != nil {
+		definition.MinVersion, definition.ClientAuth = c.TLS.MinVersion, c.TLS.ClientAuth.Mode
+	}
+	return config.Fingerprint(definition)
+}
+
+// serves reports whether the protocol may be spoken.
+func (c *Config) serves(protocol string) bool { return slices.Contains(c.Protocols, protocol) }

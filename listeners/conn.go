@@ -1,0 +1,220 @@
+package listeners
+
+import (
+	"context"
+	cryptotls "crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// phase is what a connection is doing.
+type phase int
+
+const (
+	phaseHandshake phase = iota
+	phaseIdle            // HTTP/1.1 between requests, or before the first byte
+	phaseActive          // HTTP/1.1 with a request
+	phaseHTTP2
+	phaseHijacked // a handler owns it
+)
+
+// Conn is one downstream connection, as the handlers of its requests see it.
+type Conn struct {
+	server *Server
+	raw    net.Conn // the socket; closing it ends everything
+	wire   *wire    // what the protocol server reads and writes; set before phaseIdle
+	open   *atomic.Int64
+	remote netip.AddrPort
+	local  netip.AddrPort
+
+	state    atomic.Pointer[cryptotls.ConnectionState]
+	handler  atomic.Pointer[http.Handler]
+	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
+	streams  atomic.Int64
+	ending   chan struct{}
+
+	mu      sync.Mutex
+	phase   phase
+	leaving bool        // ends as soon as no request is in progress
+	ended   bool        // ending is closed
+	removed bool        // nothing serves it any more
+	goAway  func()      // in phaseHTTP2
+	expiry  *time.Timer // towards the client certificate's NotAfter, then the force
+}
+
+type contextKey struct{}
+
+// FromContext returns the connection that a request came on; nil for a context
+// that is no request's of this package.
+func FromContext(ctx context.Context) *Conn {
+	c, _ := ctx.Value(contextKey{}).(*Conn)
+	return c
+}
+
+func newConn(s *Server, raw net.Conn, open *atomic.Int64) *Conn {
+	return &Conn{
+		server: s,
+		raw:    raw,
+		open:   open,
+		remote: addrPort(raw.RemoteAddr()),
+		local:  addrPort(raw.LocalAddr()),
+		ending: make(chan struct{}),
+	}
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		ap := tcp.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// Listener is the name of the listener that accepted the connection.
+func (c *Conn) Listener() string { return c.server.config.Name }
+
+// RemoteAddr is the client's address; not valid on a unix socket.
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.remote }
+
+// LocalAddr is the address that the client connected to; not valid on a unix
+// socket.
+func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
+
+// TLS is the state after the handshake, nil on plain text. It is not to be
+// modified.
+func (c *Conn) TLS() *cryptotls.ConnectionState { return c.state.Load() }
+
+// TrustedProxies are the listener's; not to be modified.
+func (c *Conn) TrustedProxies() []netip.Prefix { return c.server.config.TrustedProxies }
+
+// SetHandler makes h serve the requests that come on this connection from now
+// on, whatever the server's handler is.
+func (c *Conn) SetHandler(h http.Handler) { c.handler.Store(&h) }
+
+// Retired reports whether the connection has been told to go: its next answer
+// carries Connection: close, which on HTTP/2 becomes GOAWAY.
+func (c *Conn) Retired() bool {
+	at := c.retireAt.Load()
+	return at != 0 && time.Now().UnixNano() >= at
+}
+
+// Ending is closed when streams on the connection must end cleanly now: at the
+// drain's timeout, at shutdown, at the client certificate's NotAfter. Soon
+// after, the connection is cut.
+func (c *Conn) Ending() <-chan struct{} { return c.ending }
+
+// Stream counts an SSE or WebSocket stream until done is called, which may be
+// done more than once.
+func (c *Conn) Stream() (done func()) {
+	c.streams.Add(1)
+	return sync.OnceFunc(func() { c.streams.Add(-1) })
+}
+
+// retire sets the moment from which on the connection is told to go; an earlier
+// one stays.
+func (c *Conn) retire(at time.Time) {
+	moment := at.UnixNano()
+	for {
+		old := c.retireAt.Load()
+		if old != 0 && old <= moment || c.retireAt.CompareAndSwap(old, moment) {
+			return
+		}
+	}
+}
+
+// leave ends the connection as soon as no request is in progress, which may be
+// now. HTTP/2 gets GOAWAY.
+func (c *Conn) leave() {
+	c.retire(time.Now())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.leaving {
+		return
+	}
+	c.leaving = true
+	switch c.phase {
+	case phaseIdle:
+		// Whoever waits for the next request finds the time to be over, and
+		// closes in order.
+		c.wire.Conn.SetReadDeadline(longAgo)
+	case phaseHTTP2:
+		c.goAway()
+	}
+}
+
+// end has the streams end, and the connection with them.
+func (c *Conn) end() {
+	c.mu.Lock()
+	if !c.ended {
+		c.ended = true
+		close(c.ending)
+	}
+	c.mu.Unlock()
+	c.leave()
+}
+
+// kill cuts the connection.
+func (c *Conn) kill() {
+	c.raw.Close()
+	c.mu.Lock()
+	hijacked := c.phase == phaseHijacked
+	c.mu.Unlock()
+	if hijacked {
+		c.server.remove(c)
+	}
+}
+
+// setPhase moves the connection on.
+func (c *Conn) setPhase(p phase) {
+	c.mu.Lock()
+	c.phase = p
+	c.mu.Unlock()
+}
+
+// setReadDeadline is how a protocol server sets one. Between requests a
+// connection that is leaving has no time left, and one that is retired waits no
+// longer for a next request than for its header.
+func (c *Conn) setReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseIdle {
+		if c.leaving {
+			t = longAgo
+		} else if c.Retired() {
+			if last := time.Now().Add(c.server.config.Limits.HeaderTimeout); t.IsZero() || t.After(last) {
+				t = last
+			}
+		}
+	}
+	return c.wire.Conn.SetReadDeadline(t)
+}
+
+// handshaken notes the TLS state, and has the connection end with its client
+// certificate.
+func (c *Conn) handshaken(cs *cryptotls.ConnectionState) {
+	c.state.Store(cs)
+	peer := tls.VerifiedPeer(cs)
+	if peer == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.removed {
+		c.expiry = time.AfterFunc(time.Until(peer.NotAfter), c.expire)
+	}
+}
+
+func (c *Conn) expire() {
+	c.end()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.removed {
+		c.expiry = time.AfterFunc(endGrace, c.kill)
+	}
+}

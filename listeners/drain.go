@@ -1,0 +1,124 @@
+package listeners
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+const (
+	// endGrace is how long streams that were told to end may take.
+	endGrace = 5 * time.Second
+	// idleMoment is what is added to the spread before idle connections are
+	// closed: the last to be told may have a request on the wire.
+	idleMoment = time.Second
+)
+
+// DrainOptions say how a server's connections end.
+type DrainOptions struct {
+	// Spread is the time over which connections are told to go.
+	Spread time.Duration
+	// Timeout is when streams are told to end, soon after which whatever is
+	// left is cut.
+	Timeout time.Duration
+	// CloseIdle closes connections without a request once Spread has passed.
+	// Otherwise they may send one more, within the idle timeout.
+	CloseIdle bool
+}
+
+// Drain retires all connections, and returns at once; Done tells the end. A
+// connection that is handed over later is still served, with its first answer
+// telling it to go. Several drains, such as that of a reload and that of the
+// shutdown during it, act together.
+func (s *Server) Drain(options DrainOptions) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	now := time.Now()
+	for c := range s.conns {
+		c.retire(now.Add(within(options.Spread)))
+	}
+	s.settle()
+	if !s.settled {
+		s.running.Go(func() { s.drain(options) })
+	}
+}
+
+// drain follows the clock of one Drain until the server is empty.
+func (s *Server) drain(options DrainOptions) {
+	left := options.Timeout
+	if idle := options.Spread + idleMoment; options.CloseIdle && idle < left {
+		left -= idle
+		if !s.wait(idle) {
+			return
+		}
+		for _, c := range s.open() {
+			c.leave()
+		}
+	}
+	if !s.wait(left) {
+		return
+	}
+	for _, c := range s.open() {
+		c.end()
+	}
+	// Again and again, for what a socket may still hand over.
+	for s.wait(endGrace) {
+		for _, c := range s.open() {
+			c.kill()
+		}
+	}
+}
+
+// wait reports whether the server still has something to drain after d.
+func (s *Server) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.empty:
+		return false
+	}
+}
+
+// Retire ends connections of peers that may no longer be here, within spread:
+// each is told to go at a random moment in it; when it has passed, those without
+// a request are closed, and streams on the others are told to end. Requests in
+// progress finish. It returns at once.
+func (s *Server) Retire(conns []*Conn, spread time.Duration) {
+	now := time.Now()
+	for _, c := range conns {
+		c.retire(now.Add(within(spread)))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.settled || len(conns) == 0 {
+		return
+	}
+	s.running.Go(func() {
+		if s.wait(spread) {
+			for _, c := range conns {
+				c.end()
+			}
+		}
+	})
+}
+
+// Close cuts every connection. Done tells when their handlers have returned.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.draining, s.closed = true, true
+	s.settle()
+	s.mu.Unlock()
+	for _, c := range s.open() {
+		c.kill()
+	}
+}
+
+// within is a random part of d.
+func within(d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return rand.N(d)
+}

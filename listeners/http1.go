@@ -1,0 +1,97 @@
+package listeners
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+)
+
+// http1 is the HTTP/1.1 side of a Server: one http.Server, which is given
+// connections whose protocol is known.
+type http1 struct {
+	server *Server
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func newHTTP1(s *Server) *http1 {
+	return &http1{server: s, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// start runs the http.Server, once. Called with the Server's mu held, while it
+// is not settled.
+func (h *http1) start() {
+	h.once.Do(func() {
+		s := h.server
+		hs := &http.Server{
+			Handler:           http.HandlerFunc(s.handle),
+			ReadHeaderTimeout: s.config.Limits.HeaderTimeout,
+			IdleTimeout:       s.config.Limits.IdleTimeout,
+			MaxHeaderBytes:    int(s.config.Limits.MaxHeaderBytes),
+			Protocols:         new(http.Protocols),
+			ErrorLog:          s.errorLog,
+			ConnState:         h.connState,
+			ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+				return context.WithValue(ctx, contextKey{}, wireOf(nc).conn)
+			},
+		}
+		hs.Protocols.SetHTTP1(true)
+		s.running.Go(func() { hs.Serve(h) })
+	})
+}
+
+// stop has the http.Server end; nothing of it is left by then.
+func (h *http1) stop() { close(h.closed) }
+
+// serve hands a connection to the http.Server. It is removed when that is done
+// with it, or when whoever hijacked it closes it.
+func (h *http1) serve(c *Conn) {
+	// The server settles, and stops, only after this connection is removed.
+	h.conns <- c.wire.outer()
+}
+
+// Accept makes http1 the listener of its http.Server.
+func (h *http1) Accept() (net.Conn, error) {
+	select {
+	case nc := <-h.conns:
+		return nc, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close makes http1 a net.Listener; stop is what ends it.
+func (h *http1) Close() error { return nil }
+
+// Addr makes http1 a net.Listener.
+func (h *http1) Addr() net.Addr { return &net.TCPAddr{} }
+
+// connState follows a connection through net/http, in its goroutine.
+func (h *http1) connState(nc net.Conn, state http.ConnState) {
+	w := wireOf(nc)
+	switch state {
+	case http.StateActive:
+		if w.timedOut.Load() {
+			// net/http hangs up on a header that took too long, without a
+			// word; it calls this first if it had read any of it.
+			answerTimeout(nc)
+			return
+		}
+		w.conn.setPhase(phaseActive)
+	case http.StateIdle:
+		w.conn.setPhase(phaseIdle)
+	case http.StateHijacked:
+		w.conn.setPhase(phaseHijacked)
+	case http.StateClosed:
+		h.server.remove(w.conn)
+	}
+}
+
+// answerTimeout is the 408 of RFC 9110 section 15.5.9.
+func answerTimeout(nc net.Conn) {
+	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
+	fmt.Fprintf(nc, "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+}

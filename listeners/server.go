@@ -1,0 +1,201 @@
+package listeners
+
+import (
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	cryptotls "crypto/tls"
+
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// Server serves the connections of one listener's definition. It starts nothing
+// before its first connection, so one that was never given to a Socket needs no
+// Close.
+type Server struct {
+	config    Config
+	tls       *tls.Server       // nil on plain text
+	tlsConfig *cryptotls.Config // follows tls
+	trace     *Trace
+	errorLog  *log.Logger
+	handler   atomic.Pointer[http.Handler]
+	http1     *http1
+
+	handlers   atomic.Int64
+	handshakes atomic.Int64
+
+	mu       sync.Mutex
+	conns    map[*Conn]struct{}
+	draining bool
+	closed   bool
+	settled  bool           // draining, and nothing is left
+	empty    chan struct{}  // closed when settled
+	running  sync.WaitGroup // our goroutines; grows only before settled
+	done     chan struct{}
+}
+
+// Stats are the present numbers of a Server.
+type Stats struct {
+	// Connections include those in their handshake.
+	Connections int
+	// Streams are what Conn.Stream counts.
+	Streams int
+	// Handshakes are TLS handshakes in progress.
+	Handshakes int
+}
+
+// NewServer returns a server for cfg, which is not to be modified; plain text
+// if snapshot is nil. The trace may be nil.
+func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, trace *Trace) *Server {
+	s := &Server{
+		config: *cfg,
+		trace:  trace,
+		conns:  make(map[*Conn]struct{}),
+		empty:  make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	s.errorLog = log.New(logWriter{s}, "", 0)
+	s.http1 = newHTTP1(s)
+	s.SetHandler(handler)
+	if snapshot != nil {
+		s.tls = tls.NewServer(snapshot)
+		s.tlsConfig = s.tls.Config(s.nextProtos())
+	}
+	return s
+}
+
+// logWriter turns what the protocol servers log into a trace.
+type logWriter struct{ server *Server }
+
+func (w logWriter) Write(p []byte) (int, error) {
+	w.server.trace.error(w.server.config.Name, string(p))
+	return len(p), nil
+}
+
+// nextProtos is what ALPN offers, best first.
+func (s *Server) nextProtos() []string {
+	var protos []string
+	for _, proto := range []string{protoHTTP2, protoHTTP1} {
+		if s.config.serves(proto) {
+			protos = append(protos, proto)
+		}
+	}
+	return protos
+}
+
+// SetHandler makes h serve the requests that begin from now on, but for
+// connections that have their own.
+func (s *Server) SetHandler(h http.Handler) { s.handler.Store(&h) }
+
+// SwapTLS makes the snapshot decide the handshakes that begin from now on, and
+// be the one that those in progress must pass in the end. Not for plain text.
+func (s *Server) SwapTLS(snapshot *tls.ServerSnapshot) { s.tls.Swap(snapshot) }
+
+// Unverified returns the open connections whose peers the snapshot would not
+// let in. After SwapTLS of the same snapshot none is missed.
+func (s *Server) Unverified(snapshot *tls.ServerSnapshot) []*Conn {
+	var conns []*Conn
+	for _, c := range s.open() {
+		if cs := c.TLS(); cs != nil && snapshot.Verify(*cs) != nil {
+			conns = append(conns, c)
+		}
+	}
+	return conns
+}
+
+// Stats returns the present numbers.
+func (s *Server) Stats() Stats {
+	stats := Stats{Handshakes: int(s.handshakes.Load())}
+	for _, c := range s.open() {
+		stats.Connections++
+		stats.Streams += int(c.streams.Load())
+	}
+	return stats
+}
+
+// Done is closed when the server drains or was closed, and no connection,
+// handshake, handler or goroutine of it is left.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// open lists the connections.
+func (s *Server) open() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	conns := make([]*Conn, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// hand takes over an accepted connection; open counts those of its socket. It
+// does not block.
+func (s *Server) hand(raw net.Conn, open *atomic.Int64) {
+	reason := s.take(raw, open)
+	if reason == "" {
+		return
+	}
+	remote := raw.RemoteAddr()
+	raw.Close()
+	s.trace.rejected(s.config.Name, reason, remote)
+}
+
+func (s *Server) take(raw net.Conn, open *atomic.Int64) (refusal string) {
+	if open.Add(1) > int64(s.config.Limits.MaxConnections) {
+		open.Add(-1)
+		return "max_connections"
+	}
+	c := newConn(s, raw, open)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.settled {
+		open.Add(-1)
+		return "closed"
+	}
+	if s.draining {
+		c.retire(time.Now())
+	}
+	s.conns[c] = struct{}{}
+	s.trace.opened(s.config.Name)
+	s.http1.start()
+	s.running.Go(func() { s.serve(c) })
+	return ""
+}
+
+// remove forgets a connection that nothing serves any more.
+func (s *Server) remove(c *Conn) {
+	c.mu.Lock()
+	first := !c.removed
+	c.removed = true
+	if c.expiry != nil {
+		c.expiry.Stop()
+	}
+	c.mu.Unlock()
+	if !first {
+		return
+	}
+	c.open.Add(-1)
+	s.trace.closed(s.config.Name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.settle()
+}
+
+// settle closes Done once nothing is left. Called with s.mu held.
+func (s *Server) settle() {
+	if !s.draining || s.settled || len(s.conns) > 0 || s.handlers.Load() > 0 {
+		return
+	}
+	s.settled = true
+	close(s.empty)
+	s.http1.stop()
+	go func() {
+		s.running.Wait()
+		close(s.done)
+	}()
+}

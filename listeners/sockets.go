@@ -1,0 +1,135 @@
+package listeners
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// keepAlive finds peers that vanished, a stream's among them, in two minutes.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+
+// Sockets are the sockets that the process holds, over all generations.
+type Sockets struct {
+	trace *Trace
+
+	mu   sync.Mutex
+	held map[address]*Socket
+}
+
+// NewSockets returns an empty set. The trace may be nil.
+func NewSockets(trace *Trace) *Sockets {
+	return &Sockets{trace: trace, held: make(map[address]*Socket)}
+}
+
+// Bind binds an address, host:port or unix:/path, or returns the socket that is
+// held there already. A new socket accepts nothing before Serve; Close gives it
+// up again. An address that overlaps one still held, on the same port and one
+// of them a wildcard, is an error.
+func (s *Sockets) Bind(configured string) (*Socket, error) {
+	a, err := resolve(configured)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", configured, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for socket := s.held[a]; socket != nil; socket = s.held[a] {
+		if !socket.isClosing() {
+			return socket, nil
+		}
+		s.mu.Unlock()
+		socket.Close() // waits for the one under way
+		s.mu.Lock()
+	}
+	for other := range s.held {
+		if a.overlaps(other) {
+			return nil, fmt.Errorf("listen on %s: it overlaps %s, which is still held; move one of them to another port, or change in two steps", a, other)
+		}
+	}
+	ln, err := listen(a)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", configured, err)
+	}
+	socket := newSocket(s, a, ln)
+	s.held[a] = socket
+	return socket, nil
+}
+
+// Close closes every socket.
+func (s *Sockets) Close() {
+	s.mu.Lock()
+	sockets := make([]*Socket, 0, len(s.held))
+	for _, socket := range s.held {
+		sockets = append(sockets, socket)
+	}
+	s.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, socket := range sockets {
+		wg.Go(socket.Close)
+	}
+	wg.Wait()
+}
+
+// listener is what TCP and unix sockets have in common.
+type listener interface {
+	net.Listener
+	SetDeadline(time.Time) error
+}
+
+func listen(a address) (listener, error) {
+	if a.network == "unix" {
+		return listenUnix(a.path)
+	}
+	config := net.ListenConfig{KeepAliveConfig: keepAlive}
+	ln, err := config.Listen(context.Background(), a.network, a.port.String())
+	if err != nil {
+		return nil, err
+	}
+	return ln.(*net.TCPListener), nil
+}
+
+// listenUnix binds a path that its owner and group may connect to. A file that
+// a dead process left behind is removed, one that is served is not.
+func listenUnix(path string) (listener, error) {
+	at := &net.UnixAddr{Net: "unix", Name: path}
+	ln, err := net.ListenUnix("unix", at)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		if err := removeStale(path); err != nil {
+			return nil, err
+		}
+		ln, err = net.ListenUnix("unix", at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		ln.Close()
+		return nil, err
+	}
+	return ln, nil
+}
+
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return errors.New("the path exists, and is no socket")
+	}
+	conn, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		conn.Close()
+		return errors.New("the socket is in use by another process")
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("the socket exists, and whether it is in use cannot be told: %w", err)
+	}
+	return os.Remove(path)
+}
