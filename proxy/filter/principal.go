@@ -77,16 +77,10 @@ func certificatePrincipal(cert *x509.Certificate) Principal {
 }
 
 // peerCertificate returns the client certificate of the request's connection,
-// or nil. A listener completes no handshake with a certificate that it has not
-// verified.
+// if it showed one and the listener verified it.
 func peerCertificate(ctx context.Context) *x509.Certificate {
-	conn := listeners.FromContext(ctx)
-	if conn == nil {
-		return nil
+	if conn := listeners.FromContext(ctx); conn != nil {
+		return tls.VerifiedPeer(conn.TLS())
 	}
-	state := conn.TLS()
-	if state == nil || len(state.PeerCertificates) == 0 {
-		return nil
-	}
-	return state.PeerCertificates[0]
+	return nil
 }

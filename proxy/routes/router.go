@@ -1,9 +1,14 @@
 package routes
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
 // Deps is what the routes of a generation need from the rest of it.
@@ -14,23 +19,141 @@ type Deps struct {
 	MCP func(route *Config) (http.Handler, error)
 	// Ready answers for health: ready. Nil is always ready.
 	Ready func() bool
+	// AuthTrace is told what authentication does in the background. May be nil.
+	AuthTrace *filter.AuthTrace
 	// Previous is the Router before this one, not closed yet; what did not
 	// change is carried over from it. Nil at the start.
 	Previous *Router
 }
 
 // Router is one generation's routes.
-type Router struct{}
-
-// NewRouter prepares the routes of a generation. On an error nothing is left
-// behind.
-func NewRouter(cfgs []Config, deps Deps) (*Router, error) {
-	return &Router{}, nil
+type Router struct {
+	tables map[string]*table
+	rest   *table // of a listener that no route names
+	auths  authSet
 }
 
-// Handler serves the requests of one listener.
-func (rt *Router) Handler(listener string) http.Handler { return http.NotFoundHandler() }
+// NewRouter prepares the routes of a generation; cfgs passed Validate. On an
+// error nothing is left behind.
+func NewRouter(cfgs []Config, deps Deps) (*Router, error) {
+	rt := &Router{tables: map[string]*table{}, auths: authSet{}}
+	routes, err := rt.build(cfgs, deps)
+	if err != nil {
+		rt.Close()
+		return nil, err
+	}
+	for _, r := range routes {
+		for _, name := range r.listeners {
+			if rt.tables[name] == nil {
+				rt.tables[name] = newTable(routes, name)
+			}
+		}
+	}
+	rt.rest = newTable(routes, "")
+	return rt, nil
+}
+
+func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
+	buffers := &sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+	var routes []*route
+	for i := range cfgs {
+		c := &cfgs[i]
+		c.applyName()
+		r, err := compile(c)
+		if err == nil {
+			r.handler, err = rt.action(c, deps, buffers)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("route %s: %w", c.Name, err)
+		}
+		routes = append(routes, r)
+	}
+	return routes, nil
+}
+
+// action puts together what serves a route: its edits, its auth, its action.
+func (rt *Router) action(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
+	h, err := newAction(c, deps, buffers)
+	if err != nil {
+		return nil, err
+	}
+	if c.Auth != nil {
+		a, err := rt.auths.get(c.Auth, deps)
+		if err != nil {
+			return nil, err
+		}
+		h = a.Wrap(h)
+	}
+	if edits := compileEdits(&c.ResponseHeaders); !edits.empty() {
+		h = editAnswers(h, edits)
+	}
+	return h, nil
+}
+
+// Handler serves the requests of one listener. It is cheap enough to be called
+// for every request.
+func (rt *Router) Handler(listener string) http.Handler {
+	if t, ok := rt.tables[listener]; ok {
+		return t
+	}
+	return rt.rest
+}
 
 // Close gives back what the Router shares with others. Requests in flight go
-// on.
-func (rt *Router) Close() {}
+// on. It must be called once.
+func (rt *Router) Close() { rt.auths.release() }
+
+// table is the routes of one listener, in file order.
+type table struct{ routes []*route }
+
+func newTable(routes []*route, listener string) *table {
+	return &table{slices.DeleteFunc(slices.Clone(routes), func(r *route) bool { return !r.serves(listener) })}
+}
+
+// ServeHTTP serves a request by the first route that matches.
+func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host, refused := checkEdge(r)
+	if refused == nil {
+		if rt := t.find(r, host); rt != nil {
+			filter.RecordFrom(r.Context()).SetRoute(rt.name)
+			rt.handler.ServeHTTP(w, r)
+			return
+		}
+		refused = t.missing(r, host)
+	}
+	rec := filter.RecordFrom(r.Context())
+	if refused.status == http.StatusBadRequest {
+		rec.SetFlag(filter.FlagDownstreamProtocolError)
+	} else {
+		rec.SetFlag(filter.FlagNoRoute)
+	}
+	rec.SetReason(refused.message)
+	if refused.allow != "" {
+		w.Header()["Allow"] = []string{refused.allow}
+	}
+	filter.WriteError(w, refused.status, refused.code, refused.message)
+}
+
+func (t *table) find(r *http.Request, host string) *route {
+	for _, rt := range t.routes {
+		if rt.matches(r, host) && rt.matchesMethod(r.Method) {
+			return rt
+		}
+	}
+	return nil
+}
+
+// missing is 404, or 405 where another method would have matched.
+func (t *table) missing(r *http.Request, host string) *refusal {
+	var methods []string
+	for _, rt := range t.routes {
+		if rt.matches(r, host) {
+			methods = append(methods, rt.methods...)
+		}
+	}
+	if len(methods) > 0 {
+		slices.Sort(methods)
+		return &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "no route takes this method here", strings.Join(slices.Compact(methods), ", ")}
+	}
+	return &refusal{status: http.StatusNotFound, code: string(filter.FlagNoRoute), message: "no route matches this request"}
+}

@@ -1,0 +1,123 @@
+package filter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// verifier verifies the tokens of one JWTConfig.
+type verifier struct {
+	parser *jwt.Parser
+	leeway time.Duration
+	local  keySet
+	remote *remoteSet // nil without a JWKS URL
+}
+
+// symmetric are the algorithms whose keys are secrets.
+var symmetric = []string{"HS256", "HS384", "HS512"}
+
+// asymmetric are those whose keys are public.
+var asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+
+func newVerifier(cfg *JWTConfig, trace *AuthTrace) (*verifier, error) {
+	local, err := cfg.localKeys()
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{leeway: cfg.Leeway, local: local.restrict(cfg.Algorithms)}
+	algorithms := cfg.Algorithms
+	if len(algorithms) == 0 {
+		algorithms = slices.Concat(symmetric, asymmetric)
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(algorithms),
+		jwt.WithLeeway(cfg.Leeway),
+		jwt.WithIssuedAt(),
+		jwt.WithStrictDecoding(),
+	}
+	if cfg.Issuer != "" {
+		options = append(options, jwt.WithIssuer(cfg.Issuer))
+	}
+	if len(cfg.Audiences) > 0 {
+		options = append(options, jwt.WithAudience(cfg.Audiences...))
+	}
+	v.parser = jwt.NewParser(options...)
+	if cfg.JWKS.URL != "" {
+		if v.remote, err = newRemoteSet(&cfg.JWKS, cfg.Algorithms, trace); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+func (v *verifier) close() {
+	if v.remote != nil {
+		v.remote.close()
+	}
+}
+
+// verify returns whom the token speaks for. A token that needs a key which the
+// JWKS URL did not have so far waits, bounded, for one more fetch.
+func (v *verifier) verify(ctx context.Context, raw string) (Principal, error) {
+	claims, token, err := v.parse(raw)
+	if v.remote != nil && keyMissing(err) && !v.remote.has(token) && v.remote.await(ctx) {
+		claims, _, err = v.parse(raw)
+	}
+	if err != nil {
+		if v.remote != nil && keyMissing(err) && v.remote.failure() != nil {
+			err = fmt.Errorf("%w; the key set is not up to date: %w", err, v.remote.failure())
+		}
+		return Principal{}, err
+	}
+	p := Principal{Kind: JWT, Issuer: claims.Issuer, Subject: claims.Subject}
+	if claims.ExpiresAt != nil {
+		p.ExpiresAt = claims.ExpiresAt.Add(v.leeway)
+	}
+	return p, nil
+}
+
+func (v *verifier) parse(raw string) (*jwt.RegisteredClaims, *jwt.Token, error) {
+	claims := &jwt.RegisteredClaims{}
+	token, err := v.parser.ParseWithClaims(raw, claims, v.keysFor)
+	return claims, token, err
+}
+
+// errNoKey: nothing that we have may verify such a token.
+var errNoKey = errors.New("no key fits the token's algorithm and key id")
+
+// keysFor offers the keys that the token's header may choose from. The parser
+// has checked by now that the algorithm is an accepted one; "none" never is.
+func (v *verifier) keysFor(token *jwt.Token) (any, error) {
+	// Whoever sets crit demands that it be understood, and nothing is (RFC
+	// 7515 section 4.1.11).
+	if _, critical := token.Header["crit"]; critical {
+		return nil, errors.New("the token has critical header parameters, which are not supported")
+	}
+	algorithm, id := tokenHeader(token)
+	keys := v.local.find(algorithm, id)
+	if v.remote != nil {
+		keys = append(keys, v.remote.keys().find(algorithm, id)...)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w (alg %.16q, kid %.64q)", errNoKey, algorithm, id)
+	}
+	return jwt.VerificationKeySet{Keys: keys}, nil
+}
+
+func tokenHeader(token *jwt.Token) (algorithm, id string) {
+	id, _ = token.Header["kid"].(string)
+	if token.Method != nil {
+		algorithm = token.Method.Alg()
+	}
+	return algorithm, id
+}
+
+// keyMissing reports whether another key could have made the difference.
+func keyMissing(err error) bool {
+	return errors.Is(err, errNoKey) || errors.Is(err, jwt.ErrTokenSignatureInvalid)
+}

@@ -1,0 +1,205 @@
+package filter
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// key verifies tokens. Each key knows the algorithms that it may be used with,
+// and is offered for no other: that, and not the token's header, decides
+// whether bytes are an HMAC secret or a public key (RFC 8725 section 2.1).
+type key struct {
+	id         string // the JWK's kid; empty fits any token
+	algorithms []string
+	value      any
+}
+
+// keySet is immutable.
+type keySet []key
+
+// find returns the keys that a token with this header may be signed by. A
+// token or a key without an id fits all.
+func (ks keySet) find(algorithm, id string) []jwt.VerificationKey {
+	var found []jwt.VerificationKey
+	for _, k := range ks {
+		if (k.id == "" || id == "" || k.id == id) && slices.Contains(k.algorithms, algorithm) {
+			found = append(found, k.value)
+		}
+	}
+	return found
+}
+
+// restrict takes away the algorithms that are not allowed; nil allows all.
+func (ks keySet) restrict(allowed []string) keySet {
+	if len(allowed) == 0 {
+		return ks
+	}
+	var kept keySet
+	for _, k := range ks {
+		k.algorithms = slices.DeleteFunc(slices.Clone(k.algorithms), func(a string) bool { return !slices.Contains(allowed, a) })
+		if len(k.algorithms) > 0 {
+			kept = append(kept, k)
+		}
+	}
+	return kept
+}
+
+const minSecret = 32
+
+// secretKey makes an HMAC key. An algorithm needs a secret at least as long as
+// its hash (RFC 7518 section 3.2).
+func secretKey(secret []byte) (key, error) {
+	if bytes.Contains(secret, []byte("-----BEGIN ")) {
+		// A public key is no secret: whoever has it could sign.
+		return key{}, errors.New("this is a PEM file, not a secret; public keys belong into public_key_files")
+	}
+	if len(secret) < minSecret {
+		return key{}, fmt.Errorf("the secret has %d bytes; at least %d are needed", len(secret), minSecret)
+	}
+	k := key{value: slices.Clone(secret), algorithms: []string{"HS256"}}
+	if len(secret) >= 48 {
+		k.algorithms = append(k.algorithms, "HS384")
+	}
+	if len(secret) >= 64 {
+		k.algorithms = append(k.algorithms, "HS512")
+	}
+	return k, nil
+}
+
+// publicKey makes a key of any of the types that x509 and jwkset parse.
+func publicKey(value any) (key, error) {
+	switch v := value.(type) {
+	case *rsa.PublicKey:
+		// RFC 7518 section 3.3; the upper bound keeps a foreign key set from
+		// making every token expensive.
+		if bits := v.N.BitLen(); bits < 2048 || bits > 8192 {
+			return key{}, fmt.Errorf("an RSA key of %d bits; 2048 to 8192 are accepted", bits)
+		}
+		return key{value: v, algorithms: []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}}, nil
+	case *ecdsa.PublicKey:
+		switch v.Curve {
+		case elliptic.P256():
+			return key{value: v, algorithms: []string{"ES256"}}, nil
+		case elliptic.P384():
+			return key{value: v, algorithms: []string{"ES384"}}, nil
+		case elliptic.P521():
+			return key{value: v, algorithms: []string{"ES512"}}, nil
+		}
+		return key{}, errors.New("an elliptic curve that no signature algorithm uses")
+	case ed25519.PublicKey:
+		return key{value: v, algorithms: []string{"EdDSA"}}, nil
+	}
+	return key{}, fmt.Errorf("a key of type %T, which verifies no token", value)
+}
+
+// parsePublicKeys reads a PEM file of public keys and certificates.
+func parsePublicKeys(data []byte) (keySet, error) {
+	var keys keySet
+	for {
+		var block *pem.Block
+		if block, data = pem.Decode(data); block == nil {
+			break
+		}
+		var value any
+		var err error
+		switch block.Type {
+		case "PUBLIC KEY":
+			value, err = x509.ParsePKIXPublicKey(block.Bytes)
+		case "RSA PUBLIC KEY":
+			value, err = x509.ParsePKCS1PublicKey(block.Bytes)
+		case "CERTIFICATE":
+			var cert *x509.Certificate
+			if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
+				value = cert.PublicKey
+			}
+		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
+			return nil, errors.New("this is a private key, which only the issuer may have; give its public key")
+		default:
+			return nil, fmt.Errorf("a PEM block %q; PUBLIC KEY or CERTIFICATE is needed", block.Type)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("parsing %s: %w", block.Type, err)
+		}
+		k, err := publicKey(value)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("no PEM block; PUBLIC KEY or CERTIFICATE is needed")
+	}
+	return keys, nil
+}
+
+// maxSetKeys bounds how many signatures one token can make us try.
+const maxSetKeys = 100
+
+// parseJWKS reads a JSON Web Key Set. Keys that verify no signature, or that
+// are not understood, are left out, as RFC 7517 section 5 says; so are
+// symmetric ones: a set is public.
+func parseJWKS(data []byte) (keySet, error) {
+	var set struct {
+		Keys *[]json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(data, &set); err != nil {
+		return nil, fmt.Errorf("parsing the key set: %w", err)
+	}
+	if set.Keys == nil {
+		return nil, errors.New(`this is no key set: it has no "keys"`)
+	}
+	if len(*set.Keys) > maxSetKeys {
+		return nil, fmt.Errorf("a key set of %d keys; the limit is %d", len(*set.Keys), maxSetKeys)
+	}
+	keys := keySet{}
+	for _, raw := range *set.Keys {
+		if k, ok := parseJWK(raw); ok {
+			keys = append(keys, k)
+		}
+	}
+	return keys, nil
+}
+
+func parseJWK(raw json.RawMessage) (key, bool) {
+	var m jwkset.JWKMarshal
+	if json.Unmarshal(raw, &m) != nil {
+		return key{}, false
+	}
+	if m.USE != "" && m.USE != jwkset.UseSig {
+		return key{}, false
+	}
+	if len(m.KEYOPS) > 0 && !slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify) {
+		return key{}, false
+	}
+	// The certificates beside a key are not looked at, nor fetched: the key
+	// is trusted for where it came from.
+	m.X5C, m.X5U, m.X5T, m.X5TS256 = nil, "", "", ""
+	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{SkipAll: true})
+	if err != nil {
+		return key{}, false
+	}
+	k, err := publicKey(jwk.Key())
+	if err != nil {
+		return key{}, false
+	}
+	if m.ALG != "" {
+		if !slices.Contains(k.algorithms, string(m.ALG)) {
+			return key{}, false
+		}
+		k.algorithms = []string{string(m.ALG)}
+	}
+	k.id = m.KID
+	return k, true
+}

@@ -1,0 +1,152 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// Validate wants something to be asked for.
+func (c *AuthConfig) Validate(s *config.Scope) {
+	if c.JWT == nil && c.ClientCert == nil && !s.IsSet("jwt") && !s.IsSet("client_cert") {
+		s.Errorf("", "asks for nothing; give jwt or client_cert, or leave auth away to open the route")
+	}
+}
+
+// Validate refuses names that can match no certificate.
+func (c *ClientCertConfig) Validate(s *config.Scope) {
+	for i, name := range c.AllowedNames {
+		if err := tls.CheckName(name); err != nil {
+			s.Errorf(fmt.Sprintf("allowed_names[%d]", i), "%v", err)
+		}
+	}
+}
+
+// Validate checks the keys, and that each algorithm has one.
+func (c *JWTConfig) Validate(s *config.Scope) {
+	var keys keySet
+	broken := false
+	for i, f := range c.HMACSecretFiles {
+		k, err := secretKey(f.Data)
+		if err != nil {
+			s.Errorf(fmt.Sprintf("hmac_secret_files[%d]", i), "%v", err)
+			broken = true
+		}
+		keys = append(keys, k)
+	}
+	for i, f := range c.PublicKeyFiles {
+		ks, err := parsePublicKeys(f.Data)
+		if err != nil {
+			s.Errorf(fmt.Sprintf("public_key_files[%d]", i), "%v", err)
+			broken = true
+		}
+		keys = append(keys, ks...)
+	}
+	if !c.JWKS.File.IsZero() {
+		ks, err := jwksFile(c.JWKS.File)
+		if err != nil {
+			s.Errorf("jwks.file", "%v", err)
+			broken = true
+		}
+		keys = append(keys, ks...)
+	}
+	if len(c.HMACSecretFiles)+len(c.PublicKeyFiles) == 0 && c.JWKS.File.IsZero() && c.JWKS.URL == "" {
+		s.Errorf("", "no key to verify tokens with; give hmac_secret_files, public_key_files or jwks")
+		return
+	}
+	if broken {
+		return
+	}
+	for i, a := range c.Algorithms {
+		fits := slices.ContainsFunc(keys, func(k key) bool { return slices.Contains(k.algorithms, a) })
+		if !fits && (c.JWKS.URL == "" || slices.Contains(symmetric, a)) {
+			s.Errorf(fmt.Sprintf("algorithms[%d]", i), "no key is for %s%s", a, secretHint(a))
+		}
+	}
+	if len(c.Audiences) == 0 {
+		s.Warnf("audiences", "without it every token of the issuer is accepted, also one that was made for another service")
+	}
+}
+
+func secretHint(algorithm string) string {
+	switch algorithm {
+	case "HS384":
+		return ", whose secret must have at least 48 bytes"
+	case "HS512":
+		return ", whose secret must have at least 64 bytes"
+	}
+	return ""
+}
+
+// Validate checks the URL and its trust.
+func (c *JWKSConfig) Validate(s *config.Scope) {
+	if c.URL == "" {
+		if !c.CACert.IsZero() {
+			s.Errorf("ca_cert", "is trust for url, which is not given")
+		}
+		return
+	}
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil:
+		s.Errorf("url", "%q is not a URL", c.URL)
+	case u.Scheme != "https" && u.Scheme != "http":
+		s.Errorf("url", "%q is not a URL of scheme https", c.URL)
+	case u.Host == "" || u.User != nil || u.Fragment != "":
+		s.Errorf("url", "%q must have a host, and neither user nor fragment", c.URL)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		s.Warnf("url", "over plain http whoever is on the way can put in keys of their own; use https")
+	}
+	if !c.CACert.IsZero() {
+		if u != nil && u.Scheme == "http" {
+			s.Errorf("ca_cert", "is trust for https, but url is %s", c.URL)
+		} else if _, err := tls.ParseTrust(c.CACert.Data); err != nil {
+			s.Errorf("ca_cert", "%v", err)
+		}
+	}
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func jwksFile(f config.File) (keySet, error) {
+	keys, err := parseJWKS(f.Data)
+	if err == nil && len(keys) == 0 {
+		err = errors.New("the key set has no key that verifies signatures")
+	}
+	return keys, err
+}
+
+// localKeys returns the keys that need no network.
+func (c *JWTConfig) localKeys() (keySet, error) {
+	var keys keySet
+	for _, f := range c.HMACSecretFiles {
+		k, err := secretKey(f.Data)
+		if err != nil {
+			return nil, fmt.Errorf("hmac secret %s: %w", f.Path, err)
+		}
+		keys = append(keys, k)
+	}
+	for _, f := range c.PublicKeyFiles {
+		ks, err := parsePublicKeys(f.Data)
+		if err != nil {
+			return nil, fmt.Errorf("public key %s: %w", f.Path, err)
+		}
+		keys = append(keys, ks...)
+	}
+	if !c.JWKS.File.IsZero() {
+		ks, err := jwksFile(c.JWKS.File)
+		if err != nil {
+			return nil, fmt.Errorf("key set %s: %w", c.JWKS.File.Path, err)
+		}
+		keys = append(keys, ks...)
+	}
+	return keys, nil
+}

@@ -1,0 +1,143 @@
+package routes
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+)
+
+// maxReplay is the longest request body that is read before anything goes
+// upstream. Such a request can be sent again when a pooled connection turns
+// out to be dead, and it keeps no upstream waiting for a slow client.
+const maxReplay = 64 << 10
+
+// attachBody gives the upstream request its body: none, one that can be
+// replayed, or the client's own as a stream.
+func (x *exchange) attachBody(out *http.Request) error {
+	r := x.r
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		x.watch.requestRead()
+		return nil
+	}
+	// A client that expects 100 has asked whether the upstream wants the body
+	// at all; reading it here would answer in its place.
+	if 0 < r.ContentLength && r.ContentLength <= maxReplay && len(r.Header["Expect"]) == 0 && len(r.Trailer) == 0 {
+		return x.replayBody(out)
+	}
+	x.body = &requestBody{exchange: x}
+	out.Body, out.ContentLength = x.body, r.ContentLength
+	if len(r.Trailer) > 0 {
+		out.Trailer = make(http.Header, len(r.Trailer))
+		for name := range r.Trailer {
+			out.Trailer[name] = nil
+		}
+		x.body.trailer = out.Trailer
+		out.ContentLength = -1 // trailers need chunks on HTTP/1.1
+	}
+	if r.ProtoMajor == 1 {
+		// Else the server waits for the rest of the request before it sends
+		// the first byte of the answer.
+		if err := x.control.EnableFullDuplex(); err != nil {
+			return fmt.Errorf("streaming the request body: %w", err)
+		}
+	}
+	return nil
+}
+
+func (x *exchange) replayBody(out *http.Request) error {
+	// It grows with what arrives, not with what was promised.
+	var buf bytes.Buffer
+	body := &requestBody{exchange: x}
+	x.body = body
+	if n, err := buf.ReadFrom(body); err != nil {
+		return err
+	} else if n != x.r.ContentLength {
+		return &clientError{io.ErrUnexpectedEOF}
+	}
+	x.body = nil
+	data := buf.Bytes()
+	out.ContentLength = int64(len(data))
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
+	out.Body, _ = out.GetBody()
+	return nil
+}
+
+// clientError is a request body that could not be read: the client is gone, or
+// sent nonsense.
+type clientError struct{ err error }
+
+func (e *clientError) Error() string { return "reading the request: " + e.err.Error() }
+func (e *clientError) Unwrap() error { return e.err }
+
+// requestBody is the client's body on its way upstream. It is read by a
+// goroutine of the upstream connection, which may outlive the exchange.
+type requestBody struct {
+	*exchange
+	trailer http.Header // to be filled at the end; nil without trailers
+
+	mu     sync.Mutex
+	err    error // of the last read
+	closed bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return 0, http.ErrBodyReadAfterClose
+	}
+	b.mu.Unlock()
+	n, err := b.r.Body.Read(p)
+	if n > 0 {
+		b.watch.touch()
+	}
+	if err == nil {
+		return n, nil
+	}
+	if err == io.EOF {
+		for name := range b.trailer {
+			b.trailer[name] = b.r.Trailer[name]
+		}
+		b.watch.requestRead()
+	} else {
+		err = &clientError{err}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.err = err
+	return n, err
+}
+
+// Close ends the reading. The client's body itself stays open: net/http's
+// Close would read on, for up to 256 KiB, and wait for a client that sends
+// nothing.
+func (b *requestBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closed = true
+	return nil
+}
+
+// done reports whether the whole body was read.
+func (b *requestBody) done() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err == io.EOF
+}
+
+// failure returns why the client's side of the body broke, or nil.
+func (b *requestBody) failure() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var broken *clientError
+	if errors.As(b.err, &broken) {
+		return broken
+	}
+	return nil
+}

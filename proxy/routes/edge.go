@@ -1,0 +1,141 @@
+package routes
+
+import (
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// refusal is an answer given before any route is looked at.
+type refusal struct {
+	status        int
+	code, message string
+	allow         string
+}
+
+func bad(code, message string) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: code, message: message}
+}
+
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// checkEdge refuses what an upstream, or the matching here, might read in
+// another way than the next reader does (RFC 9112 section 11.2, RFC 9113
+// section 8.2.1; Envoy, "Configuring Envoy as an edge proxy"). It returns the
+// canonical host of a request that passes. What net/http refuses on its own
+// (several Host fields, spaces in names, conflicting lengths) does not get
+// here; an authority in the request line replaces the Host field there (RFC
+// 9112 section 3.2.2).
+func checkEdge(r *http.Request) (host string, refused *refusal) {
+	switch r.Method {
+	case http.MethodTrace:
+		return "", &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "TRACE is not served", allowed}
+	case http.MethodConnect:
+		return "", &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "CONNECT is not served", allowed}
+	}
+	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token, too
+		return "", bad("invalid_method", "the method is not a token")
+	}
+	if host, refused = checkHost(r); refused != nil {
+		return "", refused
+	}
+	if refused = checkTarget(r); refused != nil {
+		return "", refused
+	}
+	for name := range r.Header {
+		// X-User and X_User are one variable to CGI and its heirs.
+		if strings.IndexByte(name, '_') >= 0 {
+			return "", bad("invalid_header_name", "a header name has an underscore")
+		}
+	}
+	for name := range r.Trailer {
+		if strings.IndexByte(name, '_') >= 0 {
+			return "", bad("invalid_header_name", "a trailer name has an underscore")
+		}
+	}
+	return host, nil
+}
+
+func checkHost(r *http.Request) (string, *refusal) {
+	if r.Host == "" {
+		return "", bad("missing_host", "the request names no host")
+	}
+	host, ok := canonicalHost(r.Host)
+	if !ok {
+		return "", bad("invalid_host", "the host is not a plain name or address")
+	}
+	// HTTP/2 leaves a Host field beside :authority to us; they must agree
+	// (RFC 9113 section 8.3.1).
+	if fields := r.Header["Host"]; len(fields) > 0 {
+		if len(fields) > 1 || !strings.EqualFold(fields[0], r.Host) {
+			return "", bad("ambiguous_host", "the Host field differs from the authority")
+		}
+	}
+	return host, nil
+}
+
+func checkTarget(r *http.Request) *refusal {
+	// HTTP/2 can carry what would end a request line or begin a fragment.
+	if !printable(r.RequestURI) || strings.IndexByte(r.RequestURI, '#') >= 0 {
+		return bad("invalid_target", "the request target has characters that must be percent-encoded")
+	}
+	if raw := r.URL.RawPath; raw != "" && encodedSlash(raw) {
+		return bad("invalid_path", "the path has a percent-encoded slash")
+	}
+	if !cleanPath(r.URL.Path) {
+		return bad("invalid_path", "the path has an empty or dot segment, a backslash or a control character")
+	}
+	return nil
+}
+
+// printable reports whether s has neither spaces nor control characters.
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// encodedSlash finds %2F. A path that holds one always has a RawPath.
+func encodedSlash(raw string) bool {
+	for i := 0; i+2 < len(raw); i++ {
+		if raw[i] == '%' && raw[i+1] == '2' && raw[i+2]|0x20 == 'f' {
+			return true
+		}
+	}
+	return false
+}
+
+// cleanPath reports whether a decoded path means the same to everybody: it
+// begins with a slash, and has no empty segment but the last, no dot segment,
+// also not one with a parameter behind it (/..;x/, which some servers cut off
+// first), no backslash and no control character.
+func cleanPath(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	start := 1
+	for i := 1; i <= len(path); i++ {
+		if i < len(path) && path[i] != '/' {
+			if c := path[i]; c < ' ' || c == 0x7f || c == '\\' {
+				return false
+			}
+			continue
+		}
+		segment := path[start:i]
+		if segment == "" && i < len(path) {
+			return false
+		}
+		if len(segment) > 0 && segment[0] == '.' {
+			name, _, _ := strings.Cut(segment, ";")
+			if name == "." || name == ".." {
+				return false
+			}
+		}
+		start = i + 1
+	}
+	return true
+}

@@ -1,0 +1,141 @@
+package routes
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+)
+
+// errDrained: the stream was ended between two events, or two frames, because
+// its connection has to go.
+var errDrained = errors.New("the connection drains")
+
+// drainGrace is how long a stream that must end may take to finish the event
+// or message that it is in the middle of.
+const drainGrace = time.Second
+
+// eventEnds finds the ends of server-sent events: blank lines, where a line
+// ends with CR, LF or both (WHATWG HTML section 9.2.5). The zero value is at
+// the begin of a stream.
+type eventEnds struct {
+	text bool // something stands on the current line
+	open bool // the current event has lines
+	cr   bool // the last byte was a CR
+}
+
+// whole reports whether the last event has ended.
+func (e *eventEnds) whole() bool { return !e.text && !e.open }
+
+// next reads p up to the first end of an event, and returns how many bytes
+// that was; -1 when p ends before.
+func (e *eventEnds) next(p []byte) int {
+	for i, c := range p {
+		switch {
+		case c == '\n' && e.cr:
+			// The second half of a line end that was counted already.
+			e.cr = false
+			if e.whole() {
+				return i + 1
+			}
+		case c == '\n' || c == '\r':
+			e.cr = c == '\r'
+			if e.text {
+				e.text, e.open = false, true
+				continue
+			}
+			e.open = false
+			// A LF that follows belongs to this end.
+			if !e.cr || i+1 == len(p) || p[i+1] != '\n' {
+				return i + 1
+			}
+		default:
+			e.text, e.cr = true, false
+		}
+	}
+	return -1
+}
+
+// skip reads all of p.
+func (e *eventEnds) skip(p []byte) {
+	for len(p) > 0 {
+		n := e.next(p)
+		if n < 0 {
+			return
+		}
+		p = p[n:]
+	}
+}
+
+// copyEvents passes a stream of server-sent events on. When the connection has
+// to go, it ends after a whole event, cleanly: clients reconnect on their own.
+func (x *exchange) copyEvents(resp *http.Response) {
+	if x.conn == nil {
+		x.copyBody(resp)
+		return
+	}
+	defer x.conn.Stream()()
+	var (
+		mu     sync.Mutex
+		ends   eventEnds
+		ending bool
+		done   = make(chan struct{})
+	)
+	defer close(done)
+	go func() {
+		select {
+		case <-done:
+			return
+		case <-x.conn.Ending():
+		}
+		mu.Lock()
+		ending = true
+		whole := ends.whole()
+		mu.Unlock()
+		if !whole {
+			grace := time.NewTimer(drainGrace)
+			defer grace.Stop()
+			select {
+			case <-done:
+				return
+			case <-grace.C:
+			}
+		}
+		x.cancel(errDrained)
+	}()
+
+	x.flush()
+	buf := x.buffers.Get().(*[copyBuffer]byte)
+	defer x.buffers.Put(buf)
+	for {
+		n, err := resp.Body.Read(buf[:])
+		mu.Lock()
+		p, last := buf[:n], false
+		if ending {
+			if end := ends.next(p); end >= 0 {
+				p, last = p[:end], true
+			}
+		} else {
+			ends.skip(p)
+		}
+		whole := ends.whole()
+		mu.Unlock()
+		if len(p) > 0 {
+			x.write(p)
+			x.flush()
+		}
+		switch {
+		case last, err != nil && whole && context.Cause(x.ctx) == errDrained:
+			x.record.SetFlag(filter.FlagDrained)
+			return
+		case err == io.EOF:
+			return
+		case err != nil:
+			x.abortRead(err)
+		}
+	}
+}

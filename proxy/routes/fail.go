@@ -1,0 +1,81 @@
+package routes
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+)
+
+// failure is what the gateway answers in an upstream's place.
+type failure struct {
+	status        int
+	flag          filter.Flag
+	code, message string
+}
+
+// fail answers a request that got no response header from upstream. The client
+// learns the kind of failure; the record, what really happened.
+func (x *exchange) fail(err error) {
+	f := x.classify(err)
+	x.record.SetFlag(f.flag)
+	x.record.SetReason(err.Error())
+	if f.status == 0 {
+		panic(http.ErrAbortHandler) // nobody is left to answer
+	}
+	if x.body != nil && !x.body.done() && x.r.ProtoMajor == 1 {
+		// What is left of the request must not be taken for the next one.
+		x.w.Header()["Connection"] = []string{"close"}
+	}
+	code := f.code
+	if code == "" {
+		code = string(f.flag)
+	}
+	filter.WriteError(x.w, f.status, code, f.message)
+}
+
+func (x *exchange) classify(err error) failure {
+	cause := context.Cause(x.ctx)
+	switch {
+	case cause == errTimeout:
+		return failure{504, filter.FlagUpstreamRequestTimeout, "", "the upstream did not answer in time"}
+	case cause == errIdle && x.body != nil && !x.body.done():
+		return failure{408, filter.FlagStreamIdleTimeout, "", "the request did not arrive in time"}
+	case cause == errIdle:
+		return failure{504, filter.FlagStreamIdleTimeout, "", "the upstream did not answer in time"}
+	}
+	var client *clientError
+	if errors.As(err, &client) || x.body.failure() != nil {
+		if x.r.Context().Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			return failure{flag: filter.FlagDownstreamConnectionTermination}
+		}
+		return failure{400, filter.FlagDownstreamProtocolError, "", "the request body is malformed"}
+	}
+	if x.r.Context().Err() != nil {
+		return failure{flag: filter.FlagDownstreamConnectionTermination}
+	}
+	var connect *clusters.ConnectError
+	switch {
+	case errors.Is(err, clusters.ErrNoHealthyUpstream):
+		return failure{503, filter.FlagNoHealthyUpstream, "", "no healthy upstream"}
+	case errors.Is(err, clusters.ErrOverflow):
+		return failure{503, filter.FlagUpstreamOverflow, "", "the upstream is at its limit"}
+	case errors.As(err, &connect):
+		return failure{503, filter.FlagUpstreamConnectionFailure, "", "the upstream could not be reached"}
+	case errors.Is(err, context.DeadlineExceeded):
+		// The last try's own limit (per_try_timeout).
+		return failure{504, filter.FlagUpstreamRequestTimeout, "", "the upstream did not answer in time"}
+	}
+	return failure{502, filter.FlagUpstreamConnectionTermination, "", "the upstream closed the connection without an answer"}
+}
+
+// abort ends an answer that has begun and cannot be completed. The client must
+// see that it is not whole: never a clean end.
+func (x *exchange) abort(flag filter.Flag, err error) {
+	x.record.SetFlag(flag)
+	x.record.SetReason(err.Error())
+	panic(http.ErrAbortHandler)
+}

@@ -1,0 +1,76 @@
+package routes
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+)
+
+// schemeOf is the scheme that the client used, by the word of a trusted proxy
+// where there is one.
+func schemeOf(r *http.Request) string {
+	secure := r.TLS != nil
+	if conn := listeners.FromContext(r.Context()); conn != nil {
+		secure = conn.TLS() != nil
+	}
+	if filter.FromTrustedProxy(r) {
+		switch proto := r.Header.Get("X-Forwarded-Proto"); proto {
+		case "http", "https":
+			return proto
+		}
+	}
+	if secure {
+		return "https"
+	}
+	return "http"
+}
+
+// setForwarded tells the upstream where a request came from. h holds what the
+// client sent. Only a trusted proxy's word about it is passed on; everybody
+// else's would let them pass for another address.
+func setForwarded(h http.Header, r *http.Request) {
+	conn := listeners.FromContext(r.Context())
+	believed := filter.FromTrustedProxy(r)
+	if !believed {
+		for name := range h {
+			if name == "Forwarded" || name == "X-Real-Ip" || name == "X-Request-Id" || strings.HasPrefix(name, "X-Forwarded-") {
+				delete(h, name)
+			}
+		}
+	}
+	if peer := peerAddr(conn, r); peer != "" {
+		if earlier := h["X-Forwarded-For"]; len(earlier) > 0 {
+			peer = strings.Join(earlier, ", ") + ", " + peer
+		}
+		h["X-Forwarded-For"] = []string{peer}
+	}
+	setAbsent(h, "X-Forwarded-Proto", schemeOf(r))
+	setAbsent(h, "X-Forwarded-Host", r.Host)
+	if conn != nil && conn.LocalAddr().IsValid() {
+		setAbsent(h, "X-Forwarded-Port", strconv.Itoa(int(conn.LocalAddr().Port())))
+	}
+	if id := filter.RecordFrom(r.Context()).RequestID(); id != "" {
+		h["X-Request-Id"] = []string{id}
+	}
+}
+
+func setAbsent(h http.Header, name, value string) {
+	if len(h[name]) == 0 {
+		h[name] = []string{value}
+	}
+}
+
+// peerAddr is the address at the other end of the connection; a unix socket
+// has none.
+func peerAddr(conn *listeners.Conn, r *http.Request) string {
+	if conn == nil {
+		return withoutPort(r.RemoteAddr)
+	}
+	if addr := conn.RemoteAddr().Addr(); addr.IsValid() {
+		return addr.Unmap().String()
+	}
+	return ""
+}

@@ -1,0 +1,145 @@
+package routes
+
+import (
+	"bufio"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// hopByHop reports whether a canonical field name belongs to one connection
+// (RFC 9110 section 7.6.1).
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
+		return true
+	}
+	return false
+}
+
+// endToEnd copies the fields that may pass to the next hop: neither hop-by-hop
+// ones, nor those that Connection names. The values are shared with src and
+// must not be changed in place.
+func endToEnd(dst, src http.Header) {
+	named := src["Connection"]
+	for name, values := range src {
+		if !hopByHop(name) && (named == nil || !namedBy(named, name)) {
+			dst[name] = values
+		}
+	}
+}
+
+func namedBy(connection []string, name string) bool {
+	return slices.ContainsFunc(connection, func(line string) bool { return hasToken(line, name) })
+}
+
+// hasToken reports whether a comma-separated list holds the token, in any
+// case.
+func hasToken(list, token string) bool {
+	for list != "" {
+		var element string
+		element, list, _ = strings.Cut(list, ",")
+		if strings.EqualFold(strings.Trim(element, " \t"), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// edits are HeaderEdits with canonical names.
+type edits struct {
+	remove   []string
+	set, add map[string]string
+}
+
+func compileEdits(c *HeaderEdits) *edits {
+	e := &edits{set: map[string]string{}, add: map[string]string{}}
+	for _, name := range c.Remove {
+		e.remove = append(e.remove, http.CanonicalHeaderKey(name))
+	}
+	for name, value := range c.Set {
+		e.set[http.CanonicalHeaderKey(name)] = value
+	}
+	for name, value := range c.Add {
+		e.add[http.CanonicalHeaderKey(name)] = value
+	}
+	return e
+}
+
+func (e *edits) empty() bool { return len(e.remove)+len(e.set)+len(e.add) == 0 }
+
+// apply never changes a slice of values in place: it may be shared.
+func (e *edits) apply(h http.Header) {
+	for _, name := range e.remove {
+		delete(h, name)
+	}
+	for name, value := range e.set {
+		h[name] = []string{value}
+	}
+	for name, value := range e.add {
+		h[name] = append(slices.Clip(h[name]), value)
+	}
+}
+
+// editAnswers applies edits to the final answer of next, whoever makes it.
+func editAnswers(next http.Handler, e *edits) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ew := &editWriter{ResponseWriter: w, edits: e}
+		next.ServeHTTP(ew, r)
+		ew.begin()
+	})
+}
+
+// editWriter edits the header when it is about to leave.
+type editWriter struct {
+	http.ResponseWriter
+	edits *edits
+	begun bool
+}
+
+func (w *editWriter) begin() {
+	if !w.begun {
+		w.begun = true
+		w.edits.apply(w.Header())
+	}
+}
+
+func (w *editWriter) WriteHeader(status int) {
+	if status >= 200 {
+		w.begin()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *editWriter) Write(p []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriter.Write(p)
+}
+
+func (w *editWriter) ReadFrom(src io.Reader) (int64, error) {
+	w.begin()
+	return io.Copy(w.ResponseWriter, src)
+}
+
+func (w *editWriter) Flush() { _ = w.FlushError() }
+
+func (w *editWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Hijack hands the connection over; edits of a 101 are the hijacker's.
+func (w *editWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+func (w *editWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// trailerNames lists announced trailers for a Trailer field, or "".
+func trailerNames(t http.Header) string {
+	return strings.Join(slices.Sorted(maps.Keys(t)), ", ")
+}

@@ -1,0 +1,118 @@
+package routes
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// route is one entry of the file, ready to serve.
+type route struct {
+	name      string
+	hosts     []hostPattern
+	exact     string // the whole path, or
+	prefix    string // its first segments, without final slash; "/" is any
+	methods   []string
+	headers   []headerRule
+	listeners []string
+	handler   http.Handler
+}
+
+type headerRule struct {
+	name    string
+	test    func(value string) bool // nil: only presence counts
+	present bool
+}
+
+// compile prepares the matching of a route.
+func compile(c *Config) (*route, error) {
+	m := &c.Match
+	rt := &route{name: c.Name, exact: m.Path, methods: m.Methods}
+	if !slices.Contains(c.Listeners, "all") {
+		rt.listeners = c.Listeners
+	}
+	if m.Path == "" {
+		// /api and /api/ are the same whole segments.
+		rt.prefix = "/" + strings.Trim(m.PathPrefix, "/")
+	}
+	for _, h := range m.Hosts {
+		p, err := parseHostPattern(h)
+		if err != nil {
+			return nil, fmt.Errorf("match.hosts: %q %w", h, err)
+		}
+		rt.hosts = append(rt.hosts, p)
+	}
+	for _, h := range m.Headers {
+		rule := headerRule{name: http.CanonicalHeaderKey(h.Name), present: true}
+		switch {
+		case h.Exact != "":
+			rule.test = func(v string) bool { return v == h.Exact }
+		case h.Prefix != "":
+			rule.test = func(v string) bool { return strings.HasPrefix(v, h.Prefix) }
+		case h.Regex != "":
+			re, err := regexp.Compile(`^(?:` + h.Regex + `)$`)
+			if err != nil {
+				return nil, fmt.Errorf("match.headers: %w", err)
+			}
+			rule.test = re.MatchString
+		default:
+			rule.present = h.Present
+		}
+		rt.headers = append(rt.headers, rule)
+	}
+	return rt, nil
+}
+
+// serves reports whether the route belongs to the listener.
+func (rt *route) serves(listener string) bool {
+	return len(rt.listeners) == 0 || slices.Contains(rt.listeners, listener)
+}
+
+// matches reports whether everything but the method fits. It does not
+// allocate; the cheapest and most telling conditions come first.
+func (rt *route) matches(r *http.Request, host string) bool {
+	return rt.matchesPath(r.URL.Path) && rt.matchesHost(host) && rt.matchesHeaders(r.Header)
+}
+
+func (rt *route) matchesMethod(method string) bool {
+	return len(rt.methods) == 0 || slices.Contains(rt.methods, method)
+}
+
+func (rt *route) matchesPath(path string) bool {
+	if rt.exact != "" {
+		return path == rt.exact
+	}
+	if !strings.HasPrefix(path, rt.prefix) {
+		return false
+	}
+	return rt.prefix == "/" || len(path) == len(rt.prefix) || path[len(rt.prefix)] == '/'
+}
+
+func (rt *route) matchesHost(host string) bool {
+	if len(rt.hosts) == 0 {
+		return true
+	}
+	for _, p := range rt.hosts {
+		if p.matches(host) {
+			return true
+		}
+	}
+	return false
+}
+
+func (rt *route) matchesHeaders(h http.Header) bool {
+	for i := range rt.headers {
+		rule := &rt.headers[i]
+		values := h[rule.name]
+		if rule.test == nil {
+			if (len(values) > 0) != rule.present {
+				return false
+			}
+		} else if !slices.ContainsFunc(values, rule.test) {
+			return false
+		}
+	}
+	return true
+}

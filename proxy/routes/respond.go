@@ -1,0 +1,108 @@
+package routes
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+)
+
+// respond passes an answer on.
+func (x *exchange) respond(resp *http.Response) {
+	defer resp.Body.Close()
+	h := x.w.Header()
+	endToEnd(h, resp.Header)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // none, not net/http's guess
+	}
+	if names := trailerNames(resp.Trailer); names != "" {
+		h["Trailer"] = []string{names}
+	}
+	if x.body != nil && !x.body.done() && x.r.ProtoMajor == 1 {
+		// The answer overtook the request. What is left of the request must
+		// not be taken for the next one, and nobody may read it any more.
+		h["Connection"] = []string{"close"}
+	}
+	x.w.WriteHeader(resp.StatusCode)
+	if eventStream(resp) {
+		x.copyEvents(resp)
+	} else {
+		x.copyBody(resp)
+	}
+	for name, values := range resp.Trailer {
+		if _, announced := h["Trailer"]; !announced {
+			name = http.TrailerPrefix + name
+		}
+		h[name] = values
+	}
+}
+
+// copyBody passes each part of the body on as it comes. It holds nothing back
+// unless the body ends with it: net/http flushes what is left at the end.
+func (x *exchange) copyBody(resp *http.Response) {
+	left := resp.ContentLength
+	if left < 0 && x.r.Method != http.MethodHead {
+		x.flush() // when the first byte comes is unknown, and so may be long
+	}
+	buf := x.buffers.Get().(*[copyBuffer]byte)
+	defer x.buffers.Put(buf)
+	for {
+		n, err := resp.Body.Read(buf[:])
+		if n > 0 {
+			left -= int64(n)
+			x.write(buf[:n])
+			if left != 0 && err == nil {
+				x.flush()
+			}
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			x.abortRead(err)
+		}
+	}
+}
+
+func (x *exchange) write(p []byte) {
+	x.watch.touch()
+	if _, err := x.w.Write(p); err != nil {
+		x.abortWrite(err)
+	}
+	x.watch.touch()
+}
+
+func (x *exchange) flush() {
+	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		x.abortWrite(err)
+	}
+}
+
+// abortRead ends an answer whose upstream broke off.
+func (x *exchange) abortRead(err error) {
+	switch {
+	case context.Cause(x.ctx) == errIdle:
+		x.abort(filter.FlagStreamIdleTimeout, errIdle)
+	case x.r.Context().Err() != nil:
+		x.abort(filter.FlagDownstreamConnectionTermination, err)
+	}
+	x.abort(filter.FlagUpstreamConnectionTermination, err)
+}
+
+// abortWrite ends an answer whose client is gone.
+func (x *exchange) abortWrite(err error) {
+	if context.Cause(x.ctx) == errIdle {
+		x.abort(filter.FlagStreamIdleTimeout, errIdle)
+	}
+	x.abort(filter.FlagDownstreamConnectionTermination, err)
+}
+
+// eventStream reports whether the answer is server-sent events that can be
+// read: compressed ones cannot.
+func eventStream(resp *http.Response) bool {
+	media, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream") && len(resp.Header["Content-Encoding"]) == 0
+}

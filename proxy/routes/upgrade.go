@@ -1,0 +1,90 @@
+package routes
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+)
+
+// upgradeOf returns the protocol that an HTTP/1.1 request asks to switch to,
+// "" when there is none that may be passed on. Other versions of HTTP are
+// ignored, as RFC 9110 section 7.8 allows: behind them the client could send
+// requests that no route here has seen.
+func upgradeOf(r *http.Request) string {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || len(r.Header["Upgrade"]) != 1 || !namedBy(r.Header["Connection"], "Upgrade") {
+		return ""
+	}
+	protocol := r.Header["Upgrade"][0]
+	name, _, _ := strings.Cut(strings.ToLower(protocol), "/")
+	switch {
+	case strings.Contains(name, ","), name == "", name == "h2c", name == "h2", name == "http", name == "tls":
+		return ""
+	}
+	return protocol
+}
+
+// upgrade switches both connections to the protocol that they agreed on, and
+// passes bytes until one of them ends.
+func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
+	upstream, ok := resp.Body.(io.ReadWriteCloser)
+	asked := out.Header.Get("Upgrade")
+	if !ok || asked == "" || !strings.EqualFold(asked, resp.Header.Get("Upgrade")) {
+		resp.Body.Close()
+		x.record.SetReason(fmt.Sprintf("the upstream switched to %q, and %q was asked for", resp.Header.Get("Upgrade"), asked))
+		x.record.SetFlag(filter.FlagUpstreamProtocolError)
+		filter.WriteError(x.w, http.StatusBadGateway, string(filter.FlagUpstreamProtocolError), "the upstream switched protocols unasked")
+		return
+	}
+	defer upstream.Close()
+	conn, buffered, err := x.control.Hijack()
+	if err != nil {
+		x.record.SetReason("taking over the connection: " + err.Error())
+		filter.WriteError(x.w, http.StatusInternalServerError, "internal_error", "the connection cannot be upgraded")
+		return
+	}
+	defer conn.Close()
+	if x.conn != nil {
+		defer x.conn.Stream()()
+	}
+	if err := x.switching(conn, resp.Header, asked); err != nil {
+		x.record.SetFlag(filter.FlagDownstreamConnectionTermination)
+		x.record.SetReason(err.Error())
+		return
+	}
+	t := newTunnel(x, conn, early(buffered.Reader), upstream)
+	if strings.EqualFold(asked, "websocket") {
+		t.frames = newFramed()
+	}
+	t.run()
+}
+
+// early returns what the client sent behind its request.
+func early(r *bufio.Reader) []byte {
+	b, _ := r.Peek(r.Buffered()) // never more than is there
+	return bytes.Clone(b)
+}
+
+// switching writes the 101, which no ResponseWriter sends after a hijack.
+func (x *exchange) switching(conn net.Conn, header http.Header, protocol string) error {
+	h := make(http.Header, len(header)+2)
+	endToEnd(h, header)
+	delete(h, "Content-Length") // RFC 9110 section 8.6
+	x.answer.apply(h)
+	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{protocol}
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	if err := h.Write(&b); err != nil {
+		return fmt.Errorf("answering the upgrade: %w", err)
+	}
+	b.WriteString("\r\n")
+	if _, err := conn.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("answering the upgrade: %w", err)
+	}
+	return nil
+}

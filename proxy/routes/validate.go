@@ -1,0 +1,254 @@
+package routes
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+)
+
+// Validate wants exactly one action, with settings that apply to it. It gives
+// a route without a name that of its path.
+func (c *Config) Validate(s *config.Scope) {
+	c.applyName()
+	actions := c.actions(s)
+	switch len(actions) {
+	case 0:
+		s.Errorf("", "no action; give one of mcp, cluster, health, redirect, respond")
+	case 1:
+		c.validateAction(s, actions[0])
+	default:
+		s.Errorf(actions[1], "a second action beside %s; a route has exactly one", actions[0])
+	}
+}
+
+func (c *Config) applyName() {
+	if c.Name == "" {
+		c.Name = c.Match.label()
+	}
+}
+
+func (c *Config) actions(s *config.Scope) []string {
+	var given []string
+	for _, a := range []struct {
+		name string
+		set  bool
+	}{
+		{"mcp", c.MCP != nil}, {"cluster", c.Cluster != ""}, {"health", c.Health != ""},
+		{"redirect", c.Redirect != nil}, {"respond", c.Respond != nil},
+	} {
+		// A block that did not decode is nil, and was meant nevertheless.
+		if a.set || s.IsSet(a.name) {
+			given = append(given, a.name)
+		}
+	}
+	return given
+}
+
+func (c *Config) validateAction(s *config.Scope, action string) {
+	if action == "mcp" && c.Match.Path == "" && !s.IsSet("match.path") {
+		s.Errorf("match", "an mcp route needs an exact path: one MCP endpoint is one URL")
+	}
+	if action == "cluster" {
+		if c.Cluster == "" {
+			s.Errorf("cluster", "names no cluster")
+		}
+		if c.Rewrite.PathPrefix != "" && c.Match.Path == "" && c.Match.PathPrefix == "" {
+			s.Errorf("rewrite.path_prefix", "replaces match.path or match.path_prefix, and neither is given")
+		}
+		return
+	}
+	for _, field := range []string{"timeout", "stream_idle_timeout", "retry", "rewrite", "request_headers"} {
+		if s.IsSet(field) {
+			s.Errorf(field, "does not apply to %s; it belongs to routes with a cluster", action)
+		}
+	}
+}
+
+// label is the name of a route that has none.
+func (m *Match) label() string {
+	switch {
+	case m.Path != "":
+		return m.Path
+	case m.PathPrefix != "":
+		return m.PathPrefix
+	case len(m.Hosts) > 0:
+		return m.Hosts[0]
+	}
+	return "/"
+}
+
+// Validate checks each condition by itself.
+func (m *Match) Validate(s *config.Scope) {
+	if m.Path == "" && m.PathPrefix == "" && len(m.Hosts)+len(m.Methods)+len(m.Headers) == 0 {
+		s.Errorf("", "asks for nothing; path_prefix: / matches every request")
+	}
+	if m.Path != "" && m.PathPrefix != "" {
+		s.Errorf("path_prefix", "stands beside path; give one of them")
+	}
+	for _, p := range []struct{ field, value string }{{"path", m.Path}, {"path_prefix", m.PathPrefix}} {
+		if p.value == "" {
+			continue
+		}
+		if why := configuredPath(p.value); why != "" {
+			s.Errorf(p.field, "%q %s", p.value, why)
+		}
+	}
+	for i, h := range m.Hosts {
+		if _, err := parseHostPattern(h); err != nil {
+			s.Errorf(fmt.Sprintf("hosts[%d]", i), "%q %v", h, err)
+		}
+	}
+	for i, name := range m.Methods {
+		switch at := fmt.Sprintf("methods[%d]", i); {
+		case !httpguts.ValidHeaderFieldName(name):
+			s.Errorf(at, "%q is not a method", name)
+		case name != strings.ToUpper(name):
+			s.Errorf(at, "methods are case-sensitive; did you mean %q?", strings.ToUpper(name))
+		case name == http.MethodConnect || name == http.MethodTrace:
+			s.Errorf(at, "%s is never served", name)
+		}
+	}
+}
+
+// configuredPath says why no request could have such a path, or "".
+func configuredPath(path string) string {
+	switch {
+	case path[0] != '/':
+		return "must begin with a slash"
+	case strings.ContainsAny(path, "?#"):
+		return "is more than a path"
+	case strings.Contains(path, "%"):
+		return "is percent-encoded; write the characters themselves"
+	case !cleanPath(path):
+		return "can never match: control characters, backslashes, empty and dot segments are refused before matching"
+	}
+	return ""
+}
+
+// Validate wants exactly one condition.
+func (m *HeaderMatch) Validate(s *config.Scope) {
+	if m.Name != "" && !httpguts.ValidHeaderFieldName(m.Name) {
+		s.Errorf("name", "%q is not a header name", m.Name)
+	}
+	if strings.EqualFold(m.Name, "Host") {
+		s.Errorf("name", "Host is matched by match.hosts")
+	}
+	conditions := 0
+	for _, field := range []string{"exact", "prefix", "regex", "present"} {
+		if s.IsSet(field) {
+			conditions++
+		}
+	}
+	if conditions != 1 {
+		s.Errorf("", "needs exactly one of exact, prefix, regex, present")
+	}
+	for _, f := range []struct{ field, value string }{{"exact", m.Exact}, {"prefix", m.Prefix}, {"regex", m.Regex}} {
+		if f.value == "" && s.IsSet(f.field) {
+			s.Errorf(f.field, "is empty; present: true asks for any value")
+		}
+	}
+	if _, err := regexp.Compile(m.Regex); err != nil {
+		s.Errorf("regex", "%v", err)
+	}
+}
+
+// Validate wants the client to be sent somewhere else.
+func (r *Redirect) Validate(s *config.Scope) {
+	if r.Scheme == "" && r.Host == "" && r.Path == "" {
+		s.Errorf("", "sends the client to where it came from; give scheme, host or path")
+	}
+	if r.Path != "" && (r.Path[0] != '/' || strings.HasPrefix(r.Path, "//") || !printable(r.Path)) {
+		s.Errorf("path", "%q must begin with one slash, and be percent-encoded", r.Path)
+	}
+	if r.Host != "" {
+		if _, ok := canonicalHost(r.Host); !ok {
+			s.Errorf("host", "%q is not a host", r.Host)
+		}
+	}
+	switch r.Status {
+	case 301, 302, 303, 307, 308:
+	default:
+		s.Errorf("status", "%d is no redirect; 301, 302, 303, 307 and 308 are", r.Status)
+	}
+}
+
+// Validate refuses a body where HTTP has none.
+func (r *Respond) Validate(s *config.Scope) {
+	if r.Body != "" && (r.Status == http.StatusNoContent || r.Status == http.StatusNotModified) {
+		s.Errorf("body", "an answer %d has no body", r.Status)
+	}
+	if !httpguts.ValidHeaderFieldValue(r.ContentType) {
+		s.Errorf("content_type", "%q is not a header value", r.ContentType)
+	}
+}
+
+// Validate checks the conditions.
+func (r *Retry) Validate(s *config.Scope) {
+	for i, on := range r.RetryOn {
+		code, err := strconv.Atoi(on)
+		if on != "connect_failure" && on != "reset" && (err != nil || code < 500 || code > 599) {
+			s.Errorf(fmt.Sprintf("retry_on[%d]", i), "%q is none of connect_failure, reset and the status codes 500 to 599", on)
+		}
+	}
+	if r.PerTryTimeout > 0 && r.Attempts == 1 {
+		s.Warnf("per_try_timeout", "has an effect only with attempts above 1")
+	}
+}
+
+// Validate checks what would be sent upstream.
+func (r *Rewrite) Validate(s *config.Scope) {
+	if r.PathPrefix != "" {
+		if why := configuredPath(r.PathPrefix); why != "" {
+			s.Errorf("path_prefix", "%q %s", r.PathPrefix, why)
+		}
+	}
+	if r.Host != "" {
+		if _, ok := canonicalHost(r.Host); !ok {
+			s.Errorf("host", "%q is not a host", r.Host)
+		}
+	}
+}
+
+// Validate refuses what HTTP itself decides.
+func (e *HeaderEdits) Validate(s *config.Scope) {
+	for _, m := range []struct {
+		field  string
+		values map[string]string
+	}{{"set", e.Set}, {"add", e.Add}} {
+		for _, name := range slices.Sorted(maps.Keys(m.values)) {
+			field := m.field + "." + name
+			if why := editable(name); why != "" {
+				s.Errorf(field, "%s", why)
+			} else if !httpguts.ValidHeaderFieldValue(m.values[name]) {
+				s.Errorf(field, "%q is not a header value", m.values[name])
+			}
+		}
+	}
+	for i, name := range e.Remove {
+		if why := editable(name); why != "" {
+			s.Errorf(fmt.Sprintf("remove[%d]", i), "%s", why)
+		}
+	}
+}
+
+// editable says why a header field is not to be edited, or "".
+func editable(name string) string {
+	canonical := http.CanonicalHeaderKey(name)
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return fmt.Sprintf("%q is not a header name", name)
+	case canonical == "Host":
+		return "Host is changed by rewrite.host"
+	case hopByHop(canonical) || canonical == "Content-Length":
+		return canonical + " belongs to the connection and cannot be edited"
+	}
+	return ""
+}

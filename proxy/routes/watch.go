@@ -1,0 +1,116 @@
+package routes
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+var (
+	// errTimeout: no response header within timeout.
+	errTimeout = errors.New("no response header in time")
+	// errIdle: no byte either way within stream_idle_timeout.
+	errIdle = errors.New("no byte either way in time")
+)
+
+// watch ends an exchange that takes too long, by one timer: it calls expire
+// with errTimeout or errIdle, once, and never after stop has returned.
+type watch struct {
+	timeout, idle time.Duration // 0 is off
+	expire        func(cause error)
+	began         time.Time
+	last          atomic.Int64 // of the last byte, since began
+
+	mu       sync.Mutex
+	timer    *time.Timer
+	waiting  bool          // a response header may still come
+	headerBy time.Duration // since began; 0 while the request is being read
+	over     bool
+}
+
+func (w *watch) start(timeout, idle time.Duration, expire func(error)) {
+	w.timeout, w.idle, w.expire, w.began, w.waiting = timeout, idle, expire, time.Now(), true
+	if timeout > 0 || idle > 0 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		// Until the request is read, only idleness counts.
+		w.timer = time.AfterFunc(max(idle, 0)+never(idle), w.fire)
+	}
+}
+
+// never is a delay that no exchange sees the end of, for a timer that is off.
+func never(d time.Duration) time.Duration {
+	if d > 0 {
+		return 0
+	}
+	return 1 << 62
+}
+
+// touch notes that a byte moved.
+func (w *watch) touch() { w.last.Store(int64(time.Since(w.began))) }
+
+// requestRead starts timeout.
+func (w *watch) requestRead() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.timeout > 0 && w.waiting && w.headerBy == 0 && !w.over {
+		w.headerBy = time.Since(w.began) + w.timeout
+		w.arm()
+	}
+}
+
+// headerDone ends timeout; idleness goes on counting.
+func (w *watch) headerDone() {
+	w.touch()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waiting, w.headerBy = false, 0
+}
+
+func (w *watch) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// replace has expire called in place of the function given at start.
+func (w *watch) replace(expire func(error)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.expire = expire
+}
+
+func (w *watch) fire() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	now := time.Since(w.began)
+	switch {
+	case w.headerBy > 0 && now >= w.headerBy:
+		w.over = true
+		w.expire(errTimeout)
+	case w.idle > 0 && now >= time.Duration(w.last.Load())+w.idle:
+		w.over = true
+		w.expire(errIdle)
+	default:
+		w.arm()
+	}
+}
+
+// arm sets the timer to whatever comes next. The caller holds mu.
+func (w *watch) arm() {
+	next := time.Duration(1 << 62)
+	if w.idle > 0 {
+		next = time.Duration(w.last.Load()) + w.idle
+	}
+	if w.headerBy > 0 {
+		next = min(next, w.headerBy)
+	}
+	w.timer.Reset(next - time.Since(w.began))
+}
