@@ -60,12 +60,3 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
-
-func FuzzSuggest(f *testing.F) {
-	f.Add("client_cret", "client_cert")
-	f.Fuzz(func(t *testing.T, name, candidate string) {
-		if got := config.Suggest(name, []string{candidate}); got != "" && name == candidate {
-			t.Errorf("%q is suggested for itself", name)
-		}
-	})
-}

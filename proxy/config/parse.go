@@ -112,7 +112,7 @@ func syntaxError(data []byte, err error) (line int, message string) {
 // Bounds of the tree once aliases are expanded.
 const (
 	maxDepth = 64
-	maxNodes = 1 << 19
+	maxNodes = 1 << 17
 )
 
 // builder expands the parser's tree into ours.
