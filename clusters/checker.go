@@ -21,10 +21,8 @@ type checker struct {
 
 // warm checks until there is a verdict or ctx ends.
 func (k *checker) warm(ctx context.Context) {
-	for ctx.Err() == nil && verdict(k.endpoint.state.verdict.Load()) == warming {
-		if !sleep(ctx, k.step(ctx)) {
-			return
-		}
+	for wait := time.Duration(0); verdict(k.endpoint.state.verdict.Load()) == warming && sleep(ctx, wait); {
+		wait = k.step(ctx)
 	}
 }
 

@@ -75,7 +75,9 @@ type connectSettings struct {
 	Dir              config.Path             `yaml:"dir"`
 }
 
-func (c *Config) connectKey() [32]byte {
+// ConnectFingerprint sums what a connection is made by: identity, trust, names
+// and connect settings. Clusters in which it differs never share a connection.
+func (c *Config) ConnectFingerprint() [32]byte {
 	return config.Fingerprint(connectSettings{
 		c.TLS, c.Protocols, c.ConnectTimeout, c.IdleTimeout, c.MaxConnectionAge, c.Command, c.Env, c.Dir,
 	})

@@ -31,7 +31,7 @@ func newConnector(cfg *Config, secure bool, trace *Trace) (*connector, error) {
 	if secure {
 		var err error
 		if n.identity, err = tls.NewClient(cfg.TLS); err != nil {
-			return nil, fmt.Errorf("tls: %w", err)
+			return nil, err
 		}
 	}
 	return n, nil
@@ -74,7 +74,7 @@ func (d *dialer) dial(ctx context.Context, alpn []string, wrap func(net.Conn) ne
 		err = fmt.Errorf("no connection within connect_timeout (%v): %w", d.settings.ConnectTimeout, err)
 	}
 	if err != nil {
-		err = &ConnectError{Cluster: d.cluster, Endpoint: d.endpoint, Err: explain(err, d.identity)}
+		err = &ConnectError{Cluster: d.cluster, Endpoint: d.endpoint, Err: explain(err, d.identity, false)}
 	}
 	if t := d.trace; t != nil && t.Connected != nil {
 		t.Connected(d.cluster, d.endpoint, time.Since(start), err)

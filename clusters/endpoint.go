@@ -188,8 +188,12 @@ func (e *Endpoint) retire() {
 
 // endpointID names the endpoint at one address of a URL.
 func endpointID(u *url.URL, a netip.Addr) string {
-	if _, ok := literal(u); ok || !a.IsValid() {
-		return u.String()
+	id := u.String()
+	if u.Path == "/" {
+		id = strings.TrimSuffix(id, "/")
 	}
-	return strings.TrimSuffix(u.String(), "/") + "@" + a.String()
+	if _, ok := literal(u); ok || !a.IsValid() {
+		return id
+	}
+	return id + "@" + a.String()
 }

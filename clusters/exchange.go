@@ -26,7 +26,9 @@ type exchange struct {
 	// connected says that a connection was chosen for the request; until then
 	// nothing of it was sent.
 	connected atomic.Bool
-	finished  sync.Once
+	// fresh says that nothing was sent on that connection before.
+	fresh    atomic.Bool
+	finished sync.Once
 
 	mu    sync.Mutex
 	ended error     // why the exchange was ended from our side
@@ -38,7 +40,10 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 	x := &exchange{endpoint: e, upgrade: isUpgrade(req)}
 	x.ctx, x.cancel = context.WithCancelCause(req.Context())
 	x.ctx = httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { x.connected.Store(true) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			x.connected.Store(true)
+			x.fresh.Store(!info.Reused)
+		},
 	})
 	var err error
 	if x.epoch, err = e.pool.enter(x); err != nil {
@@ -97,10 +102,7 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 // explain turns an error of net/http into one that says what happened, and
 // whether the request was sent.
 func (x *exchange) explain(err error) error {
-	x.mu.Lock()
-	ended := x.ended
-	x.mu.Unlock()
-	cause := context.Cause(x.ctx)
+	ended, cause := x.wasEnded(), context.Cause(x.ctx)
 	switch ce := (*ConnectError)(nil); {
 	case errors.As(err, &ce):
 		return ce
@@ -114,7 +116,7 @@ func (x *exchange) explain(err error) error {
 	if cause != nil && !x.connected.Load() {
 		return &ConnectError{e.cluster, e.id, fmt.Errorf("gave up before there was a connection: %w", err)}
 	}
-	return fmt.Errorf("cluster %s: endpoint %s: %w", e.cluster, e.id, explain(err, e.pool.dialer.identity))
+	return fmt.Errorf("cluster %s: endpoint %s: %w", e.cluster, e.id, explain(err, e.pool.dialer.identity, x.fresh.Load()))
 }
 
 // attach ties the response's body to the exchange.
@@ -151,6 +153,13 @@ func (x *exchange) end(cause error) {
 	}
 }
 
+// wasEnded is the cause given to end, if any.
+func (x *exchange) wasEnded() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.ended
+}
+
 // finish is called when the exchange is over, however it went.
 func (x *exchange) finish() {
 	x.finished.Do(func() {
@@ -169,7 +178,8 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && (err != io.EOF || b.x.wasEnded() != nil) {
+		// A connection that we close can also look as if the server had.
 		err = b.x.explain(err)
 	}
 	return n, err

@@ -4,8 +4,10 @@ import (
 	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 
 	"github.com/mcpgateway/mcpgateway/tls"
 )
@@ -18,22 +20,36 @@ var refusals = []string{
 	"expired certificate", "revoked certificate", "handshake failure", "access denied",
 }
 
-// explain adds what to do to errors that do not say so by themselves.
-func explain(err error, identity *tls.Client) error {
+// explain adds what to do to errors that do not say so by themselves. fresh
+// says that err came with the first request on its connection.
+func explain(err error, identity *tls.Client, fresh bool) error {
 	var op *net.OpError
 	var record cryptotls.RecordHeaderError
 	switch {
 	case errors.As(err, &op) && op.Op == "remote error" && contains(op.Err.Error(), refusals):
-		if identity == nil || identity.NotAfter().IsZero() {
-			return fmt.Errorf("%w: the server seems to ask for a client certificate: set tls.client_cert and tls.client_key", err)
-		}
-		return fmt.Errorf("%w: the server refuses the client certificate: is it issued by a CA that the server trusts, and for client authentication?", err)
+		return fmt.Errorf("%w: %s", err, advice(identity))
+	case fresh && identity != nil && hungUp(err):
+		// The alert can be lost when the request crosses it on the wire.
+		return fmt.Errorf("%w, right after the TLS handshake: %s", err, advice(identity))
 	case errors.As(err, &record):
 		return fmt.Errorf("%w: the server does not speak TLS on this port; is it http://?", err)
 	case identity == nil && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):
 		return fmt.Errorf("%w: the server speaks TLS on this port; is it https://?", err)
 	}
 	return err
+}
+
+// advice is for those whose certificate a server does not like.
+func advice(identity *tls.Client) string {
+	if identity == nil || identity.NotAfter().IsZero() {
+		return "the server seems to ask for a client certificate: set tls.client_cert and tls.client_key"
+	}
+	return "the server seems to refuse the client certificate: is it issued by a CA that the server trusts, and for client authentication?"
+}
+
+// hungUp reports whether the other side has closed the connection.
+func hungUp(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func contains(text string, any []string) bool {
