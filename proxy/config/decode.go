@@ -113,8 +113,8 @@ func (d *decoder) scalar(n *node, v reflect.Value, s *spec, path string) {
 			v.Set(reflect.ValueOf(f))
 		default:
 			err = s.set(v, t)
-			if p := v.String(); err == nil && s.typ == typePath && p != "" {
-				v.SetString(d.absolute(p))
+			if err == nil && s.typ == typePath && v.String() != "" {
+				v.SetString(d.absolute(v.String()))
 			}
 		}
 	}

@@ -11,13 +11,13 @@ const envName = `[A-Za-z_][A-Za-z0-9_]*`
 
 var envReference = regexp.MustCompile(`^\$\{(` + envName + `)(:-[^}]*)?\}`)
 
-// substitute replaces ${NAME} and ${NAME:-default} in one scalar, and $$ by a
-// dollar sign; any other dollar sign stays. As in a shell, the default also
-// stands for an empty variable. What is put in is not looked at again.
+// Expand replaces ${NAME} and ${NAME:-default} in text, and $$ by a dollar
+// sign; any other dollar sign stays. As in a shell, the default also stands for
+// an empty variable. What is put in is not looked at again.
 //
-// The text has left the YAML parser by then: no value can become a key, a list
-// or a comment.
-func substitute(text string, env func(string) (string, bool)) (string, error) {
+// Load applies it to each scalar after the YAML parser: no value can become a
+// key, a list or a comment.
+func Expand(text string, env func(string) (string, bool)) (string, error) {
 	var b strings.Builder
 	for {
 		i := strings.IndexByte(text, '$')
@@ -54,10 +54,4 @@ func substitute(text string, env func(string) (string, bool)) (string, error) {
 			text = text[1:]
 		}
 	}
-}
-
-// Expand replaces environment references in text, as Load does in every
-// scalar.
-func Expand(text string, env func(string) (string, bool)) (string, error) {
-	return substitute(text, env)
 }

@@ -160,6 +160,36 @@ func TestAbsentKeysHaveDefaults(t *testing.T) {
 	}
 }
 
+func TestEmptyStringsOfOptionalKeysAreAsAbsent(t *testing.T) {
+	got := decode(t, `
+listeners: []
+log: {format: "", file: ""}
+routes: [{clusters: [a], match: {path: /, method: ""}}]
+clusters: [{name: a, endpoints: [""]}]
+token: ""
+socket: ""
+bind: ""
+`)
+	if got.Log.Format != "" || got.Routes[0].Match.Method != "" || !got.Token.IsZero() || got.Socket != "" || got.Bind.IsValid() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestPathsAreMadeAbsolute(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": "listeners: []\nsocket: run/../admin.sock\n"})
+	var s sample
+	snapshot, err := load(path, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(filepath.Dir(path), "admin.sock"); string(s.Socket) != want {
+		t.Errorf("got %s, want %s", s.Socket, want)
+	}
+	if len(snapshot.Files) != 1 {
+		t.Errorf("a path was read: %q", snapshot.Files)
+	}
+}
+
 func TestDefaultsReachEverythingBelowAndKeepWhatIsSet(t *testing.T) {
 	s := sample{
 		Log:       sampleLog{Level: "warn"},

@@ -20,6 +20,8 @@ type sample struct {
 	Pools     map[string]samplePool   `yaml:"pools"`
 	Token     config.Secret           `yaml:"token"`
 	Verbose   *bool                   `yaml:"verbose"`
+	Socket    config.Path             `yaml:"socket"`
+	Bind      netip.Addr              `yaml:"bind"`
 
 	Derived string `yaml:"-"`
 	hidden  string
@@ -30,6 +32,7 @@ type sample struct {
 type sampleLog struct {
 	Level  string `yaml:"level" default:"info" enum:"debug,info,warn,error" doc:"The least that is logged."`
 	File   string `yaml:"file"`
+	Format string `yaml:"format" enum:"json,console"`
 	Access bool   `yaml:"access" default:"true"`
 }
 
@@ -105,7 +108,8 @@ func (r *sampleRoute) Validate(s *config.Scope) {
 }
 
 type sampleMatch struct {
-	Path string `yaml:"path" required:"true"`
+	Path   string `yaml:"path" required:"true"`
+	Method string `yaml:"method" pattern:"[A-Z]+"`
 }
 
 type sampleRef struct {

@@ -32,7 +32,7 @@ func (d *decoder) text(n *node) (text, error) {
 	if d.env == nil {
 		return t, nil
 	}
-	value, err := substitute(n.text, d.env)
+	value, err := Expand(n.text, d.env)
 	if err != nil {
 		return t, err
 	}
@@ -59,7 +59,7 @@ func (s *spec) set(v reflect.Value, t text) error {
 		}
 		v.SetString(t.value)
 	case shapeText:
-		if err := s.word(t); err != nil {
+		if err := s.word(t); err != nil || t.value == "" && s.emptyIsAbsent {
 			return err
 		}
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(t.value)); err != nil {
@@ -111,6 +111,8 @@ func (s *spec) word(t text) error {
 	switch {
 	case t.value == "" && s.nonEmpty:
 		return errEmpty
+	case t.value == "" && s.emptyIsAbsent:
+		return nil
 	case slices.Contains(s.later, t.value):
 		return fmt.Errorf("%s is not supported by this version", t.shown)
 	case s.enum != nil && !slices.Contains(s.enum, t.value):

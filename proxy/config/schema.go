@@ -160,12 +160,20 @@ func (s *spec) scalarSchema() map[string]any {
 	case shapeString, shapeText:
 		switch {
 		case s.enum != nil:
+			allowed := s.enum
+			if s.emptyIsAbsent {
+				allowed = append([]string{""}, allowed...)
+			}
 			return map[string]any{"anyOf": []any{
-				map[string]any{"enum": s.enum},
+				map[string]any{"enum": allowed},
 				map[string]any{"type": "string", "pattern": envForm},
 			}}
 		case s.pattern != nil:
-			o["pattern"] = orEnv(trimAnchors(s.pattern))
+			form := trimAnchors(s.pattern)
+			if s.emptyIsAbsent {
+				form += "|"
+			}
+			o["pattern"] = orEnv(form)
 		case s.shape == shapeString:
 			o["type"] = []string{"string", "number", "boolean"}
 		}

@@ -21,6 +21,7 @@ type described struct {
 	Pools     map[string]samplePool   `yaml:"pools"`
 	Token     config.Secret           `yaml:"token"`
 	Verbose   *bool                   `yaml:"verbose"`
+	Match     *sampleMatch            `yaml:"match"`
 	Pin       sampleRef               `yaml:"pin" default:"{name: a}"`
 
 	_ struct{} `later:"acme"`
@@ -79,6 +80,10 @@ func TestSchemaAgreesWithLoad(t *testing.T) {
 		{"{listeners: [], lisener: []}", false},
 		{"{listeners: [], log: {level: debug, access: false}}", true},
 		{"{listeners: [], log: {level: loud}}", false},
+		{"{listeners: [], log: {level: ''}}", false},
+		{"{listeners: [], log: {format: ''}}", true},
+		{"{listeners: [], match: {path: /, method: ''}}", true},
+		{"{listeners: [], match: {path: /, method: get}}", false},
 		{"{listeners: [], log: {level: '${LEVEL}', access: '${YES}', file: 7}}", true},
 		{"{listeners: [], log: {access: yes}}", false},
 		{"{listeners: [], log: null}", false},

@@ -48,7 +48,10 @@ type rules struct {
 	enum, later []string
 	pattern     *regexp.Regexp
 	min, max    string
-	nonEmpty    bool
+	// nonEmpty: "" is an error, since the key is required.
+	nonEmpty bool
+	// emptyIsAbsent: "" breaks no rule, since it is what an absent key gives.
+	emptyIsAbsent bool
 }
 
 // structSpec is what the tags of a struct type say.
@@ -222,12 +225,16 @@ func (c *compiler) field(index int, key string, sf reflect.StructField) (*field,
 		}
 		r.pattern = re
 	}
+	def, hasDefault := tag.Lookup("default")
+	if kind := sf.Type.Kind(); kind != reflect.Slice && kind != reflect.Map {
+		r.emptyIsAbsent = !f.required && def == ""
+	}
 	var err error
 	if f.spec, err = c.spec(sf.Type, r); err != nil {
 		return nil, err
 	}
-	if text, ok := tag.Lookup("default"); ok {
-		f.def = &text
+	if hasDefault {
+		f.def = &def
 		if err := f.checkDefault(); err != nil {
 			return nil, err
 		}
