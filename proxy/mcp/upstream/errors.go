@@ -88,5 +88,29 @@ type unsentError struct{ error }
 
 func (e *unsentError) Unwrap() error { return e.error }
 
-// Timeout reports whether err is the end of the caller's patience.
-func timedOut(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+// interruptedError is why a call that was sent got no response. What is below
+// it, such as a failed attempt to resume, says nothing about whether the call
+// was carried out, so it is not unwrapped; but it still is what it is.
+type interruptedError struct{ cause error }
+
+func (e *interruptedError) Error() string {
+	return "the stream ended before the response: " + e.cause.Error()
+}
+
+func (e *interruptedError) Is(target error) bool { return errors.Is(e.cause, target) }
+
+// because makes sure that the error of what ctx ended says so.
+func because(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+}
+
+// lost makes the error of a session whose stream or process is gone.
+func lost(why error) error {
+	if errors.Is(why, ErrSessionLost) {
+		return why
+	}
+	return fmt.Errorf("%w: %w", ErrSessionLost, why)
+}

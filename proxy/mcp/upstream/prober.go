@@ -1,17 +1,94 @@
 package upstream
 
-import "github.com/mcpgateway/mcpgateway/clusters"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
 
 // Prober makes the health checks of kind mcp. It implements clusters.Prober.
+// Its fields must not be changed once it is in use.
 type Prober struct {
-	transports *Transports
+	// Version is the gateway's, for the server's eyes.
+	Version string
+	// Transports is what its sessions know and learn; it may be nil.
+	Transports *Transports
 }
 
-// NewProber returns a Prober whose sessions share what transports remembers;
-// nil remembers nothing.
-func NewProber(transports *Transports) *Prober { return &Prober{transports} }
+// NewProber returns a Prober whose sessions share what transports remembers,
+// which may be nil.
+func NewProber(transports *Transports) *Prober {
+	return &Prober{Version: "unknown", Transports: transports}
+}
 
-// NewProbe returns the health check of one endpoint.
+// params are those of initialize.
+func (p *Prober) params() []byte {
+	b := []byte(`{"protocolVersion":"` + versions[len(versions)-1] + `","capabilities":{},"clientInfo":{"name":"mcpgateway","version":`)
+	return append(jsonrpc.AppendString(b, p.Version), '}', '}')
+}
+
+// NewProbe returns the health check of one endpoint: a ping, on a session that
+// is kept from one check to the next. Any JSON-RPC answer, an error too, is
+// that of a healthy server.
 func (p *Prober) NewProbe(c *clusters.Cluster, e *clusters.Endpoint) clusters.Probe {
-	panic("being written")
+	return &probe{prober: p, cluster: c, endpoint: e}
+}
+
+// probe is the health check of one endpoint. Its methods are not called
+// concurrently.
+type probe struct {
+	prober   *Prober
+	cluster  *clusters.Cluster
+	endpoint *clusters.Endpoint
+	session  *Session
+}
+
+// Check pings, and initialises first if there is no session or the server
+// forgot it.
+func (p *probe) Check(ctx context.Context) error {
+	if p.session != nil {
+		err := p.ping(ctx)
+		if !errors.Is(err, ErrSessionLost) {
+			return verdict(err)
+		}
+		p.Close(ctx)
+	}
+	s, err := Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
+		Transports: p.prober.Transports,
+	})
+	p.session = s
+	return verdict(err)
+}
+
+// Close ends the session.
+func (p *probe) Close(ctx context.Context) {
+	if p.session != nil {
+		p.session.Close(ctx)
+		p.session = nil
+	}
+}
+
+func (p *probe) ping(ctx context.Context) error {
+	id := p.session.NextID()
+	_, err := p.session.Call(ctx, jsonrpc.NewRequest(id, "ping", nil), id, nil)
+	return err
+}
+
+// verdict is what an error says about the server's health.
+func verdict(err error) error {
+	var refused *InitializeError
+	var status *StatusError
+	switch {
+	case errors.As(err, &refused):
+		return nil
+	case errors.Is(err, ErrUnauthorized):
+		return fmt.Errorf("%w: %w", clusters.ErrUnauthorized, err)
+	case errors.As(err, &status) && status.Response != nil && status.Code < http.StatusInternalServerError:
+		return nil
+	}
+	return err
 }

@@ -2,7 +2,11 @@ package upstream
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -31,22 +35,18 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Init is what a session begins with.
-type Init struct {
-	// Params is the JSON of the initialize request's params: protocolVersion,
-	// capabilities and clientInfo. The cluster's mcp.protocol, when it forces
-	// a revision, takes the place of protocolVersion.
-	Params []byte
-}
+// defaultMaxMessage is the longest message that is read, unless Options say
+// otherwise.
+const defaultMaxMessage = 4 << 20
 
 // Options are the ears of a session. The zero Options are valid.
 type Options struct {
 	// OnMessage gets, in order, the notifications and the requests of the
-	// server that belong to no call. It is called from the session's reader
-	// and must not block.
+	// server that belong to no call. It is called from the session's reader,
+	// possibly before Open returns, and must not block.
 	OnMessage func(*jsonrpc.Message)
-	// OnClose is called once, from a goroutine of its own, when the session
-	// has ended: with nil after Close, else with why it was lost.
+	// OnClose is called once, from a goroutine of its own, when a session that
+	// Open returned has ended: with nil after Close, else with why it was lost.
 	OnClose func(error)
 	// OnIgnored is told of what the server sent and nobody gets: bytes that
 	// are no message, answers to no call. It must not block.
@@ -59,76 +59,243 @@ type Options struct {
 	Transports *Transports
 }
 
-// Session is an initialised MCP session with one endpoint.
-type Session struct{}
+// transport carries the messages of a session.
+type transport interface {
+	// call sends a request and waits for its response. Everything else that
+	// comes on its stream goes through Session.route, in the same goroutine.
+	call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error)
+	send(ctx context.Context, msg []byte) error
+	// listen opens the stream for what belongs to no call.
+	listen()
+	endpoint() *clusters.Endpoint
+	rebind(e *clusters.Endpoint) bool
+	// close tells the server, unless the session is lost, and releases what
+	// the transport holds. It is called once.
+	close(ctx context.Context)
+}
 
-// Open begins a session with an endpoint of c: it chooses the transport by
-// the cluster's configuration, initialises, and declares itself initialised.
-// It is bounded by ctx, which the session outlives.
-func Open(ctx context.Context, c *clusters.Cluster, e *clusters.Endpoint, init Init, opts Options) (*Session, error) {
-	panic("being written")
+// Session is an initialised MCP session with one endpoint.
+type Session struct {
+	opts      Options
+	transport transport
+	kind      Kind
+	version   atomic.Pointer[string]
+	result    *jsonrpc.Message
+	lastID    atomic.Int64
+	busy      atomic.Int64
+	pongs     atomic.Int64
+
+	// life ends with the session, however it ends; calls ends at Close alone:
+	// the answers under way of a session that is lost may still come.
+	life, calls       context.Context
+	endLife, endCalls context.CancelCauseFunc
+
+	listening, closing sync.Once
+	closed             chan struct{} // the first Close is through
+
+	mu    sync.Mutex
+	ended bool // no new goroutines
+	err   error
+	work  sync.WaitGroup
+}
+
+// newSession returns a session that has no transport yet.
+func newSession(opts Options, kind Kind) *Session {
+	if opts.MaxMessage <= 0 {
+		opts.MaxMessage = defaultMaxMessage
+	}
+	s := &Session{opts: opts, kind: kind, closed: make(chan struct{})}
+	s.life, s.endLife = context.WithCancelCause(context.Background())
+	s.calls, s.endCalls = context.WithCancelCause(context.Background())
+	return s
 }
 
 // Result returns the server's response to initialize.
-func (s *Session) Result() *jsonrpc.Message { panic("being written") }
+func (s *Session) Result() *jsonrpc.Message { return s.result }
 
 // Version returns the negotiated protocol revision.
-func (s *Session) Version() string { panic("being written") }
+func (s *Session) Version() string {
+	if v := s.version.Load(); v != nil {
+		return *v
+	}
+	return ""
+}
 
 // Kind returns the transport.
-func (s *Session) Kind() Kind { panic("being written") }
+func (s *Session) Kind() Kind { return s.kind }
 
 // Endpoint returns the endpoint that calls go to.
-func (s *Session) Endpoint() *clusters.Endpoint { panic("being written") }
+func (s *Session) Endpoint() *clusters.Endpoint { return s.transport.endpoint() }
 
 // NextID returns a request id that this session has not used.
-func (s *Session) NextID() jsonrpc.ID { panic("being written") }
+func (s *Session) NextID() jsonrpc.ID { return jsonrpc.IntID(s.lastID.Add(1)) }
 
 // Call sends the request req, a whole message whose id is id, and waits for
 // its response, which may be an error response: err is about the exchange
-// alone. The response has the id of the request.
+// alone. The response has the id of the request. id must not be in use by
+// another call.
 //
 // on gets, in order, the notifications and requests of the server that come on
 // this call's stream before the response. HTTP+SSE and stdio have one stream:
 // what comes while exactly one call is in flight belongs to that call. on is
 // called from the goroutine of Call; while it blocks, the stream does. nil
-// stands for OnMessage.
+// stands for OnMessage. The server's ping is answered here and shown to nobody.
 //
 // The end of ctx ends the waiting. It is no cancellation: to cancel, Send
 // notifications/cancelled. An answer stream that breaks off is resumed where
 // the server made that possible.
 func (s *Session) Call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	panic("being written")
+	if err := s.alive(ctx); err != nil {
+		return nil, err
+	}
+	s.busy.Add(1)
+	defer s.busy.Add(-1)
+	m, err := s.transport.call(ctx, req, id, on)
+	return m, because(ctx, err)
 }
 
 // Send sends a notification or a response, and waits until the server took it.
-func (s *Session) Send(ctx context.Context, msg []byte) error { panic("being written") }
+func (s *Session) Send(ctx context.Context, msg []byte) error {
+	if err := s.alive(ctx); err != nil {
+		return err
+	}
+	return because(ctx, s.transport.send(ctx, msg))
+}
 
 // StartListening opens the stream for what belongs to no call (the GET of
 // Streamable HTTP; the other transports have nothing to do) and keeps it open
 // in the background. A server without one is no error. Calling it again does
 // nothing.
-func (s *Session) StartListening() {}
+func (s *Session) StartListening() { s.listening.Do(s.transport.listen) }
 
 // Rebind makes e, the same endpoint with another connection pool, carry what
 // is sent from now on. What is under way stays on the old one until it ends.
 // It returns false, and does nothing, when the session is bound to its
-// connection (HTTP+SSE, stdio) or e is another endpoint.
-func (s *Session) Rebind(e *clusters.Endpoint) bool { panic("being written") }
+// connection (HTTP+SSE, stdio), has ended, or e is another endpoint. e must be
+// one that a set refers to.
+func (s *Session) Rebind(e *clusters.Endpoint) bool {
+	return s.transport.rebind(e)
+}
 
 // Busy returns the number of calls in flight.
-func (s *Session) Busy() int { panic("being written") }
+func (s *Session) Busy() int { return int(s.busy.Load()) }
 
 // Done is closed when the session was lost or closed.
-func (s *Session) Done() <-chan struct{} { panic("being written") }
+func (s *Session) Done() <-chan struct{} { return s.life.Done() }
 
-// Err returns why the session ended: nil while it lives and after Close.
-func (s *Session) Err() error { panic("being written") }
+// Err returns why the session was lost: nil while it lives, and after Close.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
 
 // Close ends the session, at the server too where the transport has a way to
-// say so. It waits for the session's goroutines, and is bounded by ctx.
-func (s *Session) Close(ctx context.Context) { panic("being written") }
+// say so, which is bounded by ctx. Calls in flight end with ErrClosed. It
+// waits for the session's goroutines. A lost session is to be closed as well.
+func (s *Session) Close(ctx context.Context) {
+	s.closing.Do(func() {
+		s.end(nil)
+		s.endCalls(ErrClosed)
+		s.transport.close(ctx)
+		s.work.Wait()
+		close(s.closed)
+	})
+	<-s.closed
+}
 
-// WithHeader returns a ctx whose Open, Call and Send carry these headers,
-// beside the session's own, which win.
-func WithHeader(ctx context.Context, h http.Header) context.Context { panic("being written") }
+// end ends the session's life; err says why it was lost, nil that it is closed.
+func (s *Session) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended, s.err = true, err
+	if err == nil {
+		err = ErrClosed
+	}
+	s.endLife(err)
+}
+
+// alive returns why nothing can be sent, if so.
+func (s *Session) alive(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return &unsentError{context.Cause(ctx)}
+	}
+	if s.life.Err() != nil {
+		return &unsentError{context.Cause(s.life)}
+	}
+	return nil
+}
+
+// spawn runs f in a goroutine that Close waits for. It reports false, and does
+// not run f, when the session has ended.
+func (s *Session) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.work.Go(f)
+	}
+	return !s.ended
+}
+
+// route hands a notification or request of the server to whom it belongs: on,
+// or OnMessage when on is nil.
+func (s *Session) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
+	switch {
+	case m.Kind() == jsonrpc.Response:
+		s.ignore(fmt.Errorf("response to no call, id %s", m.ID()))
+	case m.Kind() == jsonrpc.Request && m.Method() == "ping":
+		s.pong(m.ID())
+	case on != nil:
+		on(m)
+	case s.opts.OnMessage != nil:
+		s.opts.OnMessage(m)
+	}
+}
+
+// maxPongs bounds the answers to pings that are on their way.
+const maxPongs = 4
+
+// pong answers a ping, which concerns this hop alone.
+func (s *Session) pong(id jsonrpc.ID) {
+	if s.pongs.Add(1) > maxPongs {
+		s.pongs.Add(-1)
+		s.ignore(fmt.Errorf("ping while %d are being answered", maxPongs))
+		return
+	}
+	answering := s.spawn(func() {
+		defer s.pongs.Add(-1)
+		if err := s.transport.send(s.life, jsonrpc.NewResult(id, nil)); err != nil {
+			s.ignore(fmt.Errorf("answer a ping: %w", err))
+		}
+	})
+	if !answering {
+		s.pongs.Add(-1)
+	}
+}
+
+// ignore tells of what nobody gets.
+func (s *Session) ignore(err error) {
+	if s.opts.OnIgnored != nil {
+		s.opts.OnIgnored(err)
+	}
+}
+
+// parse returns the messages that the server sent in one piece: several only
+// in a batch (MCP 2025-03-26). What is no message is ignored.
+func (s *Session) parse(b []byte) []*jsonrpc.Message {
+	m, err := jsonrpc.Parse(b)
+	if err == nil {
+		return []*jsonrpc.Message{m}
+	}
+	var batch []*jsonrpc.Message
+	if errors.Is(err, jsonrpc.ErrBatch) {
+		batch, err = jsonrpc.ParseBatch(b)
+	}
+	if err != nil {
+		s.ignore(err)
+	}
+	return batch
+}

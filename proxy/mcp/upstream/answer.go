@@ -1,0 +1,136 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
+)
+
+const (
+	// defaultRetry is the time before a stream is opened again, unless the
+	// server names one; minRetry the least, whatever it names.
+	defaultRetry = time.Second
+	minRetry     = 10 * time.Millisecond
+	// maxResumes bounds the attempts in a row to resume an answer that bring
+	// nothing new.
+	maxResumes = 5
+)
+
+// answer is the answer stream of one call, over all its resumptions.
+type answer struct {
+	t     *streamable
+	lease *lease
+	id    jsonrpc.ID
+	on    func(*jsonrpc.Message)
+
+	lastID string
+	retry  time.Duration
+}
+
+// follow reads the stream until the response is there, and resumes it where
+// it breaks off. It ends the lease.
+func (a *answer) follow(res *http.Response) (*jsonrpc.Message, error) {
+	for futile := 0; ; {
+		m, news, err := a.read(res)
+		if m != nil {
+			a.t.drain(res.Body, a.lease)
+			return m, nil
+		}
+		res.Body.Close()
+		if news {
+			futile = 0
+		}
+		if res, err = a.resume(err, &futile); err != nil {
+			a.lease.end()
+			return nil, err
+		}
+	}
+}
+
+// read reads events until the response (m) or the end of the stream (err);
+// news tells that there were any.
+func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err error) {
+	events := sse.NewReader(res.Body, a.t.s.opts.MaxMessage)
+	for {
+		event, err := events.Next()
+		if err != nil {
+			return nil, news, err
+		}
+		news = true
+		if event.HasID {
+			a.lastID = event.ID
+		}
+		if event.HasRetry {
+			a.retry = max(event.Retry, minRetry)
+		}
+		if event.Name == "endpoint" && a.t.s.result == nil {
+			return nil, news, errEndpointEvent
+		}
+		for _, m := range a.t.s.messages(event) {
+			if m.Kind() == jsonrpc.Response && m.ID() == a.id {
+				return m, news, nil
+			}
+			a.t.s.route(m, a.on)
+		}
+	}
+}
+
+// resume asks for the rest of the stream, each time after the wait that the
+// server wants (MCP 2025-11-25, Resumability and Redelivery). cause is why the
+// stream ended; futile counts the attempts that brought nothing.
+func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
+	if errors.Is(cause, errEndpointEvent) {
+		return nil, cause
+	}
+	if cause == io.EOF {
+		cause = io.ErrUnexpectedEOF
+	}
+	for ; a.lastID != "" && *futile < maxResumes && !errors.Is(cause, sse.ErrTooLong); *futile++ {
+		if !sleep(a.lease.ctx, a.retry<<*futile, nil) {
+			return nil, &interruptedError{context.Cause(a.lease.ctx)}
+		}
+		res, err := a.t.roundTrip(a.lease.ctx, http.MethodGet, nil, a.lastID)
+		if err != nil {
+			cause = err
+			continue
+		}
+		if success(res) && mediaType(res) == typeEvents {
+			*futile++
+			return res, nil
+		}
+		_, cause = a.t.s.refused(res, jsonrpc.ID{}, a.t.sessionID() != "")
+		res.Body.Close()
+		a.t.noticeLoss(cause)
+		if res.StatusCode < http.StatusInternalServerError {
+			break // an answer that does not change
+		}
+	}
+	return nil, &interruptedError{cause}
+}
+
+// messages returns the messages in an event of any stream.
+func (s *Session) messages(event sse.Event) []*jsonrpc.Message {
+	if len(event.Data) == 0 || event.Name != "" && event.Name != "message" {
+		return nil
+	}
+	return s.parse(event.Data)
+}
+
+// sleep waits, and reports false when ctx ended first. wake, which may be nil,
+// ends the waiting early.
+func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-wake:
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}

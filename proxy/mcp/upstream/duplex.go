@@ -1,0 +1,123 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// maxQueued is how many messages wait for a call that is busy with one; then
+// the stream waits.
+const maxQueued = 16
+
+// duplex matches what comes on the one stream of HTTP+SSE and stdio with the
+// calls in flight.
+type duplex struct {
+	s     *Session
+	mu    sync.Mutex
+	calls map[jsonrpc.ID]*pending
+}
+
+// pending is a call in flight.
+type pending struct {
+	in   chan *jsonrpc.Message
+	gone chan struct{} // the call has returned
+}
+
+func newDuplex(s *Session) duplex { return duplex{s: s, calls: map[jsonrpc.ID]*pending{}} }
+
+// do makes a call whose request is sent by send, which runs in a goroutine of
+// its own: the response may come before the server says that it took the
+// request. ctx is the caller's; send's outlives it if the response came first.
+func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message), send func(context.Context) error) (*jsonrpc.Message, error) {
+	p := &pending{make(chan *jsonrpc.Message, maxQueued), make(chan struct{})}
+	d.mu.Lock()
+	_, taken := d.calls[id]
+	if !taken {
+		d.calls[id] = p
+	}
+	d.mu.Unlock()
+	if taken {
+		return nil, &unsentError{fmt.Errorf("the request id %s is in use", id)}
+	}
+	defer func() {
+		close(p.gone)
+		d.mu.Lock()
+		delete(d.calls, id)
+		d.mu.Unlock()
+	}()
+
+	l := newLease(ctx, d.s.life)
+	sent := make(chan error, 1)
+	if !d.s.spawn(func() { defer l.end(); sent <- send(l.ctx) }) {
+		l.end()
+		return nil, &unsentError{context.Cause(d.s.life)}
+	}
+	var failed error
+	for {
+		var m *jsonrpc.Message
+		select {
+		case m = <-p.in:
+		case err := <-sent:
+			if err != nil {
+				failed = err
+				break
+			}
+			sent = nil
+			continue
+		case <-ctx.Done():
+			failed = &interruptedError{context.Cause(ctx)}
+		case <-d.s.life.Done():
+			failed = &interruptedError{context.Cause(d.s.life)}
+		}
+		if m == nil {
+			select {
+			case m = <-p.in: // it came before, or with, the failure
+			default:
+				return nil, failed
+			}
+		}
+		if m.Kind() == jsonrpc.Response {
+			l.handOn(drainTime)
+			return m, nil
+		}
+		d.s.route(m, on)
+	}
+}
+
+// dispatch hands a message to the call that it belongs to. It is called by the
+// one reader of the stream, and waits while the call is busy.
+func (d *duplex) dispatch(m *jsonrpc.Message) {
+	p := d.owner(m)
+	if p == nil {
+		d.s.route(m, nil)
+		return
+	}
+	select {
+	case p.in <- m:
+	case <-p.gone:
+		if m.Kind() != jsonrpc.Response {
+			d.s.route(m, nil)
+		}
+	case <-d.s.life.Done():
+	}
+}
+
+// owner returns the call that a message belongs to. This transport does not
+// say which call a notification or a request of the server is about; while
+// there is one call only, it is that one.
+func (d *duplex) owner(m *jsonrpc.Message) *pending {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if m.Kind() == jsonrpc.Response {
+		return d.calls[m.ID()]
+	}
+	if len(d.calls) == 1 && m.Method() != "ping" {
+		for _, p := range d.calls {
+			return p
+		}
+	}
+	return nil
+}

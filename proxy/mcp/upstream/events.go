@@ -1,0 +1,167 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
+)
+
+// errNotSSE: the server does not answer as one of HTTP+SSE does.
+var errNotSSE = errors.New("no HTTP+SSE server")
+
+// errEndpointEvent: a POST was answered with the stream of HTTP+SSE.
+var errEndpointEvent = errors.New("the answer is an HTTP+SSE stream")
+
+// events is the transport of 2024-11-05: one stream brings all that the server
+// says, and names the URL to POST to.
+type events struct {
+	duplex
+	bound binding
+	post  *url.URL
+	body  io.Closer
+}
+
+// openEvents opens the stream and waits for its first event, endpoint.
+func openEvents(ctx context.Context, s *Session, e *clusters.Endpoint) error {
+	t := &events{duplex: newDuplex(s), bound: bind(e)}
+	s.transport = t
+	l := newLease(ctx, s.life)
+	r, err := t.connect(l)
+	if err != nil {
+		l.end()
+		t.bound.release()
+		return err
+	}
+	l.handOn(0) // the stream outlives ctx, which bounds its beginning only
+	s.spawn(func() {
+		defer t.bound.release()
+		defer l.end()
+		defer t.body.Close()
+		t.read(r)
+	})
+	return nil
+}
+
+func (t *events) connect(l *lease) (*sse.Reader, error) {
+	e := t.bound.endpoint
+	req, err := t.s.request(l.ctx, http.MethodGet, e.URL(), nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := e.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	fail := func(err error) (*sse.Reader, error) {
+		res.Body.Close()
+		return nil, err
+	}
+	if !success(res) {
+		_, err := t.s.refused(res, jsonrpc.ID{}, false)
+		return fail(err)
+	}
+	if kind := mediaType(res); kind != typeEvents {
+		return fail(fmt.Errorf("%w: GET is answered with content type %q", errNotSSE, snippet([]byte(kind))))
+	}
+	r := sse.NewReader(res.Body, t.s.opts.MaxMessage)
+	for {
+		event, err := r.Next()
+		if err != nil {
+			return fail(fmt.Errorf("%w: the stream ended before its endpoint event: %w", errNotSSE, err))
+		}
+		if event.Name == "endpoint" {
+			if t.post, err = resolve(e.URL(), string(event.Data)); err != nil {
+				return fail(err)
+			}
+			t.body = res.Body
+			return r, nil
+		}
+		if len(event.Data) > 0 {
+			return fail(fmt.Errorf("%w: the first event is %q, not endpoint", errNotSSE, snippet([]byte(event.Name))))
+		}
+	}
+}
+
+// resolve reads the URI of an endpoint event. One of another origin would let
+// a server direct the gateway, with all that it sends, elsewhere (MCP
+// 2024-11-05, Transports, HTTP with SSE).
+func resolve(base *url.URL, data string) (*url.URL, error) {
+	ref, err := url.Parse(strings.TrimSpace(data))
+	if err != nil || len(data) > maxEndpointURI {
+		return nil, errors.New("the endpoint event holds no URI")
+	}
+	u := base.ResolveReference(ref)
+	if !sameOrigin(base, u) || u.User != nil || u.Opaque != "" {
+		return nil, fmt.Errorf("the endpoint event names another origin: %s", snippet([]byte(u.Redacted())))
+	}
+	u.Fragment, u.RawFragment = "", ""
+	return u, nil
+}
+
+// maxEndpointURI bounds the URI of an endpoint event.
+const maxEndpointURI = 8 << 10
+
+// read reads the stream to its end, with which the session is lost.
+func (t *events) read(r *sse.Reader) {
+	for {
+		event, err := r.Next()
+		if err != nil {
+			if err == io.EOF {
+				err = errors.New("the server ended the stream")
+			}
+			t.s.end(lost(err))
+			return
+		}
+		for _, m := range t.s.messages(event) {
+			t.dispatch(m)
+		}
+	}
+}
+
+func (t *events) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
+	return t.do(ctx, id, on, func(ctx context.Context) error { return t.deliver(ctx, req) })
+}
+
+func (t *events) send(ctx context.Context, msg []byte) error {
+	l := newLease(ctx, t.s.life)
+	defer l.end()
+	return t.deliver(l.ctx, msg)
+}
+
+// deliver POSTs a message; its answer, if any, comes on the stream.
+func (t *events) deliver(ctx context.Context, msg []byte) error {
+	req, err := t.s.request(ctx, http.MethodPost, t.post, msg)
+	if err != nil {
+		return err
+	}
+	res, err := t.bound.endpoint.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	if success(res) {
+		discard(res.Body)
+		return nil
+	}
+	defer res.Body.Close()
+	_, err = t.s.refused(res, jsonrpc.ID{}, true)
+	if errors.Is(err, ErrSessionLost) {
+		t.s.end(err)
+	}
+	return err
+}
+
+func (t *events) listen()                        {}
+func (t *events) endpoint() *clusters.Endpoint   { return t.bound.endpoint }
+func (t *events) rebind(*clusters.Endpoint) bool { return false }
+
+// close has nothing to say: the end of the stream, which the end of the
+// session's life brings, is all that this transport has.
+func (t *events) close(context.Context) {}

@@ -1,0 +1,178 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+const (
+	typeJSON   = "application/json"
+	typeEvents = "text/event-stream"
+
+	headerSession = "Mcp-Session-Id"
+	headerVersion = "Mcp-Protocol-Version"
+	headerLastID  = "Last-Event-Id"
+)
+
+// maxDiscarded bounds what is read of a body that nobody wants, so that its
+// connection can be used again.
+const maxDiscarded = 64 << 10
+
+type headerKey struct{}
+
+// WithHeader returns a ctx whose Open, Call and Send carry these headers,
+// beside the session's own, which win.
+func WithHeader(ctx context.Context, h http.Header) context.Context {
+	return context.WithValue(ctx, headerKey{}, h)
+}
+
+// request makes a request of the session. Its body is sent whole and can be
+// sent again: a body that streams through an HTTP/1.1 hop while the server
+// asks something back loses some of these round trips.
+func (s *Session) request(ctx context.Context, method string, u *url.URL, body []byte) (*http.Request, error) {
+	var reader io.Reader
+	if body != nil {
+		reader = bytes.NewReader(body) // which gives the request GetBody
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), reader)
+	if err != nil {
+		return nil, &unsentError{err}
+	}
+	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
+		maps.Copy(req.Header, h)
+	}
+	maps.Copy(req.Header, s.opts.Header)
+	req.Header.Set("User-Agent", "mcpgateway")
+	switch method {
+	case http.MethodPost:
+		req.Header.Set("Accept", typeJSON+", "+typeEvents)
+		req.Header.Set("Content-Type", typeJSON)
+	case http.MethodGet:
+		req.Header.Set("Accept", typeEvents)
+	}
+	for _, name := range []string{headerSession, headerVersion, headerLastID} {
+		req.Header.Del(name)
+	}
+	if v := s.Version(); v != "" {
+		req.Header.Set(headerVersion, v)
+	}
+	return req, nil
+}
+
+// mediaType returns the type of a response's body, without parameters.
+func mediaType(res *http.Response) string {
+	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+func success(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode < 300 }
+
+// discard reads the rest of a body and closes it.
+func discard(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDiscarded)
+	body.Close()
+}
+
+// readAll reads a body of at most so many bytes.
+func readAll(body io.Reader, most int64) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("the answer is longer than %d bytes", most)
+	}
+	return b, err
+}
+
+// refused reads an answer whose status is no success. Some servers answer with
+// such a status and with the call's error response in the body: that is the
+// call's response.
+func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*jsonrpc.Message, error) {
+	body, err := readAll(res.Body, s.opts.MaxMessage)
+	status := &StatusError{Code: res.StatusCode}
+	if err != nil {
+		return nil, status
+	}
+	status.Snippet = snippet(body)
+	m, err := jsonrpc.Parse(body)
+	if err == nil && m.IsError() {
+		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))
+	} else {
+		m = nil
+	}
+	switch {
+	case errors.Is(status, ErrUnauthorized):
+	case inSession && res.StatusCode == http.StatusNotFound:
+		// A server may answer an unknown method with 404 as well.
+		if m != nil && m.ID() == id && m.ErrorCode() == jsonrpc.CodeMethodNotFound {
+			return m, nil
+		}
+		status.lost = true
+	case m != nil && !id.IsZero() && m.ID() == id:
+		return m, nil
+	case inSession && res.StatusCode == http.StatusBadRequest && m != nil:
+		// Servers made after the early examples of the TypeScript SDK say so
+		// when they do not know the session any more, instead of 404.
+		status.lost = strings.Contains(strings.ToLower(m.ErrorMessage()), "session")
+	}
+	return nil, status
+}
+
+// snippet is the beginning of what a server sent, fit for a log line.
+func snippet(b []byte) string {
+	const most = 200
+	cut := len(b) > most
+	if cut {
+		b = b[:most]
+	}
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, strings.ToValidUTF8(string(b), ""))
+	text = strings.Join(strings.Fields(text), " ")
+	if cut {
+		text += "…"
+	}
+	return text
+}
+
+// sameOrigin reports whether two URLs have one scheme, host and port (RFC 6454
+// section 5), as they are written: what a name resolves to says nothing.
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "https":
+		return "443"
+	default:
+		return "80"
+	}
+}
+
+// binding is the endpoint that a session's requests go through, held so that
+// its connections outlive the generation they were made in.
+type binding struct {
+	endpoint *clusters.Endpoint
+	release  func()
+}
+
+func bind(e *clusters.Endpoint) binding { return binding{e, e.Hold()} }

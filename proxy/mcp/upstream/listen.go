@@ -1,0 +1,91 @@
+package upstream
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
+)
+
+// maxBackoff is the longest time between two attempts to listen.
+const maxBackoff = 30 * time.Second
+
+// listener keeps the GET stream of Streamable HTTP open: what belongs to no
+// call comes on it.
+type listener struct {
+	t      *streamable
+	lastID string
+	retry  time.Duration
+}
+
+func (t *streamable) listen() {
+	l := &listener{t: t, retry: defaultRetry}
+	t.s.spawn(l.run)
+}
+
+// run opens the stream again whenever it ends, until the session does or the
+// server turns out to have none.
+func (l *listener) run() {
+	for failures := 0; ; {
+		l.t.mu.Lock()
+		rebound := l.t.rebound
+		l.t.mu.Unlock()
+		news, none := l.once()
+		if none {
+			return
+		}
+		if failures++; news {
+			failures = 0
+		}
+		wait := max(l.retry, min(l.retry<<min(failures, 16), maxBackoff))
+		if !sleep(l.t.s.life, wait, rebound) {
+			return
+		}
+	}
+}
+
+// once opens one stream and reads it to its end. news tells that there were
+// events; none, that the server has no such stream.
+func (l *listener) once() (news, none bool) {
+	lease := newLease(l.t.s.life, l.t.s.life)
+	defer lease.end()
+	res, err := l.t.roundTrip(lease.ctx, http.MethodGet, nil, l.lastID)
+	if err != nil {
+		return false, false
+	}
+	defer res.Body.Close()
+	if !success(res) || mediaType(res) != typeEvents {
+		return false, !mayListenLater(res.StatusCode)
+	}
+	events := sse.NewReader(res.Body, l.t.s.opts.MaxMessage)
+	for {
+		event, err := events.Next()
+		if err != nil {
+			return news, false
+		}
+		news = true
+		if event.HasID {
+			l.lastID = event.ID
+		}
+		if event.HasRetry {
+			l.retry = max(event.Retry, minRetry)
+		}
+		for _, m := range l.t.s.messages(event) {
+			l.t.s.route(m, nil)
+		}
+	}
+}
+
+// mayListenLater reports whether a status is one of now, not of ever: 405, 404
+// and 406 say that there is no stream. 409 is the answer of servers that still
+// count the stream that just broke off.
+func mayListenLater(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestTimeout, http.StatusConflict,
+		http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	case http.StatusNotImplemented:
+		return false
+	}
+	return status >= http.StatusInternalServerError
+}

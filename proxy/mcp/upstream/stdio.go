@@ -1,0 +1,144 @@
+package upstream
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// exitGrace is how long a process whose stdout has ended may take to exit and
+// so to tell why.
+const exitGrace = 500 * time.Millisecond
+
+// stdio is the transport over the pipes of a child process: one message a line
+// (MCP 2025-11-25, Transports, stdio).
+type stdio struct {
+	duplex
+	e       *clusters.Endpoint
+	process *clusters.Process
+	lines   chan line
+}
+
+// line is a message on its way to the process; written gets the outcome.
+type line struct {
+	data    []byte
+	written chan<- error
+}
+
+func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint) error {
+	p, err := e.Start(ctx)
+	if err != nil {
+		return err
+	}
+	t := &stdio{duplex: newDuplex(s), e: e, process: p, lines: make(chan line)}
+	s.transport = t
+	s.spawn(t.read)
+	s.spawn(t.write)
+	return nil
+}
+
+// read reads lines to the end of stdout, with which the session is lost.
+func (t *stdio) read() {
+	r := bufio.NewReader(t.process.Stdout)
+	var err error
+	for err == nil {
+		var b []byte
+		if b, err = readLine(r, t.s.opts.MaxMessage); len(b) == 0 || err != nil {
+			continue
+		}
+		for _, m := range t.s.parse(b) {
+			t.dispatch(m)
+		}
+	}
+	if err == io.EOF {
+		err = errors.New("the process closed its stdout")
+		select {
+		case <-t.process.Done():
+			err = t.process.Err()
+		case <-time.After(exitGrace):
+		case <-t.s.life.Done():
+		}
+	}
+	t.s.end(lost(err))
+	t.process.Stop(context.Background())
+}
+
+// readLine reads a line of at most so many bytes, without its end.
+func readLine(r *bufio.Reader, most int64) ([]byte, error) {
+	var line []byte
+	for {
+		part, err := r.ReadSlice('\n')
+		if int64(len(line)+len(part)) > most+1 {
+			return nil, fmt.Errorf("the process wrote a line longer than %d bytes", most)
+		}
+		line = append(line, part...)
+		if err != bufio.ErrBufferFull {
+			return bytes.TrimSpace(line), err
+		}
+	}
+}
+
+// write writes lines for as long as the session lives. A process that does not
+// read blocks it, until Stop closes the pipe.
+func (t *stdio) write() {
+	for {
+		select {
+		case l := <-t.lines:
+			_, err := t.process.Stdin.Write(l.data)
+			l.written <- err
+		case <-t.s.life.Done():
+			return
+		}
+	}
+}
+
+func (t *stdio) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
+	return t.do(ctx, id, on, func(ctx context.Context) error { return t.send(ctx, req) })
+}
+
+func (t *stdio) send(ctx context.Context, msg []byte) error {
+	written := make(chan error, 1)
+	select {
+	case t.lines <- line{frame(msg), written}:
+	case <-ctx.Done():
+		return &unsentError{context.Cause(ctx)}
+	case <-t.s.life.Done():
+		return &unsentError{context.Cause(t.s.life)}
+	}
+	select {
+	case err := <-written:
+		if err != nil {
+			return lost(err)
+		}
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.s.life.Done():
+		return context.Cause(t.s.life)
+	}
+}
+
+// frame makes one line of a message. JSON has line breaks between its tokens
+// only, where a space does as well.
+func frame(msg []byte) []byte {
+	b := make([]byte, 0, len(msg)+1)
+	for _, c := range msg {
+		if c == '\n' || c == '\r' {
+			c = ' '
+		}
+		b = append(b, c)
+	}
+	return append(b, '\n')
+}
+
+func (t *stdio) listen()                        {}
+func (t *stdio) endpoint() *clusters.Endpoint   { return t.e }
+func (t *stdio) rebind(*clusters.Endpoint) bool { return false }
+func (t *stdio) close(ctx context.Context)      { t.process.Stop(ctx) }
