@@ -1,16 +1,26 @@
 package mcp
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+const (
+	sessionHeader = "Mcp-Session-Id"
+	versionHeader = "Mcp-Protocol-Version"
 )
 
 // HandlerConfig is what one generation says about one route.
 type HandlerConfig struct {
 	// Route is the route's name: sessions are bound to it.
 	Route string
-	// Config is the route's block mcp.
+	// Config is the route's block mcp. It must not be changed.
 	Config *Config
 	// Hosts are the route's match.hosts, the default of allowed_hosts.
 	Hosts []string
@@ -21,14 +31,155 @@ type HandlerConfig struct {
 // Handler serves one route of one generation.
 type Handler struct {
 	HandlerConfig
-	hub *Hub
+	hub   *Hub
+	seq   uint64 // later handlers have higher ones
+	guard guard
+	// shape says what names clients see, and where they come from.
+	shape   string
+	forward []string // canonical names of headers that may go upstream
 }
 
 // NewHandler prepares a route of a new generation. It touches no session:
-// Commit puts the handler in force.
+// Commit puts the handler in force. It fails when the configuration names a
+// cluster that the generation does not have.
 func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
-	return &Handler{HandlerConfig: cfg, hub: h}, nil
+	handler := &Handler{
+		HandlerConfig: cfg,
+		hub:           h,
+		guard:         newGuard(cfg.Config, cfg.Hosts),
+		forward:       []string{"Traceparent", "Tracestate", "Baggage"},
+	}
+	for _, name := range cfg.Config.ForwardHeaders {
+		handler.forward = append(handler.forward, http.CanonicalHeaderKey(name))
+	}
+	var shape strings.Builder
+	fmt.Fprintf(&shape, "%s", cfg.Config.Namespace)
+	for _, ref := range cfg.Config.Clusters {
+		cluster, ok := cfg.Clusters.Get(ref.Name)
+		if !ok {
+			return nil, fmt.Errorf("route %s: there is no cluster %q", cfg.Route, ref.Name)
+		}
+		c := cluster.Config()
+		fmt.Fprintf(&shape, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
+	}
+	handler.shape = shape.String()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seq++
+	handler.seq = h.seq
+	return handler, nil
 }
 
-// ServeHTTP serves MCP's Streamable HTTP.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
+// member returns a cluster of the route.
+func (h *Handler) member(name string) (ClusterRef, bool) {
+	for _, ref := range h.Config.Clusters {
+		if ref.Name == name {
+			return ref, true
+		}
+	}
+	return ClusterRef{}, false
+}
+
+// ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25).
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if reason := h.guard.check(r); reason != "" {
+		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, reason)
+		return
+	}
+	switch r.Method {
+	case http.MethodPost:
+		h.post(w, r)
+	case http.MethodGet:
+		h.get(w, r)
+	case http.MethodDelete:
+		h.delete(w, r)
+	default:
+		h.notAllowed(w, r)
+	}
+}
+
+func (h *Handler) notAllowed(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Allow", "GET, POST, DELETE")
+	refuse(w, r, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "method not allowed")
+}
+
+// session finds the session that the request names, and enters it. Where
+// there is none that this client may use it answers, and returns nil.
+func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID) *session {
+	s := h.hub.find(r.Header.Get(sessionHeader))
+	switch {
+	case s == nil || s.route != h.Route:
+		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
+		return nil
+	case s.principal != filter.PrincipalFrom(r.Context()).Key():
+		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
+		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to somebody else")
+		return nil
+	}
+	if v := r.Header.Get(versionHeader); v != "" && v != s.version && !spoken(v) {
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, id, unsupported(v))
+		return nil
+	}
+	if !s.enter(h) {
+		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "the session has ended; initialize anew")
+		return nil
+	}
+	return s
+}
+
+// get opens a stream for what belongs to no call.
+func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(sessionHeader) == "" {
+		h.notAllowed(w, r)
+		return
+	}
+	if a := parseAccept(r); !a.sse && !a.wildcard {
+		refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the answer is text/event-stream")
+		return
+	}
+	s := h.session(w, r, jsonrpc.ID{})
+	if s == nil {
+		return
+	}
+	defer s.exit()
+	w.Header().Set(sessionHeader, s.id)
+	st := newStream(true, h.queueBytes())
+	if !s.listen(st, h.Config.Limits.Streams) {
+		filter.RecordFrom(r.Context()).SetFlag(flagOverload)
+		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
+		return
+	}
+	defer s.unlisten(st)
+	h.serve(w, r, st, true, nil)
+}
+
+// queueBytes bounds what waits for a slow reader: a few of the longest
+// messages.
+func (h *Handler) queueBytes() int { return 4 * int(h.Config.Limits.Message) }
+
+// delete ends a session.
+func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(sessionHeader) == "" {
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, sessionHeader+" is missing")
+		return
+	}
+	s := h.session(w, r, jsonrpc.ID{})
+	if s == nil {
+		return
+	}
+	defer s.exit()
+	s.end("deleted", errEnded)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// upstreamHeader returns what of the client's headers goes upstream. Its
+// credentials are for the gateway and do not.
+func (h *Handler) upstreamHeader(r *http.Request) http.Header {
+	out := http.Header{}
+	for _, name := range h.forward {
+		if values := r.Header[name]; len(values) > 0 {
+			out[name] = values
+		}
+	}
+	return out
+}

@@ -1,43 +1,313 @@
 package mcp
 
-import "context"
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// beat is how often the hub looks for sessions that are idle, and for servers
+// that are back.
+const beat = time.Second
 
 // Options are what a Hub is made of.
 type Options struct {
 	// Name and Version are the serverInfo of a federation.
 	Name, Version string
-	// Key seals cursors (AES-256-GCM). Nil: random, for the life of the process.
+	// Key seals cursors: 16, 24 or 32 bytes for AES-GCM. Nil: random, for the
+	// life of the process.
 	Key []byte
+	// Transports remembers what endpoints speak; shared with the prober. It
+	// may be nil.
+	Transports *upstream.Transports
 	// Trace may be nil.
 	Trace *Trace
 }
 
 // Hub owns the downstream sessions of all routes, for the life of the process.
 type Hub struct {
-	opts Options
+	opts      Options
+	seal      *sealer
+	catalogue *catalogue
+
+	mu      sync.Mutex
+	closed  bool
+	seq     uint64 // of the last handler
+	current map[string]*Handler
+	byID    map[string]*session
+	kept    map[keptKey][]*session // for single calls, not in use
+	counts  map[string]*count      // by route
+	running int                    // goroutines of background
+	idle    chan struct{}          // closed when there is none, once Close waits
+	stop    chan struct{}
 }
 
-// NewHub returns a hub without sessions. Close releases it.
+// count is what a route holds.
+type count struct {
+	sessions   int
+	principals map[string]int
+	streams    int
+}
+
+// NewHub returns a hub without sessions. It panics when Options.Key is no key.
+// Close releases it.
 func NewHub(opts Options) *Hub {
-	return &Hub{opts: opts}
+	seal, err := newSealer(opts.Key)
+	if err != nil {
+		panic(err)
+	}
+	if opts.Transports == nil {
+		opts.Transports = new(upstream.Transports)
+	}
+	h := &Hub{
+		opts:      opts,
+		seal:      seal,
+		catalogue: newCatalogue(),
+		current:   map[string]*Handler{},
+		byID:      map[string]*session{},
+		kept:      map[keptKey][]*session{},
+		counts:    map[string]*count{},
+		stop:      make(chan struct{}),
+	}
+	h.background(h.tend)
+	return h
+}
+
+// tend ends idle sessions, and brings back what the clients of others listen
+// to.
+func (h *Hub) tend() {
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.stop:
+			return
+		case now := <-tick.C:
+			for _, s := range h.all() {
+				h.tendSession(s, now)
+			}
+		}
+	}
+}
+
+func (h *Hub) tendSession(s *session, now time.Time) {
+	if s.idle(now) {
+		s.end("idle", errEnded)
+		return
+	}
+	if !s.listening() {
+		return
+	}
+	for _, p := range s.allPeers() {
+		p.revive()
+	}
+}
+
+// all returns every session, those for single calls that are not in use
+// included.
+func (h *Hub) all() []*session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make([]*session, 0, len(h.byID))
+	for _, s := range h.byID {
+		all = append(all, s)
+	}
+	for _, kept := range h.kept {
+		all = append(all, kept...)
+	}
+	return all
+}
+
+// background runs f on a goroutine that Close waits for.
+func (h *Hub) background(f func()) {
+	h.mu.Lock()
+	h.running++
+	h.mu.Unlock()
+	go func() {
+		defer func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.running--; h.running == 0 && h.idle != nil {
+				close(h.idle)
+				h.idle = nil
+			}
+		}()
+		f()
+	}()
+}
+
+var (
+	errSessions  = errors.New("too many sessions")
+	errPrincipal = errors.New("too many sessions of this principal")
+)
+
+// admit counts a session in, within the limits of its route.
+func (h *Hub) admit(s *session, limits Limits, anonymous bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := h.countLocked(s.route)
+	switch {
+	case h.closed:
+		return errEnded
+	case n.sessions >= limits.Sessions:
+		return errSessions
+	case !anonymous && n.principals[s.principal] >= limits.SessionsPerPrincipal:
+		return errPrincipal
+	}
+	n.sessions++
+	n.principals[s.principal]++
+	return nil
+}
+
+// publish makes the session one that clients can name. It reports false when
+// the session has ended already.
+func (h *Hub) publish(s *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.id = rand.Text() // 130 random bits
+	h.byID[s.id] = s
+	return true
+}
+
+// forget takes back what admit and publish did.
+func (h *Hub) forget(s *session, reason string) {
+	h.mu.Lock()
+	published := s.id != ""
+	delete(h.byID, s.id)
+	h.unkeepLocked(s)
+	n := h.countLocked(s.route)
+	n.sessions--
+	if n.principals[s.principal]--; n.principals[s.principal] == 0 {
+		delete(n.principals, s.principal)
+	}
+	h.pruneLocked(s.route)
+	h.mu.Unlock()
+	if published {
+		h.opts.Trace.sessionClosed(s.route, reason)
+	}
+}
+
+func (h *Hub) countLocked(route string) *count {
+	n := h.counts[route]
+	if n == nil {
+		n = &count{principals: map[string]int{}}
+		h.counts[route] = n
+	}
+	return n
+}
+
+// pruneLocked forgets a route that holds nothing.
+func (h *Hub) pruneLocked(route string) {
+	if n := h.counts[route]; n != nil && n.sessions == 0 && n.streams == 0 {
+		delete(h.counts, route)
+	}
+}
+
+func (h *Hub) find(id string) *session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.byID[id]
+}
+
+// streamBegun counts an SSE stream to a client until done is called.
+func (h *Hub) streamBegun(route string, conn *listeners.Conn) (done func()) {
+	h.mu.Lock()
+	h.countLocked(route).streams++
+	h.mu.Unlock()
+	h.opts.Trace.streamOpened(route)
+	left := func() {}
+	if conn != nil {
+		left = conn.Stream()
+	}
+	return func() {
+		left()
+		h.mu.Lock()
+		h.countLocked(route).streams--
+		h.pruneLocked(route)
+		h.mu.Unlock()
+		h.opts.Trace.streamClosed(route)
+	}
 }
 
 // Commit puts the handlers of a new generation in force. Sessions keep their
-// ids; those of routes without a handler end.
-func (h *Hub) Commit(handlers []*Handler) {}
+// ids and follow it; their clients hear of it where the catalogue may have
+// changed. Sessions of routes without a handler end. It does not wait for any
+// server.
+func (h *Hub) Commit(handlers []*Handler) {
+	current := make(map[string]*Handler, len(handlers))
+	clusters := make(map[string][]string, len(handlers))
+	for _, handler := range handlers {
+		current[handler.Route] = handler
+		for _, ref := range handler.Config.Clusters {
+			clusters[handler.Route] = append(clusters[handler.Route], ref.Name)
+		}
+	}
+	h.mu.Lock()
+	h.current = current
+	h.mu.Unlock()
+	h.catalogue.keep(clusters)
+	for _, s := range h.all() {
+		if handler, ok := current[s.route]; ok {
+			s.follow(handler)
+		} else {
+			s.end("route_removed", errEnded)
+		}
+	}
+}
 
-// Close ends every session: streams end after a whole event, upstream
-// sessions are deleted, bounded by ctx.
-func (h *Hub) Close(ctx context.Context) {}
+// Close ends every session and waits until the servers have been told, or ctx
+// is done. Handlers answer nothing useful afterwards.
+func (h *Hub) Close(ctx context.Context) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return
+	}
+	h.closed = true
+	idle := make(chan struct{})
+	h.idle = idle
+	close(h.stop)
+	h.mu.Unlock()
+	for _, s := range h.all() {
+		s.end("shutdown", errEnded)
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
+	}
+}
 
 // Stats are counts of one route.
 type Stats struct {
-	Sessions, Streams int
+	// Sessions includes those made for clients without one.
+	Sessions int
+	// Streams are SSE streams to clients.
+	Streams int
 }
 
-// Stats returns the counts of every route that has a handler or a session.
-func (h *Hub) Stats() map[string]Stats { return nil }
+// Stats returns the counts of every route that has a session or a stream.
+func (h *Hub) Stats() map[string]Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := make(map[string]Stats, len(h.counts))
+	for route, n := range h.counts {
+		all[route] = Stats{Sessions: n.sessions, Streams: n.streams}
+	}
+	return all
+}
 
 // Catalogue returns the names of the tools that each cluster of the route was
 // last seen to have, unprefixed, in the cluster's order.
-func (h *Hub) Catalogue(route string) map[string][]string { return nil }
+func (h *Hub) Catalogue(route string) map[string][]string {
+	return h.catalogue.toolNames(route)
+}

@@ -1,0 +1,175 @@
+package mcp
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// call is one request of a client, on its way to the servers and back. It
+// belongs to the session, not to the HTTP request that brought it: a
+// disconnect is no cancellation (MCP 2025-11-25, Transports).
+type call struct {
+	session *session
+	handler *Handler
+	msg     *jsonrpc.Message
+	stream  *stream
+	record  *filter.Record
+	header  http.Header
+	started time.Time
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	idle    *time.Timer
+	waiting int    // requests of servers that the client has not answered
+	cluster string // the last one that was asked
+}
+
+// start begins the clocks of the call. stop must be called.
+func (c *call) start(parent context.Context) {
+	ctx, cancel := context.WithCancelCause(parent)
+	t := c.handler.Config.Timeouts
+	ctx, stop := context.WithTimeoutCause(ctx, t.CallMax, errCallMax)
+	c.ctx, c.started = ctx, time.Now()
+	c.cancel = func(cause error) { cancel(cause); stop() }
+	c.idle = time.AfterFunc(t.CallIdle, func() { cancel(errCallIdle) })
+}
+
+// stop ends the clocks.
+func (c *call) stop() {
+	c.mu.Lock()
+	c.idle.Stop()
+	c.mu.Unlock()
+	c.cancel(context.Canceled)
+}
+
+// touch notes a sign of life of the server.
+func (c *call) touch() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting == 0 && c.ctx.Err() == nil {
+		c.idle.Reset(c.handler.Config.Timeouts.CallIdle)
+	}
+}
+
+// hold stops the idle clock while the server waits for the client: a user who
+// thinks is not a server that hangs.
+func (c *call) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting++
+	c.idle.Stop()
+}
+
+// unhold ends a hold.
+func (c *call) unhold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting--
+	if c.waiting == 0 && c.ctx.Err() == nil {
+		c.idle.Reset(c.handler.Config.Timeouts.CallIdle)
+	}
+}
+
+// token is the progress token that the client chose, if any.
+func (c *call) token() jsonrpc.Value {
+	v := c.msg.Params().Get("_meta", "progressToken")
+	if v.ID().IsZero() {
+		return jsonrpc.Value{}
+	}
+	return v
+}
+
+// progress passes a progress notification on, with the client's token as the
+// client wrote it: 1 and "1" are two tokens.
+func (c *call) progress(m *jsonrpc.Message) {
+	c.touch()
+	token := c.token()
+	if !token.Exists() {
+		return
+	}
+	var e jsonrpc.Edits
+	e.Replace(m.Params().Get("progressToken"), token.Raw())
+	c.stream.send(e.Apply(m))
+}
+
+// run answers the call, and ends it.
+func (c *call) run() {
+	defer c.stop()
+	body, err := c.session.dispatch(c)
+	status, flag := http.StatusOK, filter.Flag("")
+	if err != nil {
+		f := failed(err)
+		flag = f.flag
+		if f.flag != "" {
+			c.record.SetFlag(f.flag)
+		}
+		if f.cause != nil {
+			c.record.SetReason(f.cause.Error())
+		}
+		if c.session.sessionless || f.dead {
+			status = f.status
+		}
+		body = f.body(c.msg.ID())
+	}
+	c.handler.hub.opts.Trace.call(c.handler.Route, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
+	c.stream.finish(status, body)
+}
+
+// forward sends the call to one cluster, with edit's changes, and returns the
+// answer for the client. safe says that it may be repeated although a server
+// may have seen it.
+func (c *call) forward(ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
+	m, err := c.exchange(c.ctx, ref, safe, edit)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := c.session.naming.of(ref)
+	var e jsonrpc.Edits
+	e.SetID(m, c.msg.ID())
+	if m.IsError() {
+		names.failure(&e, m.Error())
+	} else {
+		names.result(&e, c.msg.Method(), m.Result())
+	}
+	return e.Apply(m), m, nil
+}
+
+// exchange is forward without what it does to the answer.
+func (c *call) exchange(ctx context.Context, ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
+	p := c.session.peer(ref.Name)
+	if p == nil {
+		return nil, errEnded
+	}
+	c.ask(ref.Name)
+	return p.exchange(ctx, c, safe, func(id jsonrpc.ID) []byte {
+		var e jsonrpc.Edits
+		e.SetID(c.msg, id)
+		e.Replace(c.token(), []byte(id.Raw()))
+		if edit != nil {
+			edit(&e)
+		}
+		return e.Apply(c.msg)
+	})
+}
+
+// ask notes the cluster that is asked.
+func (c *call) ask(cluster string) {
+	c.record.SetCluster(cluster)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cluster = cluster
+}
+
+// asked returns the cluster that was asked last.
+func (c *call) asked() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cluster
+}

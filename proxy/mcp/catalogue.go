@@ -1,0 +1,179 @@
+package mcp
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// listKind is one of the lists of MCP.
+type listKind struct {
+	method string
+	// member holds the items in the result, key the name in an item.
+	member, key string
+	// uri: the names are URIs or templates of URIs.
+	uri bool
+	// capability is what a server declares that has such a list.
+	capability string
+	// label is for people.
+	label string
+}
+
+// listOf returns the list that a method asks for.
+func listOf(method string) (listKind, bool) {
+	switch method {
+	case "tools/list":
+		return listKind{method, "tools", "name", false, "tools", "tool"}, true
+	case "prompts/list":
+		return listKind{method, "prompts", "name", false, "prompts", "prompt"}, true
+	case "resources/list":
+		return listKind{method, "resources", "uri", true, "resources", "resource"}, true
+	case "resources/templates/list":
+		return listKind{method, "resourceTemplates", "uriTemplate", true, "resources", "template"}, true
+	}
+	return listKind{}, false
+}
+
+// catalogueLimit bounds what is remembered of one list of one cluster.
+const catalogueLimit = 10000
+
+// catalogue remembers what the clusters of each route were last seen to have:
+// to find the owner of a bare name, and to tell an operator what a change of
+// the file renames. It is knowledge, not truth: no list is answered from it.
+type catalogue struct {
+	mu     sync.Mutex
+	routes map[string]map[string]*known // by route, then cluster
+}
+
+// known is what one cluster was last seen to have.
+type known struct {
+	names    map[string][]string            // by method, in the cluster's order
+	index    map[string]map[string]struct{} // the same, as sets
+	tools    map[string][sha256.Size]byte   // hashes of the definitions
+	reported map[string]struct{}
+}
+
+func newCatalogue() *catalogue {
+	return &catalogue{routes: map[string]map[string]*known{}}
+}
+
+func (c *catalogue) entry(route, cluster string) *known {
+	r := c.routes[route]
+	if r == nil {
+		r = map[string]*known{}
+		c.routes[route] = r
+	}
+	k := r[cluster]
+	if k == nil {
+		k = &known{
+			names:    map[string][]string{},
+			index:    map[string]map[string]struct{}{},
+			tools:    map[string][sha256.Size]byte{},
+			reported: map[string]struct{}{},
+		}
+		r[cluster] = k
+	}
+	return k
+}
+
+// learn notes names of a list. whole says that these are all; else they join
+// those known already.
+func (c *catalogue) learn(route, cluster string, kind listKind, names []string, whole bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.entry(route, cluster)
+	if whole || k.index[kind.method] == nil {
+		k.names[kind.method] = nil
+		k.index[kind.method] = make(map[string]struct{}, len(names))
+	}
+	index := k.index[kind.method]
+	for _, name := range names {
+		if _, dup := index[name]; dup || len(index) >= catalogueLimit {
+			continue
+		}
+		index[name] = struct{}{}
+		k.names[kind.method] = append(k.names[kind.method], name)
+	}
+}
+
+// tool notes the definition of a tool, and returns the hashes of the one
+// before and of this one when they differ.
+func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) (before, after string) {
+	sum := sha256.Sum256(definition.Raw())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.entry(route, cluster)
+	old, seen := k.tools[name]
+	if seen || len(k.tools) < catalogueLimit {
+		k.tools[name] = sum
+	}
+	if !seen || old == sum {
+		return "", ""
+	}
+	return hex.EncodeToString(old[:8]), hex.EncodeToString(sum[:8])
+}
+
+// first reports whether this about a name was not reported before: every list
+// of every session would repeat it.
+func (c *catalogue) first(route, cluster, what string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.entry(route, cluster)
+	if _, dup := k.reported[what]; dup || len(k.reported) >= catalogueLimit {
+		return false
+	}
+	k.reported[what] = struct{}{}
+	return true
+}
+
+// knows reports whether a list of the cluster was ever seen.
+func (c *catalogue) knows(route, cluster, method string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.routes[route][cluster]
+	return k != nil && k.index[method] != nil
+}
+
+// has reports whether the cluster was last seen to have the name.
+func (c *catalogue) has(route, cluster, method, name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.routes[route][cluster]
+	if k == nil {
+		return false
+	}
+	_, ok := k.index[method][name]
+	return ok
+}
+
+// toolNames returns the tools of each cluster of a route.
+func (c *catalogue) toolNames(route string) map[string][]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[string][]string, len(c.routes[route]))
+	for cluster, k := range c.routes[route] {
+		all[cluster] = slices.Clone(k.names["tools/list"])
+	}
+	return all
+}
+
+// keep forgets every route, and every cluster of a route, that is not named.
+func (c *catalogue) keep(clusters map[string][]string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for route, byCluster := range c.routes {
+		names, ok := clusters[route]
+		if !ok {
+			delete(c.routes, route)
+			continue
+		}
+		for cluster := range byCluster {
+			if !slices.Contains(names, cluster) {
+				delete(byCluster, cluster)
+			}
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package mcp
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// dispatch answers a request of the client: the whole response, or an error
+// that failed makes one of.
+func (s *session) dispatch(c *call) ([]byte, error) {
+	method := c.msg.Method()
+	if kind, ok := listOf(method); ok {
+		return s.list(c, kind)
+	}
+	switch method {
+	case "ping":
+		return jsonrpc.NewResult(c.msg.ID(), nil), nil
+	case "tools/call":
+		return s.named(c, "tools/list", false)
+	case "prompts/get":
+		return s.named(c, "prompts/list", true)
+	case "resources/read":
+		body, _, err := s.resource(c, true)
+		return body, err
+	case "resources/subscribe":
+		return s.subscribe(c)
+	case "resources/unsubscribe":
+		return s.unsubscribe(c)
+	case "completion/complete":
+		return s.complete(c)
+	case "logging/setLevel":
+		return s.setLevel(c)
+	}
+	refs := c.handler.Config.Clusters
+	if !s.naming.transparent(refs) {
+		return nil, &failure{status: http.StatusOK, code: jsonrpc.CodeMethodNotFound, text: "method not found: " + method}
+	}
+	body, _, err := c.forward(refs[0], false, nil)
+	return body, err
+}
+
+// named forwards a request that names a tool or a prompt.
+func (s *session) named(c *call, list string, safe bool) ([]byte, error) {
+	at := c.msg.Params().Get("name")
+	if at.Kind() != jsonrpc.String {
+		return nil, invalid("params.name is not a string")
+	}
+	ref, own, err := s.resolve(c, list, at.String())
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) { rename(e, at, own) })
+	return body, err
+}
+
+// rename puts a cluster's own name in the place of the client's.
+func rename(e *jsonrpc.Edits, at jsonrpc.Value, own string) {
+	if at.String() != own {
+		e.ReplaceString(at, own)
+	}
+}
+
+// resource forwards a request that names a resource, and returns the
+// cluster's own URI of it too.
+func (s *session) resource(c *call, safe bool) ([]byte, target, error) {
+	at := c.msg.Params().Get("uri")
+	if at.Kind() != jsonrpc.String {
+		return nil, target{}, invalid("params.uri is not a string")
+	}
+	ref, own, err := s.resolveURI(c, at.String())
+	if err != nil {
+		return nil, target{}, err
+	}
+	body, m, err := c.forward(ref, safe, func(e *jsonrpc.Edits) { rename(e, at, own) })
+	if err != nil {
+		return nil, target{}, err
+	}
+	return body, target{cluster: ref.Name, uri: own, ok: !m.IsError()}, nil
+}
+
+// target is where a request about a resource went.
+type target struct {
+	cluster, uri string
+	ok           bool // the server answered with a result
+}
+
+func (s *session) subscribe(c *call) ([]byte, error) {
+	body, to, err := s.resource(c, true)
+	if p := s.peer(to.cluster); err == nil && to.ok && p != nil {
+		p.subscribed(to.uri, true)
+	}
+	return body, err
+}
+
+func (s *session) unsubscribe(c *call) ([]byte, error) {
+	body, to, err := s.resource(c, true)
+	if p := s.peer(to.cluster); err == nil && p != nil {
+		p.subscribed(to.uri, false)
+	}
+	return body, err
+}
+
+// complete forwards a completion; the ref alone is mapped.
+func (s *session) complete(c *call) ([]byte, error) {
+	at := c.msg.Params().Get("ref")
+	if key, dup := at.DuplicateKey(); dup {
+		return nil, invalid("duplicate key in params.ref: " + key)
+	}
+	var ref ClusterRef
+	var own string
+	var err error
+	name := at.Get("name")
+	switch at.Get("type").String() {
+	case "ref/prompt":
+		ref, own, err = s.resolve(c, "prompts/list", name.String())
+	case "ref/resource":
+		name = at.Get("uri")
+		ref, own, err = s.resolveURI(c, name.String())
+	default:
+		err = invalid("params.ref.type is neither ref/prompt nor ref/resource")
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := c.forward(ref, true, func(e *jsonrpc.Edits) { rename(e, name, own) })
+	return body, err
+}
+
+// logLevels are those of MCP (RFC 5424 section 6.2.1).
+const logLevels = "debug info notice warning error critical alert emergency"
+
+// setLevel tells every server that can log, and remembers it for those that
+// are initialised later.
+func (s *session) setLevel(c *call) ([]byte, error) {
+	level := c.msg.Params().Get("level").String()
+	refs := c.handler.Config.Clusters
+	if s.naming.transparent(refs) {
+		body, m, err := c.forward(refs[0], true, nil)
+		if err == nil && !m.IsError() {
+			s.setLogLevel(level)
+		}
+		return body, err
+	}
+	if !slices.Contains(strings.Fields(logLevels), level) {
+		return nil, invalid("params.level is none of: " + logLevels)
+	}
+	s.setLogLevel(level)
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, ref := range refs {
+		p := s.peer(ref.Name)
+		if p == nil || !p.isOpen() || !p.capable("logging") {
+			continue // the level is replayed when it is opened
+		}
+		wg.Go(func() {
+			// One that does not answer now has lost its session, or is told
+			// again with the next one; the others are not to wait for it.
+			_, _ = c.exchange(ctx, ref, true, nil)
+		})
+	}
+	wg.Wait()
+	return jsonrpc.NewResult(c.msg.ID(), nil), nil
+}

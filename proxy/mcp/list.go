@@ -1,0 +1,264 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+const (
+	// pageItems and pageBytes bound a page of a merged list. Many clients read
+	// one page only, so it is a big one.
+	pageItems = 1000
+	pageBytes = 1 << 20
+	// pagesDrained bounds the walk through the pages of one server.
+	pagesDrained = 1000
+)
+
+// unavailableKey names the clusters that a list lacks.
+const unavailableKey = "dev.mcpgateway/unavailable"
+
+// drained is what one cluster had to say about a list.
+type drained struct {
+	ref   ClusterRef
+	pages []page
+	// next is where the walk goes on, if it stopped before the end.
+	next *string
+	more bool
+	err  error
+}
+
+type page struct {
+	cursor *string // the upstream's, that led here
+	items  []jsonrpc.Value
+}
+
+// list answers a list of one kind.
+func (s *session) list(c *call, kind listKind) ([]byte, error) {
+	from, err := s.cursor(c, kind)
+	if err != nil {
+		return nil, err
+	}
+	refs := c.handler.Config.Clusters
+	if s.naming.transparent(refs) {
+		return s.passList(c, kind, from)
+	}
+	if from.Cluster != "" {
+		i := slices.IndexFunc(refs, func(r ClusterRef) bool { return r.Name == from.Cluster })
+		if i < 0 {
+			return nil, invalid(errCursor.Error())
+		}
+		refs = refs[i:]
+	}
+	return s.merge(c, kind, from, s.drainAll(c, kind, refs, from))
+}
+
+// cursor opens the cursor of a request for a list.
+func (s *session) cursor(c *call, kind listKind) (position, error) {
+	v := c.msg.Params().Get("cursor")
+	if !v.Exists() || v.Kind() == jsonrpc.Null {
+		return position{}, nil
+	}
+	if v.Kind() != jsonrpc.String {
+		return position{}, invalid("params.cursor is not a string")
+	}
+	p, err := c.handler.hub.seal.open(s.scope(kind), v.String(), time.Now())
+	if err != nil {
+		return position{}, invalid(err.Error())
+	}
+	return p, nil
+}
+
+func (s *session) scope(kind listKind) scope {
+	return scope{Route: s.route, Principal: s.principal, Method: kind.method}
+}
+
+// passList passes one page of the only cluster on, byte for byte but for the
+// cursor.
+func (s *session) passList(c *call, kind listKind, from position) ([]byte, error) {
+	ref := c.handler.Config.Clusters[0]
+	if from.Cluster != "" && from.Cluster != ref.Name {
+		return nil, invalid(errCursor.Error())
+	}
+	m, err := c.exchange(c.ctx, ref, true, func(e *jsonrpc.Edits) { setCursor(e, c.msg, from.Page) })
+	if err != nil {
+		return nil, err
+	}
+	var e jsonrpc.Edits
+	e.SetID(m, c.msg.ID())
+	if next := m.Result().Get("nextCursor"); next.Kind() == jsonrpc.String {
+		own := next.String()
+		e.ReplaceString(next, s.hub.seal.cursor(s.scope(kind), position{Cluster: ref.Name, Page: &own}, time.Now()))
+	}
+	if !m.IsError() {
+		items := slices.Collect(elements(m.Result().Get(kind.member)))
+		s.learn(c, kind, ref, []page{{items: items}}, from.Page == nil && !m.Result().Get("nextCursor").Exists())
+	}
+	return e.Apply(m), nil
+}
+
+// setCursor puts a server's own cursor, or none, in the place of ours.
+func setCursor(e *jsonrpc.Edits, m *jsonrpc.Message, cursor *string) {
+	params := m.Params()
+	if cursor == nil {
+		e.Delete(params, "cursor")
+		return
+	}
+	raw := jsonrpc.AppendString(nil, *cursor)
+	if params.Exists() {
+		e.Set(params, "cursor", raw)
+		return
+	}
+	e.Set(m.Envelope(), "params", append(append([]byte(`{"cursor":`), raw...), '}'))
+}
+
+func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
+	return func(yield func(jsonrpc.Value) bool) {
+		for _, item := range v.Each {
+			if !yield(item) {
+				return
+			}
+		}
+	}
+}
+
+// drainAll walks through the lists of all clusters at once. The first one
+// begins at from.
+func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from position) []drained {
+	all := make([]drained, len(refs))
+	var wg sync.WaitGroup
+	for i, ref := range refs {
+		start := position{}
+		if i == 0 {
+			start = from
+		}
+		wg.Go(func() { all[i] = s.drain(c, kind, ref, start.Page) })
+	}
+	wg.Wait()
+	return all
+}
+
+// drain reads pages of one cluster until it has as much as a page of ours
+// takes. A server that repeats a cursor has no end; it is ended here.
+func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) (d drained) {
+	d.ref = ref
+	t := c.handler.Config.Timeouts.List
+	p := s.peer(ref.Name)
+	switch {
+	case p == nil:
+		d.err = errEnded
+		return d
+	case p.hopeless(t):
+		d.err = errHopeless
+		return d
+	}
+	ctx, cancel := context.WithTimeoutCause(c.ctx, t, errListTime)
+	defer cancel()
+	whole := cursor == nil
+	seen := map[string]bool{}
+	for items, size := 0, 0; ; {
+		m, err := s.listPage(ctx, c, kind, p, ref, cursor)
+		if err != nil {
+			d.err = err
+			break
+		}
+		if m == nil {
+			break // the server has no such lists
+		}
+		list := slices.Collect(elements(m.Result().Get(kind.member)))
+		d.pages = append(d.pages, page{cursor, list})
+		items += len(list)
+		size += len(m.Raw())
+		next := m.Result().Get("nextCursor")
+		if next.Kind() != jsonrpc.String || seen[next.String()] || len(d.pages) >= pagesDrained {
+			break
+		}
+		text := next.String()
+		seen[text] = true
+		cursor = &text
+		if items > pageItems || size > pageBytes {
+			d.next, d.more = cursor, true
+			break
+		}
+	}
+	s.learn(c, kind, ref, d.pages, whole && !d.more && d.err == nil)
+	return d
+}
+
+// listPage fetches one page; nil when the server has no such lists.
+func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer, ref ClusterRef, cursor *string) (*jsonrpc.Message, error) {
+	if !p.capable(kind.capability) {
+		return nil, nil
+	}
+	m, err := c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) {
+		e.Delete(c.msg.Params().Get("_meta"), "progressToken")
+		setCursor(e, c.msg, cursor)
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !m.IsError():
+		return m, nil
+	case m.ErrorCode() == jsonrpc.CodeMethodNotFound:
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%s: the server answered %d: %s", kind.method, m.ErrorCode(), m.ErrorMessage())
+}
+
+// learn keeps the catalogue.
+func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, whole bool) {
+	var names []string
+	for _, p := range pages {
+		for _, item := range p.items {
+			name := item.Get(kind.key).String()
+			names = append(names, name)
+			if kind.method != "tools/list" {
+				continue
+			}
+			if before, after := s.hub.catalogue.tool(s.route, ref.Name, name, item); before != after {
+				s.hub.opts.Trace.toolChanged(s.route, ref.Name, name, before, after)
+			}
+		}
+	}
+	s.hub.catalogue.learn(s.route, ref.Name, kind, names, whole)
+}
+
+// discover fills the catalogue with what it does not know yet.
+func (s *session) discover(c *call, kind listKind) {
+	var unknown []ClusterRef
+	for _, ref := range c.handler.Config.Clusters {
+		if !s.hub.catalogue.knows(s.route, ref.Name, kind.method) {
+			unknown = append(unknown, ref)
+		}
+	}
+	s.drainAll(c, kind, unknown, position{})
+}
+
+// merge makes one page of ours of what the clusters said.
+func (s *session) merge(c *call, kind listKind, from position, all []drained) ([]byte, error) {
+	var missing []string
+	var errs []error
+	for _, d := range all {
+		if d.err != nil {
+			missing = append(missing, d.ref.Name)
+			errs = append(errs, d.err)
+		}
+	}
+	if len(missing) > 0 {
+		s.hub.opts.Trace.unavailable(s.route, kind.method, missing, errors.Join(errs...))
+		if len(missing) == len(all) {
+			if c.ctx.Err() != nil {
+				return nil, context.Cause(c.ctx)
+			}
+			return nil, errs[0]
+		}
+	}
+	w := newPageWriter(s, kind, c)
+	next := w.fill(all, from)
+	return w.result(next, missing), nil
+}

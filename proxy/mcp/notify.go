@@ -1,0 +1,74 @@
+package mcp
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// notified takes a notification of a server.
+func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
+	switch method := m.Method(); {
+	case method == "notifications/progress":
+		p.mu.Lock()
+		owner := l.calls[m.Params().Get("progressToken").ID()]
+		p.mu.Unlock()
+		if owner != nil {
+			owner.progress(m)
+		}
+	case method == "notifications/cancelled":
+		p.s.withdrawn(l, m.Params().Get("requestId").ID())
+	case slices.Contains(listChanges, method):
+		p.s.changed(method)
+	default:
+		var e jsonrpc.Edits
+		p.mapper().notification(&e, method, m.Params())
+		p.s.deliver(e.Apply(m), c)
+	}
+}
+
+// mapper returns how this cluster's names are rewritten for the client.
+func (p *peer) mapper() mapper {
+	p.s.mu.Lock()
+	h := p.s.handler
+	p.s.mu.Unlock()
+	ref, ok := h.member(p.cluster)
+	if !ok {
+		ref = ClusterRef{Name: p.cluster}
+	}
+	return p.s.naming.of(ref)
+}
+
+// notification takes a notification of the client.
+func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Message) {
+	switch m.Method() {
+	case "notifications/initialized":
+		// Each upstream session has had its own.
+	case "notifications/cancelled":
+		params := m.Params()
+		s.cancelCall(params.Get("requestId").ID(), params.Get("reason"))
+	case "notifications/progress":
+		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+		defer cancel()
+		_ = s.advance(ctx, m) // progress that does not arrive is no loss
+	case "notifications/roots/list_changed":
+		s.broadcast(ctx, m.Raw())
+	default:
+		if s.naming.transparent(h.Config.Clusters) {
+			s.broadcast(ctx, m.Raw())
+		}
+	}
+}
+
+// broadcast sends a notification to every server that has been initialised.
+// The others will ask. One that cannot be reached is found out by its next
+// call.
+func (s *session) broadcast(ctx context.Context, msg []byte) {
+	var wg sync.WaitGroup
+	for _, p := range s.allPeers() {
+		wg.Go(func() { _ = p.notify(ctx, msg) })
+	}
+	wg.Wait()
+}

@@ -1,0 +1,222 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// openLocked returns the attempt in progress, or begins one; nil when the
+// session has ended. c is the call that needs the link, if one does.
+func (p *peer) openLocked(h *Handler, c *call) *opening {
+	if p.opening != nil || p.left {
+		return p.opening
+	}
+	if p.handler != nil {
+		if _, ok := p.handler.member(p.cluster); ok {
+			h = p.handler // the pools of an older generation may be gone
+		}
+	}
+	var header http.Header
+	if c != nil {
+		header = c.header
+	}
+	o := &opening{done: make(chan struct{}), since: time.Now()}
+	started := p.s.spawn(func() {
+		err := p.open(h, header)
+		p.mu.Lock()
+		p.opening = nil
+		// Who waited for a list has given up on one that took longer.
+		back := err == nil && (p.down || time.Since(o.since) > h.Config.Timeouts.List)
+		p.down = err != nil
+		p.mu.Unlock()
+		o.err = err
+		close(o.done)
+		if back {
+			p.s.changed(listChanges...)
+		}
+	})
+	if !started {
+		return nil
+	}
+	p.opening = o
+	return o
+}
+
+// reviveLocked opens a link that no call waits for, because notifications of
+// the server are expected.
+func (p *peer) reviveLocked() {
+	if p.link == nil && p.handler != nil && (p.s.listening() || len(p.subs) > 0) {
+		p.openLocked(p.handler, nil)
+	}
+}
+
+// revive does the same for a peer that was lost or never came up, once there
+// is an endpoint that is said to be well.
+func (p *peer) revive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.down || p.handler == nil {
+		return
+	}
+	cluster, ok := p.handler.Clusters.Get(p.cluster)
+	if !ok {
+		return
+	}
+	for _, e := range cluster.Endpoints() {
+		if e.Healthy() {
+			p.reviveLocked()
+			return
+		}
+	}
+}
+
+// hopeless reports whether an attempt has been going on for so long that a
+// list need not wait for it.
+func (p *peer) hopeless(patience time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.opening != nil && time.Since(p.opening.since) > patience
+}
+
+// open initialises an upstream session on one endpoint after the other, and
+// brings it to the state that the client has asked for.
+func (p *peer) open(h *Handler, header http.Header) error {
+	ctx, cancel := context.WithTimeoutCause(p.s.ctx, openingFactor*h.Config.Timeouts.List, errListTime)
+	defer cancel()
+	cluster, ok := h.Clusters.Get(p.cluster)
+	if !ok {
+		return fmt.Errorf("cluster %s: %w", p.cluster, clusters.ErrNoHealthyUpstream)
+	}
+	var tried []*clusters.Endpoint
+	var failure error
+	for {
+		endpoint, err := cluster.Pick(tried...)
+		if err != nil {
+			if failure == nil {
+				failure = err
+				p.s.hub.opts.Trace.upstream(p.s.route, p.cluster, "", err)
+			}
+			return failure
+		}
+		err = p.openAt(upstream.WithHeader(ctx, header), h, cluster, endpoint)
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		p.s.hub.opts.Trace.upstream(p.s.route, p.cluster, endpoint.ID(), err)
+		var connect *clusters.ConnectError
+		if err == nil || ctx.Err() != nil || !errors.As(err, &connect) || cluster.IsCommand() {
+			return err
+		}
+		failure = err
+		tried = append(tried, endpoint)
+	}
+}
+
+func (p *peer) openAt(ctx context.Context, h *Handler, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
+	l := &link{
+		peer:     p,
+		ready:    make(chan struct{}),
+		endpoint: endpoint,
+		unhold:   endpoint.Hold(),
+		calls:    map[jsonrpc.ID]*call{},
+	}
+	up, err := upstream.Open(ctx, cluster, endpoint, upstream.Init{Params: p.s.init}, upstream.Options{
+		OnMessage:  func(m *jsonrpc.Message) { p.receive(l, m, nil) },
+		OnClose:    func(err error) { p.closed(l, err) },
+		MaxMessage: int64(h.Config.Limits.Message),
+		Transports: p.s.hub.opts.Transports,
+	})
+	if err != nil {
+		l.unhold()
+		return err
+	}
+	l.up = up
+	close(l.ready)
+	if err := p.replay(ctx, l); err != nil {
+		l.close()
+		return err
+	}
+	p.mu.Lock()
+	first := p.first
+	if first == nil {
+		p.first = up.Result()
+	}
+	p.mu.Unlock()
+	if first != nil && p.s.naming.transparent(h.Config.Clusters) && lesser(first, up.Result()) {
+		l.close()
+		p.s.end("upstream_changed", errChanged)
+		return errChanged
+	}
+	if p.s.listening() {
+		up.StartListening()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left {
+		p.closeLocked(l)
+		return errEnded
+	}
+	select {
+	case <-up.Done():
+		return upstream.ErrSessionLost
+	default:
+	}
+	p.link = l
+	return nil
+}
+
+// replay brings a new upstream session to the state that the client believes
+// it to have. A server that refuses a part of it is no worse than one that
+// has lost it.
+func (p *peer) replay(ctx context.Context, l *link) error {
+	caps := l.up.Result().Result().Get("capabilities")
+	send := func(method string, params []byte) error {
+		id := l.up.NextID()
+		_, err := l.up.Call(ctx, jsonrpc.NewRequest(id, method, params), id, nil)
+		return err
+	}
+	if level := p.s.logLevel(); level != "" && caps.Get("logging").Exists() {
+		params := append(jsonrpc.AppendString([]byte(`{"level":`), level), '}')
+		if err := send("logging/setLevel", params); err != nil {
+			return fmt.Errorf("replay the log level: %w", err)
+		}
+	}
+	if !caps.Get("resources", "subscribe").Bool() {
+		return nil
+	}
+	for uri := range p.subscriptions() {
+		params := append(jsonrpc.AppendString([]byte(`{"uri":`), uri), '}')
+		if err := send("resources/subscribe", params); err != nil {
+			return fmt.Errorf("replay a subscription: %w", err)
+		}
+	}
+	return nil
+}
+
+// lesser reports whether a server that was initialised anew speaks another
+// version, or can do less, than the client was told.
+func lesser(before, after *jsonrpc.Message) bool {
+	was, is := before.Result(), after.Result()
+	if was.Get("protocolVersion").String() != is.Get("protocolVersion").String() {
+		return true
+	}
+	for name, capability := range was.Get("capabilities").Each {
+		now := is.Get("capabilities", name)
+		if !now.Exists() {
+			return true
+		}
+		for option, value := range capability.Each {
+			if value.Bool() && !now.Get(option).Bool() {
+				return true
+			}
+		}
+	}
+	return false
+}

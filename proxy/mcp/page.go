@@ -1,0 +1,124 @@
+package mcp
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// pageWriter makes a page of a merged list.
+type pageWriter struct {
+	s     *session
+	c     *call
+	kind  listKind
+	items []byte // with commas between
+	count int
+	seen  map[string]string // name as the client sees it: its cluster
+}
+
+func newPageWriter(s *session, kind listKind, c *call) *pageWriter {
+	return &pageWriter{s: s, c: c, kind: kind, seen: map[string]string{}}
+}
+
+// fill takes items, in the order of the file and of each server, until the
+// page is full. It returns where the next page begins, nil at the end.
+func (w *pageWriter) fill(all []drained, from position) *position {
+	for i, d := range all {
+		skip := 0
+		if i == 0 {
+			skip = from.Skip
+		}
+		for _, p := range d.pages {
+			for n, item := range p.items {
+				if n < skip {
+					continue
+				}
+				if !w.add(d.ref, item) {
+					return &position{Cluster: d.ref.Name, Page: p.cursor, Skip: n}
+				}
+			}
+			skip = 0
+		}
+		if d.more {
+			return &position{Cluster: d.ref.Name, Page: d.next}
+		}
+	}
+	return nil
+}
+
+// add takes one item, unless the page is full.
+func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
+	if w.count > 0 && (w.count >= pageItems || len(w.items)+len(item.Raw()) > pageBytes) {
+		return false
+	}
+	var e jsonrpc.Edits
+	name, own := w.s.naming.of(ref).item(&e, w.kind, item)
+	if !w.visible(ref, name, own) {
+		return true
+	}
+	if w.count > 0 {
+		w.items = append(w.items, ',')
+	}
+	w.items = append(w.items, e.ApplyTo(item)...)
+	w.count++
+	return true
+}
+
+// visible decides whether an item is shown, and reports what an operator
+// should know about its name.
+func (w *pageWriter) visible(ref ClusterRef, name, own string) bool {
+	if w.kind.uri {
+		if len(own) > 0 && own[0] == '{' {
+			w.report(ref, name, "a template that begins with an expression may match URIs of other clusters")
+		}
+		return true
+	}
+	hide, warn := checkName(name)
+	if owner, taken := w.seen[name]; taken && hide == "" {
+		hide = "the name is taken by cluster " + owner
+	} else if owner, ok := w.ownedBefore(ref, own); ok && hide == "" {
+		hide = "the name is taken by cluster " + owner
+	}
+	if hide != "" {
+		w.report(ref, name, "hidden: "+hide)
+		return false
+	}
+	w.seen[name] = ref.Name
+	if warn != "" {
+		w.report(ref, name, warn)
+	}
+	return true
+}
+
+// ownedBefore finds, where names have no prefix, a cluster that stands before
+// in the file and has the name: on an earlier page, or while it is down.
+func (w *pageWriter) ownedBefore(ref ClusterRef, own string) (string, bool) {
+	if w.s.naming.mode != "never" {
+		return "", false
+	}
+	owner, ok := w.c.firstOwner(w.kind.method, own)
+	return owner.Name, ok && owner.Name != ref.Name
+}
+
+func (w *pageWriter) report(ref ClusterRef, name, reason string) {
+	if w.s.hub.catalogue.first(w.s.route, ref.Name, w.kind.label+" "+name+" "+reason) {
+		w.s.hub.opts.Trace.name(w.s.route, ref.Name, w.kind.label, name, reason)
+	}
+}
+
+// result is the whole response.
+func (w *pageWriter) result(next *position, missing []string) []byte {
+	b := append(jsonrpc.AppendString([]byte{'{'}, w.kind.member), ":["...)
+	b = append(append(b, w.items...), ']')
+	if next != nil {
+		cursor := w.s.hub.seal.cursor(w.s.scope(w.kind), *next, time.Now())
+		b = jsonrpc.AppendString(append(b, `,"nextCursor":`...), cursor)
+	}
+	if len(missing) > 0 {
+		names, _ := json.Marshal(missing) // strings always encode
+		b = jsonrpc.AppendString(append(b, `,"_meta":{`...), unavailableKey)
+		b = append(append(append(b, ':'), names...), '}')
+	}
+	return jsonrpc.NewResult(w.c.msg.ID(), append(b, '}'))
+}

@@ -1,0 +1,354 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+const (
+	// sendTimeout bounds the sending of what nobody waits for.
+	sendTimeout = 10 * time.Second
+	// closeTimeout bounds the farewell to an upstream session.
+	closeTimeout = 5 * time.Second
+	// attempts bounds how often one request is sent.
+	attempts = 3
+	// openingFactor makes an opening outlive those who wait for it: a server
+	// that takes longer to start than a list may take serves the next one.
+	openingFactor = 6
+)
+
+// peer is the place of one cluster in a session. It outlives the upstream
+// sessions that it opens, one at a time, when they are needed.
+type peer struct {
+	s       *session
+	cluster string
+
+	mu      sync.Mutex
+	handler *Handler // of the newest generation that was seen
+	link    *link    // nil: none is open
+	opening *opening
+	first   *jsonrpc.Message // the first answer to initialize
+	subs    map[string]struct{}
+	// down: the last attempt failed, or a session was lost. When it is back
+	// the client learns that the lists have changed.
+	down bool
+	left bool // nothing is opened any more
+}
+
+// opening is an attempt to open a link. Its result is set before done closes.
+type opening struct {
+	done  chan struct{}
+	since time.Time
+	err   error
+}
+
+// link is one upstream session.
+type link struct {
+	peer     *peer
+	ready    chan struct{} // closed when up is set
+	up       *upstream.Session
+	endpoint *clusters.Endpoint // guarded by peer.mu, like what follows
+	unhold   func()
+	calls    map[jsonrpc.ID]*call // by our id, which is the progress token too
+	uses     int
+	stale    bool // on a pool that is to be left when idle
+	retired  bool // nobody may use it any more
+}
+
+// exchange sends a request and waits for its answer. build makes the request
+// with the id that it is given. A lost session is opened anew, unseen by the
+// client, if safe says that the request may be repeated, or it surely was not
+// acted upon.
+func (p *peer) exchange(ctx context.Context, c *call, safe bool, build func(jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
+	for attempt := 1; ; attempt++ {
+		l, err := p.acquire(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		m, err := p.once(ctx, c, l, build)
+		if err == nil {
+			return m, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		renewed := p.renew(c.handler, l, err)
+		if attempt == attempts || !safe && !upstream.Repeatable(err) || !renewed && answered(err) {
+			return nil, err
+		}
+	}
+}
+
+// answered reports whether the server, or its host, has given an answer that
+// would be the same the next time.
+func answered(err error) bool {
+	var status *upstream.StatusError
+	var connect *clusters.ConnectError
+	return errors.As(err, &status) || errors.As(err, &connect)
+}
+
+// once sends a request over l and gives l back.
+func (p *peer) once(ctx context.Context, c *call, l *link, build func(jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
+	defer p.release(l)
+	id := l.up.NextID()
+	p.mu.Lock()
+	l.calls[id] = c
+	endpoint := l.endpoint
+	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		delete(l.calls, id)
+		p.mu.Unlock()
+	}()
+	c.record.SetEndpoint(endpoint.ID())
+	m, err := l.up.Call(upstream.WithHeader(ctx, c.header), build(id), id, func(m *jsonrpc.Message) { p.receive(l, m, c) })
+	if err != nil && ctx.Err() != nil {
+		p.abandon(l, id, context.Cause(ctx))
+	}
+	return m, err
+}
+
+// abandon tells the server that nobody waits for the answer any more.
+func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
+	params := append([]byte(`{"requestId":`), id.Raw()...)
+	var c canceled
+	if errors.As(cause, &c) && c.reason.Kind() == jsonrpc.String {
+		params = append(append(params, `,"reason":`...), c.reason.Raw()...)
+	}
+	params = append(params, '}')
+	p.s.spawn(func() {
+		ctx, cancel := context.WithTimeout(p.s.ctx, sendTimeout)
+		defer cancel()
+		_ = l.up.Send(ctx, jsonrpc.NewNotification("notifications/cancelled", params))
+	})
+}
+
+// acquire returns an open link, which release gives back.
+func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
+	for range attempts {
+		p.mu.Lock()
+		p.adoptLocked(c.handler)
+		if l := p.link; l != nil {
+			select {
+			case <-l.up.Done():
+				p.detachLocked(l)
+				p.down = true
+			default:
+				l.uses++
+				p.mu.Unlock()
+				return l, nil
+			}
+		}
+		o := p.openLocked(c.handler, c)
+		p.mu.Unlock()
+		if o == nil {
+			return nil, errEnded
+		}
+		select {
+		case <-o.done:
+			if o.err != nil {
+				return nil, o.err
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return nil, upstream.ErrSessionLost
+}
+
+// release gives back what acquire returned.
+func (p *peer) release(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.uses--
+	if l.uses > 0 {
+		return
+	}
+	switch {
+	case l.retired:
+		p.closeLocked(l)
+	case l.stale:
+		p.detachLocked(l)
+		p.reviveLocked()
+	}
+}
+
+// renew decides, after err, whether the next attempt needs another upstream
+// session: this one is lost, or the server wants other credentials, which a
+// new generation's pool may have. It reports whether it took l out of use.
+func (p *peer) renew(h *Handler, l *link, err error) bool {
+	var connect *clusters.ConnectError
+	gone := errors.Is(err, upstream.ErrSessionLost) || errors.Is(err, upstream.ErrClosed) || errors.Is(err, upstream.ErrUnauthorized)
+	if !gone && errors.As(err, &connect) {
+		// A server that cannot be reached for a moment keeps its session; only
+		// where there is another one to go to, the session is given up.
+		cluster, ok := h.Clusters.Get(p.cluster)
+		gone = ok && len(cluster.Endpoints()) > 1
+	}
+	if !gone {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == l {
+		p.down = true
+	}
+	p.detachLocked(l)
+	return true
+}
+
+// detachLocked takes l out of use; it is closed when its last user is done.
+func (p *peer) detachLocked(l *link) {
+	if p.link == l {
+		p.link = nil
+	}
+	if l.retired {
+		return
+	}
+	l.retired = true
+	if l.uses == 0 {
+		p.closeLocked(l)
+	}
+}
+
+// closeLocked closes l, in the background: servers are slow to part.
+func (p *peer) closeLocked(l *link) {
+	p.s.hub.background(func() { l.close() })
+}
+
+func (l *link) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	l.up.Close(ctx)
+}
+
+// closed is told that the upstream session of l has ended.
+func (p *peer) closed(l *link, err error) {
+	p.mu.Lock()
+	l.unhold()
+	mine := p.link == l
+	if mine {
+		p.detachLocked(l)
+		p.down = true
+	}
+	endpoint := l.endpoint
+	p.mu.Unlock()
+	if err != nil && mine {
+		p.s.hub.opts.Trace.upstreamLost(p.s.route, p.cluster, endpoint.ID(), err)
+	}
+}
+
+// adopt makes the peer follow a generation: where the endpoint has another
+// pool, an upstream session moves over to it, unless it is bound to its
+// connection; then it stays until it is idle.
+func (p *peer) adopt(h *Handler) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.adoptLocked(h)
+}
+
+func (p *peer) adoptLocked(h *Handler) {
+	if p.handler != nil && h.seq <= p.handler.seq {
+		return // an older generation that has not drained uses what is there
+	}
+	p.handler = h
+	l := p.link
+	cluster, ok := h.Clusters.Get(p.cluster)
+	if l == nil || !ok {
+		return
+	}
+	endpoint, ok := cluster.Endpoint(l.endpoint.ID())
+	switch {
+	case !ok:
+		p.detachLocked(l)
+		p.reviveLocked()
+	case endpoint == l.endpoint:
+	case l.up.Rebind(endpoint):
+		release := endpoint.Hold()
+		l.unhold()
+		l.endpoint, l.unhold = endpoint, release
+	case l.uses == 0 && l.up.Busy() == 0:
+		p.detachLocked(l)
+		p.reviveLocked()
+	default:
+		l.stale = true
+	}
+}
+
+// leave ends the peer: its cluster is not of the route any more, or the
+// session has ended. Calls in flight end first, unless the session's end has
+// ended them.
+func (p *peer) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = true
+	if p.link != nil {
+		p.detachLocked(p.link)
+	}
+}
+
+// live returns the open link for something that may be left undone without
+// one, or nil. release gives it back.
+func (p *peer) live() *link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link == nil {
+		return nil
+	}
+	p.link.uses++
+	return p.link
+}
+
+// notify sends a message over the open link, if there is one.
+func (p *peer) notify(ctx context.Context, msg []byte) error {
+	l := p.live()
+	if l == nil {
+		return nil
+	}
+	defer p.release(l)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	return l.up.Send(ctx, msg)
+}
+
+// subscribed notes what must be replayed on a new upstream session.
+func (p *peer) subscribed(uri string, on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !on {
+		delete(p.subs, uri)
+		return
+	}
+	if p.subs == nil {
+		p.subs = map[string]struct{}{}
+	}
+	p.subs[uri] = struct{}{}
+}
+
+func (p *peer) subscriptions() map[string]struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.subs)
+}
+
+// capable reports whether the server declares the capability. Of a server
+// that has not been initialised it is assumed.
+func (p *peer) capable(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.first == nil || p.first.Result().Get("capabilities", name).Exists()
+}
+
+// isOpen reports whether there is an upstream session.
+func (p *peer) isOpen() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.link != nil
+}

@@ -1,0 +1,202 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// post takes one message.
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
+	var none jsonrpc.ID
+	a := parseAccept(r)
+	if a.none() {
+		refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, none, "the answer is application/json or text/event-stream")
+		return
+	}
+	if !isJSON(r) {
+		refuse(w, r, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, none, "Content-Type is not application/json")
+		return
+	}
+	// The body is read whole before anything goes upstream: streaming it
+	// through loses answers of servers that close it early.
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Config.Limits.Message)))
+	if err != nil {
+		h.unread(w, r, err)
+		return
+	}
+	m, err := jsonrpc.Parse(body)
+	if err != nil {
+		code := jsonrpc.CodeParseError
+		var parse *jsonrpc.ParseError
+		if errors.As(err, &parse) {
+			code = parse.Code
+		}
+		refuse(w, r, http.StatusBadRequest, code, none, err.Error())
+		return
+	}
+	h.note(r, m)
+	if version, ok := isModern(r, m); ok {
+		filter.RecordFrom(r.Context()).SetReason(unsupported(version))
+		writeJSON(w, http.StatusBadRequest, unsupportedBody(m.ID(), version))
+		return
+	}
+	switch ids := r.Header.Values(sessionHeader); {
+	case len(ids) > 1:
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), "more than one "+sessionHeader)
+	case m.Kind() == jsonrpc.Request && m.Method() == "initialize":
+		h.initialize(w, r, m, a)
+	case len(ids) == 0 || ids[0] == "":
+		h.sessionless(w, r, m, a)
+	default:
+		h.inSession(w, r, m, a)
+	}
+}
+
+// unread answers a request whose body did not come whole.
+func (h *Handler) unread(w http.ResponseWriter, r *http.Request, err error) {
+	var long *http.MaxBytesError
+	if errors.As(err, &long) {
+		refuse(w, r, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the message is longer than limits.message")
+		return
+	}
+	filter.RecordFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
+	refuse(w, r, http.StatusBadRequest, jsonrpc.CodeParseError, jsonrpc.ID{}, "the message did not come whole")
+}
+
+// note records what the access log says about the message.
+func (h *Handler) note(r *http.Request, m *jsonrpc.Message) {
+	tool := ""
+	if m.Method() == "tools/call" {
+		tool = m.Params().Get("name").String()
+	}
+	filter.RecordFrom(r.Context()).SetMCP(m.Method(), tool)
+}
+
+// inSession takes a message of a session.
+func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+	s := h.session(w, r, m.ID())
+	if s == nil {
+		return
+	}
+	defer s.exit()
+	switch m.Kind() {
+	case jsonrpc.Request:
+		h.request(w, r, s, m, a)
+	case jsonrpc.Notification:
+		s.notification(r.Context(), h, m)
+		w.WriteHeader(http.StatusAccepted)
+	case jsonrpc.Response:
+		s.answered(m)
+		w.WriteHeader(http.StatusAccepted)
+	}
+}
+
+// request runs a call and answers it. The call outlives the HTTP request: a
+// disconnect is no cancellation.
+func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
+	c := h.newCall(r, s, m, a)
+	if err := s.begin(c); err != nil {
+		h.decline(w, r, m.ID(), err)
+		return
+	}
+	started := s.spawn(func() {
+		defer s.finish(c)
+		c.run()
+	})
+	if !started {
+		c.stop()
+		s.finish(c)
+		h.decline(w, r, m.ID(), errEnded)
+		return
+	}
+	h.serve(w, r, c.stream, !a.json, c.interrupted)
+}
+
+func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a accept) *call {
+	// A client that takes anything, as curl does, gets streams only where it
+	// has a session in which to answer what comes on them.
+	streams := a.sse || a.wildcard && !s.sessionless
+	return &call{
+		session: s,
+		handler: h,
+		msg:     m,
+		stream:  newStream(streams, h.queueBytes()),
+		record:  filter.RecordFrom(r.Context()),
+		header:  h.upstreamHeader(r),
+	}
+}
+
+// interrupted is the answer of a call whose connection must end before the
+// server has answered.
+func (c *call) interrupted() []byte {
+	f := &failure{code: jsonrpc.CodeInternalError, text: "the connection had to end before the server answered", flag: filter.FlagDownstreamConnectionTermination}
+	return f.body(c.msg.ID())
+}
+
+// decline answers a request that did not become a call.
+func (h *Handler) decline(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
+	f := failed(err)
+	record := filter.RecordFrom(r.Context())
+	record.SetFlag(f.flag)
+	record.SetReason(err.Error())
+	status := http.StatusOK
+	if errors.Is(err, errEnded) {
+		status = http.StatusNotFound
+	}
+	writeJSON(w, status, f.body(id))
+}
+
+// sessionless takes a message of a client without a session: single calls,
+// as curl makes them.
+func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+	version := r.Header.Get(versionHeader)
+	switch {
+	case version != "" && !spoken(version):
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), unsupported(version))
+		return
+	case m.Kind() == jsonrpc.Response, m.Method() == "resources/subscribe", m.Method() == "resources/unsubscribe", m.Method() == "logging/setLevel":
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), sessionHeader+" is missing: this needs a session")
+		return
+	case m.Kind() == jsonrpc.Notification:
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	if version == "" {
+		version = assumed
+	}
+	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), version)
+	if err != nil {
+		h.overloaded(w, r, m.ID(), err)
+		return
+	}
+	c := h.newCall(r, s, m, a)
+	if err := s.begin(c); err != nil {
+		h.hub.giveBack(s)
+		h.decline(w, r, m.ID(), err)
+		return
+	}
+	done := make(chan struct{})
+	started := s.spawn(func() {
+		defer close(done)
+		defer s.finish(c)
+		c.run()
+	})
+	if !started {
+		c.stop()
+		s.finish(c)
+		h.decline(w, r, m.ID(), errEnded)
+		return
+	}
+	// Nobody could ever fetch the answer of a client that has gone.
+	stop := context.AfterFunc(r.Context(), func() { c.cancel(errGone) })
+	h.serve(w, r, c.stream, !a.json, c.interrupted)
+	stop()
+	c.cancel(errGone)
+	<-done
+	h.hub.giveBack(s)
+}

@@ -1,0 +1,95 @@
+package mcp
+
+import (
+	"strings"
+)
+
+// resolve finds who owns the name of a tool or prompt, as the client calls
+// it, and what its owner calls it. list is the method whose lists hold it.
+func (s *session) resolve(c *call, list, name string) (ClusterRef, string, error) {
+	refs, names := c.handler.Config.Clusters, s.naming
+	if names.transparent(refs) {
+		return refs[0], name, nil
+	}
+	bare, hasBare := c.handler.member(names.bare)
+	if hasBare && c.knows(bare, list, name) {
+		return bare, name, nil
+	}
+	if names.mode != "never" {
+		for _, ref := range refs {
+			m := names.of(ref)
+			if own, ok := strings.CutPrefix(name, m.prefix); ok && !m.transparent {
+				return ref, own, nil
+			}
+		}
+		if hasBare {
+			return bare, name, nil
+		}
+		return c.onlyOwner(list, name)
+	}
+	if ref, ok := c.firstOwner(list, name); ok {
+		return ref, name, nil
+	}
+	// Nobody may have listed yet, as with a single call without a session.
+	kind, _ := listOf(list)
+	s.discover(c, kind)
+	if ref, ok := c.firstOwner(list, name); ok {
+		return ref, name, nil
+	}
+	return ClusterRef{}, "", unknown(list, name)
+}
+
+// resolveURI does the same for a resource.
+func (s *session) resolveURI(c *call, uri string) (ClusterRef, string, error) {
+	refs, names := c.handler.Config.Clusters, s.naming
+	if names.transparent(refs) {
+		return refs[0], uri, nil
+	}
+	if cluster, own, ok := splitURI(uri); ok {
+		if ref, ok := c.handler.member(cluster); ok && !names.of(ref).transparent {
+			return ref, own, nil
+		}
+	}
+	if bare, ok := c.handler.member(names.bare); ok {
+		return bare, uri, nil
+	}
+	return c.onlyOwner("resources/list", uri)
+}
+
+// knows reports whether the cluster was last seen to have the name.
+func (c *call) knows(ref ClusterRef, list, name string) bool {
+	return c.handler.hub.catalogue.has(c.handler.Route, ref.Name, list, name)
+}
+
+// onlyOwner finds the owner of a bare name: hosts of MCP Apps call tools by
+// the names that their servers know.
+func (c *call) onlyOwner(list, name string) (ClusterRef, string, error) {
+	var owner ClusterRef
+	found := 0
+	for _, ref := range c.handler.Config.Clusters {
+		if c.knows(ref, list, name) {
+			owner = ref
+			found++
+		}
+	}
+	if found != 1 {
+		return ClusterRef{}, "", unknown(list, name)
+	}
+	return owner, name, nil
+}
+
+// firstOwner finds the owner where no name has a prefix: the first cluster in
+// file order, even while it is down.
+func (c *call) firstOwner(list, name string) (ClusterRef, bool) {
+	for _, ref := range c.handler.Config.Clusters {
+		if c.knows(ref, list, name) {
+			return ref, true
+		}
+	}
+	return ClusterRef{}, false
+}
+
+func unknown(list, name string) error {
+	kind, _ := listOf(list)
+	return invalid("unknown " + kind.label + ": " + name)
+}

@@ -1,0 +1,163 @@
+package mcp
+
+import "github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+
+// result notes what must change in a result of the cluster before a client
+// of a federation sees it.
+func (m mapper) result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
+	if m.transparent {
+		return
+	}
+	switch method {
+	case "tools/call":
+		m.content(e, res.Get("content"))
+	case "prompts/get":
+		for _, message := range res.Get("messages").Each {
+			m.content(e, message.Get("content"))
+		}
+	case "resources/read":
+		for _, c := range res.Get("contents").Each {
+			m.at(e, c.Get("uri"))
+			m.meta(e, c)
+		}
+	}
+	m.meta(e, res)
+}
+
+// failure does the same for an error: resources/read names the URI in it.
+func (m mapper) failure(e *jsonrpc.Edits, err jsonrpc.Value) {
+	if !m.transparent {
+		m.at(e, err.Get("data", "uri"))
+	}
+}
+
+// item does the same for an item of a list. It returns the name of the item,
+// as the client sees it, and the cluster's own.
+func (m mapper) item(e *jsonrpc.Edits, kind listKind, item jsonrpc.Value) (name, own string) {
+	at := item.Get(kind.key)
+	own = at.String()
+	if kind.uri {
+		name = m.uri(own)
+	} else {
+		name = m.name(own)
+	}
+	if name != own {
+		e.ReplaceString(at, name)
+	}
+	if !m.transparent {
+		m.meta(e, item)
+	}
+	return name, own
+}
+
+// content rewrites one content block, or a list of them. What stands in text
+// and in structuredContent is the server's word to the model, and stays.
+func (m mapper) content(e *jsonrpc.Edits, v jsonrpc.Value) {
+	if v.Kind() == jsonrpc.Array {
+		for _, block := range v.Each {
+			m.block(e, block)
+		}
+		return
+	}
+	m.block(e, v)
+}
+
+func (m mapper) block(e *jsonrpc.Edits, block jsonrpc.Value) {
+	switch block.Get("type").String() {
+	case "resource_link":
+		m.at(e, block.Get("uri"))
+	case "resource":
+		m.at(e, block.Get("resource", "uri"))
+		m.meta(e, block.Get("resource"))
+	case "tool_result":
+		for _, inner := range block.Get("content").Each {
+			m.block(e, inner) // sampling with tools nests once, no deeper
+		}
+	}
+}
+
+// meta rewrites the two places where MCP Apps name a resource.
+func (m mapper) meta(e *jsonrpc.Edits, v jsonrpc.Value) {
+	meta := v.Get("_meta")
+	m.at(e, meta.Get("ui", "resourceUri"))
+	m.at(e, meta.Get("ui/resourceUri"))
+}
+
+// at rewrites a URI.
+func (m mapper) at(e *jsonrpc.Edits, v jsonrpc.Value) {
+	if v.Kind() == jsonrpc.String {
+		e.ReplaceString(v, m.uri(v.String()))
+	}
+}
+
+// request notes what must change in a request of the cluster's server to the
+// client of a federation: the user must see who asks, and a server must not
+// see what others said.
+func (m mapper) request(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
+	if m.transparent {
+		return
+	}
+	switch method {
+	case "elicitation/create":
+		m.head(e, params.Get("message"))
+	case "sampling/createMessage":
+		m.sampling(e, params)
+	}
+}
+
+func (m mapper) sampling(e *jsonrpc.Edits, params jsonrpc.Value) {
+	if c := params.Get("includeContext"); c.Exists() && c.String() != "none" {
+		e.ReplaceString(c, "none")
+	}
+	headed := false
+	for _, message := range params.Get("messages").Each {
+		content := message.Get("content")
+		if !headed {
+			headed = m.headText(e, content)
+		}
+		m.content(e, content)
+	}
+	if headed {
+		return
+	}
+	if system := params.Get("systemPrompt"); system.Kind() == jsonrpc.String {
+		m.head(e, system)
+		return
+	}
+	e.Set(params, "systemPrompt", jsonrpc.AppendString(nil, "["+m.cluster+"]"))
+}
+
+// headText heads the first text of a message, which every client shows.
+func (m mapper) headText(e *jsonrpc.Edits, content jsonrpc.Value) bool {
+	if content.Kind() == jsonrpc.Object {
+		if content.Get("type").String() != "text" {
+			return false
+		}
+		m.head(e, content.Get("text"))
+		return true
+	}
+	for _, block := range content.Each {
+		if block.Get("type").String() == "text" {
+			m.head(e, block.Get("text"))
+			return true
+		}
+	}
+	return false
+}
+
+func (m mapper) head(e *jsonrpc.Edits, text jsonrpc.Value) {
+	if text.Kind() == jsonrpc.String {
+		e.ReplaceString(text, "["+m.cluster+"] "+text.String())
+	}
+}
+
+// notification notes what must change in a notification of the cluster.
+func (m mapper) notification(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
+	if m.transparent {
+		return
+	}
+	if method == "notifications/resources/updated" {
+		m.at(e, params.Get("uri"))
+	}
+	m.meta(e, params)
+}

@@ -1,0 +1,223 @@
+package mcp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// ask is a request of a server that the client is to answer: sampling,
+// elicitation, roots, or one that we do not know.
+type ask struct {
+	id     jsonrpc.ID // ours, towards the client; its progress token too
+	link   *link
+	msg    *jsonrpc.Message
+	call   *call // during which it came, or nil
+	answer chan *jsonrpc.Message
+
+	once     sync.Once
+	withdrew chan struct{} // closed when the server takes it back
+}
+
+// errWithdrawn: the server does not want the answer any more.
+var errWithdrawn = errors.New("the server withdrew its request")
+
+// receive takes what a server says on its own account. It must not block: the
+// link's other messages wait behind it.
+func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
+	if c != nil {
+		c.touch()
+	}
+	switch {
+	case m.Kind() == jsonrpc.Request:
+		p.s.relay(p, l, m, c)
+	case m.Kind() == jsonrpc.Notification:
+		p.notified(l, m, c)
+	}
+}
+
+// relay brings a server's request to the client, and the answer back.
+func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
+	a := &ask{
+		id:       jsonrpc.StringID(rand.Text()),
+		link:     l,
+		msg:      m,
+		call:     c,
+		answer:   make(chan *jsonrpc.Message, 1),
+		withdrew: make(chan struct{}),
+	}
+	body := a.request(p)
+	s.mu.Lock()
+	limit := s.handler.Config.Limits.Pending
+	wait := s.handler.Config.Timeouts.ServerRequest
+	full := len(s.asks) >= limit
+	if !full {
+		s.asks[a.id] = a
+	}
+	s.mu.Unlock()
+	if c != nil {
+		c.hold()
+	}
+	var sent *stream
+	if !full && !s.sessionless {
+		// Here and not on a goroutine, so that the client sees what the server
+		// said in the order in which it was said.
+		sent = s.deliver(body, c)
+	}
+	started := s.spawn(func() {
+		defer s.settle(a)
+		var answer []byte
+		err := errPending
+		if !full {
+			ctx, cancel := context.WithTimeoutCause(s.ctx, wait, errUnanswered)
+			answer, err = s.await(ctx, a, body, sent)
+			cancel()
+		}
+		s.hub.opts.Trace.serverRequest(s.route, p.cluster, m.Method(), err)
+		if errors.Is(err, errWithdrawn) {
+			return
+		}
+		if err != nil {
+			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil)
+		}
+		a.reply(s.ctx, answer)
+	})
+	if !started {
+		s.settle(a)
+	}
+}
+
+// settle ends an ask.
+func (s *session) settle(a *ask) {
+	s.mu.Lock()
+	delete(s.asks, a.id)
+	s.mu.Unlock()
+	if a.call != nil {
+		a.call.unhold()
+	}
+}
+
+// await waits for the client's answer. sent is the stream that has the
+// request already, if any.
+func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) ([]byte, error) {
+	<-a.link.ready
+	if sent == nil && !s.mayListen(a.call) {
+		return nil, errNobody
+	}
+	for sent == nil {
+		s.mu.Lock()
+		heard := s.heard
+		s.mu.Unlock()
+		if sent = s.deliver(body, a.call); sent != nil {
+			break
+		}
+		select {
+		case <-heard:
+		case <-a.withdrew:
+			return nil, errWithdrawn
+		case <-a.link.up.Done():
+			return nil, upstream.ErrSessionLost
+		case <-ctx.Done():
+			return nil, errNobody
+		}
+	}
+	select {
+	case m := <-a.answer:
+		var e jsonrpc.Edits
+		e.SetID(m, a.msg.ID())
+		return e.Apply(m), nil
+	case <-a.withdrew:
+		s.withdraw(a, errWithdrawn)
+		return nil, errWithdrawn
+	case <-a.link.up.Done():
+		s.withdraw(a, upstream.ErrSessionLost)
+		return nil, upstream.ErrSessionLost
+	case <-ctx.Done():
+		s.withdraw(a, context.Cause(ctx))
+		return nil, context.Cause(ctx)
+	}
+}
+
+// mayListen reports whether a client may yet take a request: not when it
+// accepts JSON alone and has no other stream, nor without a session.
+func (s *session) mayListen(c *call) bool {
+	return !s.sessionless && (c == nil || c.stream.open || s.listening())
+}
+
+// withdraw tells the client that its answer is not wanted any more.
+func (s *session) withdraw(a *ask, cause error) {
+	params := append([]byte(`{"requestId":`), a.id.Raw()...)
+	params = append(jsonrpc.AppendString(append(params, `,"reason":`...), cause.Error()), '}')
+	s.deliver(jsonrpc.NewNotification("notifications/cancelled", params), a.call)
+}
+
+// request is the server's request as the client gets it.
+func (a *ask) request(p *peer) []byte {
+	var e jsonrpc.Edits
+	e.SetID(a.msg, a.id)
+	if token := a.token(); token.Exists() {
+		e.Replace(token, []byte(a.id.Raw()))
+	}
+	p.mapper().request(&e, a.msg.Method(), a.msg.Params())
+	return e.Apply(a.msg)
+}
+
+func (a *ask) token() jsonrpc.Value { return a.msg.Params().Get("_meta", "progressToken") }
+
+// reply sends the answer to the server that asked.
+func (a *ask) reply(ctx context.Context, answer []byte) {
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	// A server that is gone needs no answer, and one that does not take it
+	// sees its own timeout.
+	_ = a.link.up.Send(ctx, answer)
+}
+
+// answered routes the client's answer to the server that asked. An answer that
+// nobody waits for any more is none's.
+func (s *session) answered(m *jsonrpc.Message) {
+	s.mu.Lock()
+	a := s.asks[m.ID()]
+	s.mu.Unlock()
+	if a == nil {
+		return
+	}
+	select {
+	case a.answer <- m:
+	default: // the second answer to one request
+	}
+}
+
+// withdrawn notes that a server takes its request back.
+func (s *session) withdrawn(l *link, id jsonrpc.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.asks {
+		if a.link == l && a.msg.ID() == id {
+			a.once.Do(func() { close(a.withdrew) })
+		}
+	}
+}
+
+// advance passes the client's progress on a server's request on.
+func (s *session) advance(ctx context.Context, m *jsonrpc.Message) error {
+	token := m.Params().Get("progressToken")
+	s.mu.Lock()
+	a := s.asks[token.ID()]
+	s.mu.Unlock()
+	if a == nil || !a.token().Exists() {
+		return nil
+	}
+	select {
+	case <-a.link.ready:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	var e jsonrpc.Edits
+	e.Replace(token, a.token().Raw())
+	return a.link.up.Send(ctx, e.Apply(m))
+}

@@ -1,0 +1,257 @@
+package mcp
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// session is one client's, from initialize to its end, over all generations
+// that come and go. It is bound to a route and a principal.
+//
+// Locks are taken in this order: peer, session, hub.
+type session struct {
+	hub       *Hub
+	id        string
+	route     string
+	principal string
+	// init are the params of initialize, which go to each server.
+	init    []byte
+	version string // what was negotiated with the client
+	naming  naming
+	// sessionless: made for single calls of clients without a session, who
+	// can neither listen nor answer.
+	sessionless bool
+	anonymous   bool // sessionless, and for one call only
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup
+
+	mu      sync.Mutex
+	ended   bool
+	handler *Handler // of the newest generation that was seen
+	peers   map[string]*peer
+	calls   map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
+	pending int
+	asks    map[jsonrpc.ID]*ask // requests of servers, by our id
+	streams []*stream           // of GETs, the newest last
+	heard   chan struct{}       // closed when there is a new one
+	level   string
+	active  int // HTTP requests being served
+	last    time.Time
+	due     []string // list_changed that the client has not been told of
+	// settling: the timer will tell it.
+	settling bool
+	timer    *time.Timer
+}
+
+func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *session {
+	s := &session{
+		hub:       h,
+		route:     handler.Route,
+		principal: principal,
+		init:      init.params,
+		version:   init.version,
+		naming:    newNaming(handler.Config.Namespace, handler.Config.Clusters),
+		handler:   handler,
+		peers:     map[string]*peer{},
+		calls:     map[jsonrpc.ID][]*call{},
+		asks:      map[jsonrpc.ID]*ask{},
+		heard:     make(chan struct{}),
+		last:      time.Now(),
+	}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	return s
+}
+
+// spawn runs f on a goroutine that the session's end waits for. It reports
+// false, and does nothing, when the session has ended.
+func (s *session) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.wg.Go(f)
+	return true
+}
+
+// end ends the session: calls in flight fail with cause, streams end after a
+// whole event, and upstream sessions are closed in the background.
+func (s *session) end(reason string, cause error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended = true
+	streams := s.streams
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	peers := make([]*peer, 0, len(s.peers))
+	for _, p := range s.peers {
+		peers = append(peers, p)
+	}
+	s.mu.Unlock()
+
+	s.hub.forget(s, reason)
+	s.cancel(cause)
+	for _, st := range streams {
+		st.end()
+	}
+	s.hub.background(func() {
+		s.wg.Wait()
+		for _, p := range peers {
+			p.leave()
+		}
+	})
+}
+
+// enter counts an HTTP request, during which the session is not idle, and
+// makes the session follow the handler's generation. It reports false when
+// the session has ended.
+func (s *session) enter(h *Handler) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	if h.seq > s.handler.seq {
+		s.handler = h
+	}
+	s.active++
+	return true
+}
+
+// exit ends what enter began.
+func (s *session) exit() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active--
+	s.last = time.Now()
+}
+
+// idle reports whether nothing happened for longer than the route allows.
+func (s *session) idle(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active == 0 && s.pending == 0 && now.Sub(s.last) > s.handler.Config.Timeouts.SessionIdle
+}
+
+// peer returns the cluster's place in the session; nil when it has ended.
+func (s *session) peer(cluster string) *peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.peers[cluster]
+	if p == nil && !s.ended {
+		p = &peer{s: s, cluster: cluster}
+		s.peers[cluster] = p
+	}
+	return p
+}
+
+func (s *session) allPeers() []*peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*peer, 0, len(s.peers))
+	for _, p := range s.peers {
+		all = append(all, p)
+	}
+	return all
+}
+
+// begin counts a request in, and ends it when the session ends.
+func (s *session) begin(c *call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return errEnded
+	case s.pending >= c.handler.Config.Limits.Pending:
+		return errPending
+	}
+	s.pending++
+	id := c.msg.ID()
+	s.calls[id] = append(s.calls[id], c)
+	c.start(s.ctx)
+	return nil
+}
+
+func (s *session) finish(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pending--
+	s.last = time.Now()
+	id := c.msg.ID()
+	s.calls[id] = slices.DeleteFunc(s.calls[id], func(other *call) bool { return other == c })
+	if len(s.calls[id]) == 0 {
+		delete(s.calls, id)
+	}
+}
+
+// cancelCall ends the newest call with the id: of two with the same, the
+// other one is more likely to be the one whose answer is awaited.
+func (s *session) cancelCall(id jsonrpc.ID, reason jsonrpc.Value) {
+	s.mu.Lock()
+	var c *call
+	if calls := s.calls[id]; len(calls) > 0 {
+		c = calls[len(calls)-1]
+	}
+	s.mu.Unlock()
+	if c != nil {
+		c.cancel(canceled{reason})
+	}
+}
+
+// follow makes the session follow a generation that is now in force.
+func (s *session) follow(h *Handler) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	differs := s.handler.shape != h.shape
+	s.handler = h
+	var stay, gone []*peer
+	for cluster, p := range s.peers {
+		if _, ok := h.member(cluster); ok {
+			stay = append(stay, p)
+		} else {
+			gone = append(gone, p)
+			delete(s.peers, cluster)
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range gone {
+		p.leave()
+	}
+	for _, p := range stay {
+		p.adopt(h)
+	}
+	if differs {
+		s.changed(listChanges...)
+	}
+}
+
+func (s *session) listening() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams) > 0
+}
+
+func (s *session) logLevel() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.level
+}
+
+func (s *session) setLogLevel(level string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.level = level
+}

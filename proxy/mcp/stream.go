@@ -1,0 +1,117 @@
+package mcp
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// keepalive is how often an idle stream gets a comment, so that no
+	// middlebox takes it for dead. Named events would break clients.
+	keepalive = 15 * time.Second
+	// writeTimeout bounds each write: a client that takes nothing for this
+	// long is gone. There is no bound on a stream as a whole.
+	writeTimeout = 30 * time.Second
+	// queueLimit is the number of messages that wait for a slow reader.
+	queueLimit = 1024
+)
+
+// stream carries messages to the client over one HTTP answer, that of a POST
+// or of a GET. Writers never block on it: they queue, and the goroutine of the
+// request writes. A reader too slow for its queue is ended.
+type stream struct {
+	// open: messages may be sent at all. Not so when the client of a POST
+	// takes nothing but JSON: then there is room for the answer alone.
+	open bool
+	// bytes bounds the queue besides queueLimit.
+	bytes int
+
+	mu     sync.Mutex
+	queue  [][]byte
+	queued int
+	answer []byte // the last message, of a POST
+	status int    // of an answer that comes first
+	ended  bool
+
+	ready chan struct{} // 1: there is something to write
+	stop  chan struct{} // closed when nothing may be queued any more
+}
+
+func newStream(open bool, bytes int) *stream {
+	return &stream{
+		open:  open,
+		bytes: bytes,
+		ready: make(chan struct{}, 1),
+		stop:  make(chan struct{}),
+	}
+}
+
+// send queues a message, which must not be changed afterwards. It reports
+// whether the stream took it.
+func (st *stream) send(msg []byte) bool {
+	if !st.open {
+		return false
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended || st.answer != nil {
+		return false
+	}
+	if len(st.queue) >= queueLimit || st.queued+len(msg) > st.bytes && len(st.queue) > 0 {
+		st.endLocked()
+		return false
+	}
+	st.queue = append(st.queue, msg)
+	st.queued += len(msg)
+	st.wake()
+	return true
+}
+
+// finish queues the answer, after which the stream ends. The first one counts.
+// status is the HTTP status if nothing was written before.
+func (st *stream) finish(status int, answer []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.ended || st.answer != nil {
+		return
+	}
+	st.answer, st.status = answer, status
+	st.wake()
+}
+
+// end ends the stream after the event that is being written.
+func (st *stream) end() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.endLocked()
+}
+
+func (st *stream) endLocked() {
+	if !st.ended {
+		st.ended = true
+		close(st.stop)
+	}
+}
+
+// alive reports whether send has a chance.
+func (st *stream) alive() bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.open && !st.ended && st.answer == nil
+}
+
+func (st *stream) wake() {
+	select {
+	case st.ready <- struct{}{}:
+	default:
+	}
+}
+
+func (st *stream) take() (queue [][]byte, status int, answer []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	queue = st.queue
+	st.queue, st.queued = nil, 0
+	return queue, st.status, st.answer
+}
+
