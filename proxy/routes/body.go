@@ -128,6 +128,9 @@ func (b *requestBody) done() bool {
 	return b.err == io.EOF
 }
 
+// uploading reports whether the client's body is still on its way.
+func (x *exchange) uploading() bool { return x.body != nil && !x.body.done() }
+
 // failure returns why the client's side of the body broke, or nil.
 func (b *requestBody) failure() error {
 	if b == nil {

@@ -26,7 +26,7 @@ func (x *exchange) fail(err error) {
 	if f.status == 0 {
 		panic(http.ErrAbortHandler) // nobody is left to answer
 	}
-	if x.body != nil && !x.body.done() && x.r.ProtoMajor == 1 {
+	if x.uploading() && x.r.ProtoMajor == 1 {
 		// What is left of the request must not be taken for the next one.
 		x.w.Header()["Connection"] = []string{"close"}
 	}
@@ -42,7 +42,7 @@ func (x *exchange) classify(err error) failure {
 	switch {
 	case cause == errTimeout:
 		return failure{504, filter.FlagUpstreamRequestTimeout, "", "the upstream did not answer in time"}
-	case cause == errIdle && x.body != nil && !x.body.done():
+	case cause == errIdle && x.uploading():
 		return failure{408, filter.FlagStreamIdleTimeout, "", "the request did not arrive in time"}
 	case cause == errIdle:
 		return failure{504, filter.FlagStreamIdleTimeout, "", "the upstream did not answer in time"}

@@ -234,7 +234,7 @@ func (x *exchange) expire(cause error) {
 		return
 	}
 	// Whoever is stuck reading from, or writing to, the client wakes up.
-	if x.body != nil && !x.body.done() {
+	if x.uploading() {
 		_ = x.control.SetReadDeadline(time.Unix(1, 0)) // without deadlines there is only the cancellation
 	}
 	if x.answered.Load() {

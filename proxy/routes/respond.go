@@ -18,10 +18,14 @@ func (x *exchange) respond(resp *http.Response) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // none, not net/http's guess
 	}
-	if names := trailerNames(resp.Trailer); names != "" {
-		h["Trailer"] = []string{names}
+	announced := trailerNames(resp.Trailer)
+	if announced != "" {
+		h["Trailer"] = []string{announced}
+		if x.r.ProtoMajor == 1 {
+			delete(h, "Content-Length") // HTTP/2 may have both; here trailers need chunks
+		}
 	}
-	if x.body != nil && !x.body.done() && x.r.ProtoMajor == 1 {
+	if x.uploading() && x.r.ProtoMajor == 1 {
 		// The answer overtook the request. What is left of the request must
 		// not be taken for the next one, and nobody may read it any more.
 		h["Connection"] = []string{"close"}
@@ -33,7 +37,7 @@ func (x *exchange) respond(resp *http.Response) {
 		x.copyBody(resp)
 	}
 	for name, values := range resp.Trailer {
-		if _, announced := h["Trailer"]; !announced {
+		if !hasToken(announced, name) {
 			name = http.TrailerPrefix + name
 		}
 		h[name] = values
@@ -44,7 +48,7 @@ func (x *exchange) respond(resp *http.Response) {
 // unless the body ends with it: net/http flushes what is left at the end.
 func (x *exchange) copyBody(resp *http.Response) {
 	left := resp.ContentLength
-	if left < 0 && x.r.Method != http.MethodHead {
+	if left < 0 && x.r.Method != http.MethodHead || x.uploading() {
 		x.flush() // when the first byte comes is unknown, and so may be long
 	}
 	buf := x.buffers.Get().(*[copyBuffer]byte)
