@@ -38,6 +38,7 @@ type Conn struct {
 	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
 	streams  atomic.Int64
 	ending   chan struct{}
+	gone     chan struct{}
 
 	mu      sync.Mutex
 	phase   phase
@@ -65,6 +66,7 @@ func newConn(s *Server, raw net.Conn, open *atomic.Int64) *Conn {
 		remote: addrPort(raw.RemoteAddr()),
 		local:  addrPort(raw.LocalAddr()),
 		ending: make(chan struct{}),
+		gone:   make(chan struct{}),
 	}
 }
 
@@ -108,6 +110,10 @@ func (c *Conn) Retired() bool {
 // drain's timeout, at shutdown, at the client certificate's NotAfter. Soon
 // after, the connection is cut.
 func (c *Conn) Ending() <-chan struct{} { return c.ending }
+
+// Done is closed when the connection has ended. Handlers of its last requests
+// may run a little longer.
+func (c *Conn) Done() <-chan struct{} { return c.gone }
 
 // Stream counts an SSE or WebSocket stream until done is called, which may be
 // done more than once.
@@ -215,6 +221,6 @@ func (c *Conn) expire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.removed {
-		c.expiry = time.AfterFunc(endGrace, c.kill)
+		c.expiry = time.AfterFunc(c.server.grace, c.kill)
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// endGrace is how long streams that were told to end may take.
+	// endGrace is a Server's grace.
 	endGrace = 5 * time.Second
 	// idleMoment is what is added to the spread before idle connections are
 	// closed: the last to be told may have a request on the wire.
@@ -62,7 +62,7 @@ func (s *Server) drain(options DrainOptions) {
 		c.end()
 	}
 	// Again and again, for what a socket may still hand over.
-	for s.wait(endGrace) {
+	for s.wait(s.grace) {
 		for _, c := range s.open() {
 			c.kill()
 		}

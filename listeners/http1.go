@@ -2,7 +2,6 @@ package listeners
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
@@ -75,23 +74,15 @@ func (h *http1) connState(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateActive:
 		if w.timedOut.Load() {
-			// net/http hangs up on a header that took too long, without a
-			// word; it calls this first if it had read any of it.
-			answerTimeout(nc)
-			return
+			return // part of a header is no request; see wire.Close
 		}
 		w.conn.setPhase(phaseActive)
 	case http.StateIdle:
+		w.heard.Store(false)
 		w.conn.setPhase(phaseIdle)
 	case http.StateHijacked:
 		w.conn.setPhase(phaseHijacked)
 	case http.StateClosed:
 		h.server.remove(w.conn)
 	}
-}
-
-// answerTimeout is the 408 of RFC 9110 section 15.5.9.
-func answerTimeout(nc net.Conn) {
-	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
-	fmt.Fprintf(nc, "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
 }

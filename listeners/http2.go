@@ -28,12 +28,17 @@ func (s *Server) serveHTTP2(c *Conn) {
 		c.wire.Close()
 		return
 	}
-	c.wire.SetReadDeadline(time.Time{})
 	c.mu.Lock()
+	if c.leaving {
+		c.mu.Unlock()
+		c.wire.Close()
+		return
+	}
 	c.phase = phaseHTTP2
 	// base serves nothing itself: all that its Shutdown does is GOAWAY.
 	c.goAway = func() { base.Shutdown(context.Background()) }
 	c.mu.Unlock()
+	c.wire.SetReadDeadline(time.Time{})
 	h2.ServeConn(c.wire.outer(), &http2.ServeConnOpts{
 		Context:          context.WithValue(context.Background(), contextKey{}, c),
 		BaseConfig:       base,

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"time"
 )
 
 // response tells a client to go in the header of its answer, at the last
@@ -16,6 +15,9 @@ type response struct {
 	http1 bool
 	body  *body // of the request; nil if it has none
 	wrote bool  // the header is out
+
+	fullDuplex bool
+	hijacked   bool
 }
 
 // before is called when the header is about to go out, or never will.
@@ -28,12 +30,25 @@ func (r *response) before() {
 		// Of HTTP/2 this makes GOAWAY, while other streams go on.
 		r.Header().Set("Connection", "close")
 	}
+	if !r.fullDuplex {
+		r.boundBody()
+	}
+}
+
+// boundBody limits the time that net/http spends on the rest of a body: it
+// reads a small one before it writes the header, and again after the handler
+// has returned, and would wait for a client that never sends it.
+func (r *response) boundBody() {
 	if r.http1 && r.body != nil && !r.body.ended.Load() {
-		// net/http reads the rest of a small body before it writes the header,
-		// and would wait for a client that never sends it.
-		w := r.conn.wire
-		w.SetReadDeadline(time.Now().Add(r.conn.server.config.Limits.HeaderTimeout))
-		w.liftRead.Store(true)
+		r.conn.wire.bound(r.conn.server.config.Limits.HeaderTimeout)
+	}
+}
+
+// finish is called when the handler has returned.
+func (r *response) finish() {
+	if !r.hijacked {
+		r.before()
+		r.boundBody()
 	}
 }
 
@@ -78,11 +93,16 @@ func (r *response) FlushError() error {
 // Hijack leaves the connection to the caller, who must close it.
 func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	nc, rw, err := http.NewResponseController(r.ResponseWriter).Hijack()
-	if err == nil {
-		r.wrote = true
-	}
+	r.hijacked = err == nil
 	return nc, rw, err
 }
 
-// Unwrap lets http.ResponseController reach deadlines and full duplex.
+// EnableFullDuplex is what http.ResponseController looks for.
+func (r *response) EnableFullDuplex() error {
+	err := http.NewResponseController(r.ResponseWriter).EnableFullDuplex()
+	r.fullDuplex = err == nil
+	return err
+}
+
+// Unwrap lets http.ResponseController reach deadlines.
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }

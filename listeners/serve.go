@@ -168,7 +168,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		handler = s.handler.Load()
 	}
 	(*handler).ServeHTTP(res, r)
-	res.before()
+	res.finish()
 }
 
 func (s *Server) handled() {

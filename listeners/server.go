@@ -1,14 +1,13 @@
 package listeners
 
 import (
+	cryptotls "crypto/tls"
 	"log"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	cryptotls "crypto/tls"
 
 	"github.com/mcpgateway/mcpgateway/tls"
 )
@@ -24,6 +23,7 @@ type Server struct {
 	errorLog  *log.Logger
 	handler   atomic.Pointer[http.Handler]
 	http1     *http1
+	grace     time.Duration // how long streams that were told to end may take
 
 	handlers   atomic.Int64
 	handshakes atomic.Int64
@@ -54,6 +54,7 @@ func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, 
 	s := &Server{
 		config: *cfg,
 		trace:  trace,
+		grace:  endGrace,
 		conns:  make(map[*Conn]struct{}),
 		empty:  make(chan struct{}),
 		done:   make(chan struct{}),
@@ -178,6 +179,7 @@ func (s *Server) remove(c *Conn) {
 	if !first {
 		return
 	}
+	close(c.gone)
 	c.open.Add(-1)
 	s.trace.closed(s.config.Name)
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package listeners
 import (
 	cryptotls "crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync/atomic"
@@ -25,8 +26,11 @@ type wire struct {
 	// timedOut is set while the last read failed for want of time; a new
 	// deadline clears it.
 	timedOut atomic.Bool
-	// liftRead has the next write lift the read deadline (see response.before).
-	liftRead atomic.Bool
+	// heard is set once something of the next request has come.
+	heard atomic.Bool
+	// bounded is set while net/http reads the rest of a body under a deadline
+	// of ours (see response.boundBody).
+	bounded atomic.Bool
 	// writeBy is the deadline that a handler set, in Unix nanoseconds; 0 is
 	// none.
 	writeBy atomic.Int64
@@ -60,7 +64,17 @@ func (w *wire) Read(p []byte) (int, error) {
 		w.prefix = w.prefix[n:]
 		return n, nil
 	}
+	if len(p) == 1 {
+		// This is net/http watching for the client to go away, which it does
+		// once the body has been read; everything else is read in blocks.
+		if w.bounded.CompareAndSwap(true, false) {
+			w.SetReadDeadline(time.Time{})
+		}
+	}
 	n, err := w.Conn.Read(p)
+	if n > 0 && !w.heard.Load() {
+		w.heard.Store(true)
+	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 		w.timedOut.Store(true)
 	}
@@ -71,9 +85,6 @@ func (w *wire) Read(p []byte) (int, error) {
 // no other bound on a stream's length, and a client that stops reading would
 // hold its handler for ever.
 func (w *wire) Write(p []byte) (int, error) {
-	if w.liftRead.Load() && w.liftRead.CompareAndSwap(true, false) {
-		w.SetReadDeadline(time.Time{})
-	}
 	patience := w.conn.server.config.Limits.IdleTimeout + time.Duration(len(p))*time.Second/minWriteRate
 	deadline := time.Now().Add(patience)
 	if by := w.writeBy.Load(); by != 0 && by < deadline.UnixNano() {
@@ -83,6 +94,12 @@ func (w *wire) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return w.Conn.Write(p)
+}
+
+// bound limits the time that net/http has for the rest of a body.
+func (w *wire) bound(d time.Duration) {
+	w.SetReadDeadline(time.Now().Add(d))
+	w.bounded.Store(true)
 }
 
 func (w *wire) SetReadDeadline(t time.Time) error {
@@ -112,14 +129,24 @@ func (w *wire) CloseWrite() error {
 }
 
 // Close also ends what we know of a hijacked connection; the others end with
-// the server that serves them.
+// the server that serves them. Of a header that took too long net/http says
+// nothing, so that is done here.
 func (w *wire) Close() error {
-	err := w.Conn.Close()
 	w.conn.mu.Lock()
-	hijacked := w.conn.phase == phaseHijacked
+	phase := w.conn.phase
 	w.conn.mu.Unlock()
-	if hijacked {
+	if phase == phaseIdle && w.timedOut.Load() && w.heard.Load() {
+		w.answerTimeout()
+	}
+	err := w.Conn.Close()
+	if phase == phaseHijacked {
 		w.conn.server.remove(w.conn)
 	}
 	return err
+}
+
+// answerTimeout is the 408 of RFC 9110 section 15.5.9.
+func (w *wire) answerTimeout() {
+	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
+	fmt.Fprintf(w, "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
 }

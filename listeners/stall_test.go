@@ -1,0 +1,110 @@
+package listeners
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+)
+
+func TestBodyThatStallsFails(t *testing.T) {
+	failed := make(chan error, 2)
+	f := newFixture(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(r.Body)
+		failed <- err
+	}, limits(func(l *Limits) { l.IdleTimeout = 300 * time.Millisecond }))
+	c := f.h1()
+	c.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("HTTP/1.1: got %v", err)
+	}
+	pr, pw := io.Pipe()
+	defer pw.Close()
+	go func() {
+		if res, err := f.client((*http.Protocols).SetHTTP2).Post(f.url("/"), "text/plain", pr); err == nil {
+			res.Body.Close()
+		}
+	}()
+	pw.Write([]byte("abc"))
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("HTTP/2: got %v", err)
+	}
+}
+
+func TestAnswerDoesNotWaitForABodyThatNobodyReads(t *testing.T) {
+	f := newFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+	}, limits(func(l *Limits) { l.HeaderTimeout = 300 * time.Millisecond }))
+	c := f.h1()
+	c.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc")
+	if res := c.answer(); res.StatusCode != http.StatusUnauthorized || !res.Close {
+		t.Errorf("got %s, close %v", res.Status, res.Close)
+	}
+	c.ended()
+}
+
+func TestUnreadBodyDoesNotCutALongAnswer(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	var cause error
+	f := newFixture(t, func(w http.ResponseWriter, r *http.Request) {
+		// Enough to have net/http read the body, too little for it to write.
+		io.WriteString(w, string(make([]byte, 3000)))
+		select {
+		case <-r.Context().Done():
+			cause = r.Context().Err()
+		case <-time.After(3 * timeout):
+		}
+	}, limits(func(l *Limits) { l.HeaderTimeout = timeout }))
+	c := f.h1()
+	c.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+	res := c.answer()
+	if cause != nil || res.Close {
+		t.Errorf("the request ended early: %v; close %v", cause, res.Close)
+	}
+	c.get("/")
+	c.answer()
+}
+
+func TestClientThatStopsReadingIsCut(t *testing.T) {
+	failed := make(chan error, 1)
+	f := newFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		block := make([]byte, 1<<10)
+		for {
+			if _, err := w.Write(block); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}, limits(func(l *Limits) { l.IdleTimeout = 200 * time.Millisecond }))
+	f.h1().get("/")
+	select {
+	case err := <-failed:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("the handler still writes")
+	}
+}
+
+func TestWriteDeadlineOfAHandlerHolds(t *testing.T) {
+	failed := make(chan error, 1)
+	f := newFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		block := make([]byte, 1<<10)
+		for {
+			if _, err := w.Write(block); err != nil {
+				failed <- err
+				return
+			}
+		}
+	})
+	f.h1().get("/")
+	select {
+	case <-failed:
+	case <-time.After(patience):
+		t.Error("the handler still writes")
+	}
+}
