@@ -40,7 +40,7 @@ func (g *Gateway) commit(p *prepared) []string {
 		}
 	}
 	gen.clusters.Commit()
-	g.hub.Commit(gen.handlers)
+	g.hub.Commit(gen.mcp)
 	lines := append([]string{p.plan.String()}, g.drain(p, leaving, unverified)...)
 	g.commitAdmin(p)
 	g.ready.Store(true)

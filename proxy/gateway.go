@@ -89,7 +89,7 @@ func New(o Options) *Gateway {
 	g.clusterTrace = g.traceClusters()
 	g.sockets = listeners.NewSockets(g.listenerTrace)
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Trace: g.traceMCP()})
-	g.prober = upstream.NewProber(o.Version)
+	g.prober = upstream.NewProber(nil)
 	g.metricsServed = g.metrics.Handler(g)
 	return g
 }
@@ -106,12 +106,12 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	}
 	defer watcher.Close()
 
-	outcome, files := g.apply(ctx, "start")
+	outcome, snapshot := g.apply(ctx, "start")
 	if outcome.Result != admin.Applied {
 		return errors.New("the configuration was not applied; nothing is served")
 	}
 	g.options.Notify("READY=1\nSTATUS=" + outcomeLine(outcome))
-	watcher.Watch(files, g.started)
+	watcher.Watch(snapshot)
 	for {
 		select {
 		case <-ctx.Done():
@@ -142,14 +142,21 @@ func (g *Gateway) dispatch(listener string) http.Handler {
 	return g.logged(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		gen := g.acquire()
 		defer gen.done()
-		gen.handler(listener).ServeHTTP(w, r)
+		gen.serve(listener, w, r)
 	}))
 }
 
 // pinned is the handler of connections that stay on gen. The caller holds a
-// use of gen until the last of them is gone.
+// use of gen until the last of them is gone; each request holds one as well,
+// since it may outlive its connection.
 func (g *Gateway) pinned(gen *Generation, listener string) http.Handler {
-	return g.logged(listener, gen.handler(listener))
+	return g.logged(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !gen.use() {
+			panic(http.ErrAbortHandler) // the connection is gone already
+		}
+		defer gen.done()
+		gen.serve(listener, w, r)
+	}))
 }
 
 // acquire returns the current generation with a use of it. It retries when a

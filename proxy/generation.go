@@ -27,7 +27,9 @@ type Generation struct {
 	served   []served
 	clusters *clusters.Set
 	router   *routes.Router
-	handlers []*mcp.Handler
+	// handlers route the requests of each listener, by its name.
+	handlers map[string]http.Handler
+	mcp      []*mcp.Handler
 
 	// users counts requests in flight, draining servers, and being current.
 	// It starts at one for being current; once zero it never rises again.
@@ -83,12 +85,8 @@ func (g *Generation) find(name string) *served {
 	return nil
 }
 
-// handler serves requests of a listener by this very generation. The caller
-// holds a use for as long as the handler may be called.
-func (g *Generation) handler(listener string) http.Handler {
-	routed := g.router.Handler(listener)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		filter.RecordFrom(r.Context()).SetGeneration(g.number)
-		routed.ServeHTTP(w, r)
-	})
+// serve answers a request that came on a listener. The caller holds a use.
+func (g *Generation) serve(listener string, w http.ResponseWriter, r *http.Request) {
+	filter.RecordFrom(r.Context()).SetGeneration(g.number)
+	g.handlers[listener].ServeHTTP(w, r)
 }

@@ -104,7 +104,7 @@ func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error
 			if err != nil {
 				return nil, fmt.Errorf("route %s: %w", r.Name, err)
 			}
-			p.gen.handlers = append(p.gen.handlers, h)
+			p.gen.mcp = append(p.gen.mcp, h)
 			return h, nil
 		},
 		Ready:    g.ready.Load,
@@ -114,6 +114,10 @@ func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error
 		return err
 	}
 	p.onDiscard(p.gen.router.Close)
+	p.gen.handlers = map[string]http.Handler{}
+	for _, l := range p.gen.config.Listeners {
+		p.gen.handlers[l.Name] = p.gen.router.Handler(l.Name)
+	}
 	return nil
 }
 

@@ -50,9 +50,8 @@ func (g *Gateway) pending() []chan<- admin.Outcome {
 // Type=notify-reload asks for (systemd.service(5), sd_notify(3)).
 func (g *Gateway) reload(ctx context.Context, trigger string, w *watcher) admin.Outcome {
 	g.options.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
-	began := time.Now()
-	outcome, files := g.apply(ctx, trigger)
-	w.Watch(files, began)
+	outcome, snapshot := g.apply(ctx, trigger)
+	w.Watch(snapshot)
 	g.options.Notify("READY=1\nSTATUS=" + outcomeLine(outcome))
 	return outcome
 }
@@ -68,7 +67,7 @@ func monotonicMicroseconds() int64 {
 }
 
 // Load reads the file at path into a checked Config. The snapshot is returned
-// also beside an error: its Files are what to watch for the mend.
+// also beside an error, never nil: its Files are what to watch for the mend.
 func Load(ctx context.Context, path string, env func(string) (string, bool)) (*Config, *config.Snapshot, error) {
 	cfg := new(Config)
 	snapshot, err := config.Load(ctx, path, config.Options{Env: env}, cfg)
@@ -79,9 +78,9 @@ func Load(ctx context.Context, path string, env func(string) (string, bool)) (*C
 }
 
 // apply loads the file and, where it differs, makes it the current
-// generation. It returns the files to watch, whatever the outcome; none where
-// reload.watch is off.
-func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, files []string) {
+// generation. It returns the snapshot whose files are to be watched, whatever
+// the outcome; nil where reload.watch is off.
+func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, watch *config.Snapshot) {
 	old := g.current.Load()
 	o.Trigger = trigger
 	defer func() {
@@ -89,36 +88,34 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, f
 		if cur := g.current.Load(); cur != nil {
 			o.Generation = cur.number
 			if !cur.config.Reload.Watch {
-				files = nil
+				watch = nil
 			}
 		}
 		g.report(o)
 	}()
-	reject := func(err error) (admin.Outcome, []string) {
+	reject := func(err error) (admin.Outcome, *config.Snapshot) {
 		o.Result, o.Errors = admin.Rejected, errorLines(err)
-		return o, files
+		return o, watch
 	}
 
 	cfg, snapshot, err := Load(ctx, g.options.Path, g.options.Env)
-	if snapshot != nil {
-		files = snapshot.Files
-		for _, w := range snapshot.Warnings {
-			o.Warnings = append(o.Warnings, w.Error())
-		}
+	watch = snapshot
+	for _, w := range snapshot.Warnings {
+		o.Warnings = append(o.Warnings, w.Error())
 	}
 	if err != nil {
 		return reject(err)
 	}
 	if old != nil && Diff(old.config, cfg).Empty() {
 		o.Result = admin.Unchanged
-		return o, files
+		return o, watch
 	}
 	p, err := g.prepare(ctx, cfg, snapshot, old)
 	if err != nil {
 		return reject(err)
 	}
 	o.Plan, o.Result = g.commit(p), admin.Applied
-	return o, files
+	return o, watch
 }
 
 // report logs, counts and keeps an outcome.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 const (
@@ -18,8 +20,6 @@ const (
 	// pollEvery is the net under the notifications, which some file systems
 	// do not send.
 	pollEvery = 30 * time.Second
-	// clockGrain is how far a file's times lag behind the clock.
-	clockGrain = 20 * time.Millisecond
 )
 
 // watcher tells when any of a set of files may have changed. It watches the
@@ -29,15 +29,9 @@ const (
 type watcher struct {
 	notify  *fsnotify.Watcher
 	changed chan struct{}
-	wanted  chan watched
+	wanted  chan *config.Snapshot
 	stop    chan struct{}
 	wg      sync.WaitGroup
-}
-
-// watched is a set of files as it was at some moment.
-type watched struct {
-	files []string
-	since time.Time
 }
 
 func newWatcher() (*watcher, error) {
@@ -45,7 +39,7 @@ func newWatcher() (*watcher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("watching files: %w", err)
 	}
-	w := &watcher{notify: n, changed: make(chan struct{}), wanted: make(chan watched), stop: make(chan struct{})}
+	w := &watcher{notify: n, changed: make(chan struct{}), wanted: make(chan *config.Snapshot), stop: make(chan struct{})}
 	w.wg.Add(1)
 	go w.run()
 	return w, nil
@@ -55,12 +49,11 @@ func newWatcher() (*watcher, error) {
 // closed.
 func (w *watcher) Changed() <-chan struct{} { return w.changed }
 
-// Watch replaces the set of files. Their state is known as of the moment
-// since, when they began to be read: one that changed later is reported. No
-// files, nothing is watched.
-func (w *watcher) Watch(files []string, since time.Time) {
+// Watch replaces the set of files by those of a snapshot; nil watches nothing.
+// Files that are not as the snapshot has them any more are reported.
+func (w *watcher) Watch(s *config.Snapshot) {
 	select {
-	case w.wanted <- watched{files, since}:
+	case w.wanted <- s:
 	case <-w.stop:
 	}
 }
@@ -84,7 +77,7 @@ func (w *watcher) run() {
 	var known string
 	var report chan struct{} // w.changed while there is something to report
 	look := func() {
-		if now, _ := signature(files); now != known {
+		if now := signature(files); now != known {
 			known, report = now, w.changed
 			// A swap may have led the links elsewhere.
 			w.follow(files)
@@ -94,11 +87,18 @@ func (w *watcher) run() {
 		select {
 		case <-w.stop:
 			return
-		case next := <-w.wanted:
-			files, report = next.files, nil
+		case snapshot := <-w.wanted:
+			files, report = nil, nil
+			if snapshot == nil {
+				w.follow(nil)
+				known = signature(nil)
+				continue
+			}
+			files = snapshot.Files
 			w.follow(files)
-			now, latest := signature(files)
-			if known = now; latest.After(next.since.Add(-clockGrain)) {
+			// First the signature, then the contents: what changes after
+			// either is seen by the next look.
+			if known = signature(files); snapshot.Moved() != "" {
 				report = w.changed
 			}
 		case <-w.notify.Events:
@@ -135,56 +135,50 @@ func (w *watcher) follow(files []string) {
 	}
 }
 
-// chain lists path and every symbolic link target on the way to the file.
+// chain lists the symbolic links on the way to the file, and where they lead
+// in the end. Each is in a folder of its own: two names of one folder would be
+// one watch, and removing either would end it.
 func chain(path string) []string {
-	paths := []string{path}
+	var links []string
+	path = filepath.Clean(path)
 	for range 16 {
-		resolved := path
-		// The link may be any folder on the way: resolve the first one met.
-		parts := strings.Split(strings.TrimPrefix(filepath.Clean(path), "/"), "/")
-		prefix, found := "", false
-		for i, part := range parts {
-			prefix += "/" + part
-			target, err := os.Readlink(prefix)
-			if err != nil {
-				continue
-			}
-			if !filepath.IsAbs(target) {
-				target = filepath.Join(filepath.Dir(prefix), target)
-			}
-			paths = append(paths, prefix)
-			resolved = filepath.Join(append([]string{target}, parts[i+1:]...)...)
-			found = true
+		link, target, rest := firstLink(path)
+		if link == "" {
 			break
 		}
-		if !found {
-			return paths
-		}
-		path = resolved
-		paths = append(paths, path)
+		links = append(links, link)
+		path = filepath.Join(target, rest)
 	}
-	return paths
+	return append(links, path)
 }
 
-// signature changes whenever one of the files does, and latest is when one
-// last did.
-func signature(files []string) (sum string, latest time.Time) {
-	var b strings.Builder
-	for _, f := range files {
-		st, err := os.Stat(f)
+// firstLink finds the first component of path that is a symbolic link: where
+// it stands, where it leads, and what of the path is left behind it.
+func firstLink(path string) (link, target, rest string) {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	for i := range parts {
+		link = "/" + filepath.Join(parts[:i+1]...)
+		target, err := os.Readlink(link)
 		if err != nil {
-			fmt.Fprintf(&b, "%s!\n", f)
 			continue
 		}
-		state, changed := fileState(st)
-		if changed.After(latest) {
-			latest = changed
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(link), target)
 		}
-		fmt.Fprintf(&b, "%s %s\n", f, state)
+		return link, target, filepath.Join(parts[i+1:]...)
 	}
-	return b.String(), latest
+	return "", "", ""
 }
 
-func portableFileState(st os.FileInfo) (string, time.Time) {
-	return fmt.Sprintf("%d %d", st.Size(), st.ModTime().UnixNano()), st.ModTime()
+// signature changes whenever one of the files does.
+func signature(files []string) string {
+	var b strings.Builder
+	for _, f := range files {
+		if st, err := os.Stat(f); err != nil {
+			fmt.Fprintf(&b, "%s!\n", f)
+		} else {
+			fmt.Fprintf(&b, "%s %s\n", f, fileState(st))
+		}
+	}
+	return b.String()
 }

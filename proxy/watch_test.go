@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // write creates or overwrites a file in place.
@@ -15,21 +18,23 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-func startWatcher(t *testing.T, files ...string) *watcher {
+// startWatcher watches a configuration that names the file tls.crt of dir.
+func startWatcher(t *testing.T, dir string) (*watcher, *config.Snapshot) {
 	t.Helper()
+	write(t, filepath.Join(dir, "config.yaml"), "cert: tls.crt")
+	var named struct {
+		Cert config.File `yaml:"cert"`
+	}
+	snapshot, err := config.Load(context.Background(), filepath.Join(dir, "config.yaml"), config.Options{}, &named)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w, err := newWatcher()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	w.Watch(files, time.Now())
-	// Files written just now may count as newer than the moment above.
-	select {
-	case <-w.Changed():
-		w.Watch(files, time.Now().Add(clockGrain*2))
-	case <-time.After(clockGrain * 2):
-	}
-	return w
+	return w, snapshot
 }
 
 func expectChange(t *testing.T, w *watcher) {
@@ -58,7 +63,8 @@ func TestWatcherSeesEveryWayThatAFileIsReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "tls.crt"), "one")
-			w := startWatcher(t, filepath.Join(dir, "tls.crt"))
+			w, snapshot := startWatcher(t, dir)
+			w.Watch(snapshot)
 			replace(t, dir)
 			expectChange(t, w)
 		})
@@ -83,7 +89,8 @@ func TestWatcherSeesAKubernetesSwap(t *testing.T) {
 	}
 	link("..1", "..data")
 	link("..data/tls.crt", "tls.crt")
-	w := startWatcher(t, filepath.Join(dir, "tls.crt"))
+	w, snapshot := startWatcher(t, dir)
+	w.Watch(snapshot)
 	for _, v := range []string{"..2", "..3"} {
 		link(v, "..tmp")
 		if err := os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")); err != nil {
@@ -93,27 +100,31 @@ func TestWatcherSeesAKubernetesSwap(t *testing.T) {
 	}
 }
 
-func TestWatcherReportsAFileThatChangedWhileItWasLoaded(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "tls.crt")
-	write(t, file, "one")
-	w, err := newWatcher()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
-	w.Watch([]string{file}, time.Now().Add(-time.Minute))
+func TestWatcherReportsWhatChangedWhileItWasLoaded(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "tls.crt"), "one")
+	w, snapshot := startWatcher(t, dir)
+	write(t, filepath.Join(dir, "tls.crt"), "two")
+	w.Watch(snapshot)
 	expectChange(t, w)
 }
 
-func TestWatcherIsQuietAboutNeighbours(t *testing.T) {
+func TestWatcherIsQuietAboutNeighboursAndWhatIsNoLongerNamed(t *testing.T) {
 	dir := t.TempDir()
-	file := filepath.Join(dir, "tls.crt")
-	write(t, file, "one")
-	w := startWatcher(t, file)
-	write(t, filepath.Join(dir, "access.log"), "a line")
-	select {
-	case <-w.Changed():
-		t.Fatal("another file of the folder was taken for the watched one")
-	case <-time.After(3 * settle):
+	write(t, filepath.Join(dir, "tls.crt"), "one")
+	w, snapshot := startWatcher(t, dir)
+	expectQuiet := func(what string) {
+		t.Helper()
+		select {
+		case <-w.Changed():
+			t.Error(what)
+		case <-time.After(3 * settle):
+		}
 	}
+	w.Watch(snapshot)
+	write(t, filepath.Join(dir, "access.log"), "a line")
+	expectQuiet("another file of the folder was taken for the watched one")
+	w.Watch(nil)
+	write(t, filepath.Join(dir, "tls.crt"), "two")
+	expectQuiet("a file was watched that nobody asked for")
 }

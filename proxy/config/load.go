@@ -31,7 +31,13 @@ type Snapshot struct {
 	Sum [32]byte
 	// Warnings are in the order of the file.
 	Warnings []Error
+
+	read *files
 }
+
+// Moved reads all files again and names the first that is not as the snapshot
+// has it, or returns "".
+func (s *Snapshot) Moved() string { return s.read.moved() }
 
 // Load reads the YAML file, and every file it names, into dst, a pointer to a
 // struct, which is overwritten as a whole, or on error not at all.
@@ -89,7 +95,7 @@ func try(path, abs string, env func(string) (string, bool), v reflect.Value, s *
 		d.value(root, v, s, "")
 		Scope{root: root, errors: errors, warnings: warnings}.validate(v, s)
 	}
-	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted()}
+	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}
 	if moved := read.moved(); moved != "" {
 		// What was found, if anything, was found in a mixture.
 		return snapshot, Errors{{File: path, Message: moved + " changes while it is being read", Transient: true}}

@@ -1,0 +1,125 @@
+package main_test
+
+import (
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/mcpgateway/mcpgateway"
+
+// floors are the packages from the top down: each imports only those below it.
+var floors = []string{
+	"cmd/mcpgateway", "proxy", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/upstream", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
+	"proxy/filter", "listeners", "clusters", "tls", "proxy/config",
+}
+
+// doors that stay shut although the floors would allow them.
+var shut = map[string][]string{
+	"listeners": {"clusters"},
+}
+
+// goFiles visits every Go file of the module.
+func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
+	t.Helper()
+	root := "../.."
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "bin" || name == "node_modules") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		f, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		visit(filepath.ToSlash(dir), path, f)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEachFloorImportsOnlyThoseBelow(t *testing.T) {
+	goFiles(t, func(dir, path string, f *ast.File) {
+		floor := slices.Index(floors, dir)
+		if floor < 0 || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for _, i := range f.Imports {
+			imported, ours := strings.CutPrefix(strings.Trim(i.Path.Value, `"`), module+"/")
+			if !ours {
+				continue
+			}
+			below := slices.Index(floors, imported)
+			if below <= floor || slices.Contains(shut[dir], imported) {
+				t.Errorf("%s imports %s, which is not below %s", path, imported, dir)
+			}
+		}
+	})
+}
+
+func TestTheStandardTLSPackageIsImportedAsCryptotls(t *testing.T) {
+	goFiles(t, func(_, path string, f *ast.File) {
+		for _, i := range f.Imports {
+			if i.Path.Value == `"crypto/tls"` && (i.Name == nil || i.Name.Name != "cryptotls") {
+				t.Errorf("%s imports crypto/tls under another name than cryptotls", path)
+			}
+		}
+	})
+}
+
+func TestEveryPackageIsDocumented(t *testing.T) {
+	documented := map[string]bool{}
+	goFiles(t, func(dir, path string, f *ast.File) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		documented[dir] = documented[dir] || f.Doc != nil
+	})
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("package %s has no comment", dir)
+		}
+	}
+}
+
+func TestNoFileIsOver500Lines(t *testing.T) {
+	goFiles(t, func(_, path string, _ *ast.File) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(string(data), "\n"); n > 500 {
+			t.Errorf("%s has %d lines; which noun should move out?", path, n)
+		}
+	})
+}
+
+func TestNoPackageHasAnInitFunction(t *testing.T) {
+	goFiles(t, func(_, path string, f *ast.File) {
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+				t.Errorf("%s declares init()", path)
+			}
+		}
+	})
+}
