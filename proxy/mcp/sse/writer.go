@@ -52,7 +52,7 @@ func AppendEvent(b []byte, e Event) []byte {
 	if e.Name != "" {
 		b = appendField(b, "event", e.Name)
 	}
-	if e.HasID {
+	if e.HasID && strings.IndexByte(e.ID, 0) < 0 { // readers ignore one with NUL
 		b = appendField(b, "id", e.ID)
 	}
 	if e.HasRetry {
@@ -64,7 +64,7 @@ func AppendEvent(b []byte, e Event) []byte {
 // appendField appends a field of one line. What follows a line break is left
 // away: it could pass for a field of its own.
 func appendField(b []byte, name, value string) []byte {
-	if i := strings.IndexAny(value, "\r\n\x00"); i >= 0 {
+	if i := strings.IndexAny(value, "\r\n"); i >= 0 {
 		value = value[:i]
 	}
 	return append(append(append(append(b, name...), ": "...), value...), '\n')
