@@ -180,6 +180,7 @@ func TestARotatedIdentityIsShownByEveryLaterConnection(t *testing.T) {
 	first := newSet(t, clusters.Options{}, cfg)
 	fetch(t, get(t, first, "strict"), "/")
 	oldEndpoint := get(t, first, "strict").Endpoints()[0]
+	eventually(t, "the first check is over", oldEndpoint.Healthy)
 
 	cfg.TLS = identity(t, ca, "new")
 	second := prepare(t, first, clusters.Options{}, cfg)

@@ -65,7 +65,6 @@ func (e *Endpoint) Start(ctx context.Context) (*Process, error) {
 		done()
 		return fail(err)
 	}
-	l.tell("started", nil)
 	return p, nil
 }
 
@@ -112,6 +111,7 @@ func (p *Process) live(started chan<- error, theirs []*os.File, done func()) {
 	}
 	born := time.Now()
 	go p.readStderr()
+	p.launcher.tell("started", nil)
 	started <- nil
 
 	awaitExit(p.cmd.Process)
@@ -127,7 +127,7 @@ func (p *Process) live(started chan<- error, theirs []*os.File, done func()) {
 		p.launcher.backoff.failed(p.err, time.Since(born), time.Now())
 	}
 	p.outlive()
-	close(p.done)
 	p.launcher.tell("exited", p.err)
-	done()
+	done() // first, so that whoever waited for the end may start another
+	close(p.done)
 }
