@@ -120,21 +120,17 @@ func (p *peer) open(h *Handler, header http.Header) error {
 }
 
 func (p *peer) openAt(ctx context.Context, h *Handler, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
-	l := &link{
-		peer:     p,
-		ready:    make(chan struct{}),
-		endpoint: endpoint,
-		unhold:   endpoint.Hold(),
-		calls:    map[jsonrpc.ID]*call{},
-	}
+	l := &link{ready: make(chan struct{}), calls: map[jsonrpc.ID]*call{}}
 	up, err := upstream.Open(ctx, cluster, endpoint, upstream.Init{Params: p.s.init}, upstream.Options{
-		OnMessage:  func(m *jsonrpc.Message) { p.receive(l, m, nil) },
-		OnClose:    func(err error) { p.closed(l, err) },
+		OnMessage: func(m *jsonrpc.Message) { p.receive(l, m, nil) },
+		OnClose: func(err error) {
+			<-l.ready
+			p.closed(l, err)
+		},
 		MaxMessage: int64(h.Config.Limits.Message),
 		Transports: p.s.hub.opts.Transports,
 	})
 	if err != nil {
-		l.unhold()
 		return err
 	}
 	l.up = up

@@ -51,15 +51,15 @@ type opening struct {
 
 // link is one upstream session.
 type link struct {
-	peer     *peer
-	ready    chan struct{} // closed when up is set
-	up       *upstream.Session
-	endpoint *clusters.Endpoint // guarded by peer.mu, like what follows
-	unhold   func()
-	calls    map[jsonrpc.ID]*call // by our id, which is the progress token too
-	uses     int
-	stale    bool // on a pool that is to be left when idle
-	retired  bool // nobody may use it any more
+	ready chan struct{} // closed when up is set
+	up    *upstream.Session
+
+	// What follows is guarded by peer.mu.
+
+	calls   map[jsonrpc.ID]*call // by our id, which is the progress token too
+	uses    int
+	stale   bool // on a pool that is to be left when idle
+	retired bool // nobody may use it any more
 }
 
 // exchange sends a request and waits for its answer. build makes the request
@@ -100,14 +100,13 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build func(jsonrpc.ID
 	id := l.up.NextID()
 	p.mu.Lock()
 	l.calls[id] = c
-	endpoint := l.endpoint
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
 		delete(l.calls, id)
 		p.mu.Unlock()
 	}()
-	c.record.SetEndpoint(endpoint.ID())
+	c.record.SetEndpoint(l.up.Endpoint().ID())
 	m, err := l.up.Call(upstream.WithHeader(ctx, c.header), build(id), id, func(m *jsonrpc.Message) { p.receive(l, m, c) })
 	if err != nil && ctx.Err() != nil {
 		p.abandon(l, id, context.Cause(ctx))
@@ -232,16 +231,14 @@ func (l *link) close() {
 // closed is told that the upstream session of l has ended.
 func (p *peer) closed(l *link, err error) {
 	p.mu.Lock()
-	l.unhold()
 	mine := p.link == l
 	if mine {
 		p.detachLocked(l)
 		p.down = true
 	}
-	endpoint := l.endpoint
 	p.mu.Unlock()
 	if err != nil && mine {
-		p.s.hub.opts.Trace.upstreamLost(p.s.route, p.cluster, endpoint.ID(), err)
+		p.s.hub.opts.Trace.upstreamLost(p.s.route, p.cluster, l.up.Endpoint().ID(), err)
 	}
 }
 
@@ -264,16 +261,12 @@ func (p *peer) adoptLocked(h *Handler) {
 	if l == nil || !ok {
 		return
 	}
-	endpoint, ok := cluster.Endpoint(l.endpoint.ID())
+	endpoint, ok := cluster.Endpoint(l.up.Endpoint().ID())
 	switch {
 	case !ok:
 		p.detachLocked(l)
 		p.reviveLocked()
-	case endpoint == l.endpoint:
-	case l.up.Rebind(endpoint):
-		release := endpoint.Hold()
-		l.unhold()
-		l.endpoint, l.unhold = endpoint, release
+	case endpoint == l.up.Endpoint(), l.up.Rebind(endpoint):
 	case l.uses == 0 && l.up.Busy() == 0:
 		p.detachLocked(l)
 		p.reviveLocked()

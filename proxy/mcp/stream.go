@@ -114,4 +114,3 @@ func (st *stream) take() (queue [][]byte, status int, answer []byte) {
 	st.queue, st.queued = nil, 0
 	return queue, st.status, st.answer
 }
-
