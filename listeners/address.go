@@ -28,6 +28,9 @@ func (a address) String() string {
 	return a.port.String()
 }
 
+// anyPort says that the kernel picks the port.
+func (a address) anyPort() bool { return a.network != "unix" && a.port.Port() == 0 }
+
 // checkAddress reports what is wrong with an address, without asking DNS.
 func checkAddress(s string) error {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {

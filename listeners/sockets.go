@@ -29,7 +29,7 @@ func NewSockets(trace *Trace) *Sockets {
 }
 
 // Bind binds an address, host:port or unix:/path, or returns the socket that is
-// held there already. A new socket accepts nothing before Serve; Close gives it
+// held there already; port 0 is a new port each time. A new socket accepts nothing before Serve; Close gives it
 // up again. An address that overlaps one still held, on the same port and one
 // of them a wildcard, is an error.
 func (s *Sockets) Bind(configured string) (*Socket, error) {
@@ -55,6 +55,10 @@ func (s *Sockets) Bind(configured string) (*Socket, error) {
 	ln, err := listen(a)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", configured, err)
+	}
+	if a.anyPort() {
+		// Held as what it became: the next to ask for any port gets another.
+		a.port = addrPort(ln.Addr())
 	}
 	socket := newSocket(s, a, ln)
 	s.held[a] = socket

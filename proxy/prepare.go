@@ -136,7 +136,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 		}
 		s := served{config: l, tls: snapshot}
 		if carried {
-			s.server, s.socket = before.server, before.socket
+			s.server = before.server
 			if snapshot != before.tls {
 				p.swaps = append(p.swaps, tlsSwap{
 					listener: l.Name, server: s.server, snapshot: snapshot,
@@ -175,15 +175,16 @@ func prepareTLS(l *listeners.Config, before *served) (*tls.ServerSnapshot, error
 // prepareSockets binds the addresses that are not held yet. Their acceptors
 // start at commit, so a connection that comes early waits in the backlog.
 func (g *Gateway) prepareSockets(p *prepared) error {
-	held := map[string]bool{}
+	held := map[*listeners.Socket]bool{}
 	if p.old != nil {
 		for _, s := range p.old.served {
-			held[s.config.Address] = true
+			held[s.socket] = true
 		}
 	}
 	for i := range p.gen.served {
 		s := &p.gen.served[i]
-		if s.socket != nil {
+		if before := p.old.find(s.config.Name); before != nil && before.config.Address == s.config.Address {
+			s.socket = before.socket
 			continue
 		}
 		socket, err := g.sockets.Bind(s.config.Address)
@@ -191,7 +192,7 @@ func (g *Gateway) prepareSockets(p *prepared) error {
 			return fmt.Errorf("listener %s: %w", s.config.Name, err)
 		}
 		s.socket = socket
-		if !held[s.config.Address] {
+		if !held[socket] {
 			p.onDiscard(socket.Close)
 		}
 	}

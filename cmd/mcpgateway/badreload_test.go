@@ -30,7 +30,7 @@ func TestABadReloadOfEachKindLeavesTheRunningGenerationAnswering(t *testing.T) {
 		{"syntax", "config.yaml:", func() { e.configure(good + "\nroutes: [}") }},
 		{"unknown key", `did you mean "listeners"?`, func() { e.configure(good + "\nlisteners_: []") }},
 		{"missing file", "absent.crt", func() { e.configure(strings.Replace(good, "server.crt", "absent.crt", 1)) }},
-		{"torn pair that stays torn", "server.", func() { e.issue("other", "localhost"); writeFile(t, e.dir, "server.crt", read(t, e.dir, "other.crt")) }},
+		{"torn pair that stays torn", "the key does not belong to the certificate", func() { e.issue("other", "localhost"); writeFile(t, e.dir, "server.crt", read(t, e.dir, "other.crt")) }},
 		{"port in use", taken.Addr().String(), func() {
 			e.configure(strings.Replace(good, "routes:", "  - {name: second, address: \""+taken.Addr().String()+"\"}\nroutes:", 1))
 		}},
@@ -49,7 +49,7 @@ func TestABadReloadOfEachKindLeavesTheRunningGenerationAnswering(t *testing.T) {
 			t.Errorf("%s: generation %d, it was %d", bad.kind, after, before)
 		}
 		writeFile(t, e.dir, "server.crt", goodCert)
-		e.routes = "  - match: {path: /api/" + strings.ReplaceAll(bad.kind, " ", "-") + "}\n    respond: {status: 204}"
+		e.routes = "  - match: {path: /api/" + strings.ReplaceAll(bad.kind, " ", "-") + "}\n    listeners: [all]\n    respond: {status: 204}"
 		if o := e.apply(e.yaml()); o.Result != admin.Applied {
 			t.Errorf("after %s a good file was %s: %v", bad.kind, o.Result, o.Errors)
 		}

@@ -64,6 +64,15 @@ func open(t testing.TB, api *plainAPI, base, protocol string, c *http.Client) *o
 		t.Fatal(err)
 	}
 	go o.post(c, base+"/slow"+q, strings.NewReader("work"), o.posted)
+	for _, what := range []string{"upload ", "slow "} {
+		select {
+		case <-api.gate(what + o.name):
+		case r := <-o.posted:
+			t.Fatalf("the long POST was answered: %+v", r)
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%sdid not reach the upstream", what)
+		}
+	}
 	return o
 }
 
@@ -105,8 +114,13 @@ func (o *opened) finish() {
 	o.t.Helper()
 	o.api.release(o.name)
 	o.expectEvent("data: last")
-	if o.events.Scan() && o.events.Text() != "" || o.events.Err() != nil {
-		o.t.Errorf("the SSE stream did not end cleanly: %q, %v", o.events.Text(), o.events.Err())
+	for o.events.Scan() {
+		if o.events.Text() != "" {
+			o.t.Errorf("the SSE stream went on with %q", o.events.Text())
+		}
+	}
+	if err := o.events.Err(); err != nil {
+		o.t.Errorf("the SSE stream did not end cleanly: %v", err)
 	}
 	if o.socket != nil {
 		o.expectEcho("still here")

@@ -235,7 +235,6 @@ func TestAListenersDefinitionChangesBehindTheSameSocket(t *testing.T) {
 	idle := e.dial(address)
 	idle.expect("/api", 200, true)
 	all := []*opened{open(t, e.api, e.base(), "http/1.1", client(t, e.ca.PEM(), "http/1.1")), open(t, e.api, e.base(), "h2", client(t, e.ca.PEM(), "h2"))}
-	e.top = "#"
 	e.listener = "min_version: \"1.3\""
 	e.change()
 	if got := e.address("public"); got != address {
@@ -325,7 +324,7 @@ func TestARouteServesTheNextRequestAndLeavesThoseInFlight(t *testing.T) {
 	idle := e.dial(e.address("public"))
 	idle.expect("/api/x", 200, true)
 	all := open(t, e.api, e.base(), "http/1.1", client(t, e.ca.PEM(), "http/1.1"))
-	e.routes = "  - match: {path_prefix: /api}\n    respond: {status: 204}"
+	e.routes = "  - name: first\n    match: {path_prefix: /api}\n    respond: {status: 204}"
 	e.change()
 	idle.expect("/api/x", 204, true)
 	all.finish()

@@ -115,21 +115,36 @@ func sse(s *mcp.Server) http.Handler {
 // stream that ends when the test says so, /ws a WebSocket that echoes,
 // /upload a slow upload answered with its length, /slow a long POST.
 type plainAPI struct {
-	mu      sync.Mutex
-	waiting map[string]chan struct{}
+	mu    sync.Mutex
+	gates map[string]chan struct{}
 }
 
-// gate returns the channel that releases the requests of that name.
+// gate returns a channel of that name, which somebody will close.
 func (p *plainAPI) gate(name string) chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.waiting == nil {
-		p.waiting = map[string]chan struct{}{}
+	if p.gates == nil {
+		p.gates = map[string]chan struct{}{}
 	}
-	if p.waiting[name] == nil {
-		p.waiting[name] = make(chan struct{})
+	if p.gates[name] == nil {
+		p.gates[name] = make(chan struct{})
 	}
-	return p.waiting[name]
+	return p.gates[name]
+}
+
+// first reports whether something happens for the first time, and has those
+// who wait for gate(name) know.
+func (p *plainAPI) first(name string) bool {
+	g := p.gate(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-g:
+		return false
+	default:
+		close(g)
+		return true
+	}
 }
 
 // release lets them end.
@@ -163,6 +178,7 @@ func (p *plainAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	case strings.HasSuffix(r.URL.Path, "/upload"):
+		p.first("upload " + name)
 		n, err := io.Copy(io.Discard, r.Body)
 		if err != nil {
 			return
@@ -173,6 +189,7 @@ func (p *plainAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return
 		}
+		p.first("slow " + name)
 		select {
 		case <-p.gate(name):
 			fmt.Fprintf(w, "done with %s", body)
@@ -180,7 +197,7 @@ func (p *plainAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case strings.HasSuffix(r.URL.Path, "/flaky"):
 		// Answers 503 to each first try, so that a retry is needed.
-		if p.first(name) {
+		if p.first("flaky " + name) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
@@ -188,15 +205,4 @@ func (p *plainAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		fmt.Fprint(w, "ok")
 	}
-}
-
-func (p *plainAPI) first(name string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.waiting == nil {
-		p.waiting = map[string]chan struct{}{}
-	}
-	_, again := p.waiting["first "+name]
-	p.waiting["first "+name] = nil
-	return !again
 }

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -175,10 +177,10 @@ func (g *gateway) raw(request string) string {
 		g.t.Fatal(err)
 	}
 	b, err := io.ReadAll(c)
-	if err != nil {
+	if err != nil && (len(b) == 0 || errors.Is(err, os.ErrDeadlineExceeded)) {
 		g.t.Fatalf("reading: %v (got %q)", err, b)
 	}
-	return string(b)
+	return string(b) // net/http resets what it refuses to read
 }
 
 // dial opens a connection that lasts for the test, and 10s at most.
@@ -242,4 +244,23 @@ func eventually(t testing.TB, what string, ok func() bool) {
 			t.Fatalf("never: %s", what)
 		}
 	}
+}
+
+func writeFile(t testing.TB, dir, name, content string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// hmacToken is a token for the audience a.
+func hmacToken(t testing.TB, secret string) string {
+	t.Helper()
+	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "alice", "aud": "a"}).SignedString([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

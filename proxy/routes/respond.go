@@ -48,8 +48,10 @@ func (x *exchange) respond(resp *http.Response) {
 // unless the body ends with it: net/http flushes what is left at the end.
 func (x *exchange) copyBody(resp *http.Response) {
 	left := resp.ContentLength
-	if left < 0 && x.r.Method != http.MethodHead || x.uploading() {
-		x.flush() // when the first byte comes is unknown, and so may be long
+	// When the first byte comes is unknown, and it may be long. An answer
+	// without body must stay one frame: gRPC insists.
+	if left < 0 && x.r.Method != http.MethodHead || left > 0 && x.uploading() {
+		x.flush()
 	}
 	buf := x.buffers.Get().(*[copyBuffer]byte)
 	defer x.buffers.Put(buf)
