@@ -39,24 +39,28 @@ func (b *balancer) choose(from []*Endpoint) *Endpoint {
 // Pick chooses the endpoint for new work, not one of exclude. The error wraps
 // ErrNoHealthyUpstream and says what is wrong with the endpoints.
 func (c *Cluster) Pick(exclude ...*Endpoint) (*Endpoint, error) {
-	all := c.Endpoints()
-	now := time.Now().UnixNano()
 	var few [16]*Endpoint // saves an allocation for most clusters
-	best, candidates := noTraffic, few[:0]
-	for _, e := range all {
+	candidates := c.candidates(few[:0], exclude)
+	if len(candidates) == 0 {
+		return nil, c.noHealthyUpstream()
+	}
+	return c.balancer.choose(candidates), nil
+}
+
+// candidates appends to list the endpoints that are equally best.
+func (c *Cluster) candidates(list, exclude []*Endpoint) []*Endpoint {
+	best, now := noTraffic, time.Now().UnixNano()
+	for _, e := range c.Endpoints() {
 		r := c.rank(e, now)
 		if r > best || r == noTraffic || slices.Contains(exclude, e) {
 			continue
 		}
 		if r < best {
-			best, candidates = r, candidates[:0]
+			best, list = r, list[:0]
 		}
-		candidates = append(candidates, e)
+		list = append(list, e)
 	}
-	if len(candidates) == 0 {
-		return nil, c.noHealthyUpstream(all)
-	}
-	return c.balancer.choose(candidates), nil
+	return list
 }
 
 // noTraffic is the rank of endpoints that take no traffic at all.
@@ -82,8 +86,9 @@ func (c *Cluster) rank(e *Endpoint, now int64) int {
 	return r
 }
 
-func (c *Cluster) noHealthyUpstream(all []*Endpoint) error {
+func (c *Cluster) noHealthyUpstream() error {
 	const most = 3
+	all := c.Endpoints()
 	var why []string
 	for i, e := range all {
 		if i == most {

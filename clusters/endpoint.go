@@ -112,7 +112,7 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response
 	}
 	if ce := (*ConnectError)(nil); errors.As(err, &ce) && req.Context().Err() == nil {
 		e.avoid.Store(time.Now().Add(avoidFor).UnixNano())
-	} else if err == nil {
+	} else if err == nil && e.avoid.Load() != 0 {
 		e.avoid.Store(0)
 	}
 	if t := e.trace; t != nil && t.Request != nil {
@@ -174,7 +174,9 @@ func (e *Endpoint) release() {
 	}
 	e.retire()
 	if e.pool != nil {
-		e.pool.close()
+		// A TLS goodbye to a dead peer can take seconds, and a commit waits for
+		// nobody.
+		go e.pool.close()
 	}
 }
 
@@ -182,7 +184,7 @@ func (e *Endpoint) release() {
 func (e *Endpoint) retire() {
 	e.retire1.Do(func() { close(e.retired) })
 	if e.pool != nil {
-		e.pool.closeIdle()
+		go e.pool.closeIdle()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -26,7 +27,7 @@ func explain(err error, identity *tls.Client, fresh bool) error {
 	var op *net.OpError
 	var record cryptotls.RecordHeaderError
 	switch {
-	case errors.As(err, &op) && op.Op == "remote error" && contains(op.Err.Error(), refusals):
+	case errors.As(err, &op) && op.Op == "remote error" && refusal(op.Err.Error()):
 		return fmt.Errorf("%w: %s", err, advice(identity))
 	case fresh && identity != nil && hungUp(err):
 		// The alert can be lost when the request crosses it on the wire.
@@ -37,6 +38,10 @@ func explain(err error, identity *tls.Client, fresh bool) error {
 		return fmt.Errorf("%w: the server speaks TLS on this port; is it https://?", err)
 	}
 	return err
+}
+
+func refusal(alert string) bool {
+	return slices.ContainsFunc(refusals, func(name string) bool { return strings.Contains(alert, name) })
 }
 
 // advice is for those whose certificate a server does not like.
@@ -53,13 +58,4 @@ func hungUp(err error) bool {
 	const stillborn = "http2: client conn could not be established"
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), stillborn)
-}
-
-func contains(text string, any []string) bool {
-	for _, s := range any {
-		if strings.Contains(text, s) {
-			return true
-		}
-	}
-	return false
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -116,6 +117,51 @@ func gone(pid int) bool {
 	}
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err != nil || strings.Contains(string(stat), ") Z ")
+}
+
+// parentOfOrphan makes the test binary a gateway that starts a child which
+// heeds neither the end of its stdin nor SIGTERM.
+const parentOfOrphan = "TEST_PARENT_OF_ORPHAN"
+
+func beParentOfOrphan() {
+	var cfg clusters.Config
+	if err := config.Defaults(&cfg); err != nil {
+		panic(err)
+	}
+	cfg.Name, cfg.Command = "cmd", []string{"sh", "-c", "trap '' TERM; echo $$; while :; do sleep 1; done"}
+	set, err := clusters.NewSet([]clusters.Config{cfg}, nil, clusters.Options{})
+	if err != nil {
+		panic(err)
+	}
+	p, err := set.All()[0].Endpoints()[0].Start(context.Background())
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.Copy(os.Stdout, p.Stdout)
+}
+
+func TestAKilledGatewayLeavesNoChildren(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gateway := exec.Command(self)
+	gateway.Env = append(os.Environ(), parentOfOrphan+"=1")
+	out, err := gateway.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := gateway.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	child, numErr := strconv.Atoi(strings.TrimSpace(line))
+	_ = gateway.Process.Kill()
+	_ = gateway.Wait()
+	if err != nil || numErr != nil {
+		t.Fatal(err, numErr)
+	}
+	eventually(t, "the child is gone", func() bool { return gone(child) })
 }
 
 func TestMaxProcessesIsABound(t *testing.T) {

@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -26,8 +27,8 @@ type RetryPolicy struct {
 }
 
 const (
-	// maxFailovers bounds the endpoints that one request tries in vain to
-	// connect to, besides its policy's attempts.
+	// maxFailovers bounds how often a request goes on to another endpoint
+	// without its policy's leave.
 	maxFailovers = 3
 	// backoffUnit is the longest wait before the second try; it doubles with
 	// each, up to maxRetryBackoff.
@@ -35,7 +36,7 @@ const (
 	maxRetryBackoff = 250 * time.Millisecond
 	// maxDiscard bounds what is read of an answer that is not wanted, so that
 	// its connection can be used again.
-	maxDiscard = 64 << 10
+	maxDiscard = 2 << 10
 )
 
 type retryKey struct{}
@@ -57,78 +58,89 @@ func OnPick(ctx context.Context, f func(*Endpoint)) context.Context {
 // goes on to others without any policy, since nothing was sent. Otherwise as
 // Endpoint.RoundTrip.
 func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
-	policy, _ := req.Context().Value(retryKey{}).(RetryPolicy)
-	onPick, _ := req.Context().Value(pickKey{}).(func(*Endpoint))
+	ctx := req.Context()
+	policy, _ := ctx.Value(retryKey{}).(RetryPolicy)
+	onPick, _ := ctx.Value(pickKey{}).(func(*Endpoint))
 	payload := newReplay(req)
 	defer payload.settle()
 	var tried []*Endpoint
 	var last error
-	for attempt, failovers := 1, 0; ; attempt++ {
+	for attempt := 1; ; attempt++ {
 		e, err := c.Pick(tried...)
 		if err != nil && len(tried) > 0 && attempt <= policy.Attempts {
 			e, err = c.Pick() // there is no other; the same may do now
 		}
 		if err != nil {
 			payload.giveUp()
-			if last != nil {
-				return nil, last
-			}
-			return nil, err
+			return nil, cmp.Or(last, err)
 		}
 		if onPick != nil {
 			onPick(e)
 		}
 		res, err := e.try(payload.request(), policy.PerTryTimeout)
-		reason := c.failure(req, res, err)
-		if reason == "" || !payload.again() {
-			return res, err
-		}
-		again := attempt < policy.Attempts && slices.Contains(policy.On, reason)
-		switch {
-		case reason == connectFailure:
-			failovers++
-			again = again || failovers <= maxFailovers && c.hasOther(tried, e)
-		case reason == "timeout":
-			again = attempt < policy.Attempts && slices.Contains(policy.On, "504") && idempotent(req)
-		default:
-			again = again && idempotent(req)
-		}
-		if !again || req.Context().Err() != nil {
+		reason := failure(res, err)
+		tried = append(tried, e)
+		if ctx.Err() != nil || !c.again(req, policy, reason, attempt, tried) || !payload.again() {
 			return res, err
 		}
 		if t := c.opts.Trace; t != nil && t.Retry != nil {
 			t.Retry(c.cfg.Name, e.id, reason)
 		}
 		if res != nil {
-			_, _ = io.CopyN(io.Discard, res.Body, maxDiscard)
-			res.Body.Close()
+			discard(res)
 		}
-		tried, last = append(tried, e), err
-		if reason != connectFailure && !sleep(req.Context(), retryBackoff(attempt)) {
+		last = err
+		if reason != connectFailure && !sleep(ctx, retryBackoff(attempt)) {
 			payload.giveUp()
-			return nil, context.Cause(req.Context())
+			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-const connectFailure = "connect_failure"
+// again reports whether there should be another try. tried holds the endpoints
+// so far.
+func (c *Cluster) again(req *http.Request, p RetryPolicy, reason string, attempt int, tried []*Endpoint) bool {
+	allowed := attempt < p.Attempts && slices.Contains(p.On, reason)
+	switch reason {
+	case "":
+		return false
+	case connectFailure:
+		return allowed || len(tried) <= maxFailovers && len(c.candidates(nil, tried)) > 0
+	case timedOut:
+		allowed = attempt < p.Attempts && slices.Contains(p.On, "504")
+	}
+	return allowed && idempotent(req)
+}
+
+const (
+	connectFailure = "connect_failure"
+	timedOut       = "timeout"
+)
 
 // failure names what went wrong with a try in the words of RetryPolicy.On, ""
 // when nothing did.
-func (c *Cluster) failure(req *http.Request, res *http.Response, err error) string {
-	if err == nil {
-		if res.StatusCode >= 400 {
-			return strconv.Itoa(res.StatusCode)
-		}
-		return ""
-	}
-	if ce := (*ConnectError)(nil); errors.As(err, &ce) {
+func failure(res *http.Response, err error) string {
+	ce := (*ConnectError)(nil)
+	switch {
+	case errors.As(err, &ce):
 		return connectFailure
+	case errors.Is(err, errTryTimeout):
+		return timedOut
+	case err != nil:
+		return "reset"
+	case res.StatusCode >= 400:
+		return strconv.Itoa(res.StatusCode)
 	}
-	if errors.Is(err, errTryTimeout) {
-		return "timeout"
+	return ""
+}
+
+// discard gives up an answer. A short one is read, so that its connection can
+// be used again.
+func discard(res *http.Response) {
+	if res.ContentLength >= 0 && res.ContentLength <= maxDiscard {
+		_, _ = io.CopyN(io.Discard, res.Body, maxDiscard)
 	}
-	return "reset"
+	res.Body.Close()
 }
 
 // idempotent reports whether sending the request twice does no harm. An upgrade
@@ -139,12 +151,6 @@ func idempotent(req *http.Request) bool {
 		return !isUpgrade(req)
 	}
 	return false
-}
-
-// hasOther reports whether an endpoint is left that was not tried.
-func (c *Cluster) hasOther(tried []*Endpoint, e *Endpoint) bool {
-	_, err := c.Pick(append(slices.Clone(tried), e)...)
-	return err == nil
 }
 
 func retryBackoff(attempt int) time.Duration {
