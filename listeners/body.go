@@ -50,7 +50,7 @@ func (b *body) stalled() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.finished {
-		b.controller.SetReadDeadline(longAgo)
+		_ = b.controller.SetReadDeadline(longAgo)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	cryptotls "crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -235,7 +236,7 @@ func (c *h1) answer() *http.Response {
 // ended waits for the server to close in order.
 func (c *h1) ended() {
 	c.t.Helper()
-	if _, err := c.r.ReadByte(); err != io.EOF {
+	if _, err := c.r.ReadByte(); !errors.Is(err, io.EOF) {
 		c.t.Errorf("reading at the end: %v, want EOF", err)
 	}
 }
@@ -335,7 +336,7 @@ func (c *h2) ended() {
 	c.t.Helper()
 	for {
 		if _, err := c.framer.ReadFrame(); err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				c.t.Errorf("reading at the end: %v, want EOF", err)
 			}
 			return
@@ -361,7 +362,7 @@ func eventually(t *testing.T, what string, f func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v: %s", patience, what)
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 	}
 }
 

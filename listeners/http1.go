@@ -1,7 +1,6 @@
 package listeners
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"sync"
@@ -25,24 +24,14 @@ func newHTTP1(s *Server) *http1 {
 func (h *http1) start() {
 	h.once.Do(func() {
 		s := h.server
-		hs := &http.Server{
-			Handler:           http.HandlerFunc(s.handle),
-			ReadHeaderTimeout: s.config.Limits.HeaderTimeout,
-			IdleTimeout:       s.config.Limits.IdleTimeout,
-			MaxHeaderBytes:    int(s.config.Limits.MaxHeaderBytes),
-			Protocols:         new(http.Protocols),
-			ErrorLog:          s.errorLog,
-			ConnState:         h.connState,
-			ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-				return context.WithValue(ctx, contextKey{}, wireOf(nc).conn)
-			},
-		}
-		hs.Protocols.SetHTTP1(true)
-		s.running.Go(func() { hs.Serve(h) })
+		hs := s.newHTTPServer((*http.Protocols).SetHTTP1)
+		hs.ReadHeaderTimeout = s.config.Limits.HeaderTimeout
+		hs.ConnState = h.connState
+		s.running.Go(func() { _ = hs.Serve(h) }) // until stop, by net.ErrClosed
 	})
 }
 
-// stop has the http.Server end; nothing of it is left by then.
+// stop has the http.Server end; it has no connection left by then.
 func (h *http1) stop() { close(h.closed) }
 
 // serve hands a connection to the http.Server. It is removed when that is done

@@ -2,47 +2,66 @@ package listeners
 
 import (
 	"context"
+	"net"
 	"net/http"
-	"time"
-
-	"golang.org/x/net/http2"
 )
 
-// serveHTTP2 serves an HTTP/2 connection until it ends. Each has an
-// http2.Server of its own, since one can send GOAWAY only to all of its
-// connections; net/http's would besides close the idle ones at once.
+// serveHTTP2 hands a connection to an http.Server of its own: one can send
+// GOAWAY only to all of its connections.
 func (s *Server) serveHTTP2(c *Conn) {
-	// The preface is gone if it told us the protocol, that is without TLS.
-	plain := c.TLS() == nil
-	base := &http.Server{
-		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),
-		ErrorLog:       s.errorLog,
+	nc, protocol := c.wire.Conn, (*http.Protocols).SetHTTP2
+	if c.TLS() == nil {
+		nc, protocol = c.wire, (*http.Protocols).SetUnencryptedHTTP2
 	}
-	h2 := &http2.Server{
-		MaxConcurrentStreams: uint32(s.config.Limits.MaxConcurrentStreams),
-		IdleTimeout:          s.config.Limits.IdleTimeout,
+	hs := s.newHTTPServer(protocol)
+	hs.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: s.config.Limits.MaxConcurrentStreams}
+	hs.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			s.remove(c)
+		}
 	}
-	// It fails only over cipher suites, of which base has none.
-	if err := http2.ConfigureServer(base, h2); err != nil {
-		s.trace.error(s.config.Name, "http2: "+err.Error())
-		c.wire.Close()
+	// Shutdown, with no time to wait, sends GOAWAY and leaves it at that: to
+	// it a connection of HTTP/2 is never idle.
+	expired, cancel := context.WithCancel(context.Background())
+	cancel()
+	if !c.speaksHTTP2(func() { _ = hs.Shutdown(expired) }) {
+		_ = nc.Close()
+		s.remove(c)
 		return
 	}
+	only := &single{conn: nc}
+	_ = hs.Serve(only) // returns once the connection has its goroutine
+	if only.conn != nil {
+		// It was told to leave before it was taken.
+		_ = nc.Close()
+		s.remove(c)
+	}
+}
+
+// speaksHTTP2 has leave send GOAWAY from now on. It reports false if the
+// connection is to leave already.
+func (c *Conn) speaksHTTP2(goAway func()) bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.leaving {
-		c.mu.Unlock()
-		c.wire.Close()
-		return
+		return false
 	}
 	c.phase = phaseHTTP2
-	// base serves nothing itself: all that its Shutdown does is GOAWAY.
-	c.goAway = func() { base.Shutdown(context.Background()) }
-	c.mu.Unlock()
-	c.wire.SetReadDeadline(time.Time{})
-	h2.ServeConn(c.wire.outer(), &http2.ServeConnOpts{
-		Context:          context.WithValue(context.Background(), contextKey{}, c),
-		BaseConfig:       base,
-		Handler:          http.HandlerFunc(s.handle),
-		SawClientPreface: plain,
-	})
+	c.goAway = goAway
+	return true
 }
+
+// single is a listener of one connection.
+type single struct{ conn net.Conn }
+
+func (l *single) Accept() (net.Conn, error) {
+	if l.conn == nil {
+		return nil, net.ErrClosed
+	}
+	nc := l.conn
+	l.conn = nil
+	return nc, nil
+}
+
+func (l *single) Close() error   { return nil }
+func (l *single) Addr() net.Addr { return &net.TCPAddr{} }

@@ -82,7 +82,8 @@ func (r *response) ReadFrom(src io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{r.ResponseWriter}, src)
 }
 
-func (r *response) Flush() { r.FlushError() }
+// Flush makes response an http.Flusher.
+func (r *response) Flush() { _ = r.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
 func (r *response) FlushError() error {

@@ -1,16 +1,14 @@
 package listeners
 
 import (
+	"context"
 	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
-
-	"golang.org/x/net/http2"
 )
 
 // The protocols, by their ALPN names, which the configuration uses, too.
@@ -19,12 +17,13 @@ const (
 	protoHTTP2 = "h2"
 )
 
-// serve brings a connection through its handshake to the server of its
-// protocol. HTTP/2 is served here; HTTP/1.1 has a goroutine of its own.
+// serve brings a connection through its handshake to the http.Server of its
+// protocol, which has a goroutine of its own for it.
 func (s *Server) serve(c *Conn) {
-	c.wire = &wire{Conn: c.raw, conn: c}
+	socket := &paced{Conn: c.raw, conn: c}
+	c.wire = &wire{Conn: socket, conn: c}
 	if s.tls != nil {
-		if !s.handshake(c) {
+		if !s.handshake(c, socket) {
 			c.raw.Close()
 			s.remove(c)
 			return
@@ -36,11 +35,10 @@ func (s *Server) serve(c *Conn) {
 		s.trace.rejected(s.config.Name, refusal, c.raw.RemoteAddr())
 		fallthrough
 	case proto == "":
-		c.wire.Close()
+		_ = c.wire.Close()
 		s.remove(c)
 	case proto == protoHTTP2:
 		s.serveHTTP2(c)
-		s.remove(c)
 	default:
 		s.http1.serve(c)
 	}
@@ -48,12 +46,12 @@ func (s *Server) serve(c *Conn) {
 
 // handshake speaks TLS. The peer is authorised in it, by the snapshot that was
 // current when it began.
-func (s *Server) handshake(c *Conn) bool {
+func (s *Server) handshake(c *Conn, socket *paced) bool {
 	s.handshakes.Add(1)
 	defer s.handshakes.Add(-1)
 	began, before := time.Now(), s.tls.Snapshot()
 	c.raw.SetDeadline(began.Add(s.config.Limits.HeaderTimeout))
-	conn := cryptotls.Server(c.raw, s.tlsConfig)
+	conn := cryptotls.Server(socket, s.tlsConfig)
 	err := conn.Handshake()
 	if err == nil {
 		cs := conn.ConnectionState()
@@ -101,32 +99,6 @@ func (s *Server) protocol(c *Conn) (proto, refusal string) {
 	return protoHTTP1, ""
 }
 
-// readPreface waits for the first bytes, and reports whether they are the
-// preface of HTTP/2 (RFC 9113 section 3.4), if that may be. What it read of
-// anything else is read again.
-func (w *wire) readPreface(maybeHTTP2 bool) (isHTTP2 bool, err error) {
-	limits := &w.conn.server.config.Limits
-	w.SetReadDeadline(time.Now().Add(limits.IdleTimeout))
-	buf := make([]byte, 0, len(http2.ClientPreface))
-	for {
-		n, err := w.Read(buf[len(buf):cap(buf)])
-		if n == 0 && err != nil {
-			return false, err
-		}
-		if len(buf) == 0 {
-			w.SetReadDeadline(time.Now().Add(limits.HeaderTimeout))
-		}
-		buf = buf[:len(buf)+n]
-		if !maybeHTTP2 || !strings.HasPrefix(http2.ClientPreface, string(buf)) {
-			w.prefix = buf
-			return false, nil
-		}
-		if len(buf) == cap(buf) {
-			return true, nil
-		}
-	}
-}
-
 // looksLikeHTTP recognises a method in what should have been a TLS record.
 func looksLikeHTTP(header [5]byte) bool {
 	switch string(header[:]) {
@@ -141,12 +113,29 @@ func looksLikeHTTP(header [5]byte) bool {
 // connection before it has read the answer.
 func refusePlainHTTP(raw net.Conn) {
 	const body = "Client sent an HTTP request to an HTTPS server.\n"
-	fmt.Fprintf(raw, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
-	if half, ok := raw.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
+	answer := fmt.Sprintf("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+	if _, err := io.WriteString(raw, answer); err != nil {
+		return
 	}
+	_ = closeWrite(raw)
 	raw.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	io.CopyN(io.Discard, raw, 64<<10)
+	_, _ = io.CopyN(io.Discard, raw, 64<<10)
+}
+
+// newHTTPServer is what the http.Servers of all connections have in common.
+func (s *Server) newHTTPServer(protocol func(*http.Protocols, bool)) *http.Server {
+	hs := &http.Server{
+		Handler:        http.HandlerFunc(s.handle),
+		IdleTimeout:    s.config.Limits.IdleTimeout,
+		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),
+		Protocols:      new(http.Protocols),
+		ErrorLog:       s.errorLog,
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			return context.WithValue(ctx, contextKey{}, wireOf(nc).conn)
+		},
+	}
+	protocol(hs.Protocols, true)
+	return hs
 }
 
 // handle serves one request with the handler that is current for it.

@@ -2,7 +2,7 @@ package listeners
 
 import (
 	cryptotls "crypto/tls"
-	"log"
+	"log" //nolint:depguard // only to give http.Server.ErrorLog what it wants
 	"net"
 	"net/http"
 	"sync"

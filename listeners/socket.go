@@ -74,10 +74,10 @@ func (s *Socket) Close() {
 		serving := s.server != nil
 		s.mu.Unlock()
 		if serving {
-			s.ln.SetDeadline(time.Now().Add(backlogQuiet))
+			_ = s.ln.SetDeadline(time.Now().Add(backlogQuiet))
 			<-s.closed
 		}
-		s.ln.Close()
+		_ = s.ln.Close()
 		s.sockets.mu.Lock()
 		delete(s.sockets.held, s.address)
 		s.sockets.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *Socket) accept() {
 // socket would reset it.
 func (s *Socket) emptyBacklog() {
 	for end := time.Now().Add(backlogMax); time.Now().Before(end); {
-		s.ln.SetDeadline(time.Now().Add(backlogQuiet))
+		_ = s.ln.SetDeadline(time.Now().Add(backlogQuiet))
 		conn, err := s.ln.Accept()
 		if err != nil {
 			return

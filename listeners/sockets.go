@@ -29,9 +29,9 @@ func NewSockets(trace *Trace) *Sockets {
 }
 
 // Bind binds an address, host:port or unix:/path, or returns the socket that is
-// held there already; port 0 is a new port each time. A new socket accepts nothing before Serve; Close gives it
-// up again. An address that overlaps one still held, on the same port and one
-// of them a wildcard, is an error.
+// held there already; port 0 is a new port each time. A new socket accepts
+// nothing before Serve; Close gives it up again. An address that overlaps one
+// still held, on the same port and one of them a wildcard, is an error.
 func (s *Sockets) Bind(configured string) (*Socket, error) {
 	a, err := resolve(configured)
 	if err != nil {
@@ -113,7 +113,7 @@ func listenUnix(path string) (listener, error) {
 		return nil, err
 	}
 	if err := os.Chmod(path, 0o660); err != nil {
-		ln.Close()
+		_ = ln.Close()
 		return nil, err
 	}
 	return ln, nil

@@ -17,12 +17,16 @@ func TestBindReturnsTheSocketThatIsHeld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := sockets.Bind("127.0.0.1:0")
+	if other, err := sockets.Bind("127.0.0.1:0"); err != nil || other == first {
+		t.Errorf("port 0 is not a new port each time: %v", err)
+	}
+	address := first.Addr().String()
+	again, err := sockets.Bind(address)
 	if err != nil || again != first {
 		t.Errorf("got %p, %v, want %p", again, err, first)
 	}
 	first.Close()
-	after, err := sockets.Bind("127.0.0.1:0")
+	after, err := sockets.Bind(address)
 	if err != nil || after == first {
 		t.Errorf("a closed socket was returned: %v", err)
 	}
@@ -115,7 +119,7 @@ func TestStaleUnixSocketIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.SetUnlinkOnClose(false)
-	dead.Close()
+	_ = dead.Close()
 	sockets := NewSockets(nil)
 	defer sockets.Close()
 	if _, err := sockets.Bind("unix:" + path); err != nil {

@@ -21,13 +21,15 @@ func TestBodyThatStallsFails(t *testing.T) {
 		t.Errorf("HTTP/1.1: got %v", err)
 	}
 	pr, pw := io.Pipe()
-	defer pw.Close()
+	defer func() { _ = pw.Close() }()
 	go func() {
 		if res, err := f.client((*http.Protocols).SetHTTP2).Post(f.url("/"), "text/plain", pr); err == nil {
 			res.Body.Close()
 		}
 	}()
-	pw.Write([]byte("abc"))
+	if _, err := pw.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
 	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("HTTP/2: got %v", err)
 	}
@@ -50,7 +52,7 @@ func TestUnreadBodyDoesNotCutALongAnswer(t *testing.T) {
 	var cause error
 	f := newFixture(t, func(w http.ResponseWriter, r *http.Request) {
 		// Enough to have net/http read the body, too little for it to write.
-		io.WriteString(w, string(make([]byte, 3000)))
+		w.Write(make([]byte, 3000))
 		select {
 		case <-r.Context().Done():
 			cause = r.Context().Err()
@@ -92,7 +94,9 @@ func TestClientThatStopsReadingIsCut(t *testing.T) {
 func TestWriteDeadlineOfAHandlerHolds(t *testing.T) {
 	failed := make(chan error, 1)
 	f := newFixture(t, func(w http.ResponseWriter, _ *http.Request) {
-		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+			t.Error(err)
+		}
 		block := make([]byte, 1<<10)
 		for {
 			if _, err := w.Write(block); err != nil {
@@ -103,7 +107,10 @@ func TestWriteDeadlineOfAHandlerHolds(t *testing.T) {
 	})
 	f.h1().get("/")
 	select {
-	case <-failed:
+	case err := <-failed:
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error(err)
+		}
 	case <-time.After(patience):
 		t.Error("the handler still writes")
 	}

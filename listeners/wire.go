@@ -4,20 +4,21 @@ import (
 	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 )
 
-// minWriteRate, in bytes a second, is what a client is expected to take of one
-// large write beyond the idle timeout.
-const minWriteRate = 16 << 10
+// preface begins every HTTP/2 connection (RFC 9113 section 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-// wire is what the protocol servers read and write: the socket, or TLS over it.
+// wire is what net/http reads and writes: the socket, or TLS over it.
 type wire struct {
 	net.Conn
 	conn *Conn
@@ -31,18 +32,15 @@ type wire struct {
 	// bounded is set while net/http reads the rest of a body under a deadline
 	// of ours (see response.boundBody).
 	bounded atomic.Bool
-	// writeBy is the deadline that a handler set, in Unix nanoseconds; 0 is
-	// none.
-	writeBy atomic.Int64
 }
 
-// tlsWire tells the protocol servers that TLS was spoken.
+// tlsWire tells net/http that TLS was spoken.
 type tlsWire struct{ *wire }
 
-// ConnectionState is what net/http and http2 look for.
+// ConnectionState is what net/http looks for.
 func (w tlsWire) ConnectionState() cryptotls.ConnectionState { return *w.conn.state.Load() }
 
-// outer is the wire as the protocol servers get it.
+// outer is the wire as net/http gets it.
 func (w *wire) outer() net.Conn {
 	if w.conn.state.Load() != nil {
 		return tlsWire{w}
@@ -50,12 +48,39 @@ func (w *wire) outer() net.Conn {
 	return w
 }
 
-// wireOf undoes outer.
+// wireOf returns the wire of a connection that net/http has: outer's, or the
+// bare TLS one, by which alone it recognises HTTP/2.
 func wireOf(nc net.Conn) *wire {
-	if w, ok := nc.(tlsWire); ok {
-		return w.wire
+	switch nc := nc.(type) {
+	case tlsWire:
+		return nc.wire
+	case *cryptotls.Conn:
+		return nc.NetConn().(*paced).conn.wire
 	}
 	return nc.(*wire)
+}
+
+// readPreface waits for the first bytes, and reports whether they are the
+// preface of HTTP/2, if that may be. What it read is read again.
+func (w *wire) readPreface(maybeHTTP2 bool) (isHTTP2 bool, err error) {
+	limits := &w.conn.server.config.Limits
+	_ = w.SetReadDeadline(time.Now().Add(limits.IdleTimeout))
+	buf := make([]byte, 0, len(preface))
+	for {
+		n, err := w.Read(buf[len(buf):cap(buf)])
+		if n == 0 && err != nil {
+			return false, err
+		}
+		if len(buf) == 0 {
+			_ = w.SetReadDeadline(time.Now().Add(limits.HeaderTimeout))
+		}
+		buf = buf[:len(buf)+n]
+		maybeHTTP2 = maybeHTTP2 && strings.HasPrefix(preface, string(buf))
+		if !maybeHTTP2 || len(buf) == cap(buf) {
+			w.prefix = buf
+			return maybeHTTP2, nil
+		}
+	}
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -68,7 +93,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		// This is net/http watching for the client to go away, which it does
 		// once the body has been read; everything else is read in blocks.
 		if w.bounded.CompareAndSwap(true, false) {
-			w.SetReadDeadline(time.Time{})
+			_ = w.SetReadDeadline(time.Time{})
 		}
 	}
 	n, err := w.Conn.Read(p)
@@ -81,52 +106,25 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write gives up on a client that takes nothing for the idle timeout: there is
-// no other bound on a stream's length, and a client that stops reading would
-// hold its handler for ever.
-func (w *wire) Write(p []byte) (int, error) {
-	patience := w.conn.server.config.Limits.IdleTimeout + time.Duration(len(p))*time.Second/minWriteRate
-	deadline := time.Now().Add(patience)
-	if by := w.writeBy.Load(); by != 0 && by < deadline.UnixNano() {
-		deadline = time.Unix(0, by)
-	}
-	if err := w.Conn.SetWriteDeadline(deadline); err != nil {
-		return 0, err
-	}
-	return w.Conn.Write(p)
-}
-
 // bound limits the time that net/http has for the rest of a body.
 func (w *wire) bound(d time.Duration) {
-	w.SetReadDeadline(time.Now().Add(d))
+	_ = w.SetReadDeadline(time.Now().Add(d))
 	w.bounded.Store(true)
 }
 
+// SetReadDeadline is subject to the connection's retirement.
 func (w *wire) SetReadDeadline(t time.Time) error {
 	w.timedOut.Store(false)
 	return w.conn.setReadDeadline(t)
 }
 
-func (w *wire) SetWriteDeadline(t time.Time) error {
-	w.writeBy.Store(0)
-	if !t.IsZero() {
-		w.writeBy.Store(t.UnixNano())
-	}
-	return w.Conn.SetWriteDeadline(t)
-}
-
+// SetDeadline is what a hijacker calls.
 func (w *wire) SetDeadline(t time.Time) error {
 	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
 }
 
-// CloseWrite lets net/http end its answer before it hangs up on a client that
-// is still sending.
-func (w *wire) CloseWrite() error {
-	if half, ok := w.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return errors.ErrUnsupported
-}
+// CloseWrite lets net/http end its answer before it hangs up.
+func (w *wire) CloseWrite() error { return closeWrite(w.Conn) }
 
 // Close also ends what we know of a hijacked connection; the others end with
 // the server that serves them. Of a header that took too long net/http says
@@ -148,5 +146,6 @@ func (w *wire) Close() error {
 // answerTimeout is the 408 of RFC 9110 section 15.5.9.
 func (w *wire) answerTimeout() {
 	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
-	fmt.Fprintf(w, "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+	answer := fmt.Sprintf("HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
+	_, _ = io.WriteString(w, answer) // the connection closes either way
 }

@@ -236,20 +236,20 @@ func TestTicketKeysRotateDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tickets ticketKeys
 		epoch, first := tickets.at(time.Now())
-		time.Sleep(ticketRotation - time.Second)
+		<-time.After(ticketRotation - time.Second)
 		if again, _ := tickets.at(time.Now()); again != epoch {
 			t.Error("rotated early")
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		next, keys := tickets.at(time.Now())
 		if next == epoch || len(keys) != 2 || keys[0] == first[0] || keys[1] != first[0] {
 			t.Error("after a day a new key should seal, and the old one open")
 		}
-		time.Sleep(ticketRotation)
+		<-time.After(ticketRotation)
 		if _, keys = tickets.at(time.Now()); len(keys) != ticketKeysKept || keys[1] == first[0] {
 			t.Error("after two days the first key should be gone")
 		}
-		time.Sleep(10 * ticketRotation)
+		<-time.After(10 * ticketRotation)
 		if _, keys = tickets.at(time.Now()); len(keys) != 1 {
 			t.Error("after a long silence no old key should open")
 		}

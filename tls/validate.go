@@ -40,7 +40,7 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 		}
 		return
 	}
-	unused := ""
+	var unused string
 	switch {
 	case !a.CACert.IsZero():
 		unused = "ca_cert"
