@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -170,7 +170,7 @@ func serve(t testing.TB, addr string, ca *tlstest.CA, h http.Handler) *peer {
 		t.Fatal(err)
 	}
 	p := &peer{addr: ln.Addr().String(), open: map[net.Conn]bool{}}
-	p.Server = &http.Server{Handler: h, ErrorLog: log.New(io.Discard, "", 0), ConnState: p.note}
+	p.Server = &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), ConnState: p.note}
 	p.Protocols = new(http.Protocols)
 	p.Protocols.SetHTTP1(true)
 	p.Protocols.SetHTTP2(true)

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -109,6 +110,25 @@ func TestTrailersPassThroughOverPlainHTTP2(t *testing.T) {
 	read(t, res)
 	if got := res.Trailer.Get("Grpc-Status"); got != "0" {
 		t.Errorf("trailer is %q", got)
+	}
+}
+
+func TestABodyWaitsForTheServersContinue(t *testing.T) {
+	server := serve(t, "", nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusExpectationFailed)
+	}))
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		cfg := cluster(t, "c", "http://"+server.addr)
+		cfg.Protocols = []string{protocol}
+		body := &once{Reader: iotest.ErrReader(errors.New("the body was read"))}
+		req := request(t, "POST", "/", "")
+		req.Body, req.GetBody, req.ContentLength = body, nil, 7
+		req.Header.Set("Expect", "100-continue")
+		res, err := get(t, newSet(t, clusters.Options{}, cfg), "c").RoundTrip(req)
+		if err != nil || res.StatusCode != http.StatusExpectationFailed {
+			t.Fatalf("%s: %v, %v", protocol, res, err)
+		}
+		read(t, res)
 	}
 }
 

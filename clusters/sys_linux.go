@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -31,7 +32,7 @@ func processAttributes() *syscall.SysProcAttr {
 func awaitExit(p *os.Process) {
 	for {
 		err := unix.Waitid(unix.P_PID, p.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}
