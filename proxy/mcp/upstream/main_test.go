@@ -1,0 +1,40 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"go.uber.org/goleak"
+)
+
+// TestMain is also the stdio server that the tests start: the test binary with
+// its role as the only argument.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "stdio-server":
+			if err := newServer(newHangs()).Run(context.Background(), &mcp.StdioTransport{}); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+			return
+		case "stdio-odd":
+			oddServer()
+			return
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// eventually waits until the condition holds.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !condition(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
