@@ -1,6 +1,7 @@
 package listeners
 
 import (
+	"bytes"
 	cryptotls "crypto/tls"
 	"log" //nolint:depguard // only to give http.Server.ErrorLog what it wants
 	"net"
@@ -73,7 +74,7 @@ func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, 
 type logWriter struct{ server *Server }
 
 func (w logWriter) Write(p []byte) (int, error) {
-	w.server.trace.error(w.server.config.Name, string(p))
+	w.server.trace.error(w.server.config.Name, string(bytes.TrimSpace(p)))
 	return len(p), nil
 }
 
@@ -140,9 +141,8 @@ func (s *Server) hand(raw net.Conn, open *atomic.Int64) {
 	if reason == "" {
 		return
 	}
-	remote := raw.RemoteAddr()
+	s.trace.rejected(s.config.Name, reason, raw.RemoteAddr())
 	raw.Close()
-	s.trace.rejected(s.config.Name, reason, remote)
 }
 
 func (s *Server) take(raw net.Conn, open *atomic.Int64) (refusal string) {

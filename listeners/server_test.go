@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -192,35 +194,6 @@ func TestConnectionHandlerBeatsTheServers(t *testing.T) {
 	}
 }
 
-func TestDefinitionFingerprintCoversWhatNeedsANewServer(t *testing.T) {
-	base := func() Config {
-		cfg := listenerConfig(t)
-		cfg.TLS = &tls.ServerConfig{MinVersion: "1.2"}
-		return cfg
-	}
-	first := base()
-	for _, c := range []struct {
-		name   string
-		change func(*Config)
-		same   bool
-	}{
-		{"nothing", func(*Config) {}, true},
-		{"certificates", func(c *Config) { c.TLS.Certificates = make([]tls.KeyPair, 1) }, true},
-		{"accepted names", func(c *Config) { c.TLS.ClientAuth.AllowedNames = []string{"x"} }, true},
-		{"mode", func(c *Config) { c.TLS.ClientAuth.Mode = tls.ClientAuthRequire }, false},
-		{"min_version", func(c *Config) { c.TLS.MinVersion = "1.3" }, false},
-		{"plain text", func(c *Config) { c.TLS = nil }, false},
-		{"protocols", func(c *Config) { c.Protocols = []string{"h2"} }, false},
-		{"limits", func(c *Config) { c.Limits.MaxConnections++ }, false},
-	} {
-		cfg := base()
-		c.change(&cfg)
-		if same := cfg.DefinitionFingerprint() == first.DefinitionFingerprint(); same != c.same {
-			t.Errorf("%s: same is %v", c.name, same)
-		}
-	}
-}
-
 func TestLimits(t *testing.T) {
 	t.Run("max_connections", func(t *testing.T) {
 		f := newFixture(t, hello, plain, limits(func(l *Limits) { l.MaxConnections = 2 }))
@@ -284,6 +257,19 @@ func TestLimits(t *testing.T) {
 		f.h1().ended() // without a word
 		two.untilGoAway()
 		two.ended()
+	})
+	t.Run("max_concurrent_streams", func(t *testing.T) {
+		f := newFixture(t, hello, limits(func(l *Limits) { l.MaxConcurrentStreams = 7 }))
+		f.h2().until("SETTINGS", func(frame http2.Frame) bool {
+			settings, ok := frame.(*http2.SettingsFrame)
+			if !ok {
+				return false
+			}
+			if n, _ := settings.Value(http2.SettingMaxConcurrentStreams); n != 7 {
+				t.Errorf("%d streams are allowed, want 7", n)
+			}
+			return true
+		})
 	})
 	t.Run("idle connections outlive header_timeout", func(t *testing.T) {
 		f := newFixture(t, hello, limits(func(l *Limits) { l.HeaderTimeout = 200 * time.Millisecond }))
