@@ -20,7 +20,7 @@ func (g *Gateway) record(listener string, e *filter.Entry) {
 		Str("path", e.Path).
 		Int("status", e.Status).
 		Int64("bytes", e.Bytes).
-		Dur("duration", e.Duration).
+		Dur("duration_ms", e.Duration).
 		Uint64("generation", e.Generation).
 		Str("request_id", e.RequestID)
 	for _, f := range [...]struct{ name, value string }{

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -17,8 +18,8 @@ import (
 //  3. The pointer swaps: from here on the new generation serves.
 //  4. New servers take over their sockets, health checks follow, drains begin.
 //
-// It returns what was done, one thing a line.
-func (g *Gateway) commit(p *prepared) []string {
+// It returns what was done, in one line.
+func (g *Gateway) commit(p *prepared) string {
 	gen, old := p.gen, p.old
 	gen.number = g.numbers + 1
 	g.numbers++
@@ -39,9 +40,15 @@ func (g *Gateway) commit(p *prepared) []string {
 			s.socket.Serve(s.server)
 		}
 	}
+	parts := []string{p.plan.String()}
+	if old != nil {
+		if n := renames(g.hub, old.config, gen.config); n > 0 {
+			parts = append(parts, fmt.Sprintf("renames %d tools", n))
+		}
+	}
 	gen.clusters.Commit()
 	g.hub.Commit(gen.mcp)
-	lines := append([]string{p.plan.String()}, g.drain(p, leaving, unverified)...)
+	parts = append(parts, g.drain(p, leaving, unverified)...)
 	g.commitAdmin(p)
 	g.ready.Store(true)
 	if old != nil {
@@ -52,7 +59,7 @@ func (g *Gateway) commit(p *prepared) []string {
 		g.forget(p.plan)
 		old.done() // it is no longer the current one
 	}
-	return lines
+	return strings.Join(parts, "; ")
 }
 
 // swapTLS returns, for each server, the open connections whose peer the new

@@ -88,8 +88,9 @@ func New(o Options) *Gateway {
 	g.listenerTrace = g.traceListeners()
 	g.clusterTrace = g.traceClusters()
 	g.sockets = listeners.NewSockets(g.listenerTrace)
-	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Trace: g.traceMCP()})
-	g.prober = upstream.NewProber(nil)
+	transports := new(upstream.Transports)
+	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: g.traceMCP()})
+	g.prober = upstream.NewProber(transports)
 	g.metricsServed = g.metrics.Handler(g)
 	return g
 }

@@ -66,7 +66,8 @@ type RouteChange struct {
 // Diff compares two states of the file. It is pure. A nil old is the empty
 // state before the first generation.
 func Diff(old, new *Config) Plan {
-	if old == nil {
+	first := old == nil
+	if first {
 		old = &Config{}
 	}
 	var p Plan
@@ -103,7 +104,7 @@ func Diff(old, new *Config) Plan {
 		{"log", old.Log, new.Log}, {"admin", old.Admin, new.Admin}, {"reload", old.Reload, new.Reload},
 		{"drain", old.Drain, new.Drain}, {"shutdown", old.Shutdown, new.Shutdown},
 	} {
-		if config.Fingerprint(s.old) != config.Fingerprint(s.new) {
+		if !first && config.Fingerprint(s.old) != config.Fingerprint(s.new) {
 			p.Settings = append(p.Settings, s.name)
 		}
 	}

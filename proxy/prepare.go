@@ -68,6 +68,11 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 			return nil, err
 		}
 		p.onDiscard(p.log.close)
+		if old == nil {
+			// Nothing serves yet: what the preparation has to say, such as an
+			// endpoint's health, goes where it was asked for.
+			g.logs.swap(p.log)
+		}
 	}
 	if p.gen.clusters, err = clusters.NewSet(cfg.Clusters, oldClusters, g.clusterOptions()); err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -114,7 +113,7 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, w
 	if err != nil {
 		return reject(err)
 	}
-	o.Plan, o.Result = g.commit(p), admin.Applied
+	o.Summary, o.Plan, o.Result = g.commit(p), p.plan.Details(), admin.Applied
 	return o, watch
 }
 
@@ -146,7 +145,7 @@ func (g *Gateway) report(o admin.Outcome) {
 func outcomeLine(o admin.Outcome) string {
 	switch o.Result {
 	case admin.Applied:
-		return fmt.Sprintf("generation %d: %s", o.Generation, strings.Join(o.Plan, "; "))
+		return fmt.Sprintf("generation %d: %s", o.Generation, o.Summary)
 	case admin.Unchanged:
 		return fmt.Sprintf("generation %d: unchanged", o.Generation)
 	}

@@ -17,7 +17,7 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	g.options.Notify("STOPPING=1")
 	g.ready.Store(false)
 	log := g.logs.Logger()
-	log.Info().Dur("delay", c.Delay).Dur("timeout", c.Timeout).Msg("shutting down")
+	log.Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
 	wait(kill, c.Delay)
 
 	for _, s := range gen.served {

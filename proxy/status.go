@@ -3,9 +3,9 @@ package proxy
 import (
 	"crypto/x509"
 	"encoding/hex"
-	"fmt"
 	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
@@ -81,7 +81,7 @@ func appendCertificate(list []admin.Certificate, use string, cert, key []byte) [
 
 func describe(use string, c *x509.Certificate) admin.Certificate {
 	return admin.Certificate{
-		Use: use, Subject: tls.PeerName(c), Serial: fmt.Sprintf("%X", c.SerialNumber), NotAfter: c.NotAfter,
+		Use: use, Subject: tls.PeerName(c), Serial: strings.ToUpper(hex.EncodeToString(c.SerialNumber.Bytes())), NotAfter: c.NotAfter,
 		DaysLeft: int(math.Floor(time.Until(c.NotAfter).Hours() / 24)),
 	}
 }

@@ -23,7 +23,7 @@ func (g *Gateway) traceListeners() *listeners.Trace {
 		Handshake: func(listener string, remote net.Addr, err error, d time.Duration) {
 			g.metrics.Handshake(listener, err)
 			if err != nil {
-				g.logs.Logger().Info().Str("listener", listener).Stringer("remote", remote).Err(err).Dur("duration", d).Msg("TLS handshake failed")
+				g.logs.Logger().Info().Str("listener", listener).Stringer("remote", remote).Err(err).Dur("duration_ms", d).Msg("TLS handshake failed")
 			}
 		},
 	}
@@ -43,13 +43,13 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 		Connected: func(cluster, endpoint string, d time.Duration, err error) {
 			g.metrics.Connected(cluster, endpoint, err)
 			if err != nil {
-				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration", d).Err(err).Msg("connect failed")
+				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("connect failed")
 			}
 		},
 		Request: func(cluster, endpoint string, status int, d time.Duration, err error) {
 			g.metrics.Upstream(cluster, endpoint, status, d)
 			if err != nil {
-				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration", d).Err(err).Msg("request failed")
+				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("request failed")
 			}
 		},
 		Retry: func(cluster, endpoint, reason string) {

@@ -55,7 +55,11 @@ func reloadCommand() *cobra.Command {
 			}
 			return errors.New("rejected; the running generation serves on")
 		}
-		fmt.Fprintf(c.OutOrStdout(), "generation %d: %s\n", o.Generation, o.Result)
+		fmt.Fprintf(c.OutOrStdout(), "generation %d: %s", o.Generation, o.Result)
+		if o.Summary != "" {
+			fmt.Fprintf(c.OutOrStdout(), ": %s", o.Summary)
+		}
+		fmt.Fprintln(c.OutOrStdout())
 		for _, line := range o.Plan {
 			fmt.Fprintf(c.OutOrStdout(), "  %s\n", line)
 		}

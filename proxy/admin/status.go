@@ -92,7 +92,9 @@ type Outcome struct {
 	Trigger    string    `json:"trigger"`
 	Time       time.Time `json:"time"`
 	Generation uint64    `json:"generation"`
-	// Plan is what was applied, one thing a line.
+	// Summary is what was applied, in one line.
+	Summary string `json:"summary,omitempty"`
+	// Plan is what users notice of it, one thing a line.
 	Plan []string `json:"plan,omitempty"`
 	// Errors are all that was wrong with the file.
 	Errors   []string `json:"errors,omitempty"`

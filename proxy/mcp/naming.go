@@ -1,6 +1,9 @@
 package mcp
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // separator stands between a cluster's prefix and a name of its own. Prefixes
 // cannot hold an underscore, so the cut is never in doubt.
@@ -99,4 +102,21 @@ func checkName(name string) (hide, warn string) {
 
 func notNameRune(r rune) bool {
 	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.')
+}
+
+// Names reports whether the route names the cluster.
+func (c *Config) Names(cluster string) bool {
+	return slices.ContainsFunc(c.Clusters, func(r ClusterRef) bool { return r.Name == cluster })
+}
+
+// ToolName is what sessions that begin with this configuration call a tool of
+// the cluster.
+func (c *Config) ToolName(cluster, own string) string {
+	n := newNaming(c.Namespace, c.Clusters)
+	for _, ref := range c.Clusters {
+		if ref.Name == cluster {
+			return n.of(ref).name(own)
+		}
+	}
+	return own
 }

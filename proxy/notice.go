@@ -1,0 +1,68 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+)
+
+// Details says what users will notice of each change, one thing a line.
+func (p Plan) Details() []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
+	for _, l := range p.Listeners {
+		switch {
+		case l.Change == Removed:
+			add("listener %s: removed; its connections drain", l.Name)
+		case l.Drains:
+			add("listener %s: redefined; connections drain, new ones meet the new definition", l.Name)
+		}
+		if l.Certificates {
+			add("listener %s: the next handshake shows the new certificates; connections are untouched", l.Name)
+		}
+		if l.Trust {
+			add("listener %s: clients are verified by the new rules, those that are connected again", l.Name)
+		}
+	}
+	for _, c := range p.Clusters {
+		switch {
+		case c.Change == Removed:
+			add("cluster %s: removed; calls in flight finish", c.Name)
+		case c.Pools:
+			add("cluster %s: later connections are new ones; calls in flight finish on the old", c.Name)
+		}
+		if c.Endpoints {
+			add("cluster %s: the endpoints changed; calls to removed ones finish", c.Name)
+		}
+	}
+	for _, r := range p.Routes {
+		add("route %s: %s", r.Name, r.Change)
+	}
+	return lines
+}
+
+// renames counts the tools that new sessions know by another name, because a
+// route began, or ceased, to tell several clusters apart.
+func renames(hub *mcp.Hub, old, new *Config) int {
+	n := 0
+	for i := range new.Routes {
+		after := &new.Routes[i]
+		for j := range old.Routes {
+			before := &old.Routes[j]
+			if before.Name != after.Name || before.MCP == nil || after.MCP == nil {
+				continue
+			}
+			for cluster, tools := range hub.Catalogue(after.Name) {
+				if !before.MCP.Names(cluster) || !after.MCP.Names(cluster) {
+					continue
+				}
+				for _, tool := range tools {
+					if before.MCP.ToolName(cluster, tool) != after.MCP.ToolName(cluster, tool) {
+						n++
+					}
+				}
+			}
+		}
+	}
+	return n
+}
