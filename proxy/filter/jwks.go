@@ -74,6 +74,11 @@ func newRemoteSet(cfg *JWKSConfig, algorithms []string, trace *AuthTrace) (*remo
 		}
 		transport.TLSClientConfig = client.Config(u.Hostname(), []string{"h2", "http/1.1"})
 	}
+	return newFetcher(cfg, algorithms, trace, transport), nil
+}
+
+// newFetcher starts the goroutine.
+func newFetcher(cfg *JWKSConfig, algorithms []string, trace *AuthTrace, transport http.RoundTripper) *remoteSet {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &remoteSet{
 		url: cfg.URL, algorithms: algorithms, refresh: cfg.Refresh, trace: trace,
@@ -88,7 +93,7 @@ func newRemoteSet(cfg *JWKSConfig, algorithms []string, trace *AuthTrace) (*remo
 		fetching: true, fetched: make(chan struct{}),
 	}
 	go s.run(ctx)
-	return s, nil
+	return s
 }
 
 // close ends the goroutine and waits for it.

@@ -24,6 +24,9 @@ func newAction(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no cluster %q", c.Cluster)
 		}
+		if cluster.IsCommand() {
+			return nil, fmt.Errorf("cluster %q is a command, which only mcp routes speak to", c.Cluster)
+		}
 		return newForwarder(c, cluster, buffers), nil
 	case c.Health != "":
 		return health(c.Health, deps.Ready), nil

@@ -72,6 +72,13 @@ func (x *exchange) classify(err error) failure {
 	return failure{502, filter.FlagUpstreamConnectionTermination, "", "the upstream closed the connection without an answer"}
 }
 
+// protocolError answers in place of an upstream that does not keep to HTTP.
+func (x *exchange) protocolError(reason string) {
+	x.record.SetFlag(filter.FlagUpstreamProtocolError)
+	x.record.SetReason(reason)
+	filter.WriteError(x.w, http.StatusBadGateway, string(filter.FlagUpstreamProtocolError), "the upstream does not keep to HTTP")
+}
+
 // abort ends an answer that has begun and cannot be completed. The client must
 // see that it is not whole: never a clean end.
 func (x *exchange) abort(flag filter.Flag, err error) {

@@ -62,6 +62,13 @@ func TestFailuresOfTheUpstreamAreNamed(t *testing.T) {
 				c.Close()
 			})
 		}, 502, "upstream_connection_termination"},
+		{"no status", func() *gateway {
+			return proxied(t, func(w http.ResponseWriter, r *http.Request) {
+				c, _, _ := http.NewResponseController(w).Hijack()
+				io.WriteString(c, "HTTP/1.1 099 Hm\r\nContent-Length: 0\r\n\r\n")
+				c.Close()
+			})
+		}, 502, "upstream_protocol_error"},
 		{"switches unasked", func() *gateway {
 			return proxied(t, func(w http.ResponseWriter, r *http.Request) {
 				c, _, _ := http.NewResponseController(w).Hijack()

@@ -47,6 +47,9 @@ func canonicalHost(hostport string) (string, bool) {
 			return "", false
 		}
 	}
+	if label == 0 {
+		return "", false
+	}
 	return strings.ToLower(host), true
 }
 

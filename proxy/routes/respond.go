@@ -3,6 +3,7 @@ package routes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,6 +14,10 @@ import (
 // respond passes an answer on.
 func (x *exchange) respond(resp *http.Response) {
 	defer resp.Body.Close()
+	if resp.StatusCode < 200 { // such as 099, at which net/http would panic
+		x.protocolError(fmt.Sprintf("the upstream answered with status %d", resp.StatusCode))
+		return
+	}
 	h := x.w.Header()
 	endToEnd(h, resp.Header)
 	if _, ok := h["Content-Type"]; !ok {
@@ -92,6 +97,8 @@ func (x *exchange) abortRead(err error) {
 	switch {
 	case context.Cause(x.ctx) == errIdle:
 		x.abort(filter.FlagStreamIdleTimeout, errIdle)
+	case context.Cause(x.ctx) == errDrained:
+		x.abort(filter.FlagDrained, errDrained)
 	case x.r.Context().Err() != nil:
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
 	}

@@ -36,9 +36,7 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 	asked := out.Header.Get("Upgrade")
 	if !ok || asked == "" || !strings.EqualFold(asked, resp.Header.Get("Upgrade")) {
 		resp.Body.Close()
-		x.record.SetReason(fmt.Sprintf("the upstream switched to %q, and %q was asked for", resp.Header.Get("Upgrade"), asked))
-		x.record.SetFlag(filter.FlagUpstreamProtocolError)
-		filter.WriteError(x.w, http.StatusBadGateway, string(filter.FlagUpstreamProtocolError), "the upstream switched protocols unasked")
+		x.protocolError(fmt.Sprintf("the upstream switched to %q, and %q was asked for", resp.Header.Get("Upgrade"), asked))
 		return
 	}
 	defer upstream.Close()
