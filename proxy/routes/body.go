@@ -125,7 +125,7 @@ func (b *requestBody) Close() error {
 func (b *requestBody) done() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.err == io.EOF
+	return errors.Is(b.err, io.EOF)
 }
 
 // uploading reports whether the client's body is still on its way.

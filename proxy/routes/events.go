@@ -1,7 +1,6 @@
 package routes
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -129,7 +128,7 @@ func (x *exchange) copyEvents(resp *http.Response) {
 			x.flush()
 		}
 		switch {
-		case last, err != nil && whole && context.Cause(x.ctx) == errDrained:
+		case last, err != nil && whole && x.endedBy(errDrained):
 			x.record.SetFlag(filter.FlagDrained)
 			return
 		case err == io.EOF:

@@ -38,13 +38,12 @@ func (x *exchange) fail(err error) {
 }
 
 func (x *exchange) classify(err error) failure {
-	cause := context.Cause(x.ctx)
 	switch {
-	case cause == errTimeout:
+	case x.endedBy(errTimeout):
 		return failure{504, filter.FlagUpstreamRequestTimeout, "", "the upstream did not answer in time"}
-	case cause == errIdle && x.uploading():
+	case x.endedBy(errIdle) && x.uploading():
 		return failure{408, filter.FlagStreamIdleTimeout, "", "the request did not arrive in time"}
-	case cause == errIdle:
+	case x.endedBy(errIdle):
 		return failure{504, filter.FlagStreamIdleTimeout, "", "the upstream did not answer in time"}
 	}
 	var client *clientError
@@ -78,6 +77,9 @@ func (x *exchange) protocolError(reason string) {
 	x.record.SetReason(reason)
 	filter.WriteError(x.w, http.StatusBadGateway, string(filter.FlagUpstreamProtocolError), "the upstream does not keep to HTTP")
 }
+
+// endedBy reports whether we ended the exchange for this reason.
+func (x *exchange) endedBy(cause error) bool { return errors.Is(context.Cause(x.ctx), cause) }
 
 // abort ends an answer that has begun and cannot be completed. The client must
 // see that it is not whole: never a clean end.

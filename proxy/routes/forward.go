@@ -2,6 +2,7 @@ package routes
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -230,7 +231,7 @@ func skipSegments(path string, n int) int {
 // expire is called by watch, at most once, when the exchange takes too long.
 func (x *exchange) expire(cause error) {
 	x.cancel(cause)
-	if cause != errIdle {
+	if !errors.Is(cause, errIdle) {
 		return
 	}
 	// Whoever is stuck reading from, or writing to, the client wakes up.

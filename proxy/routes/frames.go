@@ -86,17 +86,6 @@ func (f *frames) begin() bool {
 	return f.payload == 0
 }
 
-// skip reads all of p.
-func (f *frames) skip(p []byte) {
-	for len(p) > 0 {
-		n := f.next(p)
-		if n < 0 {
-			return
-		}
-		p = p[n:]
-	}
-}
-
 // goingAway is a close frame with status 1001 (RFC 6455 section 7.4.1). A
 // client masks its frames, with any key: a zero key leaves the payload as it
 // is.

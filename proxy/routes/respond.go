@@ -1,7 +1,6 @@
 package routes
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -95,9 +94,9 @@ func (x *exchange) flush() {
 // abortRead ends an answer whose upstream broke off.
 func (x *exchange) abortRead(err error) {
 	switch {
-	case context.Cause(x.ctx) == errIdle:
+	case x.endedBy(errIdle):
 		x.abort(filter.FlagStreamIdleTimeout, errIdle)
-	case context.Cause(x.ctx) == errDrained:
+	case x.endedBy(errDrained):
 		x.abort(filter.FlagDrained, errDrained)
 	case x.r.Context().Err() != nil:
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
@@ -107,7 +106,7 @@ func (x *exchange) abortRead(err error) {
 
 // abortWrite ends an answer whose client is gone.
 func (x *exchange) abortWrite(err error) {
-	if context.Cause(x.ctx) == errIdle {
+	if x.endedBy(errIdle) {
 		x.abort(filter.FlagStreamIdleTimeout, errIdle)
 	}
 	x.abort(filter.FlagDownstreamConnectionTermination, err)
