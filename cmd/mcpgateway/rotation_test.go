@@ -269,15 +269,18 @@ func TestASubCommandSurvivesSIGHUP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "reload", "--admin", "unix:"+socket)
+	defer l.Close()
+	cmd, out := exec.Command(binary, "reload", "--admin", "unix:"+socket), &syncBuffer{}
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	// A gateway that answers only after the signal has come.
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		cmd.Process.Signal(syscall.SIGHUP)
 		fmt.Fprint(w, `{"result":"unchanged","generation":7}`)
 	}))
-	defer l.Close()
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "generation 7: unchanged") {
-		t.Errorf("reload: %v\n%s", err, out)
+	if err := cmd.Wait(); err != nil || !strings.Contains(out.String(), "generation 7: unchanged") {
+		t.Errorf("reload: %v\n%s", err, out.String())
 	}
 }
