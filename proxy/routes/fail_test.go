@@ -99,8 +99,10 @@ func TestTimeoutBeginsWhenTheRequestIsRead(t *testing.T) {
 	pr, pw := io.Pipe()
 	sent := make(chan time.Time, 1)
 	go func() {
+		slowly := time.NewTicker(20 * time.Millisecond) // a slow client is what is tested
+		defer slowly.Stop()
 		for range 10 {
-			time.Sleep(20 * time.Millisecond) // a slow client is what is tested
+			<-slowly.C
 			io.WriteString(pw, "part")
 		}
 		sent <- time.Now()
