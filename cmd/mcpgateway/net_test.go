@@ -8,17 +8,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// certificates makes the users' own certificates by the users' own commands,
-// but for the size of the CA's key, which costs seconds and proves nothing.
-// They are X.509 v1 without SAN.
-const certificates = `
-openssl req -x509 -newkey rsa:2048 -keyout ca.key -out ca.crt -days 365 -nodes -subj "/CN=Test CA"
+// makeCertificates makes the users' own certificates by the users' own
+// commands. They are X.509 v1 without SAN.
+const makeCertificates = `
+openssl req -x509 -newkey rsa:4096 -keyout ca.key -out ca.crt -days 365 -nodes -subj "/CN=Test CA"
 openssl genrsa -out server.key 2048
 openssl req -new -key server.key -out server.csr -subj "/CN=localhost"
 openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 365
@@ -26,6 +26,32 @@ openssl genrsa -out client.key 2048
 openssl req -new -key client.key -out client.csr -subj "/CN=Client"
 openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out client.crt -days 365
 `
+
+// usersCertificates are made once: the CA's key takes seconds.
+var usersCertificates = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(filepath.Dir(binary), "certificates")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	cmd := exec.Command("bash", "-ec", makeCertificates)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("making certificates: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// certificates puts the users' own certificates into dir.
+func certificates(t testing.TB, dir string) {
+	t.Helper()
+	from, err := usersCertificates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // newServerPair makes server-new.crt and server-new.key.
 const newServerPair = `
@@ -111,7 +137,7 @@ func TestToolsOfAStrictServerComeBackByTheUsersOwnCommands(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := shortDir(t)
-			sh(t, dir, certificates)
+			certificates(t, dir)
 			writeFile(t, dir, "jwt.secret", []byte(secret+"\n"))
 			h := streamable(tools("one"))
 			if path == "/sse" {
@@ -148,7 +174,7 @@ func TestToolsOfAStrictServerComeBackByTheUsersOwnCommands(t *testing.T) {
 func TestAnEndpointByAddressNeedsServerName(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
-	sh(t, dir, certificates)
+	certificates(t, dir)
 	writeFile(t, dir, "jwt.secret", []byte(secret))
 	server := strict(t, "127.0.0.1:0", read(t, dir, "ca.crt"), read(t, dir, "server.crt"), read(t, dir, "server.key"), streamable(tools("one")))
 	const identity = "ca_cert: ca.crt, client_cert: client.crt, client_key: client.key, allow_common_name: true"

@@ -17,7 +17,7 @@ var fence = regexp.MustCompile("(?s)```yaml\n(# config\\.yaml\n.*?)```")
 func TestEveryConfigurationInTheDocumentationLoads(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
-	sh(t, dir, certificates)
+	certificates(t, dir)
 	writeFile(t, dir, "jwt.key", []byte(secret))
 	if err := os.WriteFile(filepath.Join(dir, "bin", "stdio-server"), []byte("#!/bin/sh\nexec cat\n"), 0o700); err != nil {
 		t.Fatal(err)

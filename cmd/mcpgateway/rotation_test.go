@@ -49,7 +49,7 @@ type rotation struct {
 func startRotation(t *testing.T, watch bool) *rotation {
 	t.Helper()
 	dir := shortDir(t)
-	sh(t, dir, certificates)
+	certificates(t, dir)
 	api := &plainAPI{}
 	upstream := httptest.NewServer(api)
 	t.Cleanup(upstream.Close)

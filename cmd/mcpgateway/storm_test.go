@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -9,7 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
@@ -126,25 +128,69 @@ func TestTwoHundredReloadsUnderLoadLeaveNothingBehind(t *testing.T) {
 	}
 	e.clusters, e.cluster, e.routes = "", brief, ""
 	e.change()
-	var after weight
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		var err error
-		if after, err = e.weigh(); err != nil {
-			t.Fatal(err)
-		}
-		drained := len(e.status().Draining) == 0
-		// A few of each are in motion at any moment: a scrape, a health check.
-		if drained && after.goroutines <= before.goroutines+5 && after.descriptors <= before.descriptors+5 && after.heap <= before.heap+8<<20 {
-			break
-		}
-		if time.Now().After(deadline) {
-			s := e.status()
-			t.Fatalf("before: %+v, after: %+v, draining: %+v, listeners: %+v", before, after, s.Draining, s.Listeners)
-		}
-		time.Sleep(200 * time.Millisecond)
-	}
+	after := e.settlesAt(before)
 	t.Logf("%d requests; before: %+v, after: %+v", requests.Load(), before, after)
+}
+
+// settlesAt waits until nothing drains and the process weighs no more than it
+// did.
+func (g *gateway) settlesAt(before weight) (after weight) {
+	g.t.Helper()
+	g.eventually("the process to weigh what it did before", func() (err error) {
+		if after, err = g.weigh(); err != nil {
+			return err
+		}
+		s := g.status()
+		// A few of each are in motion at any moment: a scrape, a health check.
+		if len(s.Draining) == 0 && after.goroutines <= before.goroutines+5 && after.descriptors <= before.descriptors+5 && after.heap <= before.heap+8<<20 {
+			return nil
+		}
+		return fmt.Errorf("before: %+v, after: %+v, draining: %+v, listeners: %+v, sessions: %d", before, after, s.Draining, s.Listeners, s.Sessions)
+	})
+	return after
+}
+
+// The same for MCP: sessions of the official SDK call, ask and listen all the
+// time, while identities, clusters and the listener itself change.
+func TestSessionsOutliveAHundredReloadsAndLeaveNothingBehind(t *testing.T) {
+	w := newWorld(t)
+	first := w.connect(t, "echo")
+	first.more(t, 5)
+	first.stop(t)
+	var before weight
+	w.eventually("the process to rest", func() (err error) { before, err = w.weigh(); return err })
+
+	var callers []*caller
+	for range 4 {
+		callers = append(callers, w.connect(t, "echo"))
+	}
+	for i := range 100 {
+		switch i % 5 {
+		case 0:
+			w.issueClient(t, "one", fmt.Sprintf("client one, round %d", i))
+		case 1:
+			w.members = []string{"one", "one, two"}[i/5%2]
+		case 2:
+			w.limits = fmt.Sprintf("idle_timeout: %dm", i+1)
+		case 3:
+			w.issueServer(t)
+		case 4:
+			w.route = fmt.Sprintf("  - match: {path: /route-%d}\n    health: live", i)
+		}
+		w.mustApply(w.yaml())
+		for _, c := range callers {
+			c.more(t, 1)
+		}
+	}
+	for _, c := range callers {
+		if r, err := c.session.CallTool(context.Background(), &mcp.CallToolParams{Name: "ask", Arguments: map[string]any{"text": "well?"}}); err != nil || r.IsError {
+			t.Errorf("elicitation after the storm: %v, %+v", err, r)
+		}
+		c.stop(t)
+	}
+	w.members, w.route = "one", ""
+	w.mustApply(w.yaml())
+	w.settlesAt(before)
 }
 
 func TestMetricsSpeakOfWhatHappened(t *testing.T) {
