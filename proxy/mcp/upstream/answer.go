@@ -105,7 +105,7 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 		}
 		_, cause = a.t.s.refused(res, jsonrpc.ID{}, a.t.sessionID() != "")
 		res.Body.Close()
-		a.t.noticeLoss(cause)
+		a.t.s.noticeLoss(cause)
 		if res.StatusCode < http.StatusInternalServerError {
 			break // an answer that does not change
 		}

@@ -127,13 +127,17 @@ func (t *events) read(r *sse.Reader) {
 }
 
 func (t *events) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	return t.do(ctx, id, on, func(ctx context.Context) error { return t.deliver(ctx, req) })
+	m, err := t.do(ctx, id, on, func(ctx context.Context) error { return t.deliver(ctx, req) })
+	t.s.noticeLoss(err)
+	return m, err
 }
 
 func (t *events) send(ctx context.Context, msg []byte) error {
 	l := newLease(ctx, t.s.life)
 	defer l.end()
-	return t.deliver(l.ctx, msg)
+	err := t.deliver(l.ctx, msg)
+	t.s.noticeLoss(err)
+	return err
 }
 
 // deliver POSTs a message; its answer, if any, comes on the stream.
@@ -152,9 +156,6 @@ func (t *events) deliver(ctx context.Context, msg []byte) error {
 	}
 	defer res.Body.Close()
 	_, err = t.s.refused(res, jsonrpc.ID{}, true)
-	if errors.Is(err, ErrSessionLost) {
-		t.s.end(err)
-	}
 	return err
 }
 

@@ -218,6 +218,14 @@ func (s *Session) end(err error) {
 	s.endLife(err)
 }
 
+// noticeLoss ends the session when err says that the server does not know it
+// any more.
+func (s *Session) noticeLoss(err error) {
+	if errors.Is(err, ErrSessionLost) {
+		s.end(err)
+	}
+}
+
 // alive returns why nothing can be sent, if so.
 func (s *Session) alive(ctx context.Context) error {
 	if ctx.Err() != nil {

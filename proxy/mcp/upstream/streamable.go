@@ -92,7 +92,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 		defer l.end()
 		defer res.Body.Close()
 		m, err := t.s.refused(res, id, t.sessionID() != "")
-		t.noticeLoss(err)
+		t.s.noticeLoss(err)
 		return m, err
 	}
 	if t.s.result == nil {
@@ -152,13 +152,6 @@ func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*json
 	return response, nil
 }
 
-// noticeLoss ends the session when the server does not know it any more.
-func (t *streamable) noticeLoss(err error) {
-	if errors.Is(err, ErrSessionLost) {
-		t.s.end(err)
-	}
-}
-
 func (t *streamable) send(ctx context.Context, msg []byte) error {
 	l := newLease(ctx, t.s.calls)
 	defer l.end()
@@ -172,7 +165,7 @@ func (t *streamable) send(ctx context.Context, msg []byte) error {
 	}
 	defer res.Body.Close()
 	_, err = t.s.refused(res, jsonrpc.ID{}, t.sessionID() != "")
-	t.noticeLoss(err)
+	t.s.noticeLoss(err)
 	return err
 }
 

@@ -1,0 +1,118 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+var _ clusters.Prober = (*Prober)(nil)
+
+func newProbe(t *testing.T, c *clusters.Cluster, e *clusters.Endpoint) (check func() error) {
+	p := NewProber(new(Transports)).NewProbe(c, e)
+	t.Cleanup(func() { p.Close(context.Background()) })
+	return func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		return p.Check(ctx)
+	}
+}
+
+func TestProbeKeepsOneSession(t *testing.T) {
+	f := newFake(t)
+	status, pings := 200, 0
+	f.post = func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		if pings++; m.Method() != "ping" {
+			t.Errorf("the server got %s", m.Raw())
+		}
+		if status != 200 {
+			w.WriteHeader(status)
+			return
+		}
+		answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
+	}
+	c, e := cluster(t, at(f.URL))
+	p := NewProber(nil).NewProbe(c, e)
+	check := func() error { return p.Check(t.Context()) }
+	for range 3 {
+		if err := check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.sessions != 1 || pings != 2 {
+		t.Errorf("%d sessions, %d pings", f.sessions, pings)
+	}
+	status = 404
+	if err := check(); err != nil || f.sessions != 2 {
+		t.Errorf("after the loss: %v, %d sessions", err, f.sessions)
+	}
+	status = 403
+	if err := check(); !errors.Is(err, clusters.ErrUnauthorized) || f.sessions != 2 {
+		t.Errorf("403: %v, %d sessions", err, f.sessions)
+	}
+	status = 500
+	if err := check(); err == nil || errors.Is(err, clusters.ErrUnauthorized) {
+		t.Errorf("500: %v", err)
+	}
+	p.Close(t.Context())
+	p.Close(t.Context())
+	if n := len(f.seen(http.MethodDelete)); n != 1 {
+		t.Errorf("%d DELETEs", n)
+	}
+}
+
+func TestAnyJSONRPCAnswerIsHealthy(t *testing.T) {
+	for body, status := range map[string]int{
+		`{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no initialize here"}}`:       200,
+		`{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2099-01-01"}}`:                    200,
+		`{"jsonrpc":"2.0","id":null,"error":{"code":-32022,"message":"unsupported version"}}`:   400,
+		`{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"method not found, really"}}`: 404,
+	} {
+		p := plainPeer(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(body))
+		})
+		c, e := cluster(t, at(p.URL))
+		if err := newProbe(t, c, e)(); err != nil {
+			t.Errorf("%d %s: %v", status, body, err)
+		}
+	}
+}
+
+func TestProbeTellsWhatIsWrong(t *testing.T) {
+	p := plainPeer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	c, e := cluster(t, at(p.URL))
+	if err := newProbe(t, c, e)(); !errors.Is(err, clusters.ErrUnauthorized) {
+		t.Errorf("401: %v", err)
+	}
+	c, e = cluster(t, at("http://127.0.0.1:1/mcp"))
+	if err := newProbe(t, c, e)(); err == nil {
+		t.Error("a closed port is healthy")
+	}
+}
+
+func TestProbeOverEveryTransport(t *testing.T) {
+	streamable := strictPeer(t, "h2", streamableHandler(newServer(newHangs()), nil))
+	sse := strictPeer(t, "http/1.1", sseHandler(newServer(newHangs())))
+	for name, change := range map[string]func(*clusters.Config){
+		"streamable HTTP": streamable.at("/mcp"),
+		"HTTP+SSE":        sse.at("/sse"),
+		"stdio":           func(c *clusters.Config) { command("stdio-server")(c); c.MaxProcesses = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, e := cluster(t, change)
+			check := newProbe(t, c, e)
+			for range 3 {
+				if err := check(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,46 @@
+package upstream
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestNoiseOnStdoutIsIgnored(t *testing.T) {
+	c, e := cluster(t, command("stdio-odd"))
+	s := mustOpen(t, c, e)
+	if s.Version() != "2025-06-18" || s.Rebind(e) {
+		t.Errorf("version %s", s.Version())
+	}
+	t.Logf("ignored: %v", <-s.ignored)
+	if _, err := s.call("foreign"); err != nil {
+		t.Error(err)
+	}
+	if err := <-s.ignored; !strings.Contains(err.Error(), "no such call") {
+		t.Errorf("ignored: %v", err)
+	}
+}
+
+func TestProcessGoneIsSessionLost(t *testing.T) {
+	for method, want := range map[string]string{"exit": "exit status 3", "long": "longer than 1000 bytes"} {
+		t.Run(method, func(t *testing.T) {
+			c, e := cluster(t, command("stdio-odd"))
+			s := mustOpen(t, c, e, func(o *Options) { o.MaxMessage = 1000 })
+			_, err := s.call(method)
+			if !errors.Is(err, ErrSessionLost) || !strings.Contains(err.Error(), want) || Repeatable(err) {
+				t.Errorf("the call in flight: %v, repeatable %v", err, Repeatable(err))
+			}
+			if err := <-s.closed; !errors.Is(err, ErrSessionLost) {
+				t.Errorf("OnClose(%v)", err)
+			}
+		})
+	}
+}
+
+func TestCommandThatDoesNotStart(t *testing.T) {
+	c, e := cluster(t, command("stdio-odd"))
+	c.Config().Command[0] = "/no/such/program"
+	if _, err := open(t, c, e); !NotSent(err) {
+		t.Errorf("open: %v", err)
+	}
+}
