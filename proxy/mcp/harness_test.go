@@ -61,6 +61,7 @@ type backend struct {
 	transport string
 	headers   map[string]config.Value
 	env       map[string]config.Value
+	tune      func(*clusters.Config)
 }
 
 func newGateway(t testing.TB, tune func(*Config), backends ...backend) *gateway {
@@ -107,6 +108,9 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 		}
 		if b.transport != "" {
 			c.MCP.Transport = b.transport
+		}
+		if b.tune != nil {
+			b.tune(&c)
 		}
 		cfgs = append(cfgs, c)
 	}

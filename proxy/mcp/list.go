@@ -109,12 +109,19 @@ func setCursor(e *jsonrpc.Edits, m *jsonrpc.Message, cursor *string) {
 		e.Delete(params, "cursor")
 		return
 	}
-	raw := jsonrpc.AppendString(nil, *cursor)
 	if params.Exists() {
-		e.Set(params, "cursor", raw)
+		e.SetString(params, "cursor", *cursor)
 		return
 	}
-	e.Set(m.Envelope(), "params", append(append([]byte(`{"cursor":`), raw...), '}'))
+	e.Set(m.Envelope(), "params", cursorParams(cursor))
+}
+
+// cursorParams are the params of a list that begins at cursor.
+func cursorParams(cursor *string) []byte {
+	if cursor == nil {
+		return nil
+	}
+	return append(jsonrpc.AppendString([]byte(`{"cursor":`), *cursor), '}')
 }
 
 func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
@@ -195,9 +202,16 @@ func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer,
 	if !p.capable(kind.capability) {
 		return nil, nil
 	}
-	m, err := c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) {
+	c.ask(ref.Name)
+	m, err := p.exchange(ctx, c, true, func(id jsonrpc.ID) []byte {
+		if c.msg.Method() != kind.method { // somebody else's call needs the list
+			return jsonrpc.NewRequest(id, kind.method, cursorParams(cursor))
+		}
+		var e jsonrpc.Edits
+		e.SetID(c.msg, id)
 		e.Delete(c.msg.Params().Get("_meta"), "progressToken")
-		setCursor(e, c.msg, cursor)
+		setCursor(&e, c.msg, cursor)
+		return e.Apply(c.msg)
 	})
 	switch {
 	case err != nil:

@@ -122,8 +122,12 @@ func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 		params = append(append(params, `,"reason":`...), c.reason.Raw()...)
 	}
 	params = append(params, '}')
-	p.s.spawn(func() {
-		ctx, cancel := context.WithTimeout(p.s.ctx, sendTimeout)
+	p.mu.Lock()
+	l.uses++ // a session that is being closed is closed after this
+	p.mu.Unlock()
+	p.s.hub.background(func() {
+		defer p.release(l)
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		_ = l.up.Send(ctx, jsonrpc.NewNotification("notifications/cancelled", params))
 	})

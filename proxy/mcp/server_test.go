@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,6 +30,7 @@ type server struct {
 	unsubbed atomic.Int64
 	subbed   atomic.Int64
 	released chan struct{}
+	once     sync.Once
 }
 
 func newServer(t testing.TB, name string) *server {
@@ -37,10 +39,16 @@ func newServer(t testing.TB, name string) *server {
 	s.forget()
 	s.http = httptest.NewServer(s)
 	s.url = s.http.URL + "/mcp"
+	first := s.Server
 	t.Cleanup(func() {
-		close(s.released)
+		s.release()
 		s.http.CloseClientConnections()
 		s.http.Close()
+		for _, srv := range []*sdk.Server{first, s.Server} {
+			for session := range srv.Sessions() {
+				session.Close()
+			}
+		}
 	})
 	return s
 }
@@ -141,6 +149,9 @@ func (s *server) build(name string) *sdk.Server {
 	srv.AddResourceTemplate(&sdk.ResourceTemplate{URITemplate: "file:///t/{id}", Name: "t"}, read)
 	return srv
 }
+
+// release lets the tool wait return.
+func (s *server) release() { s.once.Do(func() { close(s.released) }) }
 
 // forget makes the server lose its sessions, as a restart does.
 func (s *server) forget() {

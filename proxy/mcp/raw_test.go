@@ -1,0 +1,77 @@
+package mcp
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+)
+
+// rawServer is an MCP server that says exactly what a test tells it to.
+type rawServer struct {
+	url    string
+	result func(method string) string
+	status int // instead of an answer
+
+	mu      sync.Mutex
+	bodies  map[string]string
+	headers map[string]http.Header
+}
+
+func newRawServer(t testing.TB, result func(method string) string) *rawServer {
+	s := &rawServer{result: result, bodies: map[string]string{}, headers: map[string]http.Header{}}
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	s.url = srv.URL + "/mcp"
+	return s
+}
+
+func (s *rawServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	if s.status != 0 {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.WriteHeader(s.status)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	var m struct {
+		ID     json.RawMessage
+		Method string
+		Params struct{ ProtocolVersion string }
+	}
+	if err := json.Unmarshal(body, &m); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.mu.Lock()
+	s.bodies[m.Method], s.headers[m.Method] = string(body), r.Header.Clone()
+	s.mu.Unlock()
+	if m.ID == nil {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	result := s.result(m.Method)
+	if m.Method == "initialize" {
+		w.Header().Set(sessionHeader, "raw")
+		result = `{"protocolVersion":"` + m.Params.ProtocolVersion + `","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}`
+	}
+	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(m.ID)+`,"result":`+result+`}`)
+}
+
+func (s *rawServer) last(method string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bodies[method]
+}
+
+func (s *rawServer) header(method string) http.Header {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.headers[method]
+}
