@@ -26,6 +26,9 @@ func (r *response) before() {
 		return
 	}
 	r.wrote = true
+	if r.body != nil {
+		r.body.answering.Store(true)
+	}
 	if r.conn.Retired() {
 		// Of HTTP/2 this makes GOAWAY, while other streams go on.
 		r.Header().Set("Connection", "close")

@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -32,6 +33,34 @@ func TestBodyThatStallsFails(t *testing.T) {
 	}
 	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("HTTP/2: got %v", err)
+	}
+}
+
+// A gRPC client that only listens for a while is not one that stalls.
+func TestQuietUploadOfALivingStreamIsNoStall(t *testing.T) {
+	const patience = 50 * time.Millisecond
+	got := make(chan string, 1)
+	f := newFixture(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		http.NewResponseController(w).Flush()
+		b, err := io.ReadAll(r.Body)
+		got <- fmt.Sprintf("%s %v", b, err)
+	}, limits(func(l *Limits) { l.IdleTimeout = patience }))
+	body, upload := io.Pipe()
+	req, err := http.NewRequest(http.MethodPost, f.url("/"), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := f.client((*http.Protocols).SetHTTP2).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	<-time.After(4 * patience) // the silence is the point
+	io.WriteString(upload, "at last")
+	upload.Close()
+	if s := <-got; s != "at last <nil>" {
+		t.Errorf("the upload ended with %s", s)
 	}
 }
 
