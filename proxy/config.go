@@ -10,7 +10,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/routes"
 )
 
@@ -152,8 +151,10 @@ func (c *Config) checkRoutes(s *config.Scope, clusterNames map[string]int) {
 		}
 		c.checkRouteListeners(s, i, r, listenerNames)
 		if r.Cluster != "" {
-			if _, ok := clusterNames[r.Cluster]; !ok {
+			if j, ok := clusterNames[r.Cluster]; !ok {
 				s.Errorf(at("cluster"), "there is no cluster %q%s", r.Cluster, config.Suggest(r.Cluster, clusterList))
+			} else if len(c.Clusters[j].Command) > 0 {
+				s.Errorf(at("cluster"), "%q is a command, which speaks nothing but MCP; name it in an mcp route", r.Cluster)
 			}
 		}
 		if r.MCP != nil {
@@ -195,5 +196,3 @@ func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, k
 		}
 	}
 }
-
-var _ = mcp.Config{}

@@ -112,8 +112,9 @@ func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error
 			p.gen.mcp = append(p.gen.mcp, h)
 			return h, nil
 		},
-		Ready:    g.ready.Load,
-		Previous: previous,
+		Ready:     g.ready.Load,
+		AuthTrace: g.traceAuth(),
+		Previous:  previous,
 	})
 	if err != nil {
 		return err

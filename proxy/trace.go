@@ -8,6 +8,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
 
@@ -73,6 +74,19 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 				return
 			}
 			log.Debug().Str("cluster", cluster).Str("host", host).Interface("addresses", addrs).Msg("name resolved")
+		},
+	}
+}
+
+func (g *Gateway) traceAuth() *filter.AuthTrace {
+	return &filter.AuthTrace{
+		JWKS: func(url string, keys int, err error) {
+			log := g.logs.Logger()
+			if err != nil {
+				log.Warn().Str("url", url).Err(err).Msg("the key set could not be fetched; the last known keys stay")
+				return
+			}
+			log.Debug().Str("url", url).Int("keys", keys).Msg("key set fetched")
 		},
 	}
 }
