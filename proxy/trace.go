@@ -3,6 +3,7 @@ package proxy
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -26,6 +27,12 @@ func (g *Gateway) traceListeners() *listeners.Trace {
 			if err != nil {
 				g.logs.Logger().Info().Str("listener", listener).Stringer("remote", remote).Err(err).Dur("duration_ms", d).Msg("TLS handshake failed")
 			}
+		},
+		AcceptError: func(address string, err error) {
+			g.logs.Logger().Error().Str("address", address).Err(err).Msg("a connection could not be accepted; trying on")
+		},
+		Error: func(listener, message string) {
+			g.logs.Logger().Warn().Str("listener", listener).Str("complaint", strings.TrimSpace(message)).Msg("protocol server")
 		},
 	}
 }
