@@ -15,7 +15,7 @@ const (
 	// defaultRetry is the time before a stream is opened again, unless the
 	// server names one; minRetry the least, whatever it names.
 	defaultRetry = time.Second
-	minRetry     = 10 * time.Millisecond
+	minRetry     = 100 * time.Millisecond
 	// maxResumes bounds the attempts in a row to resume an answer that bring
 	// nothing new.
 	maxResumes = 5
@@ -55,7 +55,7 @@ func (a *answer) follow(res *http.Response) (*jsonrpc.Message, error) {
 // read reads events until the response (m) or the end of the stream (err);
 // news tells that there were any.
 func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err error) {
-	events := sse.NewReader(res.Body, a.t.s.opts.MaxMessage)
+	events := a.t.s.events(res.Body)
 	for {
 		event, err := events.Next()
 		if err != nil {

@@ -71,7 +71,7 @@ func (t *events) connect(l *lease) (*sse.Reader, error) {
 	if kind := mediaType(res); kind != typeEvents {
 		return fail(fmt.Errorf("%w: GET is answered with content type %q", errNotSSE, snippet([]byte(kind))))
 	}
-	r := sse.NewReader(res.Body, t.s.opts.MaxMessage)
+	r := t.s.events(res.Body)
 	for {
 		event, err := r.Next()
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
 const (
@@ -29,6 +30,9 @@ const (
 // maxDiscarded bounds what is read of a body that nobody wants, so that its
 // connection can be used again.
 const maxDiscarded = 64 << 10
+
+// maxFraming is how much of an event may be other than the message in it.
+const maxFraming = 1 << 10
 
 type headerKey struct{}
 
@@ -46,10 +50,12 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	if body != nil {
 		reader = bytes.NewReader(body) // which gives the request GetBody
 	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), reader)
+	req, err := http.NewRequestWithContext(ctx, method, "", reader)
 	if err != nil {
 		return nil, &unsentError{err}
 	}
+	to := *u
+	req.URL = &to
 	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
 		maps.Copy(req.Header, h)
 	}
@@ -62,7 +68,7 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	case http.MethodGet:
 		req.Header.Set("Accept", typeEvents)
 	}
-	for _, name := range []string{headerSession, headerVersion, headerLastID} {
+	for _, name := range []string{headerSession, headerVersion, headerLastID, "Accept-Encoding"} {
 		req.Header.Del(name)
 	}
 	if v := s.Version(); v != "" {
@@ -78,6 +84,11 @@ func mediaType(res *http.Response) string {
 		return ""
 	}
 	return kind
+}
+
+// events reads a stream, whose events are messages with some words around them.
+func (s *Session) events(body io.Reader) *sse.Reader {
+	return sse.NewReader(body, s.opts.MaxMessage+maxFraming)
 }
 
 func success(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode < 300 }
@@ -107,6 +118,9 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 		return nil, status
 	}
 	status.Snippet = snippet(body)
+	if to := res.Header.Get("Location"); to != "" && res.StatusCode < http.StatusBadRequest {
+		status.Snippet = "redirects are not followed, to " + snippet([]byte(to))
+	}
 	m, err := jsonrpc.Parse(body)
 	if err == nil && m.IsError() {
 		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))

@@ -3,8 +3,6 @@ package upstream
 import (
 	"net/http"
 	"time"
-
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
 // maxBackoff is the longest time between two attempts to listen.
@@ -57,7 +55,7 @@ func (l *listener) once() (news, none bool) {
 	if !success(res) || mediaType(res) != typeEvents {
 		return false, !mayListenLater(res.StatusCode)
 	}
-	events := sse.NewReader(res.Body, l.t.s.opts.MaxMessage)
+	events := l.t.s.events(res.Body)
 	for {
 		event, err := events.Next()
 		if err != nil {

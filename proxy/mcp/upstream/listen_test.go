@@ -1,19 +1,17 @@
 package upstream
 
 import (
+	cryptotls "crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
-
-	cryptotls "crypto/tls"
-	"crypto/x509"
-
-	"github.com/mcpgateway/mcpgateway/clusters"
 )
 
 func TestListeningGoesOnWhereItBrokeOff(t *testing.T) {
@@ -87,11 +85,9 @@ func TestRebind(t *testing.T) {
 	if got := s.mustTool("echo", `{"text":"x"}`, nil); got != "x" {
 		t.Errorf("echo: %q", got)
 	}
-	p.mu.Lock()
-	if p.clients["rotated"] == 0 {
-		t.Errorf("the clients seen are %v", p.clients)
+	if seen := p.seen(); seen["rotated"] == 0 {
+		t.Errorf("the clients seen are %v", seen)
 	}
-	p.mu.Unlock()
 	if n := p.count(http.MethodGet); n != 1 {
 		t.Errorf("the stream that was open did not stay: %d GETs", n)
 	}

@@ -7,11 +7,14 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,7 +148,8 @@ func oddServer() {
 // notes which.
 type peer struct {
 	*httptest.Server
-	client *tls.ClientConfig
+	client      *tls.ClientConfig
+	connections atomic.Int64
 
 	mu      sync.Mutex
 	clients map[string]int
@@ -171,6 +175,11 @@ func strictPeer(t testing.TB, protocol string, handler http.Handler) *peer {
 		ClientCAs:    ca.Pool(),
 	}
 	p.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			p.connections.Add(1)
+		}
+	}
 	p.EnableHTTP2 = protocol == "h2"
 	p.StartTLS()
 	t.Cleanup(p.Close)
@@ -182,6 +191,13 @@ func strictPeer(t testing.TB, protocol string, handler http.Handler) *peer {
 		MinVersion: "1.2",
 	}
 	return p
+}
+
+// seen returns how many requests each client made.
+func (p *peer) seen() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.clients)
 }
 
 // count returns how many requests had the method.

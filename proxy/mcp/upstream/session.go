@@ -192,7 +192,8 @@ func (s *Session) Err() error {
 
 // Close ends the session, at the server too where the transport has a way to
 // say so, which is bounded by ctx. Calls in flight end with ErrClosed. It
-// waits for the session's goroutines. A lost session is to be closed as well.
+// waits for the session's goroutines, so it must not be called from one of the
+// callbacks. A lost session is to be closed as well.
 func (s *Session) Close(ctx context.Context) {
 	s.closing.Do(func() {
 		s.end(nil)

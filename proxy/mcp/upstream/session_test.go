@@ -49,8 +49,11 @@ func eachTransport(t *testing.T, test func(t *testing.T, s *session, h *hangs)) 
 			}
 			t.Cleanup(func() { close(h.release) }) // before the session is closed
 			test(t, s, h)
-			if p != nil && (len(p.clients) != 1 || p.clients["gateway"] == 0) {
-				t.Errorf("the server saw the clients %v", p.clients)
+			if p == nil {
+				return
+			}
+			if seen := p.seen(); len(seen) != 1 || seen["gateway"] == 0 {
+				t.Errorf("the server saw the clients %v", seen)
 			}
 		})
 	}

@@ -41,6 +41,10 @@ func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint) error {
 	s.transport = t
 	s.spawn(t.read)
 	s.spawn(t.write)
+	s.spawn(func() {
+		<-s.life.Done()
+		p.Stop(context.Background())
+	})
 	return nil
 }
 
@@ -67,7 +71,7 @@ func (t *stdio) read() {
 		}
 	}
 	t.s.end(lost(err))
-	t.process.Stop(context.Background())
+	_, _ = io.Copy(io.Discard, r) // a full pipe would keep the process from ending
 }
 
 // readLine reads a line of at most so many bytes, without its end.

@@ -116,10 +116,10 @@ func TestAnswersThatAreNone(t *testing.T) {
 			answerJSON(w, jsonrpc.NewResult(jsonrpc.StringID(m.ID().Raw()), nil))
 		},
 		"too long JSON": func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
-			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`"`+strings.Repeat("x", 2000)+`"`)))
+			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`"`+strings.Repeat("x", 3000)+`"`)))
 		},
 		"too long event": func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
-			stream(w, "id: 1\ndata: %s\n\n", strings.Repeat("x", 2000))
+			stream(w, "id: 1\ndata: %s\n\n", strings.Repeat("x", 3000))
 		},
 		"a short stream": func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 			stream(w, "data: {}\n\ndata: %s", m.Raw())
@@ -266,6 +266,7 @@ func TestResumingIsBounded(t *testing.T) {
 		"empty stream": {func(w http.ResponseWriter, _ *http.Request) { stream(w, ":\n\n") }, maxResumes, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := newFake(t)
 			f.post = func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
 				stream(w, "id: 1\nretry: 0\ndata:\n\n")
@@ -281,5 +282,17 @@ func TestResumingIsBounded(t *testing.T) {
 				t.Errorf("%d GETs, want %d", n, test.gets)
 			}
 		})
+	}
+}
+
+func TestAnswerStreamsLeaveTheirConnectionUsable(t *testing.T) {
+	p := strictPeer(t, "http/1.1", streamableHandler(newServer(newHangs()), nil))
+	c, e := cluster(t, p.at("/mcp"))
+	s := mustOpen(t, c, e)
+	for range 50 {
+		s.mustTool("echo", `{}`, nil)
+	}
+	if n := p.connections.Load(); n > 10 {
+		t.Errorf("50 calls, one after the other, took %d connections", n)
 	}
 }
