@@ -27,22 +27,33 @@ type world struct {
 	route   string
 	members string
 	more    string
+	// extra is added to the definition of cluster one.
+	extra string
+	path  string
 }
 
 // newWorld starts two servers, and the gateway with cluster one on /mcp.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOf(t, "/mcp", streamable) }
+
+// newWorldOf does so with servers of another transport.
+func newWorldOf(t *testing.T, path string, transport func(*mcp.Server) http.Handler) *world {
 	t.Helper()
-	ca := tlstest.NewCA(t, "Test CA")
-	w := &world{ca: ca, dir: shortDir(t), members: "one"}
-	serverCert, serverKey := ca.Server(t, "localhost", "127.0.0.1")
-	w.one = strict(t, "127.0.0.1:0", ca.PEM(), serverCert, serverKey, streamable(tools("one")))
-	w.two = strict(t, "127.0.0.1:0", ca.PEM(), serverCert, serverKey, streamable(tools("two")))
-	writeFile(t, w.dir, "ca.crt", ca.PEM())
+	w := &world{ca: tlstest.NewCA(t, "Test CA"), dir: shortDir(t), members: "one", path: path}
+	w.one = w.serve(t, transport(tools("one")))
+	w.two = w.serve(t, transport(tools("two")))
+	writeFile(t, w.dir, "ca.crt", w.ca.PEM())
 	w.issueServer(t)
 	w.issueClient(t, "one", "client one")
 	w.issueClient(t, "two", "client two")
 	w.gateway = start(t, w.dir, w.yaml())
 	return w
+}
+
+// serve starts a strict server of this world.
+func (w *world) serve(t *testing.T, h http.Handler) *strictServer {
+	t.Helper()
+	cert, key := w.ca.Server(t, "localhost", "127.0.0.1")
+	return strict(t, "127.0.0.1:0", w.ca.PEM(), cert, key, h)
 }
 
 // issueServer writes a new pair for the gateway's listener.
@@ -77,15 +88,16 @@ routes:
     health: ready
 clusters:
 %s
-%s`, w.limits, w.members, w.route, w.cluster("one", w.one)+w.cluster("two", w.two), w.more)
+%s`, w.limits, w.members, w.route, w.cluster("one", w.one, w.extra)+w.cluster("two", w.two, ""), w.more)
 }
 
-func (w *world) cluster(name string, s *strictServer) string {
+func (w *world) cluster(name string, s *strictServer, extra string) string {
 	return fmt.Sprintf(`  - name: %s
-    endpoints: ["https://127.0.0.1:%s/mcp"]
+    endpoints: ["https://127.0.0.1:%s%s"]
     tls: {ca_cert: ca.crt, client_cert: %s.crt, client_key: %s.key}
     health_check: {interval: 100ms, healthy_threshold: 1}
-`, name, s.port(), name, name)
+    %s
+`, name, s.port(), w.path, name, name, extra)
 }
 
 // caller is one session of the official SDK that calls all the time.
@@ -213,6 +225,13 @@ func TestOneSessionLastsOverEveryChange(t *testing.T) {
 				return nil
 			})
 		}},
+		{"the cluster's headers and balancing change", func() { w.extra = "headers: {X-Round: \"1\"}\n    load_balancing: round_robin" }, nil},
+		{"the cluster moves to another endpoint", func() { w.one = w.serve(t, streamable(tools("one"))) }, func() {
+			if len(w.one.seen()) == 0 {
+				t.Error("the new endpoint was not asked")
+			}
+		}},
+		{"the log changes", func() { w.more = "log: {level: debug}" }, nil},
 		{"a route is edited", func() { w.route = "  - match: {path: /hello}\n    respond: {status: 200, body: hello}" }, nil},
 		{"a cluster is added", func() { w.members = "one, two" }, func() {
 			c.expectChanged(t)
@@ -247,6 +266,25 @@ func TestOneSessionLastsOverEveryChange(t *testing.T) {
 	if c.session.ID() != id {
 		t.Errorf("the session is another one")
 	}
+}
+
+// A session of the old transport is bound to its stream, and moves to the new
+// identity when nothing is in flight.
+func TestASessionOverHTTPSSELastsOverARotation(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, "/sse", sse)
+	c := w.connect(t, "echo")
+	c.more(t, 5)
+	w.issueClient(t, "one", "client one again")
+	w.mustApply(w.yaml())
+	c.more(t, 20)
+	eventually(t, "the new identity", func() error {
+		if !slices.Contains(w.one.seen(), "client one again") {
+			return fmt.Errorf("not seen")
+		}
+		return nil
+	})
+	c.more(t, 20)
 }
 
 // Everything that goes to a cluster shows the cluster's own certificate.
