@@ -3,8 +3,11 @@ package mcp
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
+	"syscall"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -94,7 +97,7 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagDownstreamConnectionTermination, "the request was cancelled"
 	case errors.Is(err, errPending):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, flagOverload, "too many requests are in flight"
-	case errors.Is(err, clusters.ErrNoHealthyUpstream):
+	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, clusters.ErrRetired):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream"
 	case errors.Is(err, clusters.ErrOverflow):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now"
@@ -104,12 +107,22 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusGatewayTimeout, filter.FlagUpstreamRequestTimeout, "the server did not answer in time"
 	case errors.As(err, &connect):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionFailure, "the server could not be reached"
-	case errors.Is(err, upstream.ErrSessionLost), errors.Is(err, upstream.ErrClosed):
+	case errors.Is(err, upstream.ErrSessionLost), errors.Is(err, upstream.ErrClosed), brokenOff(err):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown"
 	default:
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
 	}
 	return f
+}
+
+// brokenOff reports whether a connection ended before it should have.
+func brokenOff(err error) bool {
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return errors.As(err, new(*net.OpError))
 }
 
 // refuse answers a request that is not served as JSON-RPC at all.

@@ -143,7 +143,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.exit()
 	w.Header().Set(sessionHeader, s.id)
-	st := newStream(true, h.queueBytes())
+	st := newStream(true, true, h.queueBytes())
 	if !s.listen(st, h.Config.Limits.Streams) {
 		filter.RecordFrom(r.Context()).SetFlag(flagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")

@@ -35,6 +35,7 @@ func (p *peer) openLocked(h *Handler, c *call) *opening {
 		// Who waited for a list has given up on one that took longer.
 		back := err == nil && (p.down || time.Since(o.since) > h.Config.Timeouts.List)
 		p.down = err != nil
+		p.paceLocked(err)
 		p.mu.Unlock()
 		o.err = err
 		close(o.done)
@@ -62,7 +63,7 @@ func (p *peer) reviveLocked() {
 func (p *peer) revive() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.down || p.handler == nil {
+	if !p.down || p.handler == nil || time.Now().Before(p.retry) {
 		return
 	}
 	cluster, ok := p.handler.Clusters.Get(p.cluster)
@@ -75,6 +76,19 @@ func (p *peer) revive() {
 			return
 		}
 	}
+}
+
+// maxPace is the longest time between two attempts that nobody asked for.
+const maxPace = time.Minute
+
+// paceLocked slows attempts down that keep failing.
+func (p *peer) paceLocked(err error) {
+	if err == nil {
+		p.failures = 0
+		return
+	}
+	p.retry = time.Now().Add(min(beat<<min(p.failures, 16), maxPace))
+	p.failures++
 }
 
 // hopeless reports whether an attempt has been going on for so long that a

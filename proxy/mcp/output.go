@@ -46,7 +46,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, st *stream, atOn
 		select {
 		case <-st.ready:
 		case <-tick.C:
-			if st.open && out.comment() != nil {
+			if (st.eager || out.events != nil) && out.comment() != nil {
 				return
 			}
 		case <-st.stop:

@@ -38,8 +38,10 @@ type peer struct {
 	subs    map[string]struct{}
 	// down: the last attempt failed, or a session was lost. When it is back
 	// the client learns that the lists have changed.
-	down bool
-	left bool // nothing is opened any more
+	down     bool
+	failures int       // in a row
+	retry    time.Time // when it is tried again without being asked
+	left     bool      // nothing is opened any more
 }
 
 // opening is an attempt to open a link. Its result is set before done closes.

@@ -125,7 +125,7 @@ func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a acc
 		session: s,
 		handler: h,
 		msg:     m,
-		stream:  newStream(streams, h.queueBytes()),
+		stream:  newStream(streams, a.sse, h.queueBytes()),
 		record:  filter.RecordFrom(r.Context()),
 		header:  h.upstreamHeader(r),
 	}

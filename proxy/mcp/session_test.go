@@ -293,3 +293,43 @@ func TestCloseEndsSessionsUpstreamToo(t *testing.T) {
 		t.Errorf("after Close: %d", res.StatusCode)
 	}
 }
+
+func TestSessionStaysOnItsEndpointUntilThatIsGone(t *testing.T) {
+	a, b := newServer(t, "a"), newServer(t, "b")
+	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{a.url, b.url}})
+	c := g.connect(nil)
+	first := invoke(t, c, "whoami", nil)
+	for range 5 {
+		if got := invoke(t, c, "whoami", nil); got != first {
+			t.Fatalf("%s after %s", got, first)
+		}
+	}
+	gone := a
+	if first == "b" {
+		gone = b
+	}
+	gone.http.CloseClientConnections()
+	gone.http.Close()
+	if got := invoke(t, c, "whoami", nil); got == first {
+		t.Errorf("%s answers though it has gone", got)
+	}
+}
+
+func TestCallThatWasSentIsNotRepeated(t *testing.T) {
+	a := newServer(t, "alpha")
+	g := newGateway(t, nil, a.backend("alpha"))
+	id := g.initialize()
+	go func() {
+		<-a.waiting
+		a.http.CloseClientConnections()
+	}()
+	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, sessionHeader, id)
+	if !strings.Contains(body, "upstream_connection_termination") {
+		t.Error(body)
+	}
+	select {
+	case <-a.waiting:
+		t.Error("the call was repeated")
+	default:
+	}
+}

@@ -23,6 +23,9 @@ type stream struct {
 	// open: messages may be sent at all. Not so when the client of a POST
 	// takes nothing but JSON: then there is room for the answer alone.
 	open bool
+	// eager: the client asks for streams by name, so that one may be begun for
+	// no better reason than to show that the server is still at work.
+	eager bool
 	// bytes bounds the queue besides queueLimit.
 	bytes int
 
@@ -37,9 +40,10 @@ type stream struct {
 	stop  chan struct{} // closed when nothing may be queued any more
 }
 
-func newStream(open bool, bytes int) *stream {
+func newStream(open, eager bool, bytes int) *stream {
 	return &stream{
 		open:  open,
+		eager: eager,
 		bytes: bytes,
 		ready: make(chan struct{}, 1),
 		stop:  make(chan struct{}),

@@ -1,0 +1,66 @@
+package mcp
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+func FuzzCursor(f *testing.F) {
+	seal, err := newSealer(make([]byte, 32))
+	if err != nil {
+		f.Fatal(err)
+	}
+	in := scope{Route: "r", Principal: "p", Method: "tools/list"}
+	page := "next"
+	good := seal.cursor(in, position{Cluster: "c", Page: &page, Skip: 3}, time.Now())
+	f.Add(good)
+	f.Add("")
+	f.Add(strings.Repeat("A", 100))
+	f.Fuzz(func(t *testing.T, cursor string) {
+		p, err := seal.open(in, cursor, time.Now())
+		if err == nil && cursor != good {
+			t.Errorf("%q opens as %+v", cursor, p)
+		}
+	})
+}
+
+func FuzzURI(f *testing.F) {
+	for _, uri := range []string{"file:///a", "urn:x", "ui://app/x", "a+b+c", "", "git+ssh://x"} {
+		f.Add(uri)
+	}
+	f.Fuzz(func(t *testing.T, own string) {
+		cluster, got, ok := splitURI(mapper{cluster: "alpha"}.uri(own))
+		if !ok || cluster != "alpha" || got != own {
+			t.Errorf("%q: %q %q %v", own, cluster, got, ok)
+		}
+	})
+}
+
+func FuzzAccept(f *testing.F) {
+	for _, accept := range []string{"*/*", "application/json, text/event-stream", "text/html;q=0.5,*/*;q=0", ";;,"} {
+		f.Add(accept)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Header.Set("Accept", value)
+		if a := parseAccept(r); a.sse && !strings.Contains(strings.ToLower(value), "text/") {
+			t.Errorf("%q: %+v", value, a)
+		}
+	})
+}
+
+func FuzzOrigin(f *testing.F) {
+	f.Add("http://127.0.0.1:80", "127.0.0.1:80")
+	f.Add("null", "localhost")
+	f.Fuzz(func(t *testing.T, origin, host string) {
+		r := httptest.NewRequest("POST", "/", nil)
+		r.Host = host
+		r.Header.Set("Origin", origin)
+		g := newGuard(&Config{AllowedHosts: []string{"mcp.example.com", "*.example.org"}}, nil)
+		if g.check(r) == "" && !strings.Contains(strings.ToLower(origin), "example.") {
+			t.Errorf("origin %q passes with host %q", origin, host)
+		}
+	})
+}
