@@ -87,7 +87,7 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 	if errors.Is(cause, errEndpointEvent) {
 		return nil, cause
 	}
-	if cause == io.EOF {
+	if errors.Is(cause, io.EOF) {
 		cause = io.ErrUnexpectedEOF
 	}
 	for ; a.lastID != "" && *futile < maxResumes && !errors.Is(cause, sse.ErrTooLong); *futile++ {

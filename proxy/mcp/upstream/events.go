@@ -114,7 +114,7 @@ func (t *events) read(r *sse.Reader) {
 	for {
 		event, err := r.Next()
 		if err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = errors.New("the server ended the stream")
 			}
 			t.s.end(lost(err))
@@ -150,11 +150,11 @@ func (t *events) deliver(ctx context.Context, msg []byte) error {
 	if err != nil {
 		return err
 	}
+	defer res.Body.Close()
 	if success(res) {
 		discard(res.Body)
 		return nil
 	}
-	defer res.Body.Close()
 	_, err = t.s.refused(res, jsonrpc.ID{}, true)
 	return err
 }

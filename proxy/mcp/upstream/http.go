@@ -93,11 +93,8 @@ func (s *Session) events(body io.Reader) *sse.Reader {
 
 func success(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode < 300 }
 
-// discard reads the rest of a body and closes it.
-func discard(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDiscarded)
-	body.Close()
-}
+// discard reads the rest of a body that nobody wants.
+func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscarded) }
 
 // readAll reads a body of at most so many bytes.
 func readAll(body io.Reader, most int64) ([]byte, error) {

@@ -77,7 +77,7 @@ func TestRebind(t *testing.T) {
 	c, _ = after.Get("peer")
 	e := c.Endpoints()[0]
 	<-s.Endpoint().Retired()
-	if !s.Rebind(e) || !s.Rebind(e) || s.Endpoint() != e {
+	if first, again := s.Rebind(e), s.Rebind(e); !first || !again || s.Endpoint() != e {
 		t.Fatal("the session did not move")
 	}
 	before.Release()

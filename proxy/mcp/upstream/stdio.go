@@ -61,7 +61,7 @@ func (t *stdio) read() {
 			t.dispatch(m)
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = errors.New("the process closed its stdout")
 		select {
 		case <-t.process.Done():
@@ -83,7 +83,7 @@ func readLine(r *bufio.Reader, most int64) ([]byte, error) {
 			return nil, fmt.Errorf("the process wrote a line longer than %d bytes", most)
 		}
 		line = append(line, part...)
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return bytes.TrimSpace(line), err
 		}
 	}

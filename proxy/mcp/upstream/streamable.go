@@ -112,6 +112,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 		return t.answerJSON(res, id, on)
 	default:
 		discard(res.Body)
+		res.Body.Close()
 		l.end()
 		return nil, fmt.Errorf("the answer to a request has status %d and content type %q", res.StatusCode, snippet([]byte(kind)))
 	}
@@ -159,11 +160,11 @@ func (t *streamable) send(ctx context.Context, msg []byte) error {
 	if err != nil {
 		return err
 	}
+	defer res.Body.Close()
 	if success(res) {
 		discard(res.Body)
 		return nil
 	}
-	defer res.Body.Close()
 	_, err = t.s.refused(res, jsonrpc.ID{}, t.sessionID() != "")
 	t.s.noticeLoss(err)
 	return err
@@ -173,8 +174,10 @@ func (t *streamable) close(ctx context.Context) {
 	if t.sessionID() != "" && t.s.Err() == nil {
 		// 405 means that sessions cannot be ended by clients; any other failure
 		// leaves the session to the server's own idle timeout.
-		if res, err := t.roundTrip(ctx, http.MethodDelete, nil, ""); err == nil {
+		res, err := t.roundTrip(ctx, http.MethodDelete, nil, "")
+		if err == nil {
 			discard(res.Body)
+			res.Body.Close()
 		}
 	}
 	t.mu.Lock()
@@ -188,6 +191,7 @@ func (t *streamable) drain(body io.ReadCloser, l *lease) {
 	l.handOn(drainTime)
 	rest := func() {
 		defer l.end()
+		defer body.Close()
 		discard(body)
 	}
 	if !t.s.spawn(rest) {
