@@ -91,6 +91,7 @@ func New(o Options) *Gateway {
 	transports := new(upstream.Transports)
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: g.traceMCP()})
 	g.prober = upstream.NewProber(transports)
+	g.prober.Version = o.Version
 	g.metricsServed = g.metrics.Handler(g)
 	return g
 }
