@@ -129,6 +129,15 @@ type trackedConn struct {
 	epoch *epoch
 }
 
+// CloseWrite half-closes the connection where it can be: an upgraded one may
+// go on in the other direction.
+func (c *trackedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return http.ErrNotSupported
+}
+
 func (c *trackedConn) Close() error {
 	c.epoch.mu.Lock()
 	delete(c.epoch.conns, c)

@@ -67,7 +67,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	if tryTimeout > 0 {
 		timer = time.AfterFunc(tryTimeout, func() { x.cancel(errTryTimeout) })
 	}
-	res, err := transport.RoundTrip(x.outgoing(req))
+	res, err := pastStale(transport, x.outgoing(req))
 	if timer != nil && !timer.Stop() && err == nil {
 		// The timer fired as the header came: the body is lost already.
 		res.Body.Close()
