@@ -14,13 +14,12 @@ func FuzzCursor(f *testing.F) {
 	}
 	in := scope{Route: "r", Principal: "p", Method: "tools/list"}
 	page := "next"
-	good := seal.cursor(in, position{Cluster: "c", Page: &page, Skip: 3}, time.Now())
-	f.Add(good)
+	f.Add(seal.cursor(in, position{Cluster: "c", Page: &page, Skip: 3}, time.Now()))
 	f.Add("")
 	f.Add(strings.Repeat("A", 100))
 	f.Fuzz(func(t *testing.T, cursor string) {
 		p, err := seal.open(in, cursor, time.Now())
-		if err == nil && cursor != good {
+		if err == nil && (p.Cluster != "c" || p.Skip != 3) {
 			t.Errorf("%q opens as %+v", cursor, p)
 		}
 	})

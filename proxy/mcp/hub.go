@@ -3,11 +3,9 @@ package mcp
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -45,13 +43,6 @@ type Hub struct {
 	running int                    // goroutines of background
 	idle    chan struct{}          // closed when there is none, once Close waits
 	stop    chan struct{}
-}
-
-// count is what a route holds.
-type count struct {
-	sessions   int
-	principals map[string]int
-	streams    int
 }
 
 // NewHub returns a hub without sessions. It panics when Options.Key is no key.
@@ -141,29 +132,6 @@ func (h *Hub) background(f func()) {
 	}()
 }
 
-var (
-	errSessions  = errors.New("too many sessions")
-	errPrincipal = errors.New("too many sessions of this principal")
-)
-
-// admit counts a session in, within the limits of its route.
-func (h *Hub) admit(s *session, limits Limits, anonymous bool) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	n := h.countLocked(s.route)
-	switch {
-	case h.closed:
-		return errEnded
-	case n.sessions >= limits.Sessions:
-		return errSessions
-	case !anonymous && n.principals[s.principal] >= limits.SessionsPerPrincipal:
-		return errPrincipal
-	}
-	n.sessions++
-	n.principals[s.principal]++
-	return nil
-}
-
 // publish makes the session one that clients can name. It reports false when
 // the session has ended already.
 func (h *Hub) publish(s *session) bool {
@@ -197,46 +165,10 @@ func (h *Hub) forget(s *session, reason string) {
 	}
 }
 
-func (h *Hub) countLocked(route string) *count {
-	n := h.counts[route]
-	if n == nil {
-		n = &count{principals: map[string]int{}}
-		h.counts[route] = n
-	}
-	return n
-}
-
-// pruneLocked forgets a route that holds nothing.
-func (h *Hub) pruneLocked(route string) {
-	if n := h.counts[route]; n != nil && n.sessions == 0 && n.streams == 0 {
-		delete(h.counts, route)
-	}
-}
-
 func (h *Hub) find(id string) *session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.byID[id]
-}
-
-// streamBegun counts an SSE stream to a client until done is called.
-func (h *Hub) streamBegun(route string, conn *listeners.Conn) (done func()) {
-	h.mu.Lock()
-	h.countLocked(route).streams++
-	h.mu.Unlock()
-	h.opts.Trace.streamOpened(route)
-	left := func() {}
-	if conn != nil {
-		left = conn.Stream()
-	}
-	return func() {
-		left()
-		h.mu.Lock()
-		h.countLocked(route).streams--
-		h.pruneLocked(route)
-		h.mu.Unlock()
-		h.opts.Trace.streamClosed(route)
-	}
 }
 
 // Commit puts the handlers of a new generation in force. Sessions keep their
@@ -285,25 +217,6 @@ func (h *Hub) Close(ctx context.Context) {
 	case <-idle:
 	case <-ctx.Done():
 	}
-}
-
-// Stats are counts of one route.
-type Stats struct {
-	// Sessions includes those made for clients without one.
-	Sessions int
-	// Streams are SSE streams to clients.
-	Streams int
-}
-
-// Stats returns the counts of every route that has a session or a stream.
-func (h *Hub) Stats() map[string]Stats {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	all := make(map[string]Stats, len(h.counts))
-	for route, n := range h.counts {
-		all[route] = Stats{Sessions: n.sessions, Streams: n.streams}
-	}
-	return all
 }
 
 // Catalogue returns the names of the tools that each cluster of the route was

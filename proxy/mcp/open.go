@@ -79,7 +79,7 @@ func (p *peer) revive() {
 }
 
 // maxPace is the longest time between two attempts that nobody asked for.
-const maxPace = time.Minute
+const maxPace = 15 * time.Second
 
 // paceLocked slows attempts down that keep failing.
 func (p *peer) paceLocked(err error) {

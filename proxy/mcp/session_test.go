@@ -332,4 +332,5 @@ func TestCallThatWasSentIsNotRepeated(t *testing.T) {
 		t.Error("the call was repeated")
 	default:
 	}
+	a.release() // the server parts with a session only when its calls have ended
 }

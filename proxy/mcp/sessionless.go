@@ -1,11 +1,16 @@
 package mcp
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
+
+// keptLimit is how many sessions are kept for single calls of one principal
+// at the same time; more are made, and not kept.
+const keptLimit = 8
 
 // keptKey tells whose single calls may share upstream sessions: those of one
 // principal, in one revision, that use the same names. Their capabilities are
@@ -53,7 +58,7 @@ func (h *Hub) giveBack(s *session) {
 	}
 	h.mu.Lock()
 	handler, served := h.current[s.route]
-	closed := h.closed || !served
+	closed := h.closed || !served || len(h.kept[s.key()]) >= keptLimit
 	if !closed {
 		h.kept[s.key()] = append(h.kept[s.key()], s)
 	}
@@ -109,7 +114,7 @@ func (h *Hub) selfInit(version string) []byte {
 // overloaded refuses a client for which there is no room.
 func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
 	status := http.StatusServiceUnavailable
-	if err == errPrincipal {
+	if errors.Is(err, errPrincipal) {
 		status = http.StatusTooManyRequests
 	}
 	filter.RecordFrom(r.Context()).SetFlag(flagOverload)

@@ -97,13 +97,6 @@ func (st *stream) endLocked() {
 	}
 }
 
-// alive reports whether send has a chance.
-func (st *stream) alive() bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.open && !st.ended && st.answer == nil
-}
-
 func (st *stream) wake() {
 	select {
 	case st.ready <- struct{}{}:
