@@ -178,7 +178,7 @@ type body struct {
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && (err != io.EOF || b.x.wasEnded() != nil) {
+	if err != nil && (!errors.Is(err, io.EOF) || b.x.wasEnded() != nil) {
 		// A connection that we close can also look as if the server had.
 		err = b.x.explain(err)
 	}

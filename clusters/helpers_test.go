@@ -155,7 +155,6 @@ type peer struct {
 	names []string // of the client certificates, one for each connection
 	open  map[net.Conn]bool
 	all   int
-	last  string // remote address
 }
 
 // serve starts a server on addr, 127.0.0.1:0 when it is "". With a CA it is a

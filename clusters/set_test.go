@@ -213,7 +213,6 @@ func TestAReleasedSetIsFreed(t *testing.T) {
 	second := newSetUncleaned(t, first, cfg)
 	defer release(t, second)
 	first.Release()
-	first = nil
 	eventually(t, "freed", func() bool {
 		runtime.GC()
 		select {

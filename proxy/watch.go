@@ -103,7 +103,7 @@ func (w *watcher) run() {
 			}
 		case <-w.notify.Events:
 			quiet.Reset(settle)
-		case <-w.notify.Errors: // an overflow of the queue: look for ourselves
+		case _ = <-w.notify.Errors: // an overflow of the queue: look for ourselves
 			quiet.Reset(settle)
 		case <-quiet.C:
 			look()
@@ -125,7 +125,7 @@ func (w *watcher) follow(files []string) {
 	}
 	for _, dir := range w.notify.WatchList() {
 		if !want[dir] {
-			w.notify.Remove(dir)
+			_ = w.notify.Remove(dir) // it is gone
 		}
 		delete(want, dir)
 	}

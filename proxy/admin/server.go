@@ -111,7 +111,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	e.Encode(v) // the client is gone: nobody is left to tell
+	_ = e.Encode(v) // where it fails the client is gone, and nobody is left to tell
 }
 
 // guardHost refuses requests that a web page could have sent: by DNS rebinding
