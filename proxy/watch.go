@@ -103,8 +103,10 @@ func (w *watcher) run() {
 			}
 		case <-w.notify.Events:
 			quiet.Reset(settle)
-		case _ = <-w.notify.Errors: // an overflow of the queue: look for ourselves
-			quiet.Reset(settle)
+		case err := <-w.notify.Errors:
+			if err != nil { // the queue has run over: look for ourselves
+				quiet.Reset(settle)
+			}
 		case <-quiet.C:
 			look()
 		case <-poll.C:
