@@ -43,6 +43,9 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 		GotConn: func(info httptrace.GotConnInfo) {
 			x.connected.Store(true)
 			x.fresh.Store(!info.Reused)
+			if info.Reused && info.WasIdle && x.epoch.main.Protocols.HTTP1() {
+				dropIfClosed(info.Conn)
+			}
 		},
 	})
 	var err error

@@ -227,6 +227,15 @@ func (p *peer) connections() (open, all int) {
 	return len(p.open), p.all
 }
 
+// cut closes all connections.
+func (p *peer) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.open {
+		c.Close()
+	}
+}
+
 func (p *peer) seen() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -19,6 +19,9 @@ func TestEveryConfigurationInTheDocumentationLoads(t *testing.T) {
 	dir := shortDir(t)
 	certificates(t, dir)
 	writeFile(t, dir, "jwt.key", []byte(secret))
+	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, "bin", "stdio-server"), []byte("#!/bin/sh\nexec cat\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
