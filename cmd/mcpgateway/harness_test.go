@@ -82,13 +82,21 @@ type gateway struct {
 // section is added, and waits until it is ready.
 func start(t testing.TB, dir, yaml string, env ...string) *gateway {
 	t.Helper()
+	return startTo(t, dir, yaml, nil, env...)
+}
+
+// startTo is start with another place for the log than the test's memory.
+func startTo(t testing.TB, dir, yaml string, stderr *os.File, env ...string) *gateway {
+	t.Helper()
 	socket := filepath.Join(dir, "a.sock")
 	g := &gateway{t: t, dir: dir, logs: &syncBuffer{}, done: make(chan struct{}), api: admin.NewClient("unix:" + socket)}
 	g.configure(yaml)
 	g.cmd = exec.Command(binary, "run", "-c", "config.yaml")
 	g.cmd.Dir = dir
 	g.cmd.Env = append(os.Environ(), env...)
-	g.cmd.Stderr = g.logs
+	if g.cmd.Stderr = g.logs; stderr != nil {
+		g.cmd.Stderr = stderr
+	}
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

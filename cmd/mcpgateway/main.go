@@ -30,6 +30,8 @@ func main() {
 	// Users find the process to signal by name, and the name is that of every
 	// sub-command: only run gives SIGHUP a meaning.
 	signal.Ignore(syscall.SIGHUP)
+	// Whoever reads the log may go away; the gateway stays.
+	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

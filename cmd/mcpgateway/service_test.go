@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -108,6 +109,29 @@ func TestShutdownLetsRequestsFinishAndSaysItIsNotReady(t *testing.T) {
 	if code := e.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+}
+
+// The reader of the log is another process, and may die.
+func TestALogThatNobodyReadsCostsNobodyAConnection(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEdge(t, func(e *edge) { e.stderr = w })
+	w.Close()
+	c := client(t, e.ca.PEM(), "http/1.1")
+	if code, _, _ := get(t, c, e.base()); code != http.StatusOK {
+		t.Fatalf("%d", code)
+	}
+	r.Close()
+	for range 3 {
+		if code, _, _ := get(t, c, e.base()); code != http.StatusOK {
+			t.Errorf("%d", code)
+		}
+	}
+	e.routes = "  - match: {path: /api/x}\n    respond: {status: 204}"
+	e.change()
 }
 
 func TestASecondSignalStopsAtOnce(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -37,6 +38,9 @@ type edge struct {
 	conns int
 
 	listener, listeners, routes, cluster, clusters, top string
+
+	// stderr takes the log instead of the test.
+	stderr *os.File
 }
 
 func newEdge(t *testing.T, edit ...func(*edge)) *edge {
@@ -59,7 +63,7 @@ func newEdge(t *testing.T, edit ...func(*edge)) *edge {
 	for _, f := range edit {
 		f(e)
 	}
-	e.gateway = start(t, dir, e.yaml())
+	e.gateway = startTo(t, dir, e.yaml(), e.stderr)
 	return e
 }
 
