@@ -24,6 +24,7 @@ type wire struct {
 	conn *Conn
 
 	prefix []byte // read while the protocol was found out
+	tape   *tape  // nil but for HTTP/1.1
 	// timedOut is set while the last read failed for want of time; a new
 	// deadline clears it.
 	timedOut atomic.Bool
@@ -84,17 +85,28 @@ func (w *wire) readPreface(maybeHTTP2 bool) (isHTTP2 bool, err error) {
 }
 
 func (w *wire) Read(p []byte) (int, error) {
+	// This is net/http watching for the client to go away, which it does once
+	// the body has been read; everything else is read in blocks. The byte that
+	// may come belongs to the next request.
+	watching := len(p) == 1
+	if watching && w.bounded.CompareAndSwap(true, false) {
+		_ = w.SetReadDeadline(time.Time{})
+	}
+	n, err := w.read(p)
+	if w.tape != nil {
+		if watching {
+			w.tape.start()
+		}
+		w.tape.record(p[:n])
+	}
+	return n, err
+}
+
+func (w *wire) read(p []byte) (int, error) {
 	if len(w.prefix) > 0 {
 		n := copy(p, w.prefix)
 		w.prefix = w.prefix[n:]
 		return n, nil
-	}
-	if len(p) == 1 {
-		// This is net/http watching for the client to go away, which it does
-		// once the body has been read; everything else is read in blocks.
-		if w.bounded.CompareAndSwap(true, false) {
-			_ = w.SetReadDeadline(time.Time{})
-		}
 	}
 	n, err := w.Conn.Read(p)
 	if n > 0 && !w.heard.Load() {
