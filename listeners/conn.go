@@ -168,10 +168,7 @@ func (c *Conn) end() {
 // kill cuts the connection.
 func (c *Conn) kill() {
 	c.raw.Close()
-	c.mu.Lock()
-	hijacked := c.phase == phaseHijacked
-	c.mu.Unlock()
-	if hijacked {
+	if c.is(phaseHijacked) {
 		c.server.remove(c)
 	}
 }
@@ -181,6 +178,13 @@ func (c *Conn) setPhase(p phase) {
 	c.mu.Lock()
 	c.phase = p
 	c.mu.Unlock()
+}
+
+// is reports whether the connection is in that phase.
+func (c *Conn) is(p phase) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.phase == p
 }
 
 // setReadDeadline is how a protocol server sets one. Between requests a

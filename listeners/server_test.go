@@ -226,14 +226,17 @@ func TestLimits(t *testing.T) {
 	t.Run("header_timeout", func(t *testing.T) {
 		for _, change := range []func(*Config){plain, func(*Config) {}} {
 			f := newFixture(t, hello, change, limits(func(l *Limits) { l.HeaderTimeout = 300 * time.Millisecond }))
-			c := f.h1()
-			c.get("/")
-			c.answer()
-			c.send("GET / HTTP/1.1\r\nHost: loc")
-			if res := c.answer(); res.StatusCode != http.StatusRequestTimeout {
-				t.Errorf("got %s, want 408", res.Status)
+			// Part of a request line, of a header line, and a header without end.
+			for _, part := range []string{"GET /slow", "GET / HTTP/1.1\r\nHost: loc", "POST / HTTP/1.1\r\nHost: localhost\r\n"} {
+				c := f.h1()
+				c.get("/")
+				c.answer()
+				c.send(part)
+				if res := c.answer(); res.StatusCode != http.StatusRequestTimeout {
+					t.Errorf("got %s, want 408", res.Status)
+				}
+				c.ended() // and nothing more was said
 			}
-			c.ended()
 		}
 	})
 	t.Run("header_timeout of a handshake", func(t *testing.T) {

@@ -138,18 +138,30 @@ func (w *wire) SetDeadline(t time.Time) error {
 // CloseWrite lets net/http end its answer before it hangs up.
 func (w *wire) CloseWrite() error { return closeWrite(w.Conn) }
 
+// Write drops what net/http says of a header that took too long: it takes the
+// part of a request line that has come for a malformed one.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.late() {
+		return len(p), nil
+	}
+	return w.Conn.Write(p)
+}
+
+// late reports whether a header began and did not end in time.
+func (w *wire) late() bool {
+	return w.timedOut.Load() && w.heard.Load() && w.conn.is(phaseIdle)
+}
+
 // Close also ends what we know of a hijacked connection; the others end with
 // the server that serves them. Of a header that took too long net/http says
-// nothing, so that is done here.
+// nothing, or nothing right, so that is done here.
 func (w *wire) Close() error {
-	w.conn.mu.Lock()
-	phase := w.conn.phase
-	w.conn.mu.Unlock()
-	if phase == phaseIdle && w.timedOut.Load() && w.heard.Load() {
+	if w.late() {
 		w.answerTimeout()
 	}
+	hijacked := w.conn.is(phaseHijacked)
 	err := w.Conn.Close()
-	if phase == phaseHijacked {
+	if hijacked {
 		w.conn.server.remove(w.conn)
 	}
 	return err
@@ -159,5 +171,5 @@ func (w *wire) Close() error {
 func (w *wire) answerTimeout() {
 	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
 	answer := fmt.Sprintf("HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
-	_, _ = io.WriteString(w, answer) // the connection closes either way
+	_, _ = io.WriteString(w.Conn, answer) // the connection closes either way
 }
