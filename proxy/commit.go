@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,11 +22,12 @@ import (
 // It returns what was done, in one line.
 func (g *Gateway) commit(p *prepared) string {
 	gen, old := p.gen, p.old
-	gen.number = g.numbers + 1
 	g.numbers++
+	gen.number = g.numbers
 	gen.applied = time.Now()
 	gen.users.Store(1)
-	gen.free = func() { g.work.Add(1); go g.release(gen) }
+	g.work.Add(1) // until release
+	gen.free = func() { go g.release(gen) }
 
 	if p.log != nil {
 		g.logs.swap(p.log)
@@ -74,14 +76,12 @@ func (g *Gateway) swapTLS(p *prepared) map[*listeners.Server][]*listeners.Conn {
 		if !s.trust {
 			continue
 		}
-		conns := s.server.Unverified(s.snapshot)
-		for _, c := range conns {
-			p.old.use()
-			c.SetHandler(g.pinned(p.old, s.listener))
-			g.after(c.Done(), p.old.done)
-		}
-		if len(conns) > 0 {
-			refused[s.server] = conns
+		for _, c := range s.server.Unverified(s.snapshot) {
+			// One that an earlier commit refused stays on what it was let in by.
+			if s.gate.pinConn(c, p.old) {
+				refused[s.server] = append(refused[s.server], c)
+				g.keep(p.old, c.Done(), func() { s.gate.unpin(c) })
+			}
 		}
 	}
 	return refused
@@ -98,22 +98,23 @@ func (g *Gateway) pinLeaving(p *prepared) []*listeners.Server {
 		if after := p.gen.find(s.config.Name); after != nil && after.server == s.server {
 			continue
 		}
-		p.old.use()
-		s.server.SetHandler(g.pinned(p.old, s.config.Name))
-		g.after(s.server.Done(), p.old.done)
+		s.gate.pin(p.old)
+		g.keep(p.old, s.server.Done(), func() {})
 		leaving = append(leaving, s.server)
 	}
 	return leaving
 }
 
-// after calls f once done closes, in a goroutine that shutdown waits for.
-func (g *Gateway) after(done <-chan struct{}, f func()) {
-	g.work.Add(1)
-	go func() {
-		defer g.work.Done()
+// keep counts a pin of gen until done closes, and then calls after.
+func (g *Gateway) keep(gen *Generation, done <-chan struct{}, after func()) {
+	gen.use()
+	gen.pins.Add(1)
+	g.work.Go(func() {
 		<-done
-		f()
-	}()
+		after()
+		gen.pins.Add(-1)
+		gen.done()
+	})
 }
 
 // drain closes the sockets that are gone, tells connections to leave, and
@@ -190,12 +191,7 @@ func (g *Gateway) release(gen *Generation) {
 	gen.router.Close()
 	gen.clusters.Release()
 	g.mu.Lock()
-	for i, d := range g.draining {
-		if d == gen {
-			g.draining = append(g.draining[:i:i], g.draining[i+1:]...)
-			break
-		}
-	}
+	g.draining = slices.DeleteFunc(g.draining, func(d *Generation) bool { return d == gen })
 	g.mu.Unlock()
 	g.logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")
 }

@@ -138,39 +138,6 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	}
 }
 
-// dispatch is the handler of every server that is not pinned: the newest
-// generation serves each request whole.
-func (g *Gateway) dispatch(listener string) http.Handler {
-	return g.logged(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		gen := g.acquire()
-		defer gen.done()
-		gen.serve(listener, w, r)
-	}))
-}
-
-// pinned is the handler of connections that stay on gen. The caller holds a
-// use of gen until the last of them is gone; each request holds one as well,
-// since it may outlive its connection.
-func (g *Gateway) pinned(gen *Generation, listener string) http.Handler {
-	return g.logged(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !gen.use() {
-			panic(http.ErrAbortHandler) // the connection is gone already
-		}
-		defer gen.done()
-		gen.serve(listener, w, r)
-	}))
-}
-
-// acquire returns the current generation with a use of it. It retries when a
-// commit overtakes it; the newer generation is in place then.
-func (g *Gateway) acquire() *Generation {
-	for {
-		if gen := g.current.Load(); gen.use() {
-			return gen
-		}
-	}
-}
-
 // logged wraps everything that a request meets, so that also a request that
 // no route wants leaves its line.
 func (g *Gateway) logged(listener string, next http.Handler) http.Handler {

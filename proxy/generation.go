@@ -31,9 +31,11 @@ type Generation struct {
 	handlers map[string]http.Handler
 	mcp      []*mcp.Handler
 
-	// users counts requests in flight, draining servers, and being current.
-	// It starts at one for being current; once zero it never rises again.
+	// users counts requests in flight, pins, and being current. It starts at
+	// one for being current; once zero it never rises again.
 	users atomic.Int64
+	// pins counts the servers and connections that drain on this generation.
+	pins atomic.Int64
 	// retired is when a newer generation took over.
 	retired time.Time
 	// leaving are the servers that the next generation did not carry over.
@@ -49,6 +51,7 @@ type served struct {
 	tls    *tls.ServerSnapshot
 	socket *listeners.Socket
 	server *listeners.Server
+	gate   *gate
 }
 
 // use keeps the generation from being freed, and reports false when it was
@@ -70,6 +73,12 @@ func (g *Generation) done() {
 	if g.users.Add(-1) == 0 {
 		g.free()
 	}
+}
+
+// requests is the number in flight on a generation that is not the current one.
+func (g *Generation) requests() int {
+	// A use is counted before its pin, and both change while we look.
+	return max(0, int(g.users.Load()-g.pins.Load()))
 }
 
 // find returns the listener of that name, or nil.

@@ -31,8 +31,8 @@ type prepared struct {
 
 // tlsSwap replaces the TLS snapshot of a server that is carried over.
 type tlsSwap struct {
-	listener string
 	server   *listeners.Server
+	gate     *gate
 	snapshot *tls.ServerSnapshot
 	// trust says that open peers are verified again.
 	trust bool
@@ -142,15 +142,16 @@ func (g *Gateway) prepareServers(p *prepared) error {
 		}
 		s := served{config: l, tls: snapshot}
 		if carried {
-			s.server = before.server
+			s.server, s.gate = before.server, before.gate
 			if snapshot != before.tls {
 				p.swaps = append(p.swaps, tlsSwap{
-					listener: l.Name, server: s.server, snapshot: snapshot,
+					server: s.server, gate: s.gate, snapshot: snapshot,
 					trust: config.Fingerprint(l.TLS.ClientAuth) != config.Fingerprint(before.config.TLS.ClientAuth),
 				})
 			}
 		} else {
-			s.server = listeners.NewServer(l, snapshot, g.dispatch(l.Name), g.listenerTrace)
+			s.gate = &gate{gateway: g, listener: l.Name}
+			s.server = listeners.NewServer(l, snapshot, g.logged(l.Name, s.gate), g.listenerTrace)
 			p.onDiscard(s.server.Close)
 		}
 		p.gen.served = append(p.gen.served, s)

@@ -25,7 +25,7 @@ func (g *Gateway) Status() admin.Status {
 	g.mu.Lock()
 	s.LastReload = g.lastReload
 	for _, old := range g.draining {
-		d := admin.Drain{Generation: old.number, Since: old.retired, Requests: int(old.users.Load()) - len(old.leaving)}
+		d := admin.Drain{Generation: old.number, Since: old.retired, Requests: old.requests()}
 		for _, server := range old.leaving {
 			stats := server.Stats()
 			d.Connections += stats.Connections
