@@ -17,7 +17,7 @@ import (
 )
 
 // certFolder makes the files that the examples name, beside a copy of file.
-func certFolder(t *testing.T, file string) string {
+func certFolder(t testing.TB, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {
