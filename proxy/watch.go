@@ -27,22 +27,26 @@ const (
 // that renames into place and Kubernetes' swaps of ..data are seen; what it
 // reports is decided by looking at the files themselves.
 type watcher struct {
-	notify  *fsnotify.Watcher
+	notify  *fsnotify.Watcher // nil: there is only the poll
 	changed chan struct{}
 	wanted  chan *config.Snapshot
 	stop    chan struct{}
 	wg      sync.WaitGroup
 }
 
+// newWatcher starts a watcher. It works beside an error, too, which says that
+// it has only the poll.
 func newWatcher() (*watcher, error) {
+	w := &watcher{changed: make(chan struct{}), wanted: make(chan *config.Snapshot), stop: make(chan struct{})}
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
-		return nil, fmt.Errorf("watching files: %w", err)
+		err = fmt.Errorf("watching files: %w", err)
+	} else {
+		w.notify = n
 	}
-	w := &watcher{notify: n, changed: make(chan struct{}), wanted: make(chan *config.Snapshot), stop: make(chan struct{})}
 	w.wg.Add(1)
 	go w.run()
-	return w, nil
+	return w, err
 }
 
 // Changed receives a value after the watched files have changed. It is never
@@ -62,7 +66,9 @@ func (w *watcher) Watch(s *config.Snapshot) {
 func (w *watcher) Close() {
 	close(w.stop)
 	w.wg.Wait()
-	w.notify.Close()
+	if w.notify != nil {
+		w.notify.Close()
+	}
 }
 
 func (w *watcher) run() {
@@ -73,14 +79,22 @@ func (w *watcher) run() {
 	quiet.Stop()
 	defer quiet.Stop()
 
+	var events <-chan fsnotify.Event
+	var errs <-chan error
+	if w.notify != nil {
+		events, errs = w.notify.Events, w.notify.Errors
+	}
+
 	var files []string
-	var known string
+	var known, seen string   // what was reported last, and what was seen last
 	var report chan struct{} // w.changed while there is something to report
+	looking := false         // quiet runs
+	// A change counts when two looks agree. Events only start the first: a
+	// busy file beside the watched ones must not put off the second.
 	look := func() {
-		if now := signature(files); now != known {
-			known, report = now, w.changed
-			// A swap may have led the links elsewhere.
-			w.follow(files)
+		if !looking {
+			seen, looking = signature(files), true
+			quiet.Reset(settle)
 		}
 	}
 	for {
@@ -89,28 +103,34 @@ func (w *watcher) run() {
 			return
 		case snapshot := <-w.wanted:
 			files, report = nil, nil
-			if snapshot == nil {
-				w.follow(nil)
-				known = signature(nil)
-				continue
+			if snapshot != nil {
+				files = snapshot.Files
 			}
-			files = snapshot.Files
 			w.follow(files)
 			// First the signature, then the contents: what changes after
 			// either is seen by the next look.
-			if known = signature(files); snapshot.Moved() != "" {
+			if known = signature(files); snapshot != nil && snapshot.Moved() != "" {
 				report = w.changed
 			}
-		case <-w.notify.Events:
-			quiet.Reset(settle)
-		case err := <-w.notify.Errors:
-			if err != nil { // the queue has run over: look for ourselves
-				quiet.Reset(settle)
-			}
-		case <-quiet.C:
+		case <-events:
 			look()
+		case err := <-errs:
+			if err != nil { // the queue has run over: look for ourselves
+				look()
+			}
 		case <-poll.C:
 			look()
+		case <-quiet.C:
+			looking = false
+			switch now := signature(files); now {
+			case known:
+			case seen:
+				known, report = now, w.changed
+				// A swap may have led the links elsewhere.
+				w.follow(files)
+			default:
+				look()
+			}
 		case report <- struct{}{}:
 			report = nil
 		}
@@ -119,6 +139,9 @@ func (w *watcher) run() {
 
 // follow makes the set of watched folders the one that files need.
 func (w *watcher) follow(files []string) {
+	if w.notify == nil {
+		return
+	}
 	want := map[string]bool{}
 	for _, f := range files {
 		for _, link := range chain(f) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -127,4 +128,30 @@ func TestWatcherIsQuietAboutNeighboursAndWhatIsNoLongerNamed(t *testing.T) {
 	w.Watch(nil)
 	write(t, filepath.Join(dir, "tls.crt"), "two")
 	expectQuiet("a file was watched that nobody asked for")
+}
+
+// A log beside the watched files is written all the time.
+func TestABusyNeighbourDoesNotHideAChange(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "tls.crt"), "one")
+	w, snapshot := startWatcher(t, dir)
+	w.Watch(snapshot)
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	defer busy.Wait()
+	defer close(stop)
+	busy.Go(func() {
+		tick := time.NewTicker(settle / 10)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				_ = os.WriteFile(filepath.Join(dir, "access.log"), []byte("a line"), 0o600)
+			}
+		}
+	})
+	write(t, filepath.Join(dir, "tls.crt"), "two")
+	expectChange(t, w)
 }
