@@ -52,8 +52,10 @@ type Gateway struct {
 	ready   atomic.Bool
 	// reloads carries those who wait for the outcome of a reload.
 	reloads chan chan<- admin.Outcome
-	stopped chan struct{}
-	// work counts goroutines that free generations and wait for drains.
+	// stopping is closed when no reload begins any more.
+	stopping chan struct{}
+	// work counts generations that are not released, and those who wait for
+	// drains.
 	work sync.WaitGroup
 
 	// mu guards what Status reads of reloads.
@@ -78,12 +80,12 @@ func New(o Options) *Gateway {
 		o.Notify = func(string) {}
 	}
 	g := &Gateway{
-		options: o,
-		started: time.Now(),
-		logs:    NewLogs(o.Stderr),
-		metrics: admin.NewMetrics(o.Version),
-		reloads: make(chan chan<- admin.Outcome),
-		stopped: make(chan struct{}),
+		options:  o,
+		started:  time.Now(),
+		logs:     NewLogs(o.Stderr),
+		metrics:  admin.NewMetrics(o.Version),
+		reloads:  make(chan chan<- admin.Outcome),
+		stopping: make(chan struct{}),
 	}
 	g.listenerTrace = g.traceListeners()
 	g.clusterTrace = g.traceClusters()
@@ -99,40 +101,49 @@ func New(o Options) *Gateway {
 // Run serves until ctx ends, then drains and returns. Each value from hup
 // asks for a reload; one from reopen opens the log file anew. kill ends the
 // drain at once. An error means that the first generation could not be
-// applied: nothing was served.
+// applied: nothing was served. It may be called once.
 func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
-	defer close(g.stopped)
 	watcher, err := newWatcher()
 	if err != nil {
-		return err
+		g.logs.Logger().Warn().Err(err).Stringer("every", pollEvery).Msg("changes of files are found by looking from time to time")
 	}
 	defer watcher.Close()
+	err = g.serve(ctx, hup, reopen, watcher)
+	close(g.stopping)
+	g.shutdown(kill)
+	return err
+}
 
+// serve applies the first generation, and then what is asked for until ctx
+// ends.
+func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *watcher) error {
 	outcome, snapshot := g.apply(ctx, "start")
 	if outcome.Result != admin.Applied {
+		if ctx.Err() != nil {
+			return nil // told to stop before it began
+		}
 		return errors.New("the configuration was not applied; nothing is served")
 	}
-	g.options.Notify("READY=1\nSTATUS=" + outcomeLine(outcome))
-	watcher.Watch(snapshot)
+	g.notifyReady(outcome)
+	w.Watch(snapshot)
 	for {
 		select {
 		case <-ctx.Done():
-			g.shutdown(kill)
 			return nil
 		case <-reopen:
 			if err := g.logs.Reopen(); err != nil {
 				g.logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
 			}
 		case <-hup:
-			g.reload(ctx, "signal", watcher)
-		case <-watcher.Changed():
-			g.reload(ctx, "file change", watcher)
+			g.reload(ctx, "signal", w)
+		case <-w.Changed():
+			g.reload(ctx, "file change", w)
 		case first := <-g.reloads:
 			// All that wait by now began before this reload: one serves them.
 			waiting := append([]chan<- admin.Outcome{first}, g.pending()...)
-			outcome := g.reload(ctx, "admin", watcher)
-			for _, w := range waiting {
-				w <- outcome
+			outcome := g.reload(ctx, "admin", w)
+			for _, waiter := range waiting {
+				waiter <- outcome
 			}
 		}
 	}

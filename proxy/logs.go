@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -36,32 +37,29 @@ func (c *LogConfig) Validate(s *config.Scope) {
 }
 
 // Logs is where the process logs to. A generation may replace the sink while
-// others write: each event goes wholly to the sink it began with.
+// others write; no line is lost or torn.
 type Logs struct {
-	stderr  io.Writer
+	stderr  *logSink
 	current atomic.Pointer[logSink]
 }
 
-// logSink is one opened destination. Its file is closed when its writers are
-// done: a reopened or replaced file must not swallow a line.
+// logSink is one opened destination.
 type logSink struct {
-	logger zerolog.Logger
-	access bool
-	config LogConfig
-	mu     sync.RWMutex
-	file   *os.File
-	out    io.Writer
+	logger  zerolog.Logger
+	config  LogConfig
+	created bool // by open: the file was not there
+
+	mu   sync.Mutex
+	file *os.File // nil when there is none, or none any more
+	out  io.Writer
 }
 
 // NewLogs starts with JSON lines at level info on stderr, so that the first
 // load has somewhere to report to.
 func NewLogs(stderr io.Writer) *Logs {
-	l := &Logs{stderr: stderr}
-	s, err := l.open(LogConfig{Level: "info", Format: "json", Access: true})
-	if err != nil { // stderr needs no opening; kept so that a change here is noticed
-		panic(err)
-	}
-	l.current.Store(s)
+	l := &Logs{stderr: &logSink{config: LogConfig{Access: true}, out: stderr}}
+	l.stderr.logger = zerolog.New(l.stderr).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+	l.current.Store(l.stderr)
 	return l
 }
 
@@ -69,25 +67,27 @@ func NewLogs(stderr io.Writer) *Logs {
 func (l *Logs) Logger() *zerolog.Logger { return &l.current.Load().logger }
 
 // Access reports whether requests are logged.
-func (l *Logs) Access() bool { return l.current.Load().access }
+func (l *Logs) Access() bool { return l.current.Load().config.Access }
 
 // open prepares a sink; nothing changes until swap.
 func (l *Logs) open(c LogConfig) (*logSink, error) {
-	s := &logSink{config: c, access: c.Access, out: l.stderr}
-	if c.File != "" {
-		f, err := openLog(string(c.File))
-		if err != nil {
-			return nil, err
-		}
-		s.file, s.out = f, f
-	}
 	level, err := zerolog.ParseLevel(c.Level)
 	if err != nil {
 		return nil, fmt.Errorf("log.level: %w", err)
 	}
+	s := &logSink{config: c, out: l.stderr}
+	colours := isTerminal(l.stderr.out)
+	if c.File != "" {
+		_, err := os.Stat(string(c.File))
+		s.created = errors.Is(err, fs.ErrNotExist)
+		if s.file, err = openLog(string(c.File)); err != nil {
+			return nil, err
+		}
+		s.out, colours = s.file, isTerminal(s.file)
+	}
 	var w io.Writer = s
 	if c.Format == "console" {
-		w = zerolog.ConsoleWriter{Out: s, NoColor: !isTerminal(s.out), TimeFormat: time.RFC3339}
+		w = zerolog.ConsoleWriter{Out: s, NoColor: !colours, TimeFormat: time.RFC3339}
 	}
 	s.logger = zerolog.New(w).Level(level).With().Timestamp().Logger()
 	return s, nil
@@ -115,26 +115,39 @@ func isTerminal(w io.Writer) bool {
 // Write passes one line on. A full disk costs lines, never a request: zerolog
 // drops the error, and so does the caller.
 func (s *logSink) Write(p []byte) (int, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.out.Write(p)
 }
 
-// swap puts a prepared sink in force and closes the one before it.
+// swap puts a prepared sink in force. What others are writing to the one before
+// it goes there or here.
 func (l *Logs) swap(s *logSink) {
-	if old := l.current.Swap(s); old != nil && old != s {
-		old.close()
+	if old := l.current.Swap(s); old != s {
+		old.retire(s)
 	}
 }
 
-func (s *logSink) close() {
+// discard takes back open, and swap where the first generation came to that:
+// what it had to say stays in its file.
+func (l *Logs) discard(s *logSink) {
+	if !l.current.CompareAndSwap(s, l.stderr) && s.created {
+		os.Remove(string(s.config.File))
+	}
+	s.retire(l.stderr)
+}
+
+// close closes the log file; later lines go to stderr.
+func (l *Logs) close() { l.swap(l.stderr) }
+
+// retire closes the file; a line that is being formatted for this sink right
+// now goes to next.
+func (s *logSink) retire(next *logSink) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file != nil {
 		s.file.Close()
-		// A line that is being formatted for this sink right now still has
-		// somewhere to go.
-		s.file, s.out = nil, os.Stderr
+		s.file, s.out = nil, next
 	}
 }
 
@@ -156,5 +169,5 @@ func (l *Logs) Reopen() error {
 	}
 	old := s.file
 	s.file, s.out = f, f
-	return errors.Join(old.Close())
+	return old.Close()
 }

@@ -1,10 +1,20 @@
 package proxy
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // Opening a pipe for writing waits for a reader, and a reload must not.
@@ -15,5 +25,103 @@ func TestLogToAPipeThatNobodyReadsIsRefusedAtOnce(t *testing.T) {
 	}
 	if _, err := openLog(pipe); !errors.Is(err, syscall.ENXIO) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func openSink(t *testing.T, l *Logs, c LogConfig) *logSink {
+	t.Helper()
+	if c.Level == "" {
+		c.Level = "info"
+	}
+	s, err := l.open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func lines(t *testing.T, path string) int {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		if !json.Valid(line) {
+			t.Errorf("torn: %q", line)
+		}
+	}
+	return n
+}
+
+func TestNoLineIsLostOrTornWhileTheLogMovesAndIsRotated(t *testing.T) {
+	const writers, each = 4, 500
+	dir := t.TempDir()
+	var stderr bytes.Buffer // written under the sink's lock only
+	l := NewLogs(&stderr)
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for i := range each {
+				l.Logger().Info().Int("i", i).Msg("line")
+			}
+		})
+	}
+	for i := range 50 {
+		path := filepath.Join(dir, fmt.Sprint("log", i%3))
+		l.swap(openSink(t, l, LogConfig{File: config.Path(path)}))
+		if err := os.Rename(path, filepath.Join(dir, fmt.Sprint("old", i))); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Reopen(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wg.Wait()
+	l.close()
+	write(t, filepath.Join(dir, "stderr"), stderr.String())
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range paths {
+		n += lines(t, path)
+	}
+	if n != writers*each {
+		t.Errorf("%d lines, want %d", n, writers*each)
+	}
+}
+
+func TestALoggerThatWasFetchedBeforeASwapWritesToTheNewSink(t *testing.T) {
+	dir := t.TempDir()
+	var stderr bytes.Buffer
+	l := NewLogs(&stderr)
+	l.swap(openSink(t, l, LogConfig{File: config.Path(filepath.Join(dir, "one"))}))
+	fetched := l.Logger()
+	l.swap(openSink(t, l, LogConfig{File: config.Path(filepath.Join(dir, "two"))}))
+	fetched.Info().Msg("late")
+	if lines(t, filepath.Join(dir, "one")) != 0 || lines(t, filepath.Join(dir, "two")) != 1 {
+		t.Error("the line went elsewhere")
+	}
+	l.close()
+	fetched.Info().Msg("later")
+	if !strings.Contains(stderr.String(), "later") {
+		t.Errorf("stderr has %q", &stderr)
+	}
+}
+
+func TestADiscardedLogLeavesNoFile(t *testing.T) {
+	dir := t.TempDir()
+	l := NewLogs(io.Discard)
+	old := filepath.Join(dir, "old")
+	write(t, old, "{}\n")
+	for _, path := range []string{old, filepath.Join(dir, "new")} {
+		l.discard(openSink(t, l, LogConfig{File: config.Path(path)}))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "new")); !errors.Is(err, fs.ErrNotExist) || lines(t, old) != 1 {
+		t.Errorf("new: %v; old has %d lines", err, lines(t, old))
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
 
@@ -37,6 +38,33 @@ func (p Plan) Details() []string {
 	}
 	for _, r := range p.Routes {
 		add("route %s: %s", r.Name, r.Change)
+	}
+	return lines
+}
+
+// unhealthy says which of the clusters that the plan adds or changes have
+// endpoints that take no traffic yet, one cluster a line.
+func unhealthy(p Plan, set *clusters.Set) []string {
+	var lines []string
+	for _, change := range p.Clusters {
+		c, ok := set.Get(change.Name)
+		if !ok {
+			continue
+		}
+		bad, example, all := 0, clusters.EndpointStatus{}, c.Endpoints()
+		for _, e := range all {
+			if st := e.Status(); !st.Healthy {
+				bad, example = bad+1, st
+			}
+		}
+		if bad == 0 {
+			continue
+		}
+		why := example.Health
+		if example.LastError != "" {
+			why += ": " + example.LastError
+		}
+		lines = append(lines, fmt.Sprintf("cluster %s: %d of %d endpoints take no traffic yet; %s is %s", c.Name(), bad, len(all), example.ID, why))
 	}
 	return lines
 }

@@ -25,6 +25,8 @@ type prepared struct {
 	// log and admin are nil where nothing changed.
 	log   *logSink
 	admin *admin.Server
+	// warnings are what does not keep the generation from serving.
+	warnings []string
 
 	undo []func()
 }
@@ -67,7 +69,7 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 		if p.log, err = g.logs.open(cfg.Log); err != nil {
 			return nil, err
 		}
-		p.onDiscard(p.log.close)
+		p.onDiscard(func() { g.logs.discard(p.log) })
 		if old == nil {
 			// Nothing serves yet: what the preparation has to say, such as an
 			// endpoint's health, goes where it was asked for.
@@ -87,6 +89,10 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 	warm, cancel := context.WithTimeout(ctx, cfg.Reload.WarmTimeout)
 	p.gen.clusters.Warm(warm)
 	cancel()
+	if err = ctx.Err(); err != nil {
+		return nil, fmt.Errorf("preparing the generation: %w", err)
+	}
+	p.warnings = unhealthy(p.plan, p.gen.clusters)
 	// Binding comes last: it is what others could notice.
 	if err = g.prepareSockets(p); err != nil {
 		return nil, err
@@ -190,18 +196,31 @@ func (g *Gateway) prepareSockets(p *prepared) error {
 	}
 	for i := range p.gen.served {
 		s := &p.gen.served[i]
-		if before := p.old.find(s.config.Name); before != nil && before.config.Address == s.config.Address {
-			s.socket = before.socket
-			continue
+		if err := g.prepareSocket(p, s, held); err != nil {
+			return err
 		}
-		socket, err := g.sockets.Bind(s.config.Address)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", s.config.Name, err)
+		for _, other := range p.gen.served[:i] {
+			if other.socket == s.socket {
+				// Two spellings that only the system knows to be one.
+				return fmt.Errorf("listener %s: %s is also the address of listener %s (%s)", s.config.Name, s.config.Address, other.config.Name, other.config.Address)
+			}
 		}
-		s.socket = socket
-		if !held[socket] {
-			p.onDiscard(socket.Close)
-		}
+	}
+	return nil
+}
+
+func (g *Gateway) prepareSocket(p *prepared, s *served, held map[*listeners.Socket]bool) error {
+	if before := p.old.find(s.config.Name); before != nil && before.config.Address == s.config.Address {
+		s.socket = before.socket
+		return nil
+	}
+	socket, err := g.sockets.Bind(s.config.Address)
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", s.config.Name, err)
+	}
+	s.socket = socket
+	if !held[socket] {
+		p.onDiscard(socket.Close)
 	}
 	return nil
 }

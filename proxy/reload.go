@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +20,7 @@ func (g *Gateway) Reload(ctx context.Context) (admin.Outcome, error) {
 	outcome := make(chan admin.Outcome, 1)
 	select {
 	case g.reloads <- outcome:
-	case <-g.stopped:
+	case <-g.stopping:
 		return admin.Outcome{}, errors.New("the gateway is shutting down")
 	case <-ctx.Done():
 		return admin.Outcome{}, ctx.Err()
@@ -51,8 +52,20 @@ func (g *Gateway) reload(ctx context.Context, trigger string, w *watcher) admin.
 	g.options.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
 	outcome, snapshot := g.apply(ctx, trigger)
 	w.Watch(snapshot)
-	g.options.Notify("READY=1\nSTATUS=" + outcomeLine(outcome))
+	g.notifyReady(outcome)
 	return outcome
+}
+
+// maxStatus bounds STATUS, in bytes: systemd ignores a message of more than
+// 4096, and would wait for READY=1 for ever.
+const maxStatus = 1024
+
+func (g *Gateway) notifyReady(o admin.Outcome) {
+	status := strings.ReplaceAll(outcomeLine(o), "\n", " ") // a line is a statement
+	if len(status) > maxStatus {
+		status = strings.ToValidUTF8(status[:maxStatus], "") + "…"
+	}
+	g.options.Notify("READY=1\nSTATUS=" + status)
 }
 
 // monotonicMicroseconds reads the clock that systemd compares with; Go's own
@@ -113,6 +126,7 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, w
 	if err != nil {
 		return reject(err)
 	}
+	o.Warnings = append(o.Warnings, p.warnings...)
 	o.Summary, o.Plan, o.Result = g.commit(p), p.plan.Details(), admin.Applied
 	return o, watch
 }
@@ -133,8 +147,11 @@ func (g *Gateway) report(o admin.Outcome) {
 	case admin.Unchanged:
 		log.Info().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Msg("nothing changed")
 	default:
-		log.Error().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Strs("errors", o.Errors).
-			Msg("reload rejected; the running generation serves on")
+		msg := "reload rejected; the running generation serves on"
+		if o.Generation == 0 {
+			msg = "the configuration is rejected; nothing is served"
+		}
+		log.Error().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Int("errors", len(o.Errors)).Msg(msg)
 		for _, e := range o.Errors {
 			log.Error().Msg(e)
 		}

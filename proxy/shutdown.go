@@ -8,26 +8,55 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 )
 
+// forceGrace is how long what should have ended by itself is waited for.
+const forceGrace = 5 * time.Second
+
 // shutdown ends the process in order: not ready, a delay in which load
 // balancers notice, sockets closed, connections drained, sessions ended. A
-// value from kill ends the waiting.
+// value from kill ends all waiting.
 func (g *Gateway) shutdown(kill <-chan os.Signal) {
+	patience, hurry := context.WithCancel(context.Background())
+	defer hurry()
+	go func() {
+		select {
+		case <-kill:
+			g.logs.Logger().Warn().Msg("second signal; stopping at once")
+			hurry()
+		case <-patience.Done():
+		}
+	}()
 	gen := g.current.Load()
+	if gen != nil {
+		g.drainAll(patience, gen)
+	}
+	ctx, cancel := context.WithTimeout(patience, forceGrace)
+	defer cancel()
+	g.hub.Close(ctx)
+	if g.admin != nil {
+		g.admin.Close()
+	}
+	if gen != nil {
+		gen.done() // it is no longer the current one
+		g.awaitWork(ctx)
+		g.logs.Logger().Info().Msg("stopped")
+	}
+	g.logs.close()
+}
+
+// drainAll closes every socket, and returns when no connection is left.
+func (g *Gateway) drainAll(patience context.Context, gen *Generation) {
 	c := gen.config.Shutdown
 	g.options.Notify("STOPPING=1")
 	g.ready.Store(false)
-	log := g.logs.Logger()
-	log.Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
-	wait(kill, c.Delay)
+	g.logs.Logger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
+	sleep(patience, c.Delay)
 
-	for _, s := range gen.served {
-		s.socket.Close()
-	}
-	g.mu.Lock()
-	servers := make([]*listeners.Server, 0, len(gen.served))
+	g.sockets.Close()
+	var servers []*listeners.Server
 	for _, s := range gen.served {
 		servers = append(servers, s.server)
 	}
+	g.mu.Lock()
 	for _, d := range g.draining {
 		servers = append(servers, d.leaving...)
 	}
@@ -36,47 +65,26 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	for _, s := range servers {
 		s.Drain(listeners.DrainOptions{Spread: spread, Timeout: c.Timeout, CloseIdle: true})
 	}
-	deadline := time.NewTimer(c.Timeout + forceGrace)
-	defer deadline.Stop()
-drained:
+	deadline, cancel := context.WithTimeout(patience, c.Timeout+forceGrace)
+	defer cancel()
 	for _, s := range servers {
 		select {
 		case <-s.Done():
-		case <-kill:
-			log.Warn().Msg("second signal; stopping at once")
-			break drained
-		case <-deadline.C:
-			break drained
+		case <-deadline.Done():
 		}
 	}
 	for _, s := range servers {
 		s.Close()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), forceGrace)
-	defer cancel()
-	g.hub.Close(ctx)
-	g.sockets.Close()
-	if g.admin != nil {
-		g.admin.Close()
-	}
-	gen.done() // it is no longer the current one
-	g.awaitWork(ctx)
-	log.Info().Msg("stopped")
 }
 
-// forceGrace is how long what should have ended by itself is waited for.
-const forceGrace = 5 * time.Second
-
-// wait returns after d, or at a second signal.
-func wait(kill <-chan os.Signal, d time.Duration) {
-	if d <= 0 {
-		return
-	}
+// sleep returns after d, or when ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-kill:
+	case <-ctx.Done():
 	}
 }
 
