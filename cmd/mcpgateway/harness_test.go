@@ -27,7 +27,6 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
-	// Users signal by `pgrep -f mcpgateway`, which this test's name matches.
 	code := func() int {
 		dir, err := os.MkdirTemp("", "gw")
 		if err != nil {
@@ -94,6 +93,7 @@ func startTo(t testing.TB, dir, yaml string, stderr *os.File, env ...string) *ga
 	g.cmd = exec.Command(binary, "run", "-c", "config.yaml")
 	g.cmd.Dir = dir
 	g.cmd.Env = append(os.Environ(), env...)
+	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if g.cmd.Stderr = g.logs; stderr != nil {
 		g.cmd.Stderr = stderr
 	}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -64,8 +63,9 @@ openssl x509 -req -in server-new.csr -CA ca.crt -CAkey ca.key -CAcreateserial -o
 const secret = "0123456789abcdef0123456789abcdef"
 
 // sh runs a script from a file whose name says nothing, in dir: the line that
-// signals the gateway looks for its name in all command lines. pgrep sees this
-// test's own processes only, so that the line may be the users' own.
+// signals the gateway looks for its name in all command lines. pgrep sees the
+// process group $GATEWAY only, so that the line may be the users' own while
+// other tests run.
 func sh(t testing.TB, dir, script string, env ...string) string {
 	t.Helper()
 	bin := filepath.Join(dir, "bin")
@@ -76,7 +76,7 @@ func sh(t testing.TB, dir, script string, env ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, "pgrep"), []byte("#!/bin/sh\nexec "+pgrep+" -P "+strconv.Itoa(os.Getpid())+" \"$@\"\n"), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(bin, "pgrep"), []byte("#!/bin/sh\nexec "+pgrep+" -g \"${GATEWAY:?}\" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	writeFile(t, dir, "script.sh", []byte("set -e\n"+script))

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,6 +70,12 @@ done
 	}
 	t.Cleanup(func() { r.loop.Process.Kill(); r.loop.Wait() })
 	return r
+}
+
+// sh runs a script in the gateway's folder, whose pgrep finds this gateway.
+func (r *rotation) sh(script string) {
+	r.t.Helper()
+	sh(r.t, r.dir, script, "GATEWAY="+strconv.Itoa(r.cmd.Process.Pid))
 }
 
 // stop ends the loop and checks every line of it.
@@ -154,7 +161,7 @@ func TestRotationBySignalCostsNobodyAConnection(t *testing.T) {
 	pid := r.cmd.Process.Pid
 	before := serial(t, r.address("public"))
 	all := r.openAll()
-	sh(t, r.dir, newServerPair+`
+	r.sh(newServerPair + `
 cp server-new.crt server.crt
 cp server-new.key server.key
 kill -HUP $(pgrep -f mcpgateway)
@@ -180,7 +187,7 @@ func TestRotationByFileChangeAloneCostsNobodyAConnection(t *testing.T) {
 			t.Parallel()
 			r := startRotation(t, true)
 			all := r.openAll()
-			sh(t, r.dir, newServerPair+replace)
+			r.sh(newServerPair + replace)
 			r.expectSerial("server-new.crt")
 			finishAll(all)
 			r.stop()
@@ -194,7 +201,7 @@ func TestATornPairWaitsAndTheOldOneServes(t *testing.T) {
 	r := startRotation(t, true)
 	before := serial(t, r.address("public"))
 	all := r.openAll()
-	sh(t, r.dir, newServerPair+"cp server-new.crt server.crt; kill -HUP $(pgrep -f mcpgateway)")
+	r.sh(newServerPair + "cp server-new.crt server.crt; kill -HUP $(pgrep -f mcpgateway)")
 	r.eventually("the torn pair to be reported", func() error {
 		if o := r.status().LastReload; o == nil || o.Result != "rejected" {
 			return fmt.Errorf("%+v", o)
@@ -204,7 +211,7 @@ func TestATornPairWaitsAndTheOldOneServes(t *testing.T) {
 	if got := serial(t, r.address("public")); got != before {
 		t.Errorf("serial %s while the pair is torn, want the old %s", got, before)
 	}
-	sh(t, r.dir, "cp server-new.key server.key")
+	r.sh("cp server-new.key server.key")
 	r.expectSerial("server-new.crt")
 	finishAll(all)
 	r.stop()
@@ -214,7 +221,7 @@ func TestAHundredSignalsInARowCostNobodyAConnection(t *testing.T) {
 	t.Parallel()
 	r := startRotation(t, false)
 	all := r.openAll()
-	sh(t, r.dir, newServerPair+`
+	r.sh(newServerPair + `
 cp server.crt server-old.crt; cp server.key server-old.key
 for i in $(seq 50); do
   cp server-new.crt server.crt; cp server-new.key server.key; kill -HUP $(pgrep -f mcpgateway)
@@ -254,7 +261,7 @@ func TestABrokenCertificateOrFileLeavesTheOldGenerationServing(t *testing.T) {
 	if got := serial(t, r.address("public")); got != before {
 		t.Errorf("serial %s, want the old %s", got, before)
 	}
-	sh(t, r.dir, newServerPair+"cp server-new.crt server.crt; cp server-new.key server.key")
+	r.sh(newServerPair + "cp server-new.crt server.crt; cp server-new.key server.key")
 	r.hup()
 	r.expectSerial("server-new.crt")
 	finishAll(all)
