@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -48,6 +49,10 @@ func (x *exchange) classify(err error) failure {
 	}
 	var client *clientError
 	if errors.As(err, &client) || x.body.failure() != nil {
+		// The listener's patience, too, ends with a client that still listens.
+		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(x.body.failure(), os.ErrDeadlineExceeded) {
+			return failure{408, filter.FlagStreamIdleTimeout, "", "the request did not arrive in time"}
+		}
 		if x.r.Context().Err() != nil || errors.Is(err, io.ErrUnexpectedEOF) {
 			return failure{flag: filter.FlagDownstreamConnectionTermination}
 		}

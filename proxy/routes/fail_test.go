@@ -165,6 +165,21 @@ func TestAnUploadThatStallsIsAnswered408(t *testing.T) {
 	}
 }
 
+func TestAnUploadThatTheListenerGivesUpIsAnswered408(t *testing.T) {
+	for _, head := range []string{"Content-Length: 100", "Content-Length: 1000000", "Transfer-Encoding: chunked"} {
+		g := start(t, "routes: [{match: {path_prefix: /}, cluster: up}]\nclusters: [{name: up, endpoints: ['%s']}]\n"+
+			"listeners:\n  - {name: test, address: '127.0.0.1:0', limits: {idle_timeout: 50ms}}",
+			upstream(t, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+		got := g.raw("POST / HTTP/1.1\r\nHost: x\r\n" + head + "\r\n\r\n4\r\npart\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 408 ") || !strings.Contains(got, "Connection: close") {
+			t.Errorf("%s: %q", head, got)
+		}
+		if e := g.entry(); e.Flag != "stream_idle_timeout" {
+			t.Errorf("%s: flag %q, %s", head, e.Flag, e.Reason)
+		}
+	}
+}
+
 func TestAClientThatReadsNothingIsCut(t *testing.T) {
 	g := proxied(t, func(w http.ResponseWriter, r *http.Request) {
 		buf := make([]byte, 1<<20)
