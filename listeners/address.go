@@ -80,6 +80,39 @@ func resolve(s string) (address, error) {
 	return a, nil
 }
 
+// Conflict says how two addresses of a configuration exclude each other: that a
+// "is also the address of" b, or "overlaps" it; "" when they do not. Names are
+// compared as they are, and not looked up.
+func Conflict(a, b string) string {
+	x, okX := literal(a)
+	y, okY := literal(b)
+	switch {
+	case !okX || !okY:
+		if a != b || a == "" || strings.HasSuffix(a, ":0") {
+			return ""
+		}
+		return "is also the address of"
+	case x.anyPort():
+		return ""
+	case x == y:
+		return "is also the address of"
+	case x.overlaps(y):
+		return "overlaps"
+	}
+	return ""
+}
+
+// literal is resolve for an address that holds no name.
+func literal(s string) (address, bool) {
+	if host, _, err := net.SplitHostPort(s); err == nil && host != "" && !strings.HasPrefix(s, "unix:") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return address{}, false
+		}
+	}
+	a, err := resolve(s)
+	return a, err == nil
+}
+
 // overlaps reports whether two different places receive the same connections:
 // one port, and one of them a wildcard that covers the other. [::] is bound
 // for IPv4, too.

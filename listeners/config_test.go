@@ -68,3 +68,27 @@ func TestDefinitionFingerprintCoversWhatNeedsANewServer(t *testing.T) {
 		}
 	}
 }
+
+func TestConflictingAddressesAreSeenWithoutBindingThem(t *testing.T) {
+	for _, c := range []struct{ a, b, want string }{
+		{"127.0.0.1:80", "127.0.0.1:81", ""},
+		{"127.0.0.1:80", "127.0.0.1:80", "is also the address of"},
+		{"127.0.0.1:0", "127.0.0.1:0", ""},
+		{"localhost:80", "localhost:80", "is also the address of"},
+		{"localhost:0", "localhost:0", ""},
+		{"localhost:80", "127.0.0.1:80", ""}, // only DNS knows
+		{":80", "[::]:80", "is also the address of"},
+		{":80", "0.0.0.0:80", "overlaps"},
+		{"127.0.0.1:80", "0.0.0.0:80", "overlaps"},
+		{"[::1]:80", "0.0.0.0:80", ""}, // bound for IPv4 only
+		{"unix:/run/a", "unix:/run/./a", "is also the address of"},
+		{"unix:/run/a", "127.0.0.1:80", ""},
+		{"", "", ""},
+	} {
+		for _, got := range []string{Conflict(c.a, c.b), Conflict(c.b, c.a)} {
+			if got != c.want {
+				t.Errorf("%s, %s: %q, want %q", c.a, c.b, got, c.want)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -58,7 +59,6 @@ func (g *Gateway) commit(p *prepared) string {
 		old.retired, old.leaving = gen.applied, leaving
 		g.draining = append(g.draining, old)
 		g.mu.Unlock()
-		g.forget(p.plan)
 		old.done() // it is no longer the current one
 	}
 	return strings.Join(parts, "; ")
@@ -161,9 +161,10 @@ func (g *Gateway) commitAdmin(p *prepared) {
 		return
 	}
 	if old := g.admin; old != nil {
-		g.work.Add(1)
-		// Not awaited: the request that asked for this reload may be its last.
-		go func() { defer g.work.Done(); old.Close() }()
+		// The address is free for the next generation at once. The rest is
+		// not awaited: the request that asked for this reload may be its last.
+		old.Unbind()
+		g.work.Go(old.Close)
 	}
 	g.admin = p.admin
 	if p.admin != nil {
@@ -171,27 +172,16 @@ func (g *Gateway) commitAdmin(p *prepared) {
 	}
 }
 
-// forget drops the metrics of what the plan removed.
-func (g *Gateway) forget(p Plan) {
-	for _, c := range p.Clusters {
-		if c.Change == Removed {
-			g.metrics.Forget(c.Name)
-		}
-	}
-	for _, r := range p.Routes {
-		if r.Change == Removed {
-			g.metrics.ForgetRoute(r.Name)
-		}
-	}
-}
-
 // release frees what a generation held once nobody uses it any more.
 func (g *Gateway) release(gen *Generation) {
 	defer g.work.Done()
-	gen.router.Close()
-	gen.clusters.Release()
 	g.mu.Lock()
 	g.draining = slices.DeleteFunc(g.draining, func(d *Generation) bool { return d == gen })
+	living := append([]*Generation{g.current.Load()}, g.draining...)
 	g.mu.Unlock()
+	g.forget(gen, living)
+	gen.router.Close()
+	gen.clusters.Release()
 	g.logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")
+	_ = gen.clusters.Wait(context.Background()) // its checks end within their timeout
 }

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -70,7 +69,7 @@ func (c *Config) checkListeners(s *config.Scope) {
 	}
 	for i, l := range c.Listeners {
 		for j, other := range c.Listeners[:i] {
-			if why := overlap(l.Address, other.Address); why != "" {
+			if why := listeners.Conflict(l.Address, other.Address); why != "" {
 				s.Errorf(fmt.Sprintf("listeners[%d].address", i), "%s %s listeners[%d] (%s)", l.Address, why, j, other.Address)
 				break
 			}
@@ -78,33 +77,11 @@ func (c *Config) checkListeners(s *config.Scope) {
 	}
 	if c.Admin != nil {
 		for i, l := range c.Listeners {
-			if why := overlap(c.Admin.Address, l.Address); why != "" {
+			if why := listeners.Conflict(c.Admin.Address, l.Address); why != "" {
 				s.Errorf("admin.address", "%s %s listeners[%d] (%s)", c.Admin.Address, why, i, l.Address)
 			}
 		}
 	}
-}
-
-// overlap says how two addresses exclude each other, or "".
-func overlap(a, b string) string {
-	if a == "" || b == "" {
-		return ""
-	}
-	if a == b {
-		if p, err := netip.ParseAddrPort(a); err == nil && p.Port() == 0 {
-			return ""
-		}
-		return "is also the address of"
-	}
-	x, errX := netip.ParseAddrPort(a)
-	y, errY := netip.ParseAddrPort(b)
-	if errX != nil || errY != nil || x.Port() != y.Port() || x.Port() == 0 {
-		return ""
-	}
-	if x.Addr().IsUnspecified() || y.Addr().IsUnspecified() {
-		return "overlaps with the address of"
-	}
-	return ""
 }
 
 func (c *Config) checkClusters(s *config.Scope) map[string]int {

@@ -233,6 +233,6 @@ func (g *Gateway) prepareAdmin(p *prepared, old *Config) (err error) {
 	if p.admin, err = admin.Listen(*c, g, g.metricsServed); err != nil {
 		return err
 	}
-	p.onDiscard(p.admin.Discard)
+	p.onDiscard(p.admin.Unbind)
 	return nil
 }

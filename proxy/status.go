@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
@@ -84,4 +85,13 @@ func describe(use string, c *x509.Certificate) admin.Certificate {
 		Use: use, Subject: tls.PeerName(c), Serial: strings.ToUpper(hex.EncodeToString(c.SerialNumber.Bytes())), NotAfter: c.NotAfter,
 		DaysLeft: int(math.Floor(time.Until(c.NotAfter).Hours() / 24)),
 	}
+}
+
+func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
+	s := e.Status()
+	url := ""
+	if u := e.URL(); u != nil {
+		url = u.Redacted()
+	}
+	return admin.Endpoint{URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
-	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
@@ -40,7 +39,7 @@ func (g *Gateway) traceListeners() *listeners.Trace {
 func (g *Gateway) traceClusters() *clusters.Trace {
 	return &clusters.Trace{
 		Health: func(cluster, endpoint string, healthy bool, err error) {
-			g.metrics.Health(cluster, endpoint, healthy)
+			g.metrics.Health(cluster, endpointLabel(endpoint), healthy)
 			log := g.logs.Logger()
 			if healthy {
 				log.Info().Str("cluster", cluster).Str("endpoint", endpoint).Msg("endpoint is healthy")
@@ -49,13 +48,13 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 			log.Warn().Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("endpoint is unhealthy")
 		},
 		Connected: func(cluster, endpoint string, d time.Duration, err error) {
-			g.metrics.Connected(cluster, endpoint, err)
+			g.metrics.Connected(cluster, endpointLabel(endpoint), err)
 			if err != nil {
 				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("connect failed")
 			}
 		},
 		Request: func(cluster, endpoint string, status int, d time.Duration, err error) {
-			g.metrics.Upstream(cluster, endpoint, status, d)
+			g.metrics.Upstream(cluster, endpointLabel(endpoint), status, d)
 			if err != nil {
 				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("request failed")
 			}
@@ -117,7 +116,7 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 			if flag != "" {
 				outcome = flag
 			}
-			g.metrics.MCPCall(cluster, method, outcome)
+			g.metrics.MCPCall(cluster, methodLabel(method), outcome)
 		},
 		Unavailable: func(route, method string, clusters []string, err error) {
 			g.logs.Logger().Warn().Str("route", route).Str("method", method).Strs("clusters", clusters).Err(err).Msg("answered without these clusters")
@@ -134,13 +133,4 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 			}
 		},
 	}
-}
-
-func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
-	s := e.Status()
-	url := ""
-	if u := e.URL(); u != nil {
-		url = u.Redacted()
-	}
-	return admin.Endpoint{URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active}
 }

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -18,8 +21,17 @@ func (c *statusCollector) Describe(chan<- *prometheus.Desc) {}
 
 func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.source.Status()
+	// One series twice, or a label that is no UTF-8, would fail the scrape as a
+	// whole: a pair may be named twice, and names in certificates are foreign.
+	seen := map[string]bool{}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+		for i, l := range labels {
+			labels[i] = strings.ToValidUTF8(l, "\uFFFD")
+		}
+		if key := fmt.Sprintf("%p %q", d, labels); !seen[key] {
+			seen[key] = true
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+		}
 	}
 	gauge(desc("generation", "The number of the generation in force."), float64(s.Generation.Number))
 	gauge(desc("ready", "1 while the gateway is ready to serve."), flag(s.Ready))
@@ -42,13 +54,8 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	notAfter := desc("certificate_not_after_timestamp_seconds", "When a certificate in use expires.", "use", "subject", "serial")
-	seen := map[[3]string]bool{}
 	for _, c := range s.Certs {
-		key := [3]string{c.Use, c.Subject, c.Serial}
-		if !seen[key] { // the same pair may be named twice on one listener
-			seen[key] = true
-			gauge(notAfter, float64(c.NotAfter.Unix()), c.Use, c.Subject, c.Serial)
-		}
+		gauge(notAfter, float64(c.NotAfter.Unix()), c.Use, c.Subject, c.Serial)
 	}
 }
 

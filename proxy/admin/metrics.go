@@ -124,22 +124,39 @@ func (m *Metrics) Reloaded(result string, at time.Time) {
 	m.lastReload.WithLabelValues(result).Set(float64(at.UnixMilli()) / 1000)
 }
 
-// Forget drops the series of a cluster that no generation has any more.
-func (m *Metrics) Forget(cluster string) {
+// ForgetCluster drops the series of a cluster that no generation has any more.
+func (m *Metrics) ForgetCluster(cluster string) {
 	l := prometheus.Labels{"cluster": cluster}
-	m.upstream.DeletePartialMatch(l)
+	m.forgetEndpoints(l)
 	m.upstreamSeconds.DeletePartialMatch(l)
-	m.connects.DeletePartialMatch(l)
 	m.retries.DeletePartialMatch(l)
-	m.healthChanges.DeletePartialMatch(l)
 	m.mcpCalls.DeletePartialMatch(l)
 }
 
-// ForgetRoute drops the series of a route that no generation has any more.
+// ForgetEndpoint drops those of an endpoint.
+func (m *Metrics) ForgetEndpoint(cluster, endpoint string) {
+	m.forgetEndpoints(prometheus.Labels{"cluster": cluster, "endpoint": endpoint})
+}
+
+func (m *Metrics) forgetEndpoints(l prometheus.Labels) {
+	m.upstream.DeletePartialMatch(l)
+	m.connects.DeletePartialMatch(l)
+	m.healthChanges.DeletePartialMatch(l)
+}
+
+// ForgetRoute drops those of a route.
 func (m *Metrics) ForgetRoute(route string) {
 	l := prometheus.Labels{"route": route}
 	m.requests.DeletePartialMatch(l)
 	m.requestSeconds.DeletePartialMatch(l)
+}
+
+// ForgetListener drops those of a listener.
+func (m *Metrics) ForgetListener(listener string) {
+	l := prometheus.Labels{"listener": listener}
+	m.connections.DeletePartialMatch(l)
+	m.rejected.DeletePartialMatch(l)
+	m.handshakes.DeletePartialMatch(l)
 }
 
 func outcome(err error) string {

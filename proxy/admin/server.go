@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -13,9 +12,9 @@ import (
 	"time"
 )
 
-// Server is the API on one address. Listen binds, Serve serves, Close ends.
+// Server is the API on one address. Listen binds, Serve serves, Unbind gives
+// the address up, Close ends.
 type Server struct {
-	config   Config
 	listener net.Listener
 	http     *http.Server
 	done     chan struct{}
@@ -28,7 +27,7 @@ func Listen(c Config, source Source, metrics http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin.address: %w", err)
 	}
-	s := &Server{config: c, listener: l, done: make(chan struct{})}
+	s := &Server{listener: l, done: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           guardHost(c.Address, handler(source, metrics)),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -56,24 +55,24 @@ func bind(address string) (net.Listener, error) {
 	return listenUnix(path)
 }
 
-// Serve answers requests in a goroutine of its own until Close.
+// Serve answers requests in a goroutine of its own until Unbind or Close.
 func (s *Server) Serve() {
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-			s.listener.Close()
-		}
+		_ = s.http.Serve(s.listener) // until the listener is closed
 	}()
 }
 
 // Addr is the address bound.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Discard closes a server that was never served.
-func (s *Server) Discard() { s.listener.Close() }
+// Unbind gives the address up at once, also of a server that never served.
+// Requests in flight go on until Close.
+func (s *Server) Unbind() { s.listener.Close() }
 
-// Close lets requests in flight finish for up to five seconds: one of them
-// may be the very POST /reload that removes this server.
+// Close ends a server that serves. It lets requests in flight finish for up to
+// five seconds: one of them may be the very POST /reload that removes this
+// server.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -89,7 +88,9 @@ func handler(source Source, metrics http.Handler) http.Handler {
 		writeJSON(w, http.StatusOK, source.Status())
 	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
-		// A reload may take longer than a request's read timeout allows.
+		// A reload may take longer than ReadTimeout, after which the server
+		// would take the client for gone.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		outcome, err := source.Reload(r.Context())
 		if err != nil {
 			writeJSON(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]string{"code": "shutting_down", "message": err.Error()}})
@@ -123,7 +124,8 @@ func guardHost(address string, next http.Handler) http.Handler {
 			http.Error(w, "this Host is not served here", http.StatusForbidden)
 			return
 		}
-		if r.Header.Get("Origin") != "" || strings.HasPrefix(r.Header.Get("Sec-Fetch-Site"), "cross") {
+		site := r.Header.Get("Sec-Fetch-Site")
+		if r.Header.Get("Origin") != "" || site != "" && site != "none" {
 			http.Error(w, "cross-origin requests are refused", http.StatusForbidden)
 			return
 		}

@@ -4,12 +4,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
-// unixListener removes its file when it closes.
+// unixListener removes its file when it closes, once: by the second time the
+// path may be another's.
 type unixListener struct {
 	*net.UnixListener
 	path string
+	once sync.Once
 }
 
 // listenUnix binds a socket that only this user may open. It is made in a
@@ -39,6 +42,6 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 func (l *unixListener) Close() error {
-	os.Remove(l.path)
+	l.once.Do(func() { os.Remove(l.path) })
 	return l.UnixListener.Close()
 }
