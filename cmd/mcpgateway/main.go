@@ -30,8 +30,9 @@ func main() {
 	// Users find the process to signal by name, and the name is that of every
 	// sub-command: only run gives SIGHUP a meaning.
 	signal.Ignore(syscall.SIGHUP)
-	// Whoever reads the log may go away; the gateway stays.
-	signal.Ignore(syscall.SIGPIPE)
+	// Whoever reads the log may go away; the gateway stays. Caught, not ignored:
+	// what is ignored stays so in the commands of clusters.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
