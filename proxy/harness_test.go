@@ -1,0 +1,226 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+)
+
+// process is a gateway that runs within the test.
+type process struct {
+	*Gateway
+	t         *testing.T
+	dir       string
+	logs      *syncBuffer
+	hup, kill chan os.Signal
+	stop      context.CancelFunc
+	done      chan struct{}
+	err       error // what Run returned; read after done
+}
+
+// unwatched is the section that leaves reloads to the test.
+const unwatched = "reload: {watch: false, warm_timeout: 5s}\n"
+
+// run starts a gateway on the file, and waits until it serves. dir may be "".
+func run(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
+	t.Helper()
+	p := begin(t, dir, yaml, edit...)
+	eventually(t, "the gateway to be ready", func() error {
+		if isClosed(p.done) {
+			t.Fatalf("the gateway ended: %v\n%s", p.err, p.logs)
+		}
+		if !p.ready.Load() {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+	return p
+}
+
+func begin(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
+	t.Helper()
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	p := &process{t: t, dir: dir, logs: &syncBuffer{}, hup: make(chan os.Signal, 1), kill: make(chan os.Signal, 1), done: make(chan struct{})}
+	o := Options{Path: filepath.Join(dir, "config.yaml"), Version: "test", Stderr: p.logs}
+	for _, f := range edit {
+		f(&o)
+	}
+	write(t, o.Path, yaml)
+	p.Gateway = New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.stop = cancel
+	go func() { defer close(p.done); p.err = p.Run(ctx, p.hup, nil, p.kill) }()
+	t.Cleanup(func() {
+		p.stop()
+		p.ended()
+		if t.Failed() {
+			t.Logf("the gateway's log:\n%s", p.logs)
+		}
+	})
+	return p
+}
+
+// ended waits for Run to return.
+func (p *process) ended() {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		p.t.Fatal("the gateway does not end")
+	}
+}
+
+// apply writes the file and reloads.
+func (p *process) apply(yaml string) admin.Outcome {
+	p.t.Helper()
+	write(p.t, filepath.Join(p.dir, "config.yaml"), yaml)
+	o, err := p.Reload(context.Background())
+	if err != nil {
+		p.t.Fatalf("reload: %v", err)
+	}
+	return o
+}
+
+func (p *process) mustApply(yaml string) admin.Outcome {
+	p.t.Helper()
+	o := p.apply(yaml)
+	if o.Result != admin.Applied {
+		p.t.Fatalf("%s: %s", o.Result, strings.Join(o.Errors, "\n"))
+	}
+	return o
+}
+
+// settled waits until no older generation serves.
+func (p *process) settled() {
+	p.t.Helper()
+	eventually(p.t, "older generations to be released", func() error {
+		if d := p.Status().Draining; len(d) > 0 {
+			return fmt.Errorf("%+v", d)
+		}
+		return nil
+	})
+}
+
+// address is what a listener is bound to.
+func (p *process) address(listener string) string {
+	p.t.Helper()
+	for _, l := range p.Status().Listeners {
+		if l.Name == listener {
+			return l.Address
+		}
+	}
+	p.t.Fatalf("no listener %q", listener)
+	return ""
+}
+
+// freePort is an address that nobody holds.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// body gets a URL on a connection of its own.
+func body(url string) (string, error) {
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}).Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	return string(b), err
+}
+
+func expectBody(t *testing.T, url, want string) {
+	t.Helper()
+	if got, err := body(url); err != nil || got != want {
+		t.Errorf("%s: %q, %v; want %q", url, got, err, want)
+	}
+}
+
+// api is an upstream server: /events is a stream, anything else an answer.
+func api(t *testing.T) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/events" {
+			io.WriteString(w, "api")
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		io.WriteString(w, "data: 1\n\n")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// stream opens /events and returns how to close it, and whether it has ended.
+func stream(t *testing.T, base string) (closeIt func(), ended <-chan error) {
+	t.Helper()
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(base + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, len("data: 1\n\n"))
+	if _, err := io.ReadFull(resp.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, resp.Body)
+		done <- err
+	}()
+	closeIt = func() { resp.Body.Close() }
+	t.Cleanup(closeIt)
+	return closeIt, done
+}
+
+func eventually(t *testing.T, what string, f func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting for %s: %v", what, err)
+		}
+	}
+}
+
+// syncBuffer is a log that can be read while it is written.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
