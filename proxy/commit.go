@@ -46,7 +46,7 @@ func (g *Gateway) commit(p *prepared) string {
 	parts := []string{p.plan.String()}
 	if old != nil {
 		if n := renames(g.hub, old.config, gen.config); n > 0 {
-			parts = append(parts, fmt.Sprintf("renames %d tools", n))
+			parts = append(parts, "renames "+count(n, "tool"))
 		}
 	}
 	gen.clusters.Commit()
@@ -142,7 +142,7 @@ func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map
 		s.Drain(listeners.DrainOptions{Spread: d.CloseSpread, Timeout: d.Timeout})
 	}
 	if connections > 0 {
-		lines = append(lines, fmt.Sprintf("draining %d connections, %d streams", connections, streams))
+		lines = append(lines, "draining "+count(connections, "connection")+", "+count(streams, "stream"))
 	}
 	refused := 0
 	for server, conns := range unverified {
@@ -150,7 +150,7 @@ func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map
 		server.Retire(conns, d.CloseSpread)
 	}
 	if refused > 0 {
-		lines = append(lines, fmt.Sprintf("%d connections no longer pass client authentication and are closed", refused))
+		lines = append(lines, fmt.Sprintf("closing %s, refused by the new client authentication", count(refused, "connection")))
 	}
 	return lines
 }

@@ -122,7 +122,11 @@ func (c *Config) checkRoutes(s *config.Scope, clusterNames map[string]int) {
 		r := &c.Routes[i]
 		at := func(field string) string { return fmt.Sprintf("routes[%d].%s", i, field) }
 		if first, dup := names[r.Name]; dup && r.Name != "" {
-			s.Errorf(at("name"), "the name %q is taken by routes[%d]; a route without a name is named by its path, so name one of them", r.Name, first)
+			hint := ""
+			if r.Name == r.Match.Path || r.Name == r.Match.PathPrefix {
+				hint = "; a route without a name is named by its path, so name one of them"
+			}
+			s.Errorf(at("name"), "the name %q is taken by routes[%d]%s", r.Name, first, hint)
 		} else {
 			names[r.Name] = i
 		}

@@ -183,15 +183,20 @@ func (p Plan) String() string {
 	}
 	named("listeners", len(p.Listeners), func(i int) (string, Change) { return p.Listeners[i].Name, p.Listeners[i].Change })
 	named("clusters", len(p.Clusters), func(i int) (string, Change) { return p.Clusters[i].Name, p.Clusters[i].Change })
-	switch n := len(p.Routes); {
-	case n == 1:
-		parts = append(parts, "1 route")
-	case n > 1:
-		parts = append(parts, fmt.Sprintf("%d routes", n))
+	if n := len(p.Routes); n > 0 {
+		parts = append(parts, count(n, "route"))
 	}
 	if p.RoutesReordered {
 		parts = append(parts, "routes reordered")
 	}
 	parts = append(parts, p.Settings...)
 	return strings.Join(parts, ", ")
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -20,12 +21,12 @@ type Config struct {
 func (c *Config) Validate(s *config.Scope) {
 	if path, ok := strings.CutPrefix(c.Address, "unix:"); ok {
 		if !strings.HasPrefix(path, "/") {
-			s.Errorf("address", "the path of a unix socket is absolute: unix:/run/mcpgateway/admin.sock")
+			s.Errorf("address", "the path of a unix socket must be absolute, as in unix:/run/mcpgateway/admin.sock")
 		}
 		return
 	}
 	host, port, err := net.SplitHostPort(c.Address)
-	if err != nil || port == "" {
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
 		s.Errorf("address", "%q is neither host:port nor unix:/path", c.Address)
 		return
 	}

@@ -1,0 +1,41 @@
+package main_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+)
+
+// The line of a reload names what users will notice of it.
+func TestThePlanNamesWhatUsersWillNotice(t *testing.T) {
+	t.Parallel()
+	expect := func(o admin.Outcome, want string) {
+		t.Helper()
+		if o.Result != admin.Applied || !strings.Contains(o.Summary, want) {
+			t.Errorf("%s: %s %q; want %q in it", o.Result, o.Summary, o.Errors, want)
+		}
+	}
+
+	// Otherwise the watcher may be faster, and the outcome its.
+	const unwatched = "reload: {watch: false}"
+	w := newWorld(t)
+	w.more = unwatched
+	w.mustApply(w.yaml())
+	c := w.connect(t, "echo")
+	n := len(c.toolNames(t))
+	w.members = "one, two"
+	expect(w.apply(w.yaml()), fmt.Sprintf("renames %d tool", n))
+	w.route = "  - match: {path: /hello}\n    respond: {status: 204}"
+	if o := w.apply(w.yaml()); strings.Contains(o.Summary, "renames") {
+		t.Errorf("no tool has another name: %s", o.Summary)
+	}
+
+	e := newEdge(t, func(e *edge) { e.top = unwatched })
+	o := open(t, e.api, e.base(), "http/1.1", client(t, e.ca.PEM(), "http/1.1"))
+	status := e.status().Listeners[0]
+	e.listener = "min_version: \"1.3\""
+	expect(e.apply(e.yaml()), fmt.Sprintf("draining %d connections, %d streams", status.Connections, status.Streams))
+	o.finish()
+}
