@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -47,26 +48,69 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // Run executes the command line and returns the exit code.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	understood := false
 	root := &cobra.Command{
-		Use:           "mcpgateway",
-		Short:         "A gateway for MCP servers behind strict mTLS",
+		Use:   "mcpgateway",
+		Short: "An L7 proxy for MCP servers",
+		Long: "An L7 proxy for MCP servers: it comes to each with the client certificate that the\n" +
+			"server demands, federates them, and reloads without costing anybody a connection.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 the file or the command line is wrong.",
+		Example:       "  mcpgateway validate -c config.yaml\n  mcpgateway run -c config.yaml",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		// Called once the arguments and flags are known to be right.
+		PersistentPreRun:  func(*cobra.Command, []string) { understood = true },
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitInvalid, err} })
 	root.AddCommand(runCommand(), validateCommand(), schemaCommand(), statusCommand(), reloadCommand(), versionCommand())
-	err := root.ExecuteContext(ctx)
+	root.SetHelpCommand(helpCommand())
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, err)
+	fmt.Fprintln(stderr, strings.TrimSpace(err.Error()))
+	if !understood {
+		fmt.Fprintf(stderr, "%q tells more\n", c.CommandPath()+" --help")
+		return exitInvalid
+	}
 	if e := (*exitError)(nil); errors.As(err, &e) {
 		return e.code
 	}
 	return exitFailed
+}
+
+// helpCommand is cobra's own, but for its answer to a command that is none.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about a command",
+		Args: func(c *cobra.Command, args []string) error {
+			_, _, err := c.Root().Find(args)
+			return err
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			about, _, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// onlyFlags refuses arguments. What people mean by one is the file.
+func onlyFlags(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.Flags().Lookup("config") == nil {
+		return fmt.Errorf("%s takes no argument, but got %q", c.CommandPath(), args[0])
+	}
+	return fmt.Errorf("%s takes no argument, but got %q; the file is named by -c", c.CommandPath(), args[0])
 }
 
 // configFlag adds -c to a command. The flag beats $MCPGATEWAY_CONFIG, which

@@ -67,11 +67,33 @@ func TestTheReadmeNamesEverySubCommand(t *testing.T) {
 	list, _, _ = strings.Cut(list, "\n\n")
 	for line := range strings.Lines(list) {
 		name := strings.Fields(line)[0]
-		if name == "help" || name == "completion" {
+		if name == "help" {
 			continue
 		}
 		if !strings.Contains(string(text), "| `mcpgateway "+name) {
 			t.Errorf("the README does not describe `mcpgateway %s`", name)
+		}
+	}
+}
+
+// A command line that is wrong is told apart from a command that failed.
+func TestAWrongCommandLineExitsWith2AndSaysWhereToRead(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ args, says, help string }{
+		{"frob", `unknown command "frob"`, "mcpgateway --help"},
+		{"rum", "Did you mean this?\n\trun", "mcpgateway --help"},
+		{"help frob", `unknown command "frob"`, "mcpgateway help --help"},
+		{"run --frob", "unknown flag: --frob", "mcpgateway run --help"},
+		{"validate -c", "flag needs an argument", "mcpgateway validate --help"},
+		{"validate foo.yaml", "the file is named by -c", "mcpgateway validate --help"},
+		{"version foo", "takes no argument", "mcpgateway version --help"},
+	} {
+		out, err := exec.Command(binary, strings.Fields(c.args)...).CombinedOutput()
+		if code := exitCode(err); code != 2 {
+			t.Errorf("%s: exit %d, want 2", c.args, code)
+		}
+		if !strings.Contains(string(out), c.says) || !strings.Contains(string(out), c.help) {
+			t.Errorf("%s: want %q and %q, got\n%s", c.args, c.says, c.help, out)
 		}
 	}
 }

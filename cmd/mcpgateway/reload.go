@@ -34,7 +34,7 @@ func reloadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reload",
 		Short: "Ask the running gateway to reload; wait, and print what was applied or the errors",
-		Args:  cobra.NoArgs,
+		Args:  onlyFlags,
 	}
 	client := adminFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -16,10 +16,10 @@ import (
 func runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
-		Short: "Serve",
+		Short: "Serve the configuration",
 		Long: "Serve until SIGTERM or SIGINT; a second one stops at once.\n" +
 			"SIGHUP reloads the file, SIGUSR1 reopens the log file.",
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 	}
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

@@ -12,7 +12,7 @@ func validateCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "validate",
 		Short: "Load and check everything that run would; exit 2 and all errors when it is not right",
-		Args:  cobra.NoArgs,
+		Args:  onlyFlags,
 	}
 	path := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -35,7 +35,7 @@ func schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of the file, for editors",
-		Args:  cobra.NoArgs,
+		Args:  onlyFlags,
 		RunE: func(c *cobra.Command, _ []string) error {
 			schema, err := proxy.Schema()
 			if err != nil {

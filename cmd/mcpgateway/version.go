@@ -12,7 +12,7 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version, the commit, and what the binary was built with",
-		Args:  cobra.NoArgs,
+		Args:  onlyFlags,
 		Run: func(c *cobra.Command, _ []string) {
 			out := c.OutOrStdout()
 			fmt.Fprintf(out, "mcpgateway %s\ncommit %s\n%s %s/%s\n", version, commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
