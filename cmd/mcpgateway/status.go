@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show the running gateway: generation, listeners, clusters and their health, certificates, drains",
-		Args:  cobra.NoArgs,
+		Args:  onlyFlags,
 	}
 	client := adminFlags(c)
 	asJSON := c.Flags().Bool("json", false, "print the status as JSON")
@@ -59,10 +60,12 @@ func printStatus(out io.Writer, s admin.Status) error {
 	fmt.Fprintf(w, "\nCLUSTER\tENDPOINT\tADDRESS\tHEALTH\tACTIVE\tERROR\n")
 	for _, cl := range s.Clusters {
 		for _, e := range cl.Endpoints {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, e.URL, e.Address, e.Health, e.Active, e.Error)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, cmp.Or(e.URL, "command"), cmp.Or(e.Address, "-"), e.Health, e.Active, e.Error)
 		}
 	}
-	fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\n")
+	if len(s.Certs) > 0 {
+		fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\n")
+	}
 	for _, cert := range s.Certs {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", cert.Use, cert.Subject, cert.Serial, cert.DaysLeft)
 	}
