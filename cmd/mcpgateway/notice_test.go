@@ -18,11 +18,7 @@ func TestThePlanNamesWhatUsersWillNotice(t *testing.T) {
 		}
 	}
 
-	// Otherwise the watcher may be faster, and the outcome its.
-	const unwatched = "reload: {watch: false}"
 	w := newWorld(t)
-	w.more = unwatched
-	w.mustApply(w.yaml())
 	c := w.connect(t, "echo")
 	n := len(c.toolNames(t))
 	w.members = "one, two"
@@ -32,7 +28,8 @@ func TestThePlanNamesWhatUsersWillNotice(t *testing.T) {
 		t.Errorf("no tool has another name: %s", o.Summary)
 	}
 
-	e := newEdge(t, func(e *edge) { e.top = unwatched })
+	// Otherwise the watcher may be faster, and the outcome its own.
+	e := newEdge(t, func(e *edge) { e.top = "reload: {watch: false}" })
 	o := open(t, e.api, e.base(), "http/1.1", client(t, e.ca.PEM(), "http/1.1"))
 	status := e.status().Listeners[0]
 	e.listener = "min_version: \"1.3\""
