@@ -28,8 +28,7 @@ func TestThePlanNamesWhatUsersWillNotice(t *testing.T) {
 		t.Errorf("no tool has another name: %s", o.Summary)
 	}
 
-	// Otherwise the watcher may be faster, and the outcome its own.
-	e := newEdge(t, func(e *edge) { e.top = "reload: {watch: false}" })
+	e := newEdge(t)
 	o := open(t, e.api, e.base(), "http/1.1", client(t, e.ca.PEM(), "http/1.1"))
 	status := e.status().Listeners[0]
 	e.listener = "min_version: \"1.3\""
