@@ -4,7 +4,6 @@ import (
 	"context"
 	cryptotls "crypto/tls"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -34,7 +33,6 @@ type Conn struct {
 	local  netip.AddrPort
 
 	state    atomic.Pointer[cryptotls.ConnectionState]
-	handler  atomic.Pointer[http.Handler]
 	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
 	streams  atomic.Int64
 	ending   chan struct{}
@@ -94,10 +92,6 @@ func (c *Conn) TLS() *cryptotls.ConnectionState { return c.state.Load() }
 
 // TrustedProxies are the listener's; not to be modified.
 func (c *Conn) TrustedProxies() []netip.Prefix { return c.server.config.TrustedProxies }
-
-// SetHandler makes h serve the requests that come on this connection from now
-// on, whatever the server's handler is.
-func (c *Conn) SetHandler(h http.Handler) { c.handler.Store(&h) }
 
 // Retired reports whether the connection has been told to go: its next answer
 // carries Connection: close, which on HTTP/2 becomes GOAWAY.

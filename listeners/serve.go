@@ -138,7 +138,7 @@ func (s *Server) newHTTPServer(protocol func(*http.Protocols, bool)) *http.Serve
 	return hs
 }
 
-// handle serves one request with the handler that is current for it.
+// handle serves one request.
 func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	s.handlers.Add(1)
 	defer s.handled()
@@ -157,11 +157,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		res.finish()
 		return
 	}
-	handler := c.handler.Load()
-	if handler == nil {
-		handler = s.handler.Load()
-	}
-	(*handler).ServeHTTP(res, r)
+	s.handler.ServeHTTP(res, r)
 	res.finish()
 }
 

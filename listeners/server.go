@@ -22,7 +22,7 @@ type Server struct {
 	tlsConfig *cryptotls.Config // follows tls
 	trace     *Trace
 	errorLog  *log.Logger
-	handler   atomic.Pointer[http.Handler]
+	handler   http.Handler
 	http1     *http1
 	grace     time.Duration // how long streams that were told to end may take
 
@@ -53,16 +53,16 @@ type Stats struct {
 // if snapshot is nil. The trace may be nil.
 func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, trace *Trace) *Server {
 	s := &Server{
-		config: *cfg,
-		trace:  trace,
-		grace:  endGrace,
-		conns:  make(map[*Conn]struct{}),
-		empty:  make(chan struct{}),
-		done:   make(chan struct{}),
+		config:  *cfg,
+		trace:   trace,
+		handler: handler,
+		grace:   endGrace,
+		conns:   make(map[*Conn]struct{}),
+		empty:   make(chan struct{}),
+		done:    make(chan struct{}),
 	}
 	s.errorLog = log.New(logWriter{s}, "", 0)
 	s.http1 = newHTTP1(s)
-	s.SetHandler(handler)
 	if snapshot != nil {
 		s.tls = tls.NewServer(snapshot)
 		s.tlsConfig = s.tls.Config(s.nextProtos())
@@ -88,10 +88,6 @@ func (s *Server) nextProtos() []string {
 	}
 	return protos
 }
-
-// SetHandler makes h serve the requests that begin from now on, but for
-// connections that have their own.
-func (s *Server) SetHandler(h http.Handler) { s.handler.Store(&h) }
 
 // SwapTLS makes the snapshot decide the handshakes that begin from now on, and
 // be the one that those in progress must pass in the end. Not for plain text.

@@ -176,24 +176,6 @@ func TestConnectionsThatNoLongerVerifyAreFoundAndRetired(t *testing.T) {
 	}
 }
 
-func TestConnectionHandlerBeatsTheServers(t *testing.T) {
-	pinned := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	f := newFixture(t, func(_ http.ResponseWriter, r *http.Request) { FromContext(r.Context()).SetHandler(pinned) })
-	one := f.h1()
-	one.get("/")
-	one.answer()
-	f.server.SetHandler(http.HandlerFunc(hello))
-	one.get("/")
-	if res := one.answer(); res.StatusCode != http.StatusTeapot {
-		t.Errorf("the pinned connection got %s", res.Status)
-	}
-	other := f.h1()
-	other.get("/")
-	if res := other.answer(); res.StatusCode != http.StatusOK {
-		t.Errorf("another connection got %s", res.Status)
-	}
-}
-
 func TestLimits(t *testing.T) {
 	t.Run("max_connections", func(t *testing.T) {
 		f := newFixture(t, hello, plain, limits(func(l *Limits) { l.MaxConnections = 2 }))
