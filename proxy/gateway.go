@@ -119,7 +119,7 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *watcher) error {
 	outcome, snapshot := g.apply(ctx, "start")
 	if outcome.Result != admin.Applied {
-		if ctx.Err() != nil {
+		if isClosed(ctx.Done()) {
 			return nil // told to stop before it began
 		}
 		return errors.New("the configuration was not applied; nothing is served")
