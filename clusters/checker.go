@@ -30,9 +30,10 @@ func (k *checker) warm(ctx context.Context) {
 func (k *checker) run(ctx context.Context) {
 	defer k.close()
 	wait := time.Duration(0)
-	if verdict(k.endpoint.state.verdict.Load()) != warming {
-		// What is known can wait, and a reload must not make all endpoints be
-		// checked in the same moment.
+	if verdict(k.endpoint.state.verdict.Load()) == healthy {
+		// What is known to be well can wait, and a reload must not make all
+		// endpoints be checked in the same moment. What was ill may have been
+		// cured by this very reload.
 		wait = time.Duration(rand.Float64() * float64(k.cluster.health.Interval))
 	}
 	for sleep(ctx, wait) {

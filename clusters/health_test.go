@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
 // patient is a Prober whose endpoints answer what the test says.
@@ -240,6 +242,23 @@ func TestHealthIsInheritedAndChangesByThresholdsOnly(t *testing.T) {
 			t.Error("it did not recover")
 		}
 	})
+}
+
+// Whoever mends a cluster's settings looks at its health at once.
+func TestAnUnhealthyEndpointIsCheckedAtOnceWhenItsSettingsChange(t *testing.T) {
+	ca, stranger := tlstest.NewCA(t, "CA"), tlstest.NewCA(t, "Stranger")
+	server := serve(t, "", ca, http.HandlerFunc(echo))
+	cfg := cluster(t, "c", "https://"+server.addr)
+	cfg.TLS = identity(t, stranger, "client")
+	cfg.HealthCheck = checks(t, "http")
+	cfg.HealthCheck.Interval, cfg.HealthCheck.UnhealthyThreshold, cfg.HealthCheck.HealthyThreshold = time.Hour, 1, 1
+	broken := newSet(t, clusters.Options{}, cfg)
+	eventually(t, "unhealthy", func() bool { return get(t, broken, "c").Endpoints()[0].Status().Health == "unhealthy" })
+
+	cfg.TLS = identity(t, ca, "client")
+	mended := prepare(t, broken, clusters.Options{}, cfg)
+	mended.Commit()
+	eventually(t, "healthy", func() bool { return get(t, mended, "c").Endpoints()[0].Healthy() })
 }
 
 func TestHealthChecksCanBeTurnedOffAndOn(t *testing.T) {

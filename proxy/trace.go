@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -64,9 +65,10 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 			g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Str("reason", reason).Msg("trying again")
 		},
 		Process: func(cluster, event string, err error) {
-			e := g.logs.Logger().Info()
-			if err != nil {
-				e = g.logs.Logger().Warn().Err(err)
+			log := g.logs.Logger()
+			e := log.Debug()
+			if err != nil && !errors.Is(err, clusters.ErrStopped) {
+				e = log.Warn().Err(err)
 			}
 			e.Str("cluster", cluster).Str("event", event).Msg("process")
 		},
