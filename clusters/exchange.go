@@ -169,6 +169,7 @@ func (x *exchange) finish() {
 		x.cancel(nil)
 		x.endpoint.state.active.Add(-1)
 		x.epoch.leave(x)
+		x.endpoint.outgrown()
 		x.endpoint.release()
 	})
 }

@@ -203,6 +203,37 @@ func TestManyGenerationsLeaveNothingBehind(t *testing.T) {
 	eventually(t, "all closed", func() bool { open, _ := server.connections(); return open == 0 })
 }
 
+// A call that ends after the rotation leaves no connection of the old identity
+// behind, although a stream keeps the old pool.
+func TestAConnectionOfTheOldIdentityClosesWhenItsCallEnds(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	ends := map[string]chan struct{}{"/call": make(chan struct{}), "/stream": make(chan struct{})}
+	server := serve(t, "", ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-ends[r.URL.Path]
+	}))
+	cfg := cluster(t, "c", "https://"+server.addr)
+	cfg.TLS, cfg.Protocols = identity(t, ca, "before"), []string{"http/1.1"}
+	first := newSet(t, clusters.Options{}, cfg)
+	open := map[string]*http.Response{}
+	for path := range ends {
+		res, err := get(t, first, "c").RoundTrip(request(t, http.MethodGet, path, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		open[path] = res
+	}
+	cfg.TLS = identity(t, ca, "after")
+	prepare(t, first, clusters.Options{}, cfg).Commit()
+	close(ends["/call"])
+	read(t, open["/call"])
+	eventually(t, "the stream's connection alone", func() bool { n, _ := server.connections(); return n == 1 })
+	close(ends["/stream"])
+	read(t, open["/stream"])
+	eventually(t, "no connection", func() bool { n, _ := server.connections(); return n == 0 })
+}
+
 func TestAReleasedSetIsFreed(t *testing.T) {
 	server := serve(t, "", nil, http.HandlerFunc(echo))
 	first := newSetUncleaned(t, nil, cluster(t, "c", "http://"+server.addr))
