@@ -188,19 +188,6 @@ func (e *Endpoint) retire() {
 	}
 }
 
-// idleSettle is how long net/http may take to count a connection as idle.
-const idleSettle = 100 * time.Millisecond
-
-// outgrown closes the connection that a finished exchange leaves idle on a
-// retired endpoint: no later request may find the old identity.
-func (e *Endpoint) outgrown() {
-	select {
-	case <-e.retired:
-		time.AfterFunc(idleSettle, e.pool.closeIdle)
-	default:
-	}
-}
-
 // endpointID names the endpoint at one address of a URL.
 func endpointID(u *url.URL, a netip.Addr) string {
 	id := u.String()

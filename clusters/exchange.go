@@ -169,7 +169,6 @@ func (x *exchange) finish() {
 		x.cancel(nil)
 		x.endpoint.state.active.Add(-1)
 		x.epoch.leave(x)
-		x.endpoint.outgrown()
 		x.endpoint.release()
 	})
 }

@@ -207,7 +207,7 @@ func TestManyGenerationsLeaveNothingBehind(t *testing.T) {
 // behind, although a stream keeps the old pool.
 func TestAConnectionOfTheOldIdentityClosesWhenItsCallEnds(t *testing.T) {
 	ca := tlstest.NewCA(t, "CA")
-	ends := map[string]chan struct{}{"/call": make(chan struct{}), "/stream": make(chan struct{})}
+	ends := map[string]chan struct{}{"/idle": make(chan struct{}), "/call": make(chan struct{}), "/stream": make(chan struct{})}
 	server := serve(t, "", ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
@@ -224,8 +224,11 @@ func TestAConnectionOfTheOldIdentityClosesWhenItsCallEnds(t *testing.T) {
 		}
 		open[path] = res
 	}
+	close(ends["/idle"])
+	read(t, open["/idle"])
 	cfg.TLS = identity(t, ca, "after")
 	prepare(t, first, clusters.Options{}, cfg).Commit()
+	eventually(t, "the idle connection to close", func() bool { n, _ := server.connections(); return n == 2 })
 	close(ends["/call"])
 	read(t, open["/call"])
 	eventually(t, "the stream's connection alone", func() bool { n, _ := server.connections(); return n == 1 })
