@@ -55,18 +55,25 @@ func (c *Config) Validate(s *config.Scope) {
 	c.checkRoutes(s, clusterNames)
 }
 
-func (c *Config) checkListeners(s *config.Scope) {
+// indexNames returns where each name stands first, and reports the others.
+func indexNames[T any](s *config.Scope, section string, list []T, name func(*T) string) map[string]int {
 	names := map[string]int{}
-	for i, l := range c.Listeners {
-		if l.Name == "" {
+	for i := range list {
+		n := name(&list[i])
+		if n == "" {
 			continue
 		}
-		if first, dup := names[l.Name]; dup {
-			s.Errorf(fmt.Sprintf("listeners[%d].name", i), "the name %q is taken by listeners[%d]", l.Name, first)
+		if first, dup := names[n]; dup {
+			s.Errorf(fmt.Sprintf("%s[%d].name", section, i), "the name %q is taken by %s[%d]", n, section, first)
 			continue
 		}
-		names[l.Name] = i
+		names[n] = i
 	}
+	return names
+}
+
+func (c *Config) checkListeners(s *config.Scope) {
+	indexNames(s, "listeners", c.Listeners, func(l *listeners.Config) string { return l.Name })
 	for i, l := range c.Listeners {
 		for j, other := range c.Listeners[:i] {
 			if why := listeners.Conflict(l.Address, other.Address); why != "" {
@@ -85,17 +92,7 @@ func (c *Config) checkListeners(s *config.Scope) {
 }
 
 func (c *Config) checkClusters(s *config.Scope) map[string]int {
-	names := map[string]int{}
-	for i, cl := range c.Clusters {
-		if cl.Name == "" {
-			continue
-		}
-		if first, dup := names[cl.Name]; dup {
-			s.Errorf(fmt.Sprintf("clusters[%d].name", i), "the name %q is taken by clusters[%d]", cl.Name, first)
-			continue
-		}
-		names[cl.Name] = i
-	}
+	names := indexNames(s, "clusters", c.Clusters, func(cl *clusters.Config) string { return cl.Name })
 	for _, r := range c.Routes {
 		if r.MCP == nil {
 			continue
