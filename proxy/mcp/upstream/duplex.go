@@ -58,19 +58,17 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 	var failed error
 	for {
 		var m *jsonrpc.Message
-		select {
-		case m = <-p.in:
-		case err := <-sent:
-			if err != nil {
-				failed = err
-				break
+		if failed == nil {
+			select {
+			case m = <-p.in:
+			case failed = <-sent:
+				sent = nil
+				continue
+			case <-ctx.Done():
+				failed = &interruptedError{context.Cause(ctx)}
+			case <-d.s.life.Done():
+				failed = &interruptedError{context.Cause(d.s.life)}
 			}
-			sent = nil
-			continue
-		case <-ctx.Done():
-			failed = &interruptedError{context.Cause(ctx)}
-		case <-d.s.life.Done():
-			failed = &interruptedError{context.Cause(d.s.life)}
 		}
 		if m == nil {
 			select {

@@ -1,11 +1,13 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -120,6 +122,26 @@ func TestStreamOfSSEGoneIsSessionLost(t *testing.T) {
 	}
 	if s.Rebind(e) {
 		t.Error("Rebind of a session that is bound to its stream")
+	}
+}
+
+func TestPostOfSSERefusedWhileTheServerSpeaks(t *testing.T) {
+	c, e := cluster(t, ssePeer(t, func(_ *jsonrpc.Message, say func(string), _ func()) int {
+		for range 5 {
+			say("data: " + string(jsonrpc.NewNotification("notifications/message", nil)) + "\n\n")
+		}
+		return 500
+	}))
+	s := mustOpen(t, c, e)
+	for range 50 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		id := s.NextID()
+		_, err := s.Call(ctx, jsonrpc.NewRequest(id, "tools/call", nil), id, func(*jsonrpc.Message) {})
+		cancel()
+		var status *StatusError
+		if !errors.As(err, &status) || status.Code != 500 {
+			t.Fatalf("the call ended with %v", err)
+		}
 	}
 }
 

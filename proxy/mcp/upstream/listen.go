@@ -3,6 +3,8 @@ package upstream
 import (
 	"net/http"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // maxBackoff is the longest time between two attempts to listen.
@@ -14,6 +16,7 @@ type listener struct {
 	t      *streamable
 	lastID string
 	retry  time.Duration
+	opened bool // the server has had a stream
 }
 
 func (t *streamable) listen() {
@@ -52,9 +55,17 @@ func (l *listener) once() (news, none bool) {
 		return false, false
 	}
 	defer res.Body.Close()
+	if !success(res) && l.opened {
+		// What was there and is not found has gone with the session, as when
+		// the server was restarted. Nobody else may notice: a client that only
+		// listens makes no calls.
+		_, err := l.t.s.refused(res, jsonrpc.ID{}, l.t.sessionID() != "")
+		l.t.s.noticeLoss(err)
+	}
 	if !success(res) || mediaType(res) != typeEvents {
 		return false, !mayListenLater(res.StatusCode)
 	}
+	l.opened = true
 	events := l.t.s.events(res.Body)
 	for {
 		event, err := events.Next()

@@ -3,8 +3,10 @@ package upstream
 import (
 	cryptotls "crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +28,7 @@ func TestListeningGoesOnWhereItBrokeOff(t *testing.T) {
 			}
 			return
 		}
-		w.WriteHeader(http.StatusNotFound)
+		w.WriteHeader(http.StatusMethodNotAllowed)
 	}
 	c, e := cluster(t, at(f.URL))
 	s := mustOpen(t, c, e)
@@ -36,11 +38,42 @@ func TestListeningGoesOnWhereItBrokeOff(t *testing.T) {
 			t.Errorf("got %s, want n%d", m.Raw(), n)
 		}
 	}
-	eventually(t, "the 404 ends the listening", func() bool { return len(f.seen(http.MethodGet)) == 4 })
+	eventually(t, "the 405 ends the listening", func() bool { return len(f.seen(http.MethodGet)) == 4 })
 	s.Close(t.Context())
 	if want := []string{"", "1", "2", "3"}; fmt.Sprint(last) != fmt.Sprint(want) {
 		t.Errorf("Last-Event-ID %q, want %q", last, want)
 	}
+	if s.Err() != nil {
+		t.Errorf("the session was lost: %v", s.Err())
+	}
+}
+
+func TestListenerNoticesThatTheSessionIsLost(t *testing.T) {
+	f := newFake(t)
+	var gets atomic.Int64
+	f.get = func(w http.ResponseWriter, r *http.Request) {
+		if gets.Add(1) > 1 {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		stream(w, "retry: 0\n\n")
+	}
+	c, e := cluster(t, at(f.URL))
+	s := mustOpen(t, c, e)
+	s.StartListening()
+	select {
+	case <-s.Done():
+	case <-t.Context().Done():
+	}
+	if !errors.Is(s.Err(), ErrSessionLost) {
+		t.Errorf("the session ended with %v", s.Err())
+	}
+
+	// Without a stream to begin with, 404 says that there is none.
+	s = mustOpen(t, c, e)
+	s.StartListening()
+	eventually(t, "the server is asked", func() bool { return len(f.seen(http.MethodGet)) == 3 })
+	s.Close(t.Context())
 	if s.Err() != nil {
 		t.Errorf("the session was lost: %v", s.Err())
 	}
