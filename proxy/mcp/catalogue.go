@@ -37,8 +37,12 @@ func listOf(method string) (listKind, bool) {
 	return listKind{}, false
 }
 
-// catalogueLimit bounds what is remembered of one list of one cluster.
-const catalogueLimit = 10000
+const (
+	// catalogueLimit bounds what is remembered of one list of one cluster.
+	catalogueLimit = 10000
+	// catalogueName is the longest name or URI that is remembered, in bytes.
+	catalogueName = 1 << 10
+)
 
 // catalogue remembers what the clusters of each route were last seen to have:
 // to find the owner of a bare name, and to tell an operator what a change of
@@ -53,7 +57,7 @@ type known struct {
 	names    map[string][]string            // by method, in the cluster's order
 	index    map[string]map[string]struct{} // the same, as sets
 	tools    map[string][sha256.Size]byte   // hashes of the definitions
-	reported map[string]struct{}
+	reported map[[sha256.Size]byte]struct{}
 }
 
 func newCatalogue() *catalogue {
@@ -72,7 +76,7 @@ func (c *catalogue) entry(route, cluster string) *known {
 			names:    map[string][]string{},
 			index:    map[string]map[string]struct{}{},
 			tools:    map[string][sha256.Size]byte{},
-			reported: map[string]struct{}{},
+			reported: map[[sha256.Size]byte]struct{}{},
 		}
 		r[cluster] = k
 	}
@@ -91,7 +95,7 @@ func (c *catalogue) learn(route, cluster string, kind listKind, names []string, 
 	}
 	index := k.index[kind.method]
 	for _, name := range names {
-		if _, dup := index[name]; dup || len(index) >= catalogueLimit {
+		if _, dup := index[name]; dup || len(index) >= catalogueLimit || len(name) > catalogueName {
 			continue
 		}
 		index[name] = struct{}{}
@@ -107,7 +111,7 @@ func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) 
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
 	old, seen := k.tools[name]
-	if seen || len(k.tools) < catalogueLimit {
+	if seen || len(k.tools) < catalogueLimit && len(name) <= catalogueName {
 		k.tools[name] = sum
 	}
 	if !seen || old == sum {
@@ -122,19 +126,12 @@ func (c *catalogue) first(route, cluster, what string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
-	if _, dup := k.reported[what]; dup || len(k.reported) >= catalogueLimit {
+	sum := sha256.Sum256([]byte(what))
+	if _, dup := k.reported[sum]; dup || len(k.reported) >= catalogueLimit {
 		return false
 	}
-	k.reported[what] = struct{}{}
+	k.reported[sum] = struct{}{}
 	return true
-}
-
-// knows reports whether a list of the cluster was ever seen.
-func (c *catalogue) knows(route, cluster, method string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k := c.routes[route][cluster]
-	return k != nil && k.index[method] != nil
 }
 
 // has reports whether the cluster was last seen to have the name.

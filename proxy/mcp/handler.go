@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -47,7 +48,7 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 		HandlerConfig: cfg,
 		hub:           h,
 		guard:         newGuard(cfg.Config, cfg.Hosts),
-		forward:       []string{"Traceparent", "Tracestate", "Baggage"},
+		forward:       traceHeaders(),
 	}
 	for _, name := range cfg.Config.ForwardHeaders {
 		handler.forward = append(handler.forward, http.CanonicalHeaderKey(name))
@@ -170,6 +171,19 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	defer s.exit()
 	s.end("deleted", errEnded)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// traceHeaders are those of the W3C's Trace Context and Baggage.
+func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }
+
+// lasting returns what of a call's headers goes upstream with the streams,
+// answers and farewells of its session too, which belong to no call.
+func (h *Handler) lasting(header http.Header) http.Header {
+	out := maps.Clone(header)
+	for _, name := range traceHeaders() {
+		delete(out, name)
+	}
+	return out
 }
 
 // upstreamHeader returns what of the client's headers goes upstream. Its

@@ -33,16 +33,18 @@ type Hub struct {
 	seal      *sealer
 	catalogue *catalogue
 
-	mu      sync.Mutex
-	closed  bool
-	seq     uint64 // of the last handler
-	current map[string]*Handler
-	byID    map[string]*session
-	kept    map[keptKey][]*session // for single calls, not in use
-	counts  map[string]*count      // by route
-	running int                    // goroutines of background
-	idle    chan struct{}          // closed when there is none, once Close waits
-	stop    chan struct{}
+	mu     sync.Mutex
+	closed bool
+	seq    uint64 // of the last handler
+	// committed is the last seq when a generation was committed.
+	committed uint64
+	current   map[string]*Handler
+	byID      map[string]*session
+	kept      map[keptKey][]*session // for single calls, not in use
+	counts    map[string]*count      // by route
+	running   int                    // goroutines of background
+	idle      chan struct{}          // closed when there is none, once Close waits
+	stop      chan struct{}
 }
 
 // NewHub returns a hub without sessions. It panics when Options.Key is no key.
@@ -133,18 +135,25 @@ func (h *Hub) background(f func()) {
 }
 
 // publish makes the session one that clients can name. It reports false when
-// the session has ended already.
+// the session has ended already, or its route has gone meanwhile.
 func (h *Hub) publish(s *session) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
+	seq := s.handler.seq
+	ended := s.ended
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	s.id = rand.Text() // 130 random bits
-	h.byID[s.id] = s
-	return true
+	handler, served := h.current[s.route]
+	// The handler of a generation that is about to be committed is not there yet.
+	ended = ended || h.closed || !served && seq <= h.committed
+	if !ended {
+		s.id = rand.Text() // 130 random bits
+		h.byID[s.id] = s
+	}
+	h.mu.Unlock()
+	s.mu.Unlock()
+	if !ended && served && handler.seq > seq {
+		s.follow(handler) // a generation that came meanwhile did not find it
+	}
+	return !ended
 }
 
 // forget takes back what admit and publish did.
@@ -186,6 +195,7 @@ func (h *Hub) Commit(handlers []*Handler) {
 	}
 	h.mu.Lock()
 	h.current = current
+	h.committed = h.seq
 	h.mu.Unlock()
 	h.catalogue.keep(clusters)
 	for _, s := range h.all() {

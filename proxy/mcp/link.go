@@ -9,8 +9,8 @@ import (
 
 // link is one upstream session.
 type link struct {
-	ready chan struct{} // closed when up is set
-	up    *upstream.Session
+	ready chan struct{}     // closed when up is set, or never will be
+	up    *upstream.Session // nil: it could not be opened
 
 	// What follows is guarded by peer.mu.
 
@@ -18,6 +18,17 @@ type link struct {
 	uses    int
 	stale   bool // on a pool that is to be left when idle
 	retired bool // nobody may use it any more
+}
+
+// wait returns the upstream session once it is open: servers speak before
+// that. It returns nil when it could not be opened, or ctx is done.
+func (l *link) wait(ctx context.Context) *upstream.Session {
+	select {
+	case <-l.ready:
+		return l.up
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // acquire returns an open link, which release gives back.
@@ -38,6 +49,9 @@ func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 		}
 		o := p.openLocked(c.handler, c)
 		p.mu.Unlock()
+		if o == nil && p.s.ctx.Err() == nil {
+			return nil, invalid("the cluster " + p.cluster + " has been removed")
+		}
 		if o == nil {
 			return nil, errEnded
 		}

@@ -168,6 +168,9 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) 
 	defer cancel()
 	whole := cursor == nil
 	seen := map[string]bool{}
+	if cursor != nil {
+		seen[*cursor] = true
+	}
 	for items, size := 0, 0; ; {
 		m, err := s.listPage(ctx, c, kind, p, ref, cursor)
 		if err != nil {
@@ -240,17 +243,6 @@ func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, wh
 		}
 	}
 	s.hub.catalogue.learn(s.route, ref.Name, kind, names, whole)
-}
-
-// discover fills the catalogue with what it does not know yet.
-func (s *session) discover(c *call, kind listKind) {
-	var unknown []ClusterRef
-	for _, ref := range c.handler.Config.Clusters {
-		if !s.hub.catalogue.knows(s.route, ref.Name, kind.method) {
-			unknown = append(unknown, ref)
-		}
-	}
-	s.drainAll(c, kind, unknown, position{})
 }
 
 // merge makes one page of ours of what the clusters said.

@@ -28,6 +28,11 @@ func (s *session) listen(st *stream, limit int) bool {
 	s.streams = append(s.streams, st)
 	close(s.heard)
 	s.heard = make(chan struct{})
+	s.listened = true
+	for _, msg := range s.missed {
+		st.send(msg)
+	}
+	s.missed, s.missedBytes = nil, 0
 	if len(s.due) > 0 {
 		s.settleLocked()
 	}
@@ -41,16 +46,42 @@ func (s *session) listen(st *stream, limit int) bool {
 	return true
 }
 
-// unlisten removes it. What it was given and did not write goes elsewhere:
-// the client that lost one stream opens another.
+// unlisten removes it.
 func (s *session) unlisten(st *stream) {
 	s.mu.Lock()
 	s.streams = slices.DeleteFunc(s.streams, func(other *stream) bool { return other == st })
 	s.mu.Unlock()
+	s.rescue(st)
+}
+
+// rescue ends a stream. What it was given and did not write goes elsewhere.
+func (s *session) rescue(st *stream) {
 	st.end()
 	queue, _, _ := st.take()
 	for _, msg := range queue {
-		s.deliver(msg, nil)
+		s.tell(msg, nil)
+	}
+}
+
+// missedBytes bounds what is kept for a client between two of its streams.
+const missedBytes = 64 << 10
+
+// tell delivers a message, or keeps it for the next stream of a client that
+// has had one: it is about to open another. The oldest are given up first.
+func (s *session) tell(msg []byte, c *call) {
+	if c != nil && c.stream.send(msg) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deliverLocked(msg) != nil || !s.listened || s.ended {
+		return
+	}
+	s.missed = append(s.missed, msg)
+	s.missedBytes += len(msg) + messageCost
+	for s.missedBytes > missedBytes {
+		s.missedBytes -= len(s.missed[0]) + messageCost
+		s.missed = s.missed[1:]
 	}
 }
 
@@ -62,9 +93,12 @@ func (s *session) deliver(msg []byte, c *call) *stream {
 		return c.stream
 	}
 	s.mu.Lock()
-	streams := slices.Clone(s.streams)
-	s.mu.Unlock()
-	for _, st := range slices.Backward(streams) {
+	defer s.mu.Unlock()
+	return s.deliverLocked(msg)
+}
+
+func (s *session) deliverLocked(msg []byte) *stream {
+	for _, st := range slices.Backward(s.streams) {
 		if st.send(msg) {
 			return st
 		}
@@ -102,14 +136,7 @@ func (s *session) settled() {
 	if s.ended || len(s.streams) == 0 {
 		return
 	}
-	due := s.due
-	s.due = nil
-	for _, method := range due {
-		msg := jsonrpc.NewNotification(method, nil)
-		for _, st := range slices.Backward(s.streams) {
-			if st.send(msg) {
-				break
-			}
-		}
-	}
+	s.due = slices.DeleteFunc(s.due, func(method string) bool {
+		return s.deliverLocked(jsonrpc.NewNotification(method, nil)) != nil
+	})
 }

@@ -17,10 +17,16 @@ type naming struct {
 	// bare is the only cluster there was at the beginning, whose names and
 	// URIs stay as they are. Empty: there were several, or always is set.
 	bare string
+	// prefixes are those that the clusters had at the beginning, written as
+	// " cluster=prefix " one after the other, so that namings compare.
+	prefixes string
 }
 
 func newNaming(mode string, refs []ClusterRef) naming {
 	n := naming{mode: mode}
+	for _, ref := range refs {
+		n.prefixes += " " + ref.Name + "=" + ref.prefix() + " "
+	}
 	if mode != "always" && len(refs) == 1 {
 		n.bare = refs[0].Name
 	}
@@ -33,11 +39,25 @@ func (n naming) transparent(refs []ClusterRef) bool {
 	return len(refs) == 1 && refs[0].Name == n.bare
 }
 
+// prefix is what stands before the names of a cluster. One that was added
+// later has the prefix that the file gives it, unless another cluster began
+// with that: then its own name.
+func (n naming) prefix(ref ClusterRef) string {
+	if _, rest, ok := strings.Cut(n.prefixes, " "+ref.Name+"="); ok {
+		prefix, _, _ := strings.Cut(rest, " ")
+		return prefix
+	}
+	if strings.Contains(n.prefixes, "="+ref.prefix()+" ") {
+		return ref.Name
+	}
+	return ref.prefix()
+}
+
 // of returns how what this cluster says is rewritten.
 func (n naming) of(ref ClusterRef) mapper {
 	m := mapper{cluster: ref.Name, transparent: ref.Name == n.bare}
 	if !m.transparent && n.mode != "never" {
-		m.prefix = ref.prefix() + separator
+		m.prefix = n.prefix(ref) + separator
 	}
 	return m
 }

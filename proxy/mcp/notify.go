@@ -25,7 +25,7 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 	default:
 		var e jsonrpc.Edits
 		p.mapper().notification(&e, method, m.Params())
-		p.s.deliver(e.Apply(m), c)
+		p.s.tell(e.Apply(m), c)
 	}
 }
 

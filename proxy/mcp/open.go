@@ -26,10 +26,12 @@ func (p *peer) openLocked(h *Handler, c *call) *opening {
 	var header http.Header
 	if c != nil {
 		header = c.header
+		p.header = h.lasting(header)
 	}
+	lasting := p.header
 	o := &opening{done: make(chan struct{}), since: time.Now()}
 	started := p.s.spawn(func() {
-		err := p.open(h, header)
+		err := p.open(h, header, lasting)
 		p.mu.Lock()
 		p.opening = nil
 		// Who waited for a list has given up on one that took longer.
@@ -100,8 +102,9 @@ func (p *peer) hopeless(patience time.Duration) bool {
 }
 
 // open initialises an upstream session on one endpoint after the other, and
-// brings it to the state that the client has asked for.
-func (p *peer) open(h *Handler, header http.Header) error {
+// brings it to the state that the client has asked for. header goes with the
+// opening, lasting with all that the session sends of its own accord.
+func (p *peer) open(h *Handler, header, lasting http.Header) error {
 	ctx, cancel := context.WithTimeoutCause(p.s.ctx, openingFactor*h.Config.Timeouts.List, errListTime)
 	defer cancel()
 	cluster, ok := h.Clusters.Get(p.cluster)
@@ -119,7 +122,7 @@ func (p *peer) open(h *Handler, header http.Header) error {
 			}
 			return failure
 		}
-		err = p.openAt(upstream.WithHeader(ctx, header), h, cluster, endpoint)
+		err = p.openAt(upstream.WithHeader(ctx, header), h, lasting, cluster, endpoint)
 		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -133,7 +136,7 @@ func (p *peer) open(h *Handler, header http.Header) error {
 	}
 }
 
-func (p *peer) openAt(ctx context.Context, h *Handler, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
+func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
 	l := &link{ready: make(chan struct{}), calls: map[jsonrpc.ID]*call{}}
 	up, err := upstream.Open(ctx, cluster, endpoint, upstream.Init{Params: p.s.init}, upstream.Options{
 		OnMessage: func(m *jsonrpc.Message) { p.receive(l, m, nil) },
@@ -141,14 +144,15 @@ func (p *peer) openAt(ctx context.Context, h *Handler, cluster *clusters.Cluster
 			<-l.ready
 			p.closed(l, err)
 		},
+		Header:     lasting,
 		MaxMessage: int64(h.Config.Limits.Message),
 		Transports: p.s.hub.opts.Transports,
 	})
+	l.up = up
+	close(l.ready)
 	if err != nil {
 		return err
 	}
-	l.up = up
-	close(l.ready)
 	if err := p.replay(ctx, l); err != nil {
 		l.close()
 		return err
@@ -158,14 +162,12 @@ func (p *peer) openAt(ctx context.Context, h *Handler, cluster *clusters.Cluster
 	if first == nil {
 		p.first = up.Result()
 	}
+	p.newest = up.Result()
 	p.mu.Unlock()
 	if first != nil && p.s.naming.transparent(h.Config.Clusters) && lesser(first, up.Result()) {
 		l.close()
 		p.s.end("upstream_changed", errChanged)
 		return errChanged
-	}
-	if p.s.listening() {
-		up.StartListening()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -179,6 +181,10 @@ func (p *peer) openAt(ctx context.Context, h *Handler, cluster *clusters.Cluster
 	default:
 	}
 	p.link = l
+	// A client that listens from now on finds the link.
+	if p.s.listening() {
+		up.StartListening()
+	}
 	return nil
 }
 

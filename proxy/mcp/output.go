@@ -63,8 +63,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, st *stream, atOn
 			return
 		}
 		queue, status, answer := st.take()
-		for _, msg := range queue {
+		for i, msg := range queue {
 			if out.event(msg) != nil {
+				st.unread(queue[i:])
 				return
 			}
 		}

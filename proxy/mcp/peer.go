@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"sync"
 	"time"
 
@@ -31,10 +32,12 @@ type peer struct {
 	cluster string
 
 	mu      sync.Mutex
-	handler *Handler // of the newest generation that was seen
-	link    *link    // nil: none is open
+	handler *Handler    // of the newest generation that was seen
+	header  http.Header // of the client, for what the session sends unasked
+	link    *link       // nil: none is open
 	opening *opening
 	first   *jsonrpc.Message // the first answer to initialize
+	newest  *jsonrpc.Message // the last one
 	subs    map[string]struct{}
 	// down: the last attempt failed, or a session was lost. When it is back
 	// the client learns that the lists have changed.
@@ -203,6 +206,13 @@ func (p *peer) notify(ctx context.Context, msg []byte) error {
 	return l.up.Send(ctx, msg)
 }
 
+const (
+	// subsLimit bounds the subscriptions that are replayed, subLength their
+	// URIs in bytes.
+	subsLimit = 1000
+	subLength = 4 << 10
+)
+
 // subscribed notes what must be replayed on a new upstream session.
 func (p *peer) subscribed(uri string, on bool) {
 	p.mu.Lock()
@@ -214,7 +224,9 @@ func (p *peer) subscribed(uri string, on bool) {
 	if p.subs == nil {
 		p.subs = map[string]struct{}{}
 	}
-	p.subs[uri] = struct{}{}
+	if len(p.subs) < subsLimit && len(uri) <= subLength {
+		p.subs[uri] = struct{}{}
+	}
 }
 
 func (p *peer) subscriptions() map[string]struct{} {
@@ -228,7 +240,7 @@ func (p *peer) subscriptions() map[string]struct{} {
 func (p *peer) capable(name string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.first == nil || p.first.Result().Get("capabilities", name).Exists()
+	return p.newest == nil || p.newest.Result().Get("capabilities", name).Exists()
 }
 
 // isOpen reports whether there is an upstream session.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // post takes one message.
@@ -88,7 +89,7 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	case jsonrpc.Request:
 		h.request(w, r, s, m, a)
 	case jsonrpc.Notification:
-		s.notification(r.Context(), h, m)
+		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h, m)
 		w.WriteHeader(http.StatusAccepted)
 	case jsonrpc.Response:
 		s.answered(m)
@@ -115,6 +116,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 		return
 	}
 	h.serve(w, r, c.stream, !a.json, c.interrupted)
+	s.rescue(c.stream)
 }
 
 func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a accept) *call {

@@ -32,7 +32,7 @@ func (s *session) resolve(c *call, list, name string) (ClusterRef, string, error
 	}
 	// Nobody may have listed yet, as with a single call without a session.
 	kind, _ := listOf(list)
-	s.discover(c, kind)
+	s.drainAll(c, kind, refs, position{})
 	if ref, ok := c.firstOwner(list, name); ok {
 		return ref, name, nil
 	}

@@ -55,10 +55,14 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	limit := s.handler.Config.Limits.Pending
 	wait := s.handler.Config.Timeouts.ServerRequest
 	full := len(s.asks) >= limit
-	if !full {
+	flood := len(s.asks) >= 2*limit
+	if !flood {
 		s.asks[a.id] = a
 	}
 	s.mu.Unlock()
+	if flood {
+		return // as many again are being told that there is no room
+	}
 	if c != nil {
 		c.hold()
 	}
@@ -104,7 +108,10 @@ func (s *session) settle(a *ask) {
 // await waits for the client's answer. sent is the stream that has the
 // request already, if any.
 func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) ([]byte, error) {
-	<-a.link.ready
+	up := a.link.wait(ctx)
+	if up == nil {
+		return nil, errNobody
+	}
 	if sent == nil && !s.mayListen(a.call) {
 		return nil, errNobody
 	}
@@ -119,7 +126,7 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 		case <-heard:
 		case <-a.withdrew:
 			return nil, errWithdrawn
-		case <-a.link.up.Done():
+		case <-up.Done():
 			return nil, upstream.ErrSessionLost
 		case <-ctx.Done():
 			return nil, errNobody
@@ -133,7 +140,7 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 	case <-a.withdrew:
 		s.withdraw(a, errWithdrawn)
 		return nil, errWithdrawn
-	case <-a.link.up.Done():
+	case <-up.Done():
 		s.withdraw(a, upstream.ErrSessionLost)
 		return nil, upstream.ErrSessionLost
 	case <-ctx.Done():
@@ -174,7 +181,9 @@ func (a *ask) reply(ctx context.Context, answer []byte) {
 	defer cancel()
 	// A server that is gone needs no answer, and one that does not take it
 	// sees its own timeout.
-	_ = a.link.up.Send(ctx, answer)
+	if up := a.link.wait(ctx); up != nil {
+		_ = up.Send(ctx, answer)
+	}
 }
 
 // answered routes the client's answer to the server that asked. An answer that
@@ -212,12 +221,11 @@ func (s *session) advance(ctx context.Context, m *jsonrpc.Message) error {
 	if a == nil || !a.token().Exists() {
 		return nil
 	}
-	select {
-	case <-a.link.ready:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	up := a.link.wait(ctx)
+	if up == nil {
+		return upstream.ErrSessionLost
 	}
 	var e jsonrpc.Edits
 	e.Replace(token, a.token().Raw())
-	return a.link.up.Send(ctx, e.Apply(m))
+	return up.Send(ctx, e.Apply(m))
 }

@@ -12,7 +12,7 @@ import (
 // session is one client's, from initialize to its end, over all generations
 // that come and go. It is bound to a route and a principal.
 //
-// Locks are taken in this order: peer, session, hub.
+// Locks are taken in this order: peer, session, then hub or stream.
 type session struct {
 	hub       *Hub
 	id        string
@@ -34,16 +34,21 @@ type session struct {
 	mu      sync.Mutex
 	ended   bool
 	handler *Handler // of the newest generation that was seen
+	shape   string   // of the generation that the client was last told of
 	peers   map[string]*peer
 	calls   map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
 	pending int
 	asks    map[jsonrpc.ID]*ask // requests of servers, by our id
 	streams []*stream           // of GETs, the newest last
 	heard   chan struct{}       // closed when there is a new one
-	level   string
-	active  int // HTTP requests being served
-	last    time.Time
-	due     []string // list_changed that the client has not been told of
+	// listened: there has been one. Between two of them missed is kept.
+	listened    bool
+	missed      [][]byte
+	missedBytes int
+	level       string
+	active      int // HTTP requests being served
+	last        time.Time
+	due         []string // list_changed that the client has not been told of
 	// settling: the timer will tell it.
 	settling bool
 	timer    *time.Timer
@@ -58,6 +63,7 @@ func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *s
 		version:   init.version,
 		naming:    newNaming(handler.Config.Namespace, handler.Config.Clusters),
 		handler:   handler,
+		shape:     handler.shape,
 		peers:     map[string]*peer{},
 		calls:     map[jsonrpc.ID][]*call{},
 		asks:      map[jsonrpc.ID]*ask{},
@@ -184,7 +190,6 @@ func (s *session) begin(c *call) error {
 
 func (s *session) finish(c *call) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.pending--
 	s.last = time.Now()
 	id := c.msg.ID()
@@ -192,6 +197,29 @@ func (s *session) finish(c *call) {
 	if len(s.calls[id]) == 0 {
 		delete(s.calls, id)
 	}
+	var gone []*peer
+	if c.handler.seq < s.handler.seq {
+		// It may have opened what the newest generation does not have.
+		_, gone = s.sortPeersLocked()
+	}
+	s.mu.Unlock()
+	for _, p := range gone {
+		p.leave()
+	}
+}
+
+// sortPeersLocked takes out the peers whose cluster is not of the route any
+// more.
+func (s *session) sortPeersLocked() (stay, gone []*peer) {
+	for cluster, p := range s.peers {
+		if _, ok := s.handler.member(cluster); ok {
+			stay = append(stay, p)
+		} else {
+			gone = append(gone, p)
+			delete(s.peers, cluster)
+		}
+	}
+	return stay, gone
 }
 
 // cancelCall ends the newest call with the id: of two with the same, the
@@ -215,17 +243,9 @@ func (s *session) follow(h *Handler) {
 		s.mu.Unlock()
 		return
 	}
-	differs := s.handler.shape != h.shape
-	s.handler = h
-	var stay, gone []*peer
-	for cluster, p := range s.peers {
-		if _, ok := h.member(cluster); ok {
-			stay = append(stay, p)
-		} else {
-			gone = append(gone, p)
-			delete(s.peers, cluster)
-		}
-	}
+	differs := s.shape != h.shape
+	s.handler, s.shape = h, h.shape
+	stay, gone := s.sortPeersLocked()
 	s.mu.Unlock()
 	for _, p := range gone {
 		p.leave()

@@ -12,8 +12,10 @@ const (
 	// writeTimeout bounds each write: a client that takes nothing for this
 	// long is gone. There is no bound on a stream as a whole.
 	writeTimeout = 30 * time.Second
-	// queueLimit is the number of messages that wait for a slow reader.
-	queueLimit = 1024
+	// messageCost is what a queued message takes besides its bytes. There is no
+	// bound on their number: a server that reports each of some thousand steps
+	// sends them faster than they can be written one by one.
+	messageCost = 64
 )
 
 // stream carries messages to the client over one HTTP answer, that of a POST
@@ -26,7 +28,7 @@ type stream struct {
 	// eager: the client asks for streams by name, so that one may be begun for
 	// no better reason than to show that the server is still at work.
 	eager bool
-	// bytes bounds the queue besides queueLimit.
+	// bytes bounds the queue.
 	bytes int
 
 	mu     sync.Mutex
@@ -61,12 +63,13 @@ func (st *stream) send(msg []byte) bool {
 	if st.ended || st.answer != nil {
 		return false
 	}
-	if len(st.queue) >= queueLimit || st.queued+len(msg) > st.bytes && len(st.queue) > 0 {
+	cost := len(msg) + messageCost
+	if st.queued+cost > st.bytes && len(st.queue) > 0 {
 		st.endLocked()
 		return false
 	}
 	st.queue = append(st.queue, msg)
-	st.queued += len(msg)
+	st.queued += cost
 	st.wake()
 	return true
 }
@@ -102,6 +105,13 @@ func (st *stream) wake() {
 	case st.ready <- struct{}{}:
 	default:
 	}
+}
+
+// unread puts back what was taken and could not be written.
+func (st *stream) unread(queue [][]byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.queue = append(queue, st.queue...)
 }
 
 func (st *stream) take() (queue [][]byte, status int, answer []byte) {

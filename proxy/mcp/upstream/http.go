@@ -36,8 +36,8 @@ const maxFraming = 1 << 10
 
 type headerKey struct{}
 
-// WithHeader returns a ctx whose Open, Call and Send carry these headers,
-// beside the session's own, which win.
+// WithHeader returns a ctx whose Open, Call and Send carry these headers, in
+// the place of those of Options. The protocol's own always win.
 func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
 }
@@ -56,10 +56,10 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	}
 	to := *u
 	req.URL = &to
+	maps.Copy(req.Header, s.opts.Header)
 	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
 		maps.Copy(req.Header, h)
 	}
-	maps.Copy(req.Header, s.opts.Header)
 	req.Header.Set("User-Agent", "mcpgateway")
 	switch method {
 	case http.MethodPost:
