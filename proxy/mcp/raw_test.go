@@ -1,12 +1,16 @@
 package mcp
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // rawServer is an MCP server that says exactly what a test tells it to.
@@ -74,4 +78,37 @@ func (s *rawServer) header(method string) http.Header {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.headers[method]
+}
+
+// newScript is a server whose answers to requests, but for initialize, a test
+// writes by itself. What is no request is given to other, if it is not nil.
+func newScript(t testing.TB, request func(w http.ResponseWriter, m *jsonrpc.Message), other func(m *jsonrpc.Message)) string {
+	raw := newRawServer(t, func(string) string { return "{}" })
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		m, err := jsonrpc.Parse(body)
+		switch {
+		case err != nil || m.Method() == "initialize":
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			raw.ServeHTTP(w, r)
+		case m.Kind() == jsonrpc.Request:
+			request(w, m)
+		default:
+			if other != nil {
+				other(m)
+			}
+			w.WriteHeader(http.StatusAccepted)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL + "/mcp"
+}
+
+// say writes messages as events.
+func say(w http.ResponseWriter, messages ...[]byte) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for _, m := range messages {
+		_, _ = fmt.Fprintf(w, "data: %s\n\n", m)
+	}
+	_ = http.NewResponseController(w).Flush()
 }

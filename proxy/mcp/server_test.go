@@ -21,6 +21,7 @@ type server struct {
 	url      string
 	requests atomic.Int64
 	deletes  atomic.Int64
+	gets     atomic.Int64
 	// canceled receives when the tool wait is cancelled.
 	canceled chan struct{}
 	waiting  chan struct{}
@@ -163,6 +164,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests.Add(1)
 	if r.Method == http.MethodDelete {
 		s.deletes.Add(1)
+	}
+	if r.Method == http.MethodGet {
+		s.gets.Add(1)
 	}
 	if s.hang.Load() {
 		select {

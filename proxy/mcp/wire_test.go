@@ -2,7 +2,9 @@ package mcp
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -245,6 +247,37 @@ func TestClientHeadersThatGoUpstream(t *testing.T) {
 	for _, name := range []string{"Authorization", "X-Other", "Cookie", "Test-User"} {
 		if h.Get(name) != "" {
 			t.Errorf("%s went upstream: %v", name, h)
+		}
+	}
+}
+
+func TestForwardedHeadersGoWithAllThatASessionSends(t *testing.T) {
+	a := newServer(t, "alpha")
+	var mu sync.Mutex
+	tenants := map[string][]string{}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		tenants[r.Method] = append(tenants[r.Method], r.Header.Get("X-Tenant")+r.Header.Get("Authorization"))
+		mu.Unlock()
+		a.ServeHTTP(w, r)
+	}))
+	defer front.Close()
+	defer front.CloseClientConnections()
+	g := newGateway(t, func(c *Config) { c.ForwardHeaders = []string{"X-Tenant"} }, backend{name: "alpha", endpoints: []string{front.URL}})
+	tenant := []string{"X-Tenant", "t1", "Authorization", "Bearer secret"}
+	id := g.initialize(tenant...)
+	g.listen(within(t), id)
+	g.post(listBody, append(tenant, sessionHeader, id)...)
+	eventually(t, "the gateway listens", func() bool { return a.gets.Load() > 0 })
+	g.do(http.MethodDelete, "", append(tenant, sessionHeader, id)...)
+	eventually(t, "the session is ended upstream", func() bool { return a.deletes.Load() > 0 })
+	mu.Lock()
+	defer mu.Unlock()
+	for method, values := range tenants {
+		for _, value := range values {
+			if value != "t1" {
+				t.Errorf("%s came with %q", method, value)
+			}
 		}
 	}
 }
