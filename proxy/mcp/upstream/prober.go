@@ -45,11 +45,25 @@ type probe struct {
 	cluster  *clusters.Cluster
 	endpoint *clusters.Endpoint
 	session  *Session
+	proven   bool // a command of one process has been seen to work
 }
 
 // Check pings, and initialises first if there is no session or the server
-// forgot it.
+// forgot it. A command that may run once only is tried once: its process is
+// for the sessions, whose own failures tell the rest.
 func (p *probe) Check(ctx context.Context) error {
+	if p.proven {
+		return nil
+	}
+	err := p.check(ctx)
+	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 {
+		p.proven = err == nil
+		p.Close(ctx)
+	}
+	return err
+}
+
+func (p *probe) check(ctx context.Context) error {
 	if p.session != nil {
 		err := p.ping(ctx)
 		if !errors.Is(err, ErrSessionLost) {
@@ -85,6 +99,8 @@ func verdict(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return nil
+	case errors.Is(err, clusters.ErrOverflow):
+		return nil // as many as may run do run
 	case errors.Is(err, ErrUnauthorized):
 		return fmt.Errorf("%w: %w", clusters.ErrUnauthorized, err)
 	case errors.As(err, &status) && status.Response != nil && status.Code < http.StatusInternalServerError:

@@ -116,3 +116,21 @@ func TestProbeOverEveryTransport(t *testing.T) {
 		})
 	}
 }
+
+func TestProbeLeavesTheProcessesToTheSessions(t *testing.T) {
+	for _, most := range []int{1, 2} {
+		c, e := cluster(t, func(c *clusters.Config) { command("stdio-server")(c); c.MaxProcesses = most })
+		check := newProbe(t, c, e)
+		if err := check(); err != nil {
+			t.Fatal(err)
+		}
+		mustOpen(t, c, e)
+		if err := check(); err != nil {
+			t.Errorf("%d processes: %v", most, err)
+		}
+		// A later generation's, when all that may run do.
+		if err := newProbe(t, c, e)(); err != nil {
+			t.Errorf("%d processes: %v", most, err)
+		}
+	}
+}
