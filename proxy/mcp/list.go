@@ -79,7 +79,7 @@ func (s *session) scope(kind listKind) scope {
 }
 
 // passList passes one page of the only cluster on, byte for byte but for the
-// cursor.
+// cursor and for what the route does not show.
 func (s *session) passList(c *call, kind listKind, from position) ([]byte, error) {
 	ref := c.handler.Config.Clusters[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
@@ -96,7 +96,11 @@ func (s *session) passList(c *call, kind listKind, from position) ([]byte, error
 		e.ReplaceString(next, s.hub.seal.cursor(s.scope(kind), position{Cluster: ref.Name, Page: &own}, time.Now()))
 	}
 	if !m.IsError() {
-		items := slices.Collect(elements(m.Result().Get(kind.member)))
+		list := m.Result().Get(kind.member)
+		items := slices.Collect(elements(list))
+		if shown := ref.shown(kind, items); len(shown) < len(items) {
+			e.Replace(list, joined(shown))
+		}
 		s.learn(c, kind, ref, []page{{items: items}}, from.Page == nil && !m.Result().Get("nextCursor").Exists())
 	}
 	return e.Apply(m), nil
@@ -132,6 +136,18 @@ func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 			}
 		}
 	}
+}
+
+// joined is the array of the items.
+func joined(items []jsonrpc.Value) []byte {
+	b := []byte{'['}
+	for i, item := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, item.Raw()...)
+	}
+	return append(b, ']')
 }
 
 // drainAll walks through the lists of all clusters at once. The first one
@@ -182,7 +198,7 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) 
 		}
 		list := slices.Collect(elements(m.Result().Get(kind.member)))
 		d.pages = append(d.pages, page{cursor, list})
-		items += len(list)
+		items += len(ref.shown(kind, list))
 		size += len(m.Raw())
 		next := m.Result().Get("nextCursor")
 		if next.Kind() != jsonrpc.String || seen[next.String()] || len(d.pages) >= pagesDrained {
@@ -234,7 +250,7 @@ func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, wh
 		for _, item := range p.items {
 			name := item.Get(kind.key).String()
 			names = append(names, name)
-			if kind.method != "tools/list" {
+			if kind.method != toolsList || !ref.Tools.shows(name) {
 				continue
 			}
 			if before, after := s.hub.catalogue.tool(s.route, ref.Name, name, item); before != after {
