@@ -62,7 +62,7 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			return nil, news, err
 		}
 		news = true
-		if event.HasID {
+		if event.HasID && !a.t.s.Modern() { // streams without sessions cannot be resumed
 			a.lastID = event.ID
 		}
 		if event.HasRetry {

@@ -68,11 +68,15 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	case http.MethodGet:
 		req.Header.Set("Accept", typeEvents)
 	}
-	for _, name := range []string{headerSession, headerVersion, headerLastID, "Accept-Encoding"} {
+	for _, name := range []string{headerSession, headerVersion, headerLastID, headerMethod, headerName, "Accept-Encoding"} {
 		req.Header.Del(name)
 	}
 	if v := s.Version(); v != "" {
 		req.Header.Set(headerVersion, v)
+	}
+	if h, ok := ctx.Value(mirroredKey{}).(http.Header); ok {
+		maps.Copy(req.Header, h)
+		req.Header.Set(headerVersion, Modern)
 	}
 	return req, nil
 }

@@ -59,6 +59,10 @@ func (o *opening) force(version string) error {
 	if version == "" || version == "auto" {
 		return nil
 	}
+	if version == Modern {
+		o.forced = version
+		return nil
+	}
 	if !slices.Contains(versions, version) {
 		return fmt.Errorf("mcp.protocol %s is not supported by this version", version)
 	}
@@ -80,16 +84,17 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 		return o.begin(ctx, SSE)
 	}
 	known := o.opts.Transports
-	if known.get(o.cluster, o.endpoint) == SSE {
+	learn := func(kind Kind) { known.learn(o.cluster, o.endpoint, func(k *spoken) { k.kind = kind }) }
+	if known.get(o.cluster, o.endpoint).kind == SSE {
 		s, err := o.begin(ctx, SSE)
 		if err == nil || !tellsTransport(err) {
 			return s, err
 		}
-		known.set(o.cluster, o.endpoint, 0)
+		learn(0)
 	}
 	s, err := o.begin(ctx, StreamableHTTP)
 	if err == nil {
-		known.set(o.cluster, o.endpoint, StreamableHTTP)
+		learn(StreamableHTTP)
 		return s, nil
 	}
 	if !isOldTransport(err) {
@@ -99,7 +104,7 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 	if errSSE != nil {
 		return nil, fmt.Errorf("the server speaks neither Streamable HTTP (%w) nor HTTP+SSE (%w)", err, errSSE)
 	}
-	known.set(o.cluster, o.endpoint, SSE)
+	learn(SSE)
 	return s, nil
 }
 
@@ -149,7 +154,7 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 		s.endCalls(err)
 		return nil, err
 	}
-	if err := o.initialize(ctx, s); err != nil {
+	if err := o.greet(ctx, s); err != nil {
 		s.Close(ctx)
 		return nil, err
 	}
@@ -158,7 +163,9 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 
 func (o *opening) initialize(ctx context.Context, s *Session) error {
 	id := s.NextID()
+	s.initializing = true
 	m, err := s.transport.call(ctx, jsonrpc.NewRequest(id, "initialize", o.params), id, nil)
+	s.initializing = false
 	if err != nil {
 		return fmt.Errorf("initialize: %w", err)
 	}

@@ -113,7 +113,7 @@ func TestVersionIsNegotiated(t *testing.T) {
 }
 
 func TestUnservedRevisionIsRefused(t *testing.T) {
-	c, e := cluster(t, func(c *clusters.Config) { at("http://127.0.0.1:1/")(c); c.MCP.Protocol = "2026-07-28" })
+	c, e := cluster(t, func(c *clusters.Config) { at("http://127.0.0.1:1/")(c); c.MCP.Protocol = "2026-01-01" })
 	if _, err := open(t, c, e); err == nil || !strings.Contains(err.Error(), "not supported by this version") {
 		t.Errorf("open: %v", err)
 	}

@@ -31,8 +31,8 @@ func (p *Prober) params() []byte {
 	return append(jsonrpc.AppendString(b, p.Version), '}', '}')
 }
 
-// NewProbe returns the health check of one endpoint: a ping, on a session that
-// is kept from one check to the next. Any JSON-RPC answer, an error too, is
+// NewProbe returns the health check of one endpoint: a ping, or server/discover
+// where there are no sessions, on a session that is kept from one check to the next. Any JSON-RPC answer, an error too, is
 // that of a healthy server.
 func (p *Prober) NewProbe(c *clusters.Cluster, e *clusters.Endpoint) clusters.Probe {
 	return &probe{prober: p, cluster: c, endpoint: e}
@@ -87,9 +87,7 @@ func (p *probe) Close(ctx context.Context) {
 }
 
 func (p *probe) ping(ctx context.Context) error {
-	id := p.session.NextID()
-	_, err := p.session.Call(ctx, jsonrpc.NewRequest(id, "ping", nil), id, nil)
-	return err
+	return p.session.Ping(ctx)
 }
 
 // verdict is what an error says about the server's health.

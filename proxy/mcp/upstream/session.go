@@ -53,6 +53,10 @@ type Options struct {
 	OnIgnored func(error)
 	// MaxMessage is the longest message that is read, in bytes. 0: 4 MiB.
 	MaxMessage int64
+	// Modern: the client speaks a revision without sessions. Then a server that
+	// does too gets what the client says of itself with each request, and the
+	// client gets to know what the server requires of it.
+	Modern bool
 	// Header is sent on every HTTP request of the session.
 	Header http.Header
 	// Transports remembers what endpoints were found to speak. It may be nil.
@@ -81,9 +85,12 @@ type Session struct {
 	kind      Kind
 	version   atomic.Pointer[string]
 	result    *jsonrpc.Message
-	lastID    atomic.Int64
-	busy      atomic.Int64
-	pongs     atomic.Int64
+	stateless *stateless // nil: the server has sessions
+	// initializing: the answer under way begins a session.
+	initializing bool
+	lastID       atomic.Int64
+	busy         atomic.Int64
+	pongs        atomic.Int64
 
 	// life ends with the session, however it ends; calls ends at Close alone:
 	// the answers under way of a session that is lost may still come.
@@ -110,7 +117,8 @@ func newSession(opts Options, kind Kind) *Session {
 	return s
 }
 
-// Result returns the server's response to initialize.
+// Result returns the server's response to initialize, or one that says the
+// same as a server without sessions has said.
 func (s *Session) Result() *jsonrpc.Message { return s.result }
 
 // Version returns the negotiated protocol revision.
@@ -150,7 +158,11 @@ func (s *Session) Call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*
 	}
 	s.busy.Add(1)
 	defer s.busy.Add(-1)
-	m, err := s.transport.call(ctx, req, id, on)
+	call := s.transport.call
+	if s.Modern() {
+		call = s.callModern
+	}
+	m, err := call(ctx, req, id, on)
 	return m, because(ctx, err)
 }
 
@@ -159,14 +171,26 @@ func (s *Session) Send(ctx context.Context, msg []byte) error {
 	if err := s.alive(ctx); err != nil {
 		return err
 	}
-	return because(ctx, s.transport.send(ctx, msg))
+	send := s.transport.send
+	if s.Modern() {
+		send = s.sendModern
+	}
+	return because(ctx, send(ctx, msg))
 }
 
 // StartListening opens the stream for what belongs to no call (the GET of
-// Streamable HTTP; the other transports have nothing to do) and keeps it open
+// Streamable HTTP, subscriptions/listen of servers without sessions; the other transports have nothing to do) and keeps it open
 // in the background. A server without one is no error. Calling it again does
 // nothing.
-func (s *Session) StartListening() { s.listening.Do(s.transport.listen) }
+func (s *Session) StartListening() {
+	s.listening.Do(func() {
+		if s.Modern() {
+			s.spawn(s.listenModern)
+			return
+		}
+		s.transport.listen()
+	})
+}
 
 // Rebind makes e, the same endpoint with another connection pool, carry what
 // is sent from now on. What is under way stays on the old one until it ends.

@@ -95,7 +95,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 		t.s.noticeLoss(err)
 		return m, err
 	}
-	if t.s.result == nil {
+	if t.s.initializing {
 		if err := t.begin(res); err != nil {
 			res.Body.Close()
 			l.end()

@@ -2,49 +2,62 @@ package upstream
 
 import (
 	"sync"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // maxTransports bounds what is remembered; endpoints come and go with the
 // addresses of names.
 const maxTransports = 4096
 
-// Transports remembers which transport endpoints were found to speak, so that
-// only the first session with each probes. The zero Transports are empty, nil
-// remembers nothing. They may be used by several goroutines and must not be
-// copied.
+// Transports remembers what endpoints were found to speak, so that only the
+// first session with each probes. The zero Transports are empty, nil remembers
+// nothing. They may be used by several goroutines and must not be copied.
 type Transports struct {
 	mu    sync.Mutex
-	known map[transportKey]Kind
+	known map[transportKey]spoken
 }
 
 type transportKey struct{ cluster, endpoint string }
 
-// get returns what is known of an endpoint, 0 when that is nothing.
-func (t *Transports) get(c *clusters.Cluster, e *clusters.Endpoint) Kind {
+// spoken is what an endpoint was found to speak.
+type spoken struct {
+	kind Kind // 0: unknown
+	// discover is the answer to server/discover of a server that lists a
+	// revision without sessions.
+	discover *jsonrpc.Message
+	// legacy is when the server last answered that it knows no such revision.
+	legacy time.Time
+	// modern: the server has answered that it knows no other.
+	modern bool
+	// mirrors are the parameters that its tools want in headers.
+	mirrors mirrors
+}
+
+// get returns what is known of an endpoint.
+func (t *Transports) get(c *clusters.Cluster, e *clusters.Endpoint) spoken {
 	if t == nil {
-		return 0
+		return spoken{}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.known[transportKey{c.Name(), e.ID()}]
 }
 
-// set remembers a transport, or forgets it (0).
-func (t *Transports) set(c *clusters.Cluster, e *clusters.Endpoint, kind Kind) {
+// learn changes what is known of an endpoint.
+func (t *Transports) learn(c *clusters.Cluster, e *clusters.Endpoint, change func(*spoken)) {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := transportKey{c.Name(), e.ID()}
-	if kind == 0 {
-		delete(t.known, key)
-		return
+	known, ok := t.known[key]
+	if !ok && (t.known == nil || len(t.known) >= maxTransports) {
+		t.known = map[transportKey]spoken{}
 	}
-	if t.known == nil || len(t.known) >= maxTransports {
-		t.known = map[transportKey]Kind{}
-	}
-	t.known[key] = kind
+	change(&known)
+	t.known[key] = known
 }

@@ -1,0 +1,180 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// discoverTime is how long a server that may have sessions is waited for: some
+// do not answer what they do not know.
+const discoverTime = 3 * time.Second
+
+// legacyAge is how long it is believed that a server knows no revision without
+// sessions: it may be replaced by a newer one.
+const legacyAge = 5 * time.Minute
+
+// greet finds out whether the server has sessions, and begins one or learns
+// who it is without. The client's own era comes first: nothing is lost in
+// translation where the server speaks both (MCP 2026-07-28, Versioning,
+// Backward Compatibility).
+func (o *opening) greet(ctx context.Context, s *Session) error {
+	learn, known := o.shared(o.cluster, o.endpoint)
+	k := known()
+	switch {
+	case o.forced == Modern:
+		return o.discover(ctx, s, learn, known)
+	case o.forced != "", s.kind == SSE:
+		return o.initialize(ctx, s)
+	case o.opts.Modern && time.Since(k.legacy) > legacyAge, k.modern:
+		err := o.discover(ctx, s, learn, known)
+		if err == nil || !hasSessions(ctx, err) {
+			return err
+		}
+		learn(func(k *spoken) { k.modern = false })
+		if errInit := o.initialize(ctx, s); errInit != nil {
+			return errInit
+		}
+		if tells(err) {
+			learn(func(k *spoken) { k.legacy = time.Now() })
+		}
+		return nil
+	}
+	err := o.initialize(ctx, s)
+	var refused *InitializeError
+	if !errors.As(err, &refused) || !refused.Response.IsError() {
+		return err
+	}
+	if o.discover(ctx, s, learn, known) != nil {
+		return err
+	}
+	learn(func(k *spoken) { k.modern = true })
+	return nil
+}
+
+// errNotListed: the server does not list the revision without sessions.
+var errNotListed = errors.New("the server does not list " + Modern)
+
+// hasSessions reports whether an error of server/discover may be that of a
+// server that has sessions: anything but that it cannot be reached, or not by
+// us.
+func hasSessions(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !NotSent(err) && !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrSessionLost)
+}
+
+// tells reports whether an error of server/discover says something about the
+// server, and not about the moment.
+func tells(err error) bool {
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.Code < http.StatusInternalServerError && status.Code != http.StatusTooManyRequests
+	}
+	return errors.Is(err, errNotListed)
+}
+
+// discover asks the server who it is, unless another session has learnt that.
+func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spoken)), known func() spoken) error {
+	client, err := jsonrpc.ParseValue(o.params)
+	if err != nil {
+		return &unsentError{err}
+	}
+	s.stateless = &stateless{client: client, learn: learn, known: known, discover: known().discover}
+	if s.stateless.discover == nil {
+		m, err := s.discoverNow(ctx, o.forced == Modern)
+		if err != nil {
+			s.stateless = nil
+			return fmt.Errorf("server/discover: %w", err)
+		}
+		s.stateless.discover = m
+		learn(func(k *spoken) { k.discover = m })
+	}
+	version := Modern
+	s.version.Store(&version)
+	s.result = introduction(client, s.stateless.discover)
+	return nil
+}
+
+// discoverNow asks the server.
+func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, discoverTime)
+	defer cancel()
+	req, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), "server/discover", nil))
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.post(ctx, req, nil, nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case m.IsError():
+		return nil, fmt.Errorf("%w: it answered with error %d: %s", errNotListed, m.ErrorCode(), snippet([]byte(m.ErrorMessage())))
+	case forced:
+		return m, nil
+	}
+	for _, version := range m.Result().Get("supportedVersions").Each {
+		if version.String() == Modern {
+			return m, nil
+		}
+	}
+	return nil, errNotListed
+}
+
+// introduction is what a server without sessions would have answered to
+// initialize.
+func introduction(client jsonrpc.Value, discover *jsonrpc.Message) *jsonrpc.Message {
+	res := discover.Result()
+	b := []byte(`{"protocolVersion":`)
+	b = append(b, client.Get("protocolVersion").Raw()...)
+	b = append(b, `,"capabilities":`...)
+	if caps := res.Get("capabilities"); caps.Kind() == jsonrpc.Object {
+		b = append(b, caps.Raw()...)
+	} else {
+		b = append(b, "{}"...)
+	}
+	b = append(b, `,"serverInfo":`...)
+	info := res.Get("_meta", "io.modelcontextprotocol/serverInfo")
+	if info.Kind() != jsonrpc.Object {
+		info = res.Get("serverInfo") // where drafts had it
+	}
+	if info.Kind() == jsonrpc.Object {
+		b = append(b, info.Raw()...)
+	} else {
+		b = append(b, `{"name":"unknown","version":"unknown"}`...)
+	}
+	if said := res.Get("instructions"); said.Kind() == jsonrpc.String {
+		b = append(append(b, `,"instructions":`...), said.Raw()...)
+	}
+	m, err := jsonrpc.Parse(jsonrpc.NewResult(discover.ID(), append(b, '}')))
+	if err != nil { // it is made of what was parsed
+		return discover
+	}
+	return m
+}
+
+// rediscover asks again, and learns what is not as it was.
+func (s *Session) rediscover(ctx context.Context) error {
+	m, err := s.discoverNow(ctx, false)
+	switch {
+	case err == nil:
+		s.stateless.learn(func(k *spoken) { k.discover = m })
+		return nil
+	case errors.Is(err, errNotListed):
+		s.stateless.learn(func(k *spoken) { k.discover, k.modern = nil, false })
+		return nil // an answer all the same
+	}
+	return err
+}
+
+// Ping asks the server for a sign of life.
+func (s *Session) Ping(ctx context.Context) error {
+	if s.Modern() {
+		return because(ctx, s.rediscover(ctx))
+	}
+	id := s.NextID()
+	_, err := s.Call(ctx, jsonrpc.NewRequest(id, "ping", nil), id, nil)
+	return err
+}

@@ -1,0 +1,212 @@
+package upstream
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+const (
+	headerMethod = "Mcp-Method"
+	headerName   = "Mcp-Name"
+	headerParam  = "Mcp-Param-"
+)
+
+const (
+	// maxMirrors bounds the tools of a server that are remembered, maxDepth how
+	// deep in a schema a parameter may be.
+	maxMirrors = 10000
+	maxDepth   = 32
+)
+
+// mirrors are, by tool, the parameters that a server wants in headers (MCP
+// 2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters). A tool
+// without any is there as well, so that it is known to have none. They are
+// not changed once they are shared.
+type mirrors map[string][]mirror
+
+// mirror is one such parameter.
+type mirror struct {
+	header string // canonical
+	path   []string
+}
+
+// with returns mirrors that know these tools too.
+func (all mirrors) with(more mirrors) mirrors {
+	if len(all)+len(more) > maxMirrors {
+		return more
+	}
+	merged := maps.Clone(all)
+	if merged == nil {
+		merged = mirrors{}
+	}
+	maps.Copy(merged, more)
+	return merged
+}
+
+// readMirrors reads the annotations of a tool. An error makes the definition
+// invalid.
+func readMirrors(tool jsonrpc.Value) ([]mirror, error) {
+	var found []mirror
+	schema := tool.Get("inputSchema")
+	if err := collect(schema, nil, &found); err != nil {
+		return nil, err
+	}
+	if annotated(schema, 0) != len(found) {
+		return nil, fmt.Errorf("x-mcp-header stands where no chain of properties leads to")
+	}
+	seen := map[string]bool{}
+	for _, m := range found {
+		if seen[m.header] {
+			return nil, fmt.Errorf("x-mcp-header %q occurs twice", m.header)
+		}
+		seen[m.header] = true
+	}
+	return found, nil
+}
+
+func collect(schema jsonrpc.Value, path []string, found *[]mirror) error {
+	if len(path) > maxDepth {
+		return nil
+	}
+	for name, property := range schema.Get("properties").Each {
+		at := append(path[:len(path):len(path)], name)
+		if mark := property.Get("x-mcp-header"); mark.Exists() {
+			kind := property.Get("type").String()
+			switch {
+			case mark.Kind() != jsonrpc.String || !token(mark.String()):
+				return fmt.Errorf("the x-mcp-header of %q is no header name", strings.Join(at, "."))
+			case kind != "string" && kind != "integer" && kind != "boolean":
+				return fmt.Errorf("the x-mcp-header of %q is on a parameter of type %q", strings.Join(at, "."), kind)
+			}
+			*found = append(*found, mirror{http.CanonicalHeaderKey(headerParam + mark.String()), at})
+		}
+		if err := collect(property, at, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// annotated counts the annotations anywhere in a schema: wherever a schema may
+// stand, which is not where values of the user's do.
+func annotated(v jsonrpc.Value, depth int) int {
+	if depth > 2*maxDepth {
+		return 0
+	}
+	n := 0
+	for key, member := range v.Each {
+		switch {
+		case key == "x-mcp-header" && v.Kind() == jsonrpc.Object:
+			n++
+		case key == "default", key == "const", key == "enum", key == "examples":
+		case key == "properties":
+			for _, property := range member.Each {
+				n += annotated(property, depth+1)
+			}
+		default:
+			n += annotated(member, depth+1)
+		}
+	}
+	return n
+}
+
+// token reports whether s is one (RFC 9110 section 5.6.2).
+func token(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// argument is the text of a call's parameter in a header, "" and false where
+// there is none to send.
+func (m mirror) argument(params jsonrpc.Value) (string, bool) {
+	v := params.Get("arguments").Get(m.path...)
+	switch v.Kind() {
+	case jsonrpc.String:
+		return v.String(), true
+	case jsonrpc.Bool:
+		return strconv.FormatBool(v.Bool()), true
+	case jsonrpc.Number:
+		if n, ok := whole(string(v.Raw())); ok {
+			return strconv.FormatInt(n, 10), true
+		}
+	}
+	return "", false
+}
+
+// whole reads an integer that every JavaScript engine reads as the same.
+func whole(text string) (int64, bool) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53-1 {
+		return 0, false
+	}
+	return int64(f), true
+}
+
+// agrees reports whether the header that a client sent says the same as the
+// parameter in the body. Integers are compared as numbers.
+func (m mirror) agrees(header http.Header, params jsonrpc.Value) bool {
+	values := header[m.header]
+	text, sent := m.argument(params)
+	if !sent {
+		return len(values) == 0
+	}
+	if len(values) != 1 {
+		return false
+	}
+	plain, ok := DecodeHeader(values[0])
+	if !ok {
+		return false
+	}
+	if params.Get("arguments").Get(m.path...).Kind() == jsonrpc.Number {
+		n, ok := whole(plain)
+		return ok && strconv.FormatInt(n, 10) == text
+	}
+	return plain == text
+}
+
+// mirrored returns the headers that repeat a request's body.
+func mirrored(m *jsonrpc.Message, params []mirror) http.Header {
+	h := http.Header{headerMethod: {m.Method()}}
+	name := m.Params().Get("name")
+	switch m.Method() {
+	case "tools/call", "prompts/get":
+	case "resources/read":
+		name = m.Params().Get("uri")
+	case "tasks/get", "tasks/update", "tasks/cancel":
+		name = m.Params().Get("taskId")
+	default:
+		name = jsonrpc.Value{}
+	}
+	if name.Kind() == jsonrpc.String {
+		h[headerName] = []string{EncodeHeader(name.String())}
+	}
+	for _, p := range params {
+		if text, ok := p.argument(m.Params()); ok {
+			h[p.header] = []string{EncodeHeader(text)}
+		}
+	}
+	return h
+}
+
+// hold reports whether all of these are known as they are.
+func (all mirrors) hold(some mirrors) bool {
+	for tool, params := range some {
+		known, ok := all[tool]
+		if !ok || !slices.EqualFunc(known, params, func(a, b mirror) bool { return a.header == b.header && slices.Equal(a.path, b.path) }) {
+			return false
+		}
+	}
+	return true
+}
