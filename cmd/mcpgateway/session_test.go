@@ -124,7 +124,8 @@ func (w *world) connect(t testing.TB, tool string) *caller {
 	c.cancel = cancel
 	hc := client(t, w.ca.PEM(), "http/1.1")
 	hc.Transport.(*http.Transport).Protocols.SetHTTP2(true)
-	session, err := sdk.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: hc}, nil)
+	session, err := sdk.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: hc},
+		&mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 	if err != nil {
 		t.Fatalf("connecting: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // call is one request of a client, on its way to the servers and back. It
@@ -29,6 +30,10 @@ type call struct {
 	idle    *time.Timer
 	waiting int    // requests of servers that the client has not answered
 	cluster string // the last one that was asked
+
+	status int // of the HTTP answer, where a server's error has one of its own
+	// held is how the call of a client without a session waits for its input.
+	held *held
 }
 
 // start begins the clocks of the call. stop must be called.
@@ -78,8 +83,10 @@ func (c *call) unhold() {
 }
 
 // token is the progress token that the client chose, if any.
-func (c *call) token() jsonrpc.Value {
-	v := c.msg.Params().Get("_meta", "progressToken")
+func (c *call) token() jsonrpc.Value { return tokenOf(c.msg) }
+
+func tokenOf(m *jsonrpc.Message) jsonrpc.Value {
+	v := m.Params().Get("_meta", "progressToken")
 	if v.ID().IsZero() {
 		return jsonrpc.Value{}
 	}
@@ -91,6 +98,9 @@ func (c *call) token() jsonrpc.Value {
 func (c *call) progress(m *jsonrpc.Message) {
 	c.touch()
 	token := c.token()
+	if c.held != nil {
+		token = tokenOf(c.held.current()) // each try has one of its own
+	}
 	if !token.Exists() {
 		return
 	}
@@ -102,8 +112,9 @@ func (c *call) progress(m *jsonrpc.Message) {
 // run answers the call, and ends it.
 func (c *call) run() {
 	defer c.stop()
+	c.status = http.StatusOK
 	body, err := c.session.dispatch(c)
-	status, flag := http.StatusOK, filter.Flag("")
+	status, flag := c.status, filter.Flag("")
 	if err != nil {
 		f := failed(err)
 		flag = f.flag
@@ -113,12 +124,19 @@ func (c *call) run() {
 		if f.cause != nil {
 			c.record.SetReason(f.cause.Error())
 		}
-		if c.session.sessionless || f.dead {
+		switch {
+		case c.session.modern():
+			status = f.modernStatus()
+		case c.session.sessionless || f.dead:
 			status = f.status
 		}
 		body = f.body(c.msg.ID())
 	}
 	c.handler.hub.opts.Trace.call(c.handler.Route, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
+	if c.held != nil {
+		c.held.conclude(status, body)
+		return
+	}
 	c.stream.finish(status, body)
 }
 
@@ -126,9 +144,23 @@ func (c *call) run() {
 // answer for the client. safe says that it may be repeated although a server
 // may have seen it.
 func (c *call) forward(ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
-	m, err := c.exchange(c.ctx, ref, safe, edit)
+	restore, err := c.restore(ref)
 	if err != nil {
 		return nil, nil, err
+	}
+	m, err := c.exchange(c.ctx, ref, safe, func(e *jsonrpc.Edits) {
+		restore(e)
+		if edit != nil {
+			edit(e)
+		}
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.session.modern() && m.IsError() {
+		if result := c.elicitations(ref, m); result != nil {
+			return jsonrpc.NewResult(c.msg.ID(), result), m, nil
+		}
 	}
 	names := c.session.naming.of(ref)
 	var e jsonrpc.Edits
@@ -138,6 +170,7 @@ func (c *call) forward(ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) ([]
 	} else {
 		names.result(&e, c.msg.Method(), m.Result())
 	}
+	c.modernize(&e, ref, m)
 	return e.Apply(m), m, nil
 }
 
@@ -148,15 +181,28 @@ func (c *call) exchange(ctx context.Context, ref ClusterRef, safe bool, edit fun
 		return nil, errEnded
 	}
 	c.ask(ref.Name)
-	return p.exchange(ctx, c, safe, func(id jsonrpc.ID) []byte {
+	return p.exchange(ctx, c, safe, func(up *upstream.Session, id jsonrpc.ID) []byte {
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
+		c.disclaim(&e, up)
 		e.Replace(c.token(), []byte(id.Raw()))
 		if edit != nil {
 			edit(&e)
 		}
 		return e.Apply(c.msg)
 	})
+}
+
+// disclaim takes out what a modern client says of itself with each request,
+// for a server to which its session has said it.
+func (c *call) disclaim(e *jsonrpc.Edits, up *upstream.Session) {
+	if !c.session.modern() || up.Modern() {
+		return
+	}
+	meta := c.msg.Params().Get("_meta")
+	for _, key := range []string{versionKey, clientKey, capabilitiesKey, logLevelKey} {
+		e.Delete(meta, key)
+	}
 }
 
 // ask notes the cluster that is asked.

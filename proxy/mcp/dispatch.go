@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -17,11 +16,14 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 	if kind, ok := listOf(method); ok {
 		return s.list(c, kind)
 	}
+	if method == "server/discover" && s.modern() {
+		return s.discover(c)
+	}
 	switch method {
 	case "ping":
 		return jsonrpc.NewResult(c.msg.ID(), nil), nil
 	case "tools/call":
-		return s.named(c, toolsList, false)
+		return s.named(c, "tools/list", false)
 	case "prompts/get":
 		return s.named(c, "prompts/list", true)
 	case "resources/read":
@@ -38,7 +40,7 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 	}
 	refs := c.handler.Config.Clusters
 	if !s.naming.transparent(refs) {
-		return nil, &failure{status: http.StatusOK, code: jsonrpc.CodeMethodNotFound, text: "method not found: " + method}
+		return nil, noMethod(method)
 	}
 	body, _, err := c.forward(refs[0], false, nil)
 	return body, err

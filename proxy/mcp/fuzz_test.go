@@ -8,7 +8,7 @@ import (
 )
 
 func FuzzCursor(f *testing.F) {
-	seal, err := newSealer(make([]byte, 32))
+	seal, err := newSealer([][]byte{make([]byte, MinStateKey)})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -62,9 +62,6 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 		}
 		c := cluster.Config()
 		fmt.Fprintf(&shape, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
-		if !ref.Tools.all() {
-			fmt.Fprintf(&shape, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
-		}
 	}
 	handler.shape = shape.String()
 	h.mu.Lock()
@@ -195,6 +192,12 @@ func (h *Handler) upstreamHeader(r *http.Request) http.Header {
 	out := http.Header{}
 	for _, name := range h.forward {
 		if values := r.Header[name]; len(values) > 0 {
+			out[name] = values
+		}
+	}
+	for name, values := range r.Header {
+		// Those that the server does not know are for others on the way.
+		if strings.HasPrefix(name, paramHeader) {
 			out[name] = values
 		}
 	}

@@ -60,6 +60,7 @@ type backend struct {
 	endpoints []string
 	command   []string
 	transport string
+	protocol  string
 	headers   map[string]config.Value
 	env       map[string]config.Value
 	tune      func(*clusters.Config)
@@ -110,6 +111,9 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 		if b.transport != "" {
 			c.MCP.Transport = b.transport
 		}
+		if b.protocol != "" {
+			c.MCP.Protocol = b.protocol
+		}
 		if b.tune != nil {
 			b.tune(&c)
 		}
@@ -138,13 +142,20 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 	g.set = set
 }
 
-// connect returns a session of the official SDK's client.
+// connect returns a session of the official SDK's client, of the newest
+// revision that has sessions.
 func (g *gateway) connect(opts *sdk.ClientOptions) *sdk.ClientSession {
 	g.t.Helper()
 	return g.connectAs("", opts)
 }
 
 func (g *gateway) connectAs(user string, opts *sdk.ClientOptions) *sdk.ClientSession {
+	g.t.Helper()
+	return g.dial(user, newest, opts)
+}
+
+// dial returns a session that speaks the given revision.
+func (g *gateway) dial(user, version string, opts *sdk.ClientOptions) *sdk.ClientSession {
 	g.t.Helper()
 	transport := &http.Transport{}
 	g.t.Cleanup(transport.CloseIdleConnections)
@@ -154,7 +165,7 @@ func (g *gateway) connectAs(user string, opts *sdk.ClientOptions) *sdk.ClientSes
 	session, err := client.Connect(ctx, &sdk.StreamableClientTransport{
 		Endpoint:   g.url,
 		HTTPClient: &http.Client{Transport: asUser{user, transport}},
-	}, nil)
+	}, &sdk.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		g.t.Fatalf("connect: %v", err)
 	}

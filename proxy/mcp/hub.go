@@ -17,9 +17,6 @@ const beat = time.Second
 type Options struct {
 	// Name and Version are the serverInfo of a federation.
 	Name, Version string
-	// Key seals cursors: 16, 24 or 32 bytes for AES-GCM. Nil: random, for the
-	// life of the process.
-	Key []byte
 	// Transports remembers what endpoints speak; shared with the prober. It
 	// may be nil.
 	Transports *upstream.Transports
@@ -41,17 +38,18 @@ type Hub struct {
 	current   map[string]*Handler
 	byID      map[string]*session
 	kept      map[keptKey][]*session // for single calls, not in use
+	held      map[string]*held       // calls that wait for input
 	counts    map[string]*count      // by route
 	running   int                    // goroutines of background
 	idle      chan struct{}          // closed when there is none, once Close waits
 	stop      chan struct{}
 }
 
-// NewHub returns a hub without sessions. It panics when Options.Key is no key.
-// Close releases it.
+// NewHub returns a hub without sessions, whose keys are random. Close releases
+// it.
 func NewHub(opts Options) *Hub {
-	seal, err := newSealer(opts.Key)
-	if err != nil {
+	seal, err := newSealer(nil)
+	if err != nil { // random keys are long enough
 		panic(err)
 	}
 	if opts.Transports == nil {
@@ -64,6 +62,7 @@ func NewHub(opts Options) *Hub {
 		current:   map[string]*Handler{},
 		byID:      map[string]*session{},
 		kept:      map[keptKey][]*session{},
+		held:      map[string]*held{},
 		counts:    map[string]*count{},
 		stop:      make(chan struct{}),
 	}
@@ -219,6 +218,10 @@ func (h *Hub) Close(ctx context.Context) {
 	idle := make(chan struct{})
 	h.idle = idle
 	close(h.stop)
+	for id, k := range h.held {
+		k.timer.Stop()
+		delete(h.held, id)
+	}
 	h.mu.Unlock()
 	for _, s := range h.all() {
 		s.end("shutdown", errEnded)

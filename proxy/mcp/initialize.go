@@ -21,6 +21,7 @@ const instructionsLimit = 4 << 10
 type clientInit struct {
 	params  []byte // for the servers
 	version string
+	level   string // of the log, that the client asks for
 }
 
 // parseInit reads the params of initialize. The servers get them as they are,
@@ -105,7 +106,7 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 	}
 	defer p.release(l)
 	m := l.up.Result()
-	s.version = l.up.Version()
+	s.version = m.Result().Get("protocolVersion").String()
 	var e jsonrpc.Edits
 	e.SetID(m, c.msg.ID())
 	return e.Apply(m), nil
@@ -116,55 +117,85 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 const federationCapabilities = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},` +
 	`"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}`
 
-// initializeAll initialises all clusters at once, and waits for none longer
-// than for a list: one that is down or hung is not the others' fault.
+// initializeAll initialises all clusters at once. One that is down or hung is
+// not the others' fault.
 func (s *session) initializeAll(ctx context.Context, c *call) []byte {
-	refs := c.handler.Config.Clusters
+	found, _, _ := s.openAll(ctx, c, c.handler.Config.Clusters)
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), s.version)
+	b = append(append(b, `,"capabilities":`...), federationCapabilities...)
+	b = append(append(b, `,"serverInfo":`...), s.hub.serverInfo()...)
+	if text := instructions(found); text != "" {
+		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
+	}
+	return jsonrpc.NewResult(c.msg.ID(), append(b, '}'))
+}
+
+// serverInfo is who answers for a federation.
+func (h *Hub) serverInfo() []byte {
+	b := jsonrpc.AppendString([]byte(`{"name":`), h.opts.Name)
+	return append(jsonrpc.AppendString(append(b, `,"version":`...), h.opts.Version), '}')
+}
+
+// opened is a cluster whose server has said who it is.
+type opened struct {
+	ref      ClusterRef
+	result   *jsonrpc.Message // of initialize, or as if
+	discover *jsonrpc.Message // of server/discover, where that was asked
+}
+
+// openAll opens the upstream sessions of all clusters at once, and waits for
+// none longer than for a list. It returns, in the order of refs, those that
+// were opened, and the names of the others with why.
+func (s *session) openAll(ctx context.Context, c *call, refs []ClusterRef) (found []opened, missing []string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.handler.Config.Timeouts.List, errListTime)
 	defer cancel()
-	results := make([]*jsonrpc.Message, len(refs))
-	var mu sync.Mutex
-	var missing []string
-	var errs []error
+	all, errs := make([]opened, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
 		p := s.peer(ref.Name)
+		if p == nil {
+			errs[i] = errEnded
+			continue
+		}
 		wg.Go(func() {
 			l, err := p.acquire(ctx, c)
 			if err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				missing, errs = append(missing, ref.Name), append(errs, err)
+				errs[i] = err
 				return
 			}
-			results[i] = l.up.Result()
+			all[i] = opened{ref, l.up.Result(), l.up.Discover()}
 			p.release(l)
 		})
 	}
 	wg.Wait()
-	if len(missing) > 0 {
-		s.hub.opts.Trace.unavailable(s.route, "initialize", missing, errors.Join(errs...))
+	for i, ref := range refs {
+		if errs[i] != nil {
+			missing = append(missing, ref.Name)
+		} else {
+			found = append(found, all[i])
+		}
 	}
+	err = errors.Join(errs...)
+	if len(missing) > 0 {
+		s.hub.opts.Trace.unavailable(s.route, c.msg.Method(), missing, err)
+	}
+	return found, missing, err
+}
+
+// instructions joins what the servers tell the model, under a heading each.
+func instructions(found []opened) string {
 	var text strings.Builder
-	for i, m := range results {
-		if m == nil {
+	for _, f := range found {
+		said := f.result.Result().Get("instructions").String()
+		if said == "" {
 			continue
 		}
-		if said := m.Result().Get("instructions").String(); said != "" {
-			if text.Len() > 0 {
-				text.WriteString("\n\n")
-			}
-			text.WriteString("[" + refs[i].Name + "]\n" + clip(said, instructionsLimit))
+		if text.Len() > 0 {
+			text.WriteString("\n\n")
 		}
+		text.WriteString("[" + f.ref.Name + "]\n" + clip(said, instructionsLimit))
 	}
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), s.version)
-	b = append(append(b, `,"capabilities":`...), federationCapabilities...)
-	b = jsonrpc.AppendString(append(b, `,"serverInfo":{"name":`...), s.hub.opts.Name)
-	b = append(jsonrpc.AppendString(append(b, `,"version":`...), s.hub.opts.Version), '}')
-	if text.Len() > 0 {
-		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text.String())
-	}
-	return jsonrpc.NewResult(c.msg.ID(), append(b, '}'))
+	return text.String()
 }
 
 // clip cuts text to at most n bytes, between two characters.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 const (
@@ -30,6 +31,7 @@ type drained struct {
 	// next is where the walk goes on, if it stopped before the end.
 	next *string
 	more bool
+	hint hint
 	err  error
 }
 
@@ -79,7 +81,7 @@ func (s *session) scope(kind listKind) scope {
 }
 
 // passList passes one page of the only cluster on, byte for byte but for the
-// cursor and for what the route does not show.
+// cursor.
 func (s *session) passList(c *call, kind listKind, from position) ([]byte, error) {
 	ref := c.handler.Config.Clusters[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
@@ -95,12 +97,9 @@ func (s *session) passList(c *call, kind listKind, from position) ([]byte, error
 		own := next.String()
 		e.ReplaceString(next, s.hub.seal.cursor(s.scope(kind), position{Cluster: ref.Name, Page: &own}, time.Now()))
 	}
+	c.modernize(&e, ref, m)
 	if !m.IsError() {
-		list := m.Result().Get(kind.member)
-		items := slices.Collect(elements(list))
-		if shown := ref.shown(kind, items); len(shown) < len(items) {
-			e.Replace(list, joined(shown))
-		}
+		items := slices.Collect(elements(m.Result().Get(kind.member)))
 		s.learn(c, kind, ref, []page{{items: items}}, from.Page == nil && !m.Result().Get("nextCursor").Exists())
 	}
 	return e.Apply(m), nil
@@ -138,18 +137,6 @@ func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 	}
 }
 
-// joined is the array of the items.
-func joined(items []jsonrpc.Value) []byte {
-	b := []byte{'['}
-	for i, item := range items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, item.Raw()...)
-	}
-	return append(b, ']')
-}
-
 // drainAll walks through the lists of all clusters at once. The first one
 // begins at from.
 func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from position) []drained {
@@ -169,7 +156,7 @@ func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from posit
 // drain reads pages of one cluster until it has as much as a page of ours
 // takes. A server that repeats a cursor has no end; it is ended here.
 func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) (d drained) {
-	d.ref = ref
+	d.ref, d.hint = ref, freshest()
 	t := c.handler.Config.Timeouts.List
 	p := s.peer(ref.Name)
 	switch {
@@ -198,7 +185,8 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) 
 		}
 		list := slices.Collect(elements(m.Result().Get(kind.member)))
 		d.pages = append(d.pages, page{cursor, list})
-		items += len(ref.shown(kind, list))
+		d.hint = d.hint.and(hintOf(m.Result()))
+		items += len(list)
 		size += len(m.Raw())
 		next := m.Result().Get("nextCursor")
 		if next.Kind() != jsonrpc.String || seen[next.String()] || len(d.pages) >= pagesDrained {
@@ -222,12 +210,13 @@ func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer,
 		return nil, nil
 	}
 	c.ask(ref.Name)
-	m, err := p.exchange(ctx, c, true, func(id jsonrpc.ID) []byte {
+	m, err := p.exchange(ctx, c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
 		if c.msg.Method() != kind.method { // somebody else's call needs the list
 			return jsonrpc.NewRequest(id, kind.method, cursorParams(cursor))
 		}
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
+		c.disclaim(&e, up)
 		e.Delete(c.msg.Params().Get("_meta"), "progressToken")
 		setCursor(&e, c.msg, cursor)
 		return e.Apply(c.msg)
@@ -250,7 +239,7 @@ func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, wh
 		for _, item := range p.items {
 			name := item.Get(kind.key).String()
 			names = append(names, name)
-			if kind.method != toolsList || !ref.Tools.shows(name) {
+			if kind.method != "tools/list" {
 				continue
 			}
 			if before, after := s.hub.catalogue.tool(s.route, ref.Name, name, item); before != after {
@@ -282,5 +271,15 @@ func (s *session) merge(c *call, kind listKind, from position, all []drained) ([
 	}
 	w := newPageWriter(s, kind, c)
 	next := w.fill(all, from)
-	return w.result(next, missing), nil
+	h := freshest()
+	for _, d := range all {
+		h = h.and(d.hint)
+	}
+	switch {
+	case len(missing) > 0:
+		h = hint{}
+	case from.Cluster != "":
+		h.public = from.Public // one scope over all pages of a list
+	}
+	return w.result(next, missing, h), nil
 }

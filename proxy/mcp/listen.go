@@ -115,6 +115,9 @@ func (s *session) changed(methods ...string) {
 		return
 	}
 	for _, method := range methods {
+		if s.subscription != nil && !s.subscription.lists[method] {
+			continue
+		}
 		if !slices.Contains(s.due, method) {
 			s.due = append(s.due, method)
 		}
@@ -137,6 +140,10 @@ func (s *session) settled() {
 		return
 	}
 	s.due = slices.DeleteFunc(s.due, func(method string) bool {
-		return s.deliverLocked(jsonrpc.NewNotification(method, nil)) != nil
+		msg := jsonrpc.NewNotification(method, nil)
+		if s.subscription != nil {
+			msg = s.subscription.changed(method)
+		}
+		return s.deliverLocked(msg) != nil
 	})
 }

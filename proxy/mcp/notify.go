@@ -22,11 +22,34 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 		p.s.withdrawn(l, m.Params().Get("requestId").ID())
 	case slices.Contains(listChanges, method):
 		p.s.changed(method)
+	case p.s.modern():
+		p.s.informed(p, m, c)
 	default:
 		var e jsonrpc.Edits
 		p.mapper().notification(&e, method, m.Params())
 		p.s.tell(e.Apply(m), c)
 	}
+}
+
+// informed passes a server's notification on to a modern client: on the stream
+// of the call that it belongs to, or on one that was opened for it.
+func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
+	var e jsonrpc.Edits
+	p.mapper().notification(&e, m.Method(), m.Params())
+	if s.subscription == nil {
+		// A client that asks for no log gets none (MCP 2026-07-28, Logging).
+		if m.Method() != "notifications/message" || s.logLevel() != "" {
+			s.tell(e.Apply(m), c)
+		}
+		return
+	}
+	mapped, err := jsonrpc.Parse(e.Apply(m))
+	if err != nil || !s.subscription.wants(mapped) {
+		return
+	}
+	var tag jsonrpc.Edits
+	tag.SetMeta(mapped, subscriptionKey, []byte(s.subscription.id.Raw()))
+	s.tell(tag.Apply(mapped), nil)
 }
 
 // mapper returns how this cluster's names are rewritten for the client.

@@ -144,6 +144,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 			<-l.ready
 			p.closed(l, err)
 		},
+		Modern:     p.s.modern(),
 		Header:     lasting,
 		MaxMessage: int64(h.Config.Limits.Message),
 		Transports: p.s.hub.opts.Transports,
@@ -208,8 +209,7 @@ func (p *peer) replay(ctx context.Context, l *link) error {
 		return nil
 	}
 	for uri := range p.subscriptions() {
-		params := append(jsonrpc.AppendString([]byte(`{"uri":`), uri), '}')
-		if err := send("resources/subscribe", params); err != nil {
+		if err := l.up.Subscribe(ctx, uri, true); err != nil {
 			return fmt.Errorf("replay a subscription: %w", err)
 		}
 	}

@@ -49,9 +49,6 @@ func (w *pageWriter) fill(all []drained, from position) *position {
 
 // add takes one item, unless the page is full.
 func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
-	if !ref.serves(w.kind.method, item.Get(w.kind.key).String()) {
-		return true
-	}
 	if w.count > 0 && (w.count >= pageItems || len(w.items)+len(item.Raw()) > pageBytes) {
 		return false
 	}
@@ -111,12 +108,16 @@ func (w *pageWriter) report(ref ClusterRef, name, reason string) {
 }
 
 // result is the whole response.
-func (w *pageWriter) result(next *position, missing []string) []byte {
+func (w *pageWriter) result(next *position, missing []string, h hint) []byte {
 	b := append(jsonrpc.AppendString([]byte{'{'}, w.kind.member), ":["...)
 	b = append(append(b, w.items...), ']')
 	if next != nil {
+		next.Public = h.public
 		cursor := w.s.hub.seal.cursor(w.s.scope(w.kind), *next, time.Now())
 		b = jsonrpc.AppendString(append(b, `,"nextCursor":`...), cursor)
+	}
+	if w.s.modern() {
+		b = h.append(append(b, `,"resultType":"complete",`...))
 	}
 	if len(missing) > 0 {
 		names, _ := json.Marshal(missing) // strings always encode

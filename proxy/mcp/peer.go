@@ -54,11 +54,14 @@ type opening struct {
 	err   error
 }
 
+// request makes a request for an upstream session.
+type request func(up *upstream.Session, id jsonrpc.ID) []byte
+
 // exchange sends a request and waits for its answer. build makes the request
-// with the id that it is given. A lost session is opened anew, unseen by the
+// for the upstream session and with the id that it is given. A lost session is opened anew, unseen by the
 // client, if safe says that the request may be repeated, or it surely was not
 // acted upon.
-func (p *peer) exchange(ctx context.Context, c *call, safe bool, build func(jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
+func (p *peer) exchange(ctx context.Context, c *call, safe bool, build request) (*jsonrpc.Message, error) {
 	for attempt := 1; ; attempt++ {
 		l, err := p.acquire(ctx, c)
 		if err != nil {
@@ -87,7 +90,7 @@ func answered(err error) bool {
 }
 
 // once sends a request over l and gives l back.
-func (p *peer) once(ctx context.Context, c *call, l *link, build func(jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
+func (p *peer) once(ctx context.Context, c *call, l *link, build request) (*jsonrpc.Message, error) {
 	defer p.release(l)
 	id := l.up.NextID()
 	p.mu.Lock()
@@ -99,7 +102,7 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build func(jsonrpc.ID
 		p.mu.Unlock()
 	}()
 	c.record.SetEndpoint(l.up.Endpoint().ID())
-	m, err := l.up.Call(upstream.WithHeader(ctx, c.header), build(id), id, func(m *jsonrpc.Message) { p.receive(l, m, c) })
+	m, err := l.up.Call(upstream.WithHeader(ctx, c.header), build(l.up, id), id, func(m *jsonrpc.Message) { p.receive(l, m, c) })
 	if err != nil && ctx.Err() != nil {
 		p.abandon(l, id, context.Cause(ctx))
 	}
@@ -237,10 +240,14 @@ func (p *peer) subscriptions() map[string]struct{} {
 
 // capable reports whether the server declares the capability. Of a server
 // that has not been initialised it is assumed.
-func (p *peer) capable(name string) bool {
+func (p *peer) capable(name ...string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.newest == nil || p.newest.Result().Get("capabilities", name).Exists()
+	if p.newest == nil {
+		return true
+	}
+	v := p.newest.Result().Get("capabilities").Get(name...)
+	return v.Exists() && (v.Kind() != jsonrpc.Bool || v.Bool())
 }
 
 // isOpen reports whether there is an upstream session.

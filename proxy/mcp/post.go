@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -41,9 +40,8 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.note(r, m)
-	if version, ok := isModern(r, m); ok {
-		filter.RecordFrom(r.Context()).SetReason(unsupported(version))
-		writeJSON(w, http.StatusBadRequest, unsupportedBody(m.ID(), version))
+	if isModern(r, m) {
+		h.modern(w, r, m, a)
 		return
 	}
 	switch ids := r.Header.Values(sessionHeader); {
@@ -102,7 +100,7 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
 	c := h.newCall(r, s, m, a)
 	if err := s.begin(c); err != nil {
-		h.decline(w, r, m.ID(), err)
+		h.decline(w, r, s, m.ID(), err)
 		return
 	}
 	started := s.spawn(func() {
@@ -112,7 +110,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 	if !started {
 		c.stop()
 		s.finish(c)
-		h.decline(w, r, m.ID(), errEnded)
+		h.decline(w, r, s, m.ID(), errEnded)
 		return
 	}
 	h.serve(w, r, c.stream, !a.json, c.interrupted)
@@ -135,13 +133,19 @@ func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a acc
 
 // interrupted is the answer of a call whose connection must end before the
 // server has answered.
-func (c *call) interrupted() []byte {
+func (c *call) interrupted() []byte { return interruption(c.msg.ID()) }
+
+func interruption(id jsonrpc.ID) []byte {
 	f := &failure{code: jsonrpc.CodeInternalError, text: "the connection had to end before the server answered", flag: filter.FlagDownstreamConnectionTermination}
-	return f.body(c.msg.ID())
+	return f.body(id)
 }
 
 // decline answers a request that did not become a call.
-func (h *Handler) decline(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
+func (h *Handler) decline(w http.ResponseWriter, r *http.Request, s *session, id jsonrpc.ID, err error) {
+	if s.modern() {
+		reject(w, r, id, err)
+		return
+	}
 	f := failed(err)
 	record := filter.RecordFrom(r.Context())
 	record.SetFlag(f.flag)
@@ -171,34 +175,10 @@ func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc
 	if version == "" {
 		version = assumed
 	}
-	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), version)
+	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(version), version: version})
 	if err != nil {
 		h.overloaded(w, r, m.ID(), err)
 		return
 	}
-	c := h.newCall(r, s, m, a)
-	if err := s.begin(c); err != nil {
-		h.hub.giveBack(s)
-		h.decline(w, r, m.ID(), err)
-		return
-	}
-	done := make(chan struct{})
-	started := s.spawn(func() {
-		defer close(done)
-		defer s.finish(c)
-		c.run()
-	})
-	if !started {
-		c.stop()
-		s.finish(c)
-		h.decline(w, r, m.ID(), errEnded)
-		return
-	}
-	// Nobody could ever fetch the answer of a client that has gone.
-	stop := context.AfterFunc(r.Context(), func() { c.cancel(errGone) })
-	h.serve(w, r, c.stream, !a.json, c.interrupted)
-	stop()
-	c.cancel(errGone)
-	<-done
-	h.hub.giveBack(s)
+	h.once(w, r, s, m, a)
 }

@@ -18,6 +18,9 @@ type ask struct {
 	msg    *jsonrpc.Message
 	call   *call // during which it came, or nil
 	answer chan *jsonrpc.Message
+	// key and params are what a modern client is asked with.
+	key    string
+	params []byte
 
 	once     sync.Once
 	withdrew chan struct{} // closed when the server takes it back
@@ -42,6 +45,10 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 
 // relay brings a server's request to the client, and the answer back.
 func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
+	if s.modern() {
+		s.require(p, l, m, c)
+		return
+	}
 	a := &ask{
 		id:       jsonrpc.StringID(rand.Text()),
 		link:     l,

@@ -25,7 +25,10 @@ type session struct {
 	// sessionless: made for single calls of clients without a session, who
 	// can neither listen nor answer.
 	sessionless bool
-	anonymous   bool // sessionless, and for one call only
+	anonymous   bool    // sessionless, and for one call only
+	key         keptKey // sessionless: who else may use it
+	// subscription: made for one stream of subscriptions/listen.
+	subscription *subscription
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -54,6 +57,9 @@ type session struct {
 	timer    *time.Timer
 }
 
+// modern reports whether the client speaks a revision without sessions.
+func (s *session) modern() bool { return s.version == modern }
+
 func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *session {
 	s := &session{
 		hub:       h,
@@ -61,6 +67,7 @@ func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *s
 		principal: principal,
 		init:      init.params,
 		version:   init.version,
+		level:     init.level,
 		naming:    newNaming(handler.Config.Namespace, handler.Config.Clusters),
 		handler:   handler,
 		shape:     handler.shape,
@@ -108,7 +115,11 @@ func (s *session) end(reason string, cause error) {
 	s.hub.forget(s, reason)
 	s.cancel(cause)
 	for _, st := range streams {
-		st.end()
+		if s.subscription != nil {
+			s.subscription.close(st)
+		} else {
+			st.end()
+		}
 	}
 	s.hub.background(func() {
 		s.wg.Wait()

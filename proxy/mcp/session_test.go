@@ -169,7 +169,7 @@ func TestRootsAreAskedOfTheClient(t *testing.T) {
 	client.AddRoots(&sdk.Root{URI: "file:///home", Name: "home"})
 	hc := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(hc.CloseIdleConnections)
-	c, err := client.Connect(within(t), &sdk.StreamableClientTransport{Endpoint: g.url, HTTPClient: hc}, nil)
+	c, err := client.Connect(within(t), &sdk.StreamableClientTransport{Endpoint: g.url, HTTPClient: hc}, &sdk.ClientSessionOptions{ProtocolVersion: newest})
 	if err != nil {
 		t.Fatal(err)
 	}

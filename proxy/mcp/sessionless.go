@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"crypto/sha256"
 	"errors"
 	"net/http"
 
@@ -13,22 +14,20 @@ import (
 const keptLimit = 8
 
 // keptKey tells whose single calls may share upstream sessions: those of one
-// principal, in one revision, that use the same names. Their capabilities are
-// the same: none.
+// principal that use the same names, and say the same of themselves.
 type keptKey struct {
-	route, principal, version string
-	naming                    naming
+	route, principal, version, level string
+	init                             [sha256.Size]byte
+	naming                           naming
 }
-
-func (s *session) key() keptKey { return keptKey{s.route, s.principal, s.version, s.naming} }
 
 // borrow returns a session for one call of a client that has none, for its
 // use alone. An anonymous client gets a fresh one, so that no state of a
 // server leaks from one user to the next.
-func (h *Hub) borrow(handler *Handler, principal filter.Principal, version string) (*session, error) {
+func (h *Hub) borrow(handler *Handler, principal filter.Principal, init clientInit) (*session, error) {
 	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
 	naming := newNaming(handler.Config.Namespace, handler.Config.Clusters)
-	key := keptKey{handler.Route, principal.Key(), version, naming}
+	key := keptKey{handler.Route, principal.Key(), init.version, init.level, sha256.Sum256(init.params), naming}
 	for !anonymous {
 		s := h.unkeep(key)
 		if s == nil {
@@ -38,8 +37,9 @@ func (h *Hub) borrow(handler *Handler, principal filter.Principal, version strin
 			return s, nil
 		}
 	}
-	s := h.newSession(handler, principal.Key(), clientInit{params: h.selfInit(version), version: version})
+	s := h.newSession(handler, principal.Key(), init)
 	s.sessionless = true
+	s.key = key
 	s.anonymous = anonymous
 	if err := h.admit(s, handler.Config.Limits, anonymous); err != nil {
 		s.cancel(err)
@@ -58,9 +58,9 @@ func (h *Hub) giveBack(s *session) {
 	}
 	h.mu.Lock()
 	handler, served := h.current[s.route]
-	closed := h.closed || !served || len(h.kept[s.key()]) >= keptLimit
+	closed := h.closed || !served || len(h.kept[s.key]) >= keptLimit
 	if !closed {
-		h.kept[s.key()] = append(h.kept[s.key()], s)
+		h.kept[s.key] = append(h.kept[s.key], s)
 	}
 	h.mu.Unlock()
 	if closed {
@@ -89,7 +89,7 @@ func (h *Hub) unkeepLocked(s *session) {
 	if !s.sessionless {
 		return
 	}
-	key := s.key()
+	key := s.key
 	kept := h.kept[key]
 	for i, other := range kept {
 		if other == s {

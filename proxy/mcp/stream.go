@@ -107,6 +107,15 @@ func (st *stream) wake() {
 	}
 }
 
+// reopen makes a stream that has ended fit for another HTTP answer. What was
+// not written is lost.
+func (st *stream) reopen() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.queue, st.queued, st.answer, st.status, st.ended = nil, 0, nil, 0, false
+	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
+}
+
 // unread puts back what was taken and could not be written.
 func (st *stream) unread(queue [][]byte) {
 	st.mu.Lock()

@@ -19,23 +19,36 @@ const (
 	oldest = "2024-11-05"
 	// modern is the first revision without sessions.
 	modern = "2026-07-28"
-	// modernKey marks its requests.
-	modernKey = "io.modelcontextprotocol/protocolVersion"
 )
 
-// versions are the revisions that clients may speak, newest first.
-func versions() []string { return []string{newest, "2025-06-18", assumed} }
+// The members of _meta with which each request of a modern client says what a
+// session would know (MCP 2026-07-28, Overview, _meta).
+const (
+	versionKey      = "io.modelcontextprotocol/protocolVersion"
+	clientKey       = "io.modelcontextprotocol/clientInfo"
+	capabilitiesKey = "io.modelcontextprotocol/clientCapabilities"
+	logLevelKey     = "io.modelcontextprotocol/logLevel"
+	subscriptionKey = "io.modelcontextprotocol/subscriptionId"
+	serverKey       = "io.modelcontextprotocol/serverInfo"
+)
 
-func spoken(version string) bool { return slices.Contains(versions(), version) }
+// versions are the revisions that clients may speak, newest first. Discovery
+// and the refusal of other revisions list the same.
+func versions() []string { return append([]string{modern}, legacy()...) }
 
-// isModern reports whether a request is of a revision without sessions, and
-// which one it names.
-func isModern(r *http.Request, m *jsonrpc.Message) (string, bool) {
-	if v := m.Params().Get("_meta", modernKey); v.Exists() {
-		return v.String(), true
+// legacy are those of them that have sessions.
+func legacy() []string { return []string{newest, "2025-06-18", assumed} }
+
+// spoken reports whether sessions may be of this revision.
+func spoken(version string) bool { return slices.Contains(legacy(), version) }
+
+// isModern reports whether a message is of a revision without sessions.
+func isModern(r *http.Request, m *jsonrpc.Message) bool {
+	if m.Params().Get("_meta", versionKey).Exists() {
+		return true
 	}
 	v := r.Header.Get(versionHeader)
-	return v, v >= modern && len(v) == len(modern)
+	return v >= modern && len(v) == len(modern)
 }
 
 // unsupported says so to a client with a session.
@@ -43,9 +56,9 @@ func unsupported(version string) string {
 	return "unsupported protocol version " + version
 }
 
-// unsupportedBody answers a request of a revision that is not spoken, so that
-// its client can choose another one (MCP 2026-07-28, Versioning).
-func unsupportedBody(id jsonrpc.ID, requested string) []byte {
+// unsupportedVersion refuses a request of a revision that is not spoken, so
+// that its client can choose another one (MCP 2026-07-28, Versioning).
+func unsupportedVersion(requested string) *failure {
 	data, _ := json.Marshal(map[string]any{"supported": versions(), "requested": requested}) // strings always encode
-	return jsonrpc.NewError(id, codeUnsupportedVersion, unsupported(requested), data)
+	return &failure{status: http.StatusBadRequest, code: codeUnsupportedVersion, text: unsupported(requested), data: data}
 }

@@ -1,0 +1,132 @@
+package mcp
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// supported is the JSON of the revisions that clients may speak.
+func supported() []byte {
+	b, _ := json.Marshal(versions()) // strings always encode
+	return b
+}
+
+// discover answers server/discover (MCP 2026-07-28, Discovery).
+func (s *session) discover(c *call) ([]byte, error) {
+	refs := c.handler.Config.Clusters
+	if s.naming.transparent(refs) {
+		return s.discoverOne(c, refs[0])
+	}
+	return s.discoverAll(c, refs)
+}
+
+// discoverOne passes on who the only server is and what it can do. Which
+// revisions may be spoken is the gateway's to say.
+func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
+	c.ask(ref.Name)
+	p := s.peer(ref.Name)
+	if p == nil {
+		return nil, errEnded
+	}
+	l, err := p.acquire(c.ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	defer p.release(l)
+	if m := l.up.Discover(); m != nil {
+		var e jsonrpc.Edits
+		e.SetID(m, c.msg.ID())
+		e.Set(m.Result(), "supportedVersions", supported())
+		c.modernize(&e, ref, m)
+		return e.Apply(m), nil
+	}
+	init := l.up.Result().Result()
+	var e jsonrpc.Edits
+	e.Delete(init.Get("capabilities"), "tasks") // those of 2025-11-25 are gone
+	e.Delete(init, "protocolVersion")
+	e.Delete(init, "serverInfo")
+	e.SetString(init, "resultType", "complete")
+	e.Set(init, "supportedVersions", supported())
+	e.Set(init, "ttlMs", []byte("0"))
+	e.SetString(init, "cacheScope", hint{}.scope())
+	if info := init.Get("serverInfo"); info.Exists() {
+		if meta := init.Get("_meta"); meta.Kind() == jsonrpc.Object {
+			e.Set(meta, serverKey, info.Raw())
+		} else {
+			e.Set(init, "_meta", object(serverKey, info.Raw()))
+		}
+	}
+	return jsonrpc.NewResult(c.msg.ID(), e.ApplyTo(init)), nil
+}
+
+// object is a JSON object of one member.
+func object(key string, value []byte) []byte {
+	b := append(jsonrpc.AppendString([]byte{'{'}, key), ':')
+	return append(append(b, value...), '}')
+}
+
+// discoverAll says what all servers together can do. Those that do not answer
+// in time are named, and what the client keeps of this is of no age.
+func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
+	found, missing, err := s.openAll(c.ctx, c, refs)
+	if err != nil && len(missing) == len(refs) {
+		return nil, err
+	}
+	h := freshest()
+	for _, f := range found {
+		switch {
+		case f.discover != nil:
+			h = h.and(hintOf(f.discover.Result()))
+		default:
+			h = hint{}
+		}
+	}
+	b := append([]byte(`{"resultType":"complete","supportedVersions":`), supported()...)
+	b = append(append(b, `,"capabilities":`...), union(found)...)
+	if text := instructions(found); text != "" {
+		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
+	}
+	b = h.append(append(b, ','))
+	b = append(append(b, `,"_meta":{"`...), serverKey...)
+	b = append(append(b, `":`...), s.hub.serverInfo()...)
+	if len(missing) > 0 {
+		names, _ := json.Marshal(missing) // strings always encode
+		b = append(append(append(b, `,"`...), unavailableKey...), `":`...)
+		b = append(b, names...)
+	}
+	return jsonrpc.NewResult(c.msg.ID(), append(b, "}}"...)), nil
+}
+
+// union declares what at least one server can do. Lists change when clusters
+// come and go, whatever the servers say of themselves.
+func union(found []opened) []byte {
+	var parts, extensions []string
+	has := func(path ...string) bool {
+		return slices.ContainsFunc(found, func(f opened) bool {
+			return f.result.Result().Get(append([]string{"capabilities"}, path...)...).Exists()
+		})
+	}
+	for _, declared := range []struct{ name, value string }{
+		{"tools", `{"listChanged":true}`},
+		{"prompts", `{"listChanged":true}`},
+		{"resources", `{"subscribe":true,"listChanged":true}`},
+		{"completions", `{}`},
+		{"logging", `{}`},
+	} {
+		if has(declared.name) {
+			parts = append(parts, `"`+declared.name+`":`+declared.value)
+		}
+	}
+	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
+		if has("extensions", name) {
+			extensions = append(extensions, `"`+name+`":{}`)
+		}
+	}
+	if len(extensions) > 0 {
+		parts = append(parts, `"extensions":{`+strings.Join(extensions, ",")+"}")
+	}
+	return []byte("{" + strings.Join(parts, ",") + "}")
+}

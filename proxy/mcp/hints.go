@@ -1,0 +1,88 @@
+package mcp
+
+import (
+	"strconv"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// maxTTL bounds, in milliseconds, how long clients may keep what was merged or
+// renamed here: a new generation may change it.
+const maxTTL = 60_000
+
+// hint says how long, and for whom, a result may be kept (MCP 2026-07-28,
+// Caching). The zero hint is that of a server that says nothing: not at all.
+type hint struct {
+	ttl    int64 // milliseconds
+	public bool
+}
+
+// freshest is the hint that and begins with.
+func freshest() hint { return hint{ttl: maxTTL, public: true} }
+
+func hintOf(result jsonrpc.Value) hint {
+	ttl, _ := result.Get("ttlMs").Int()
+	return hint{ttl: max(ttl, 0), public: result.Get("cacheScope").String() == "public"}
+}
+
+// and returns the hint of what is made of two results.
+func (h hint) and(o hint) hint {
+	return hint{ttl: min(h.ttl, o.ttl), public: h.public && o.public}
+}
+
+func (h hint) scope() string {
+	if h.public {
+		return "public"
+	}
+	return "private"
+}
+
+// append writes the members of a result.
+func (h hint) append(b []byte) []byte {
+	b = strconv.AppendInt(append(b, `"ttlMs":`...), h.ttl, 10)
+	return append(append(append(b, `,"cacheScope":"`...), h.scope()...), '"')
+}
+
+// cacheable reports whether complete results of the method carry hints.
+func cacheable(method string) bool {
+	_, list := listOf(method)
+	return list || method == "resources/read" || method == "server/discover"
+}
+
+// modernize notes what a modern client expects of an answer, wherever it came
+// from: an HTTP status, the type of the result, and hints.
+func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
+	if !c.session.modern() {
+		return
+	}
+	if m.IsError() {
+		c.status = statusOf(m.ErrorCode())
+		if m.ErrorCode() == codeResourceNotFound {
+			e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, jsonrpc.CodeInvalidParams, 10))
+		}
+		return
+	}
+	res := m.Result()
+	switch kind := res.Get("resultType"); {
+	case !kind.Exists():
+		e.SetString(res, "resultType", "complete")
+	case kind.String() == "input_required" && mayRequire(c.msg.Method()):
+		c.required(e, ref, res)
+		return
+	case kind.String() != "complete":
+		return
+	}
+	if !cacheable(c.msg.Method()) {
+		return
+	}
+	h := hintOf(res)
+	if !c.session.naming.transparent(c.handler.Config.Clusters) {
+		h.ttl = min(h.ttl, maxTTL)
+	}
+	if ttl, ok := res.Get("ttlMs").Int(); !ok || ttl != h.ttl {
+		e.Set(res, "ttlMs", strconv.AppendInt(nil, h.ttl, 10))
+	}
+	if res.Get("cacheScope").String() != h.scope() {
+		e.SetString(res, "cacheScope", h.scope())
+	}
+}

@@ -1,0 +1,129 @@
+package mcp
+
+import (
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// modern serves a message of the revision without sessions: each request says
+// itself who asks, and a session that is borrowed for it holds what the
+// servers' connections need (MCP 2026-07-28, Streamable HTTP).
+func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+	switch m.Kind() {
+	case jsonrpc.Notification:
+		w.WriteHeader(http.StatusAccepted) // the revision defines none over HTTP
+		return
+	case jsonrpc.Response:
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this revision has no requests that a client could answer")
+		return
+	}
+	if f := checkModern(r.Header, m); f != nil {
+		reject(w, r, m.ID(), f)
+		return
+	}
+	switch m.Method() {
+	case "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
+		reject(w, r, m.ID(), noMethod(m.Method()))
+	case "subscriptions/listen":
+		h.subscribe(w, r, m)
+	default:
+		h.single(w, r, m, a)
+	}
+}
+
+// single serves one request of a client without a session.
+func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+	principal := filter.PrincipalFrom(r.Context())
+	state, _, err := h.hub.openState(h.Route, principal.Key(), m)
+	if err != nil {
+		reject(w, r, m.ID(), err)
+		return
+	}
+	if state.Held != "" {
+		h.proceed(w, r, m, a, state.Held)
+		return
+	}
+	s, err := h.hub.borrow(h, principal, modernInit(m))
+	if err != nil {
+		h.overloaded(w, r, m.ID(), err)
+		return
+	}
+	h.once(w, r, s, m, a)
+}
+
+// once runs the only call of a borrowed session, and gives the session back.
+func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
+	c := h.newCall(r, s, m, a)
+	if err := s.begin(c); err != nil {
+		h.hub.giveBack(s)
+		h.decline(w, r, s, m.ID(), err)
+		return
+	}
+	done := make(chan struct{})
+	c.held = &held{c: c, msg: m, done: done}
+	started := s.spawn(func() {
+		defer close(done)
+		defer h.hub.giveBack(s)
+		defer s.finish(c)
+		c.run()
+	})
+	if !started {
+		c.stop()
+		s.finish(c)
+		h.decline(w, r, s, m.ID(), errEnded)
+		return
+	}
+	h.attend(w, r, c.held, a)
+}
+
+// modernInit makes of a request's _meta what a session begins with.
+func modernInit(m *jsonrpc.Message) clientInit {
+	meta := m.Params().Get("_meta")
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), newest)
+	b = append(append(b, `,"capabilities":`...), meta.Get(capabilitiesKey).Raw()...)
+	b = append(b, `,"clientInfo":`...)
+	if who := meta.Get(clientKey); who.Kind() == jsonrpc.Object {
+		b = append(b, who.Raw()...)
+	} else {
+		b = append(b, `{"name":"unknown","version":"unknown"}`...)
+	}
+	return clientInit{params: append(b, '}'), version: modern, level: meta.Get(logLevelKey).String()}
+}
+
+// noMethod says that a method is not served.
+func noMethod(method string) *failure {
+	return &failure{status: http.StatusOK, code: jsonrpc.CodeMethodNotFound, text: "method not found: " + method}
+}
+
+// reject answers a modern request that is not served.
+func reject(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
+	f := failed(err)
+	record := filter.RecordFrom(r.Context())
+	if f.flag != "" {
+		record.SetFlag(f.flag)
+	}
+	record.SetReason(f.Error())
+	writeJSON(w, f.modernStatus(), f.body(id))
+}
+
+// modernStatus is the HTTP status for a modern client.
+func (f *failure) modernStatus() int {
+	if status := statusOf(int64(f.code)); status != http.StatusOK {
+		return status
+	}
+	return f.status
+}
+
+// statusOf is the HTTP status of an error that a server answered with, for a
+// modern client (MCP 2026-07-28, Streamable HTTP).
+func statusOf(code int64) int {
+	switch code {
+	case jsonrpc.CodeMethodNotFound:
+		return http.StatusNotFound
+	case codeHeaderMismatch, codeMissingCapability, codeUnsupportedVersion:
+		return http.StatusBadRequest
+	}
+	return http.StatusOK
+}

@@ -1,0 +1,84 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// newStateless returns a server of the revision without sessions.
+func newStateless(t testing.TB, name string) *server {
+	s := newServer(t, name)
+	var h http.Handler = sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s.Server },
+		&sdk.StreamableHTTPOptions{Stateless: true})
+	s.handler.Store(&h)
+	type person struct {
+		Person string `json:"person"`
+	}
+	sdk.AddTool(s.Server, &sdk.Tool{Name: "inquire"}, func(ctx context.Context, r *sdk.CallToolRequest, in person) (*sdk.CallToolResult, any, error) {
+		if len(r.Params.InputResponses) == 0 {
+			return &sdk.CallToolResult{
+				InputRequests: sdk.InputRequestMap{"who": &sdk.ElicitParams{Message: "who is " + in.Person + "?"}},
+				RequestState:  "state of " + in.Person,
+			}, nil, nil
+		}
+		answer := r.Params.InputResponses["who"].(*sdk.ElicitResult)
+		text := fmt.Sprintf("%s: %s %v (%s)", in.Person, answer.Action, answer.Content["answer"], r.Params.RequestState)
+		return &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}}, nil, nil
+	})
+	return s
+}
+
+func answering() *sdk.ClientOptions {
+	return &sdk.ClientOptions{
+		ElicitationHandler: func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
+			return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"answer": r.Params.Message}}, nil
+		},
+	}
+}
+
+func TestServersWithoutSessionsForClientsOfBothEras(t *testing.T) {
+	for _, version := range []string{modern, newest, "2025-06-18", assumed} {
+		t.Run(version, func(t *testing.T) {
+			g := newGateway(t, nil, newStateless(t, "alpha").backend("alpha"), newServer(t, "beta").backend("beta"))
+			c := g.dial("", version, answering())
+			if got := c.InitializeResult().ProtocolVersion; got != version {
+				t.Fatalf("the client speaks %s", got)
+			}
+			tools, err := c.ListTools(within(t), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"alpha__whoami", "beta__whoami", "alpha__inquire"} {
+				if !slices.ContainsFunc(tools.Tools, func(t *sdk.Tool) bool { return t.Name == name }) {
+					t.Errorf("%s is not listed", name)
+				}
+			}
+			if a, b := invoke(t, c, "alpha__whoami", nil), invoke(t, c, "beta__whoami", nil); a != "alpha" || b != "beta" {
+				t.Errorf("alpha is %q, beta %q", a, b)
+			}
+			if got := invoke(t, c, "beta__elicit", map[string]any{"person": "x"}); got != "x: accept [beta] who is x?" {
+				t.Errorf("elicited %q", got)
+			}
+		})
+	}
+}
+
+func TestInputRequiredByServersWithoutSessions(t *testing.T) {
+	for _, version := range []string{modern, newest} {
+		t.Run(version, func(t *testing.T) {
+			s := newStateless(t, "alpha")
+			b := s.backend("alpha")
+			b.protocol = modern
+			g := newGateway(t, nil, b, newServer(t, "beta").backend("beta"))
+			c := g.dial("", version, answering())
+			if got := invoke(t, c, "alpha__inquire", map[string]any{"person": "x"}); got != "x: accept [alpha] who is x? (state of x)" {
+				t.Errorf("elicited %q", got)
+			}
+		})
+	}
+}

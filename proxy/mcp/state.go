@@ -1,0 +1,153 @@
+package mcp
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// stateAge is how long a client may take to gather what a server asked for.
+// What is held here for it is given up earlier, after server_request.
+const stateAge = time.Hour
+
+// errState says nothing more: a state that does not open is foreign, forged or
+// too old.
+var errState = errors.New("invalid requestState; make the request anew, without it")
+
+// requestState is what a client that was asked for input brings back with its
+// next try: who asked, and that server's own state (MCP 2026-07-28, Multi
+// Round-Trip Requests).
+type requestState struct {
+	Cluster string `json:"c"`
+	// Inner is the server's; nil when it gave none.
+	Inner *string `json:"s,omitempty"`
+	// Held is the call that waits here for the input.
+	Held string `json:"h,omitempty"`
+	// Anew: the server never learns that it was answered; it is called again.
+	Anew bool `json:"a,omitempty"`
+}
+
+// mayRequire reports whether a request may be answered with input_required.
+func mayRequire(method string) bool {
+	return method == "tools/call" || method == "prompts/get" || method == "resources/read"
+}
+
+// stateScope binds a state to the request that it was given for.
+func stateScope(route, principal string, m *jsonrpc.Message) scope {
+	name, _ := nameOf(m)
+	return scope{Route: route, Principal: principal, Method: "state " + m.Method() + " " + name.String()}
+}
+
+func (c *call) sealState(state requestState) string {
+	plain, _ := json.Marshal(state) // strings always encode
+	s := c.session
+	return s.hub.seal.seal(stateScope(s.route, s.principal, c.msg), plain, time.Now().Add(stateAge))
+}
+
+// openState reads the state that a modern request brings back, if any.
+func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestState, bool, error) {
+	v := m.Params().Get("requestState")
+	if !mayRequire(m.Method()) || !v.Exists() {
+		return requestState{}, false, nil
+	}
+	plain, err := h.seal.unseal(stateScope(route, principal, m), v.String(), time.Now())
+	var state requestState
+	if err != nil || json.Unmarshal(plain, &state) != nil {
+		return requestState{}, false, invalid(errState.Error())
+	}
+	return state, true, nil
+}
+
+// restore returns what gives the server back its own of the state.
+func (c *call) restore(ref ClusterRef) (func(*jsonrpc.Edits), error) {
+	s := c.session
+	if !s.modern() {
+		return func(*jsonrpc.Edits) {}, nil
+	}
+	state, ok, err := s.hub.openState(s.route, s.principal, c.msg)
+	if err != nil {
+		return nil, err
+	}
+	if ok && (state.Cluster != ref.Name || state.Held != "") {
+		return nil, invalid(errState.Error())
+	}
+	return func(e *jsonrpc.Edits) {
+		params := c.msg.Params()
+		switch {
+		case !ok:
+		case state.Inner != nil:
+			e.SetString(params, "requestState", *state.Inner)
+		default:
+			e.Delete(params, "requestState")
+		}
+		if ok && state.Anew {
+			e.Delete(params, "inputResponses")
+		}
+	}, nil
+}
+
+// required notes what changes in a server's result that asks for input.
+func (c *call) required(e *jsonrpc.Edits, ref ClusterRef, res jsonrpc.Value) {
+	names := c.session.naming.of(ref)
+	for _, ask := range res.Get("inputRequests").Each {
+		names.request(e, ask.Get("method").String(), ask.Get("params"))
+	}
+	state := requestState{Cluster: ref.Name}
+	if inner := res.Get("requestState"); inner.Kind() == jsonrpc.String {
+		text := inner.String()
+		state.Inner = &text
+	}
+	e.SetString(res, "requestState", c.sealState(state))
+}
+
+// codeURLElicitation is the error of a server with sessions that wants the
+// user to visit a page first (MCP 2025-11-25, Elicitation).
+const codeURLElicitation = -32042
+
+// elicitations makes of that error a result that asks for the same, for a
+// client whose revision does not have the error. It returns nil when it is
+// another one, or the client cannot show pages.
+func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
+	meta := c.msg.Params().Get("_meta")
+	pages := m.Error().Get("data", "elicitations")
+	if m.ErrorCode() != codeURLElicitation || pages.Len() == 0 || !mayRequire(c.msg.Method()) ||
+		!meta.Get(capabilitiesKey, "elicitation", "url").Exists() {
+		return nil
+	}
+	names := c.session.naming.of(ref)
+	var asked []inputRequest
+	for _, page := range pages.Each {
+		var e jsonrpc.Edits
+		names.request(&e, "elicitation/create", page)
+		e.SetString(page, "mode", "url")
+		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), "elicitation/create", e.ApplyTo(page)})
+	}
+	return c.inputRequired(asked, requestState{Cluster: ref.Name, Anew: true})
+}
+
+// inputRequest is one thing that a server wants to know.
+type inputRequest struct {
+	key, method string
+	params      []byte // nil: none
+}
+
+// inputRequired is the result that asks for input.
+func (c *call) inputRequired(asked []inputRequest, state requestState) []byte {
+	b := []byte(`{"resultType":"input_required","inputRequests":{`)
+	for i, ask := range asked {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(jsonrpc.AppendString(b, ask.key), `:{"method":`...)
+		b = jsonrpc.AppendString(b, ask.method)
+		if ask.params != nil {
+			b = append(append(b, `,"params":`...), ask.params...)
+		}
+		b = append(b, '}')
+	}
+	b = append(b, `},"requestState":`...)
+	return append(jsonrpc.AppendString(b, c.sealState(state)), '}')
+}

@@ -1,0 +1,231 @@
+package mcp
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// subscription is what a subscriptions/listen stream carries: the session that
+// is made for it hears what the servers say, and passes on what was asked for
+// (MCP 2026-07-28, Subscriptions).
+type subscription struct {
+	id jsonrpc.ID
+	// lists are the notifications of changed lists that are wanted.
+	lists map[string]bool
+	// uris are the resources that are watched, as the client names them.
+	uris []string
+	// tasks are those whose state is wanted, as the client names them.
+	tasks map[string]bool
+}
+
+// listFilters are the members of a filter that ask for changed lists, and the
+// capability of a server that tells of them.
+var listFilters = [...]struct{ member, method, capability string }{
+	{"toolsListChanged", "notifications/tools/list_changed", "tools"},
+	{"promptsListChanged", "notifications/prompts/list_changed", "prompts"},
+	{"resourcesListChanged", "notifications/resources/list_changed", "resources"},
+}
+
+// taskChanged is the notification of the tasks extension.
+const taskChanged = "notifications/tasks"
+
+// parseSubscription reads the filter of subscriptions/listen.
+func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
+	asked := m.Params().Get("notifications")
+	if asked.Kind() != jsonrpc.Object {
+		return nil, malformed("params.notifications is no object")
+	}
+	if key, dup := asked.DuplicateKey(); dup {
+		return nil, malformed("duplicate key in params.notifications: " + key)
+	}
+	sub := &subscription{id: m.ID(), lists: map[string]bool{}, tasks: map[string]bool{}}
+	for _, f := range listFilters {
+		sub.lists[f.method] = asked.Get(f.member).Bool()
+	}
+	for _, uri := range asked.Get("resourceSubscriptions").Each {
+		if uri.Kind() != jsonrpc.String {
+			return nil, malformed("params.notifications.resourceSubscriptions holds what is no string")
+		}
+		sub.uris = append(sub.uris, uri.String())
+	}
+	for _, id := range asked.Get("taskIds").Each {
+		sub.tasks[id.String()] = true
+	}
+	if len(sub.uris)+len(sub.tasks) > subsLimit {
+		return nil, malformed("params.notifications names too many resources and tasks")
+	}
+	return sub, nil
+}
+
+// subscribe serves subscriptions/listen: one acknowledgement, then what the
+// servers tell, until the client goes or the route, the connection or the
+// process ends.
+func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+	sub, err := parseSubscription(m)
+	if err != nil {
+		reject(w, r, m.ID(), err)
+		return
+	}
+	principal := filter.PrincipalFrom(r.Context())
+	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
+	s := h.hub.newSession(h, principal.Key(), modernInit(m))
+	s.subscription = sub
+	s.listened = true // what servers say before the stream is there waits for it
+	if err := h.hub.admit(s, h.Config.Limits, anonymous); err != nil {
+		s.cancel(err)
+		h.overloaded(w, r, m.ID(), err)
+		return
+	}
+	s.enter(h)
+	defer s.end("unsubscribed", errGone)
+	defer s.exit()
+	c := h.newCall(r, s, m, accept{sse: true})
+	c.start(r.Context())
+	ack, err := s.open(c)
+	c.stop()
+	if err == nil && !h.hub.publish(s) {
+		err = errEnded
+	}
+	if err != nil {
+		reject(w, r, m.ID(), err)
+		return
+	}
+	h.hub.opts.Trace.sessionOpened(s.route)
+	st := newStream(true, true, h.queueBytes())
+	st.send(ack)
+	if !s.listen(st, 1) {
+		reject(w, r, m.ID(), errEnded)
+		return
+	}
+	defer s.unlisten(st)
+	h.serve(w, r, st, true, func() []byte {
+		st.send(sub.cancelled())
+		return sub.result()
+	})
+}
+
+// open reaches the servers and tells them what is watched. It returns the
+// acknowledgement.
+func (s *session) open(c *call) ([]byte, error) {
+	refs, sub := c.handler.Config.Clusters, s.subscription
+	found, missing, err := s.openAll(c.ctx, c, refs)
+	if err != nil && len(missing) == len(refs) {
+		return nil, err
+	}
+	if s.naming.transparent(refs) {
+		caps := found[0].result.Result().Get("capabilities")
+		for _, f := range listFilters {
+			sub.lists[f.method] = sub.lists[f.method] && caps.Get(f.capability, "listChanged").Bool()
+		}
+	}
+	watched := make([]bool, len(sub.uris))
+	var wg sync.WaitGroup
+	for i, uri := range sub.uris {
+		wg.Go(func() { watched[i] = s.watch(c, uri) })
+	}
+	wg.Wait()
+	var uris []string
+	for i, uri := range sub.uris {
+		if watched[i] {
+			uris = append(uris, uri)
+		}
+	}
+	sub.uris = uris
+	return sub.acknowledged(), nil
+}
+
+// watch subscribes to one resource, at the server that has it.
+func (s *session) watch(c *call, uri string) bool {
+	ref, own, err := s.resolveURI(c, uri)
+	if err != nil {
+		return false
+	}
+	p := s.peer(ref.Name)
+	if p == nil {
+		return false
+	}
+	l, err := p.acquire(c.ctx, c)
+	if err != nil {
+		return false
+	}
+	defer p.release(l)
+	if !p.capable("resources", "subscribe") || l.up.Subscribe(c.ctx, own, true) != nil {
+		return false
+	}
+	p.subscribed(own, true)
+	return true
+}
+
+// acknowledged is the first message of the stream: what of the filter is
+// honoured.
+func (sub *subscription) acknowledged() []byte {
+	var b []byte
+	member := func(key string) {
+		if len(b) > 0 {
+			b = append(b, ',')
+		}
+		b = append(jsonrpc.AppendString(b, key), ':')
+	}
+	texts := func(key string, list []string) {
+		if len(list) == 0 {
+			return
+		}
+		member(key)
+		for i, text := range list {
+			b = jsonrpc.AppendString(append(b, "[,"[min(i, 1)]), text)
+		}
+		b = append(b, ']')
+	}
+	for _, f := range listFilters {
+		if sub.lists[f.method] {
+			member(f.member)
+			b = append(b, "true"...)
+		}
+	}
+	texts("resourceSubscriptions", sub.uris)
+	var tasks []string
+	for id := range sub.tasks {
+		tasks = append(tasks, id)
+	}
+	texts("taskIds", tasks)
+	params := append(append([]byte(`{"notifications":{`), b...), `},"_meta":`...)
+	return jsonrpc.NewNotification("notifications/subscriptions/acknowledged", append(append(params, sub.meta()...), '}'))
+}
+
+func (sub *subscription) meta() []byte { return object(subscriptionKey, []byte(sub.id.Raw())) }
+
+// cancelled and result end the stream: the one for clients of stdio's habits,
+// the other as the answer to the request.
+func (sub *subscription) cancelled() []byte {
+	params := append(append([]byte(`{"requestId":`), sub.id.Raw()...), `,"_meta":`...)
+	return jsonrpc.NewNotification("notifications/cancelled", append(append(params, sub.meta()...), '}'))
+}
+
+func (sub *subscription) result() []byte {
+	return jsonrpc.NewResult(sub.id, append(append([]byte(`{"resultType":"complete","_meta":`), sub.meta()...), '}'))
+}
+
+// changed is a notification of a changed list.
+func (sub *subscription) changed(method string) []byte {
+	return jsonrpc.NewNotification(method, object("_meta", sub.meta()))
+}
+
+// wants reports whether the stream carries a notification of a server.
+func (sub *subscription) wants(m *jsonrpc.Message) bool {
+	switch m.Method() {
+	case "notifications/resources/updated":
+		return len(sub.uris) > 0
+	case taskChanged:
+		return sub.tasks[m.Params().Get("taskId").String()]
+	}
+	return false
+}
+
+// close ends the stream of a subscription whose end is ours to tell.
+func (sub *subscription) close(st *stream) {
+	st.send(sub.cancelled())
+	st.finish(http.StatusOK, sub.result())
+}
