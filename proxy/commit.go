@@ -45,9 +45,12 @@ func (g *Gateway) commit(p *prepared) string {
 	}
 	parts := []string{p.plan.String()}
 	if old != nil {
-		parts = append(parts, toolNotice(g.hub, old.config, gen.config)...)
+		if n := renames(g.hub, old.config, gen.config); n > 0 {
+			parts = append(parts, "renames "+count(n, "tool"))
+		}
 	}
 	gen.clusters.Commit()
+	_ = g.hub.UseKeys(gen.config.stateKeys()) // their lengths have been checked
 	g.hub.Commit(gen.mcp)
 	parts = append(parts, g.drain(p, leaving, unverified)...)
 	g.commitAdmin(p)

@@ -22,8 +22,10 @@ type Config struct {
 	Listeners []listeners.Config `yaml:"listeners" required:"true" doc:"Addresses that are served."`
 	Routes    []routes.Config    `yaml:"routes" doc:"What is done with a request; the first match wins, in file order."`
 	Clusters  []clusters.Config  `yaml:"clusters" doc:"Upstream servers that are interchangeable."`
+	// StateKeyFiles seal what clients hold for the gateway.
+	StateKeyFiles []config.Secret `yaml:"state_key_files" example:"[secrets/state.key]" doc:"Keys, of at least 32 bytes each, that seal cursors, request state, event and task ids; the first seals, all open. Absent: random for the life of the process. Replicas share them."`
 
-	_ struct{} `later:"acme,state_key_files"`
+	_ struct{} `later:"acme"`
 }
 
 // ReloadConfig is the section reload.
@@ -50,6 +52,7 @@ func (c *Config) Validate(s *config.Scope) {
 	if len(c.Listeners) == 0 && s.IsSet("listeners") {
 		s.Errorf("listeners", "no listener; at least one is needed to serve anything")
 	}
+	c.checkStateKeys(s)
 	c.checkListeners(s)
 	clusterNames := c.checkClusters(s)
 	c.checkRoutes(s, clusterNames)

@@ -103,6 +103,7 @@ func Diff(old, new *Config) Plan {
 	}{
 		{"log", old.Log, new.Log}, {"admin", old.Admin, new.Admin}, {"reload", old.Reload, new.Reload},
 		{"drain", old.Drain, new.Drain}, {"shutdown", old.Shutdown, new.Shutdown},
+		{"state keys", old.StateKeyFiles, new.StateKeyFiles},
 	} {
 		if !first && config.Fingerprint(s.old) != config.Fingerprint(s.new) {
 			p.Settings = append(p.Settings, s.name)
