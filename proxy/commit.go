@@ -45,9 +45,7 @@ func (g *Gateway) commit(p *prepared) string {
 	}
 	parts := []string{p.plan.String()}
 	if old != nil {
-		if n := renames(g.hub, old.config, gen.config); n > 0 {
-			parts = append(parts, "renames "+count(n, "tool"))
-		}
+		parts = append(parts, toolNotice(g.hub, old.config, gen.config)...)
 	}
 	gen.clusters.Commit()
 	_ = g.hub.UseKeys(gen.config.stateKeys()) // their lengths have been checked

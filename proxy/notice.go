@@ -69,10 +69,11 @@ func unhealthy(p Plan, set *clusters.Set) []string {
 	return lines
 }
 
-// renames counts the tools that new sessions know by another name, because a
-// route began, or ceased, to tell several clusters apart.
-func renames(hub *mcp.Hub, old, new *Config) int {
-	n := 0
+// toolNotice counts the tools that new sessions know by another name, because
+// a route began, or ceased, to tell several clusters apart, and those that a
+// filter hides from everybody, or shows again.
+func toolNotice(hub *mcp.Hub, old, new *Config) []string {
+	renamed, hidden, shown := 0, 0, 0
 	for i := range new.Routes {
 		after := &new.Routes[i]
 		for j := range old.Routes {
@@ -85,12 +86,27 @@ func renames(hub *mcp.Hub, old, new *Config) int {
 					continue
 				}
 				for _, tool := range tools {
-					if before.MCP.ToolName(cluster, tool) != after.MCP.ToolName(cluster, tool) {
-						n++
+					switch was, is := before.MCP.ToolName(cluster, tool), after.MCP.ToolName(cluster, tool); {
+					case was == is:
+					case is == "":
+						hidden++
+					case was == "":
+						shown++
+					default:
+						renamed++
 					}
 				}
 			}
 		}
 	}
-	return n
+	var parts []string
+	for _, part := range []struct {
+		verb string
+		n    int
+	}{{"renames", renamed}, {"hides", hidden}, {"shows", shown}} {
+		if part.n > 0 {
+			parts = append(parts, part.verb+" "+count(part.n, "tool"))
+		}
+	}
+	return parts
 }

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,6 +24,11 @@ func TestThePlanNamesWhatUsersWillNotice(t *testing.T) {
 	n := len(c.toolNames(t))
 	w.members = "one, two"
 	expect(w.apply(w.yaml()), fmt.Sprintf("renames %d tool", n))
+	w.members = `{name: one, tools: {deny: ["as*"]}}, two`
+	expect(w.apply(w.yaml()), "hides 1 tool")
+	if names := c.toolNames(t); slices.Contains(names, "ask") || !slices.Contains(names, "two__ask") {
+		t.Errorf("ask of one is to be hidden, that of two is not: %v", names)
+	}
 	w.route = "  - match: {path: /hello}\n    respond: {status: 204}"
 	if o := w.apply(w.yaml()); strings.Contains(o.Summary, "renames") {
 		t.Errorf("no tool has another name: %s", o.Summary)

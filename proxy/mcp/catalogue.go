@@ -25,7 +25,7 @@ type listKind struct {
 // listOf returns the list that a method asks for.
 func listOf(method string) (listKind, bool) {
 	switch method {
-	case "tools/list":
+	case toolsList:
 		return listKind{method, "tools", "name", false, "tools", "tool"}, true
 	case "prompts/list":
 		return listKind{method, "prompts", "name", false, "prompts", "prompt"}, true
@@ -152,7 +152,7 @@ func (c *catalogue) toolNames(route string) map[string][]string {
 	defer c.mu.Unlock()
 	all := make(map[string][]string, len(c.routes[route]))
 	for cluster, k := range c.routes[route] {
-		all[cluster] = slices.Clone(k.names["tools/list"])
+		all[cluster] = slices.Clone(k.names[toolsList])
 	}
 	return all
 }

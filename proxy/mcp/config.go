@@ -26,10 +26,9 @@ type Config struct {
 
 // ClusterRef names a cluster of a route.
 type ClusterRef struct {
-	Name   string `yaml:"name" required:"true" shorthand:"true" doc:"The cluster's name."`
-	Prefix string `yaml:"prefix" pattern:"^[a-z0-9][a-z0-9-]{0,31}$" example:"gh" doc:"Stands before its names in a federation. Default: the cluster's name."`
-
-	_ struct{} `later:"tools"`
+	Name   string     `yaml:"name" required:"true" shorthand:"true" doc:"The cluster's name."`
+	Prefix string     `yaml:"prefix" pattern:"^[a-z0-9][a-z0-9-]{0,31}$" example:"gh" doc:"Stands before its names in a federation. Default: the cluster's name."`
+	Tools  ToolFilter `yaml:"tools" doc:"Which of its tools are served."`
 }
 
 // prefix is what stands before the names of this cluster.

@@ -46,7 +46,8 @@ func TestConfigMistakes(t *testing.T) {
 		"clusters: [a]\nforward_headers: [Mcp-Session-Id]\n": "never goes upstream",
 		"clusters: [a]\nforward_headers: [\"a b\"]\n":        "is not a header name",
 		"clusters: [a]\nsse: {path: /sse}\n":                 "not supported by this version",
-		"clusters: [{name: a, tools: {allow: [\"*\"]}}]\n":   "not supported by this version",
+		"clusters: [{name: a, tools: {allow: []}}]\n":        "allows no tool at all",
+		"clusters: [{name: a, tools: {deny: [\"a?\"]}}]\n":   "only * is special",
 		"clusters: [a]\nlimits: {message: 1}\n":              "message",
 	} {
 		if _, err := load(t, yaml); err == nil || !strings.Contains(err.Error(), want) {

@@ -23,7 +23,7 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 	case "ping":
 		return jsonrpc.NewResult(c.msg.ID(), nil), nil
 	case "tools/call":
-		return s.named(c, "tools/list", false)
+		return s.named(c, toolsList, false)
 	case "prompts/get":
 		return s.named(c, "prompts/list", true)
 	case "resources/read":

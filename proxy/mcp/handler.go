@@ -62,6 +62,9 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 		}
 		c := cluster.Config()
 		fmt.Fprintf(&shape, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
+		if !ref.Tools.all() {
+			fmt.Fprintf(&shape, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
+		}
 	}
 	handler.shape = shape.String()
 	h.mu.Lock()

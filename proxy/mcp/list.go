@@ -81,7 +81,7 @@ func (s *session) scope(kind listKind) scope {
 }
 
 // passList passes one page of the only cluster on, byte for byte but for the
-// cursor.
+// cursor and for what the route does not show.
 func (s *session) passList(c *call, kind listKind, from position) ([]byte, error) {
 	ref := c.handler.Config.Clusters[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
@@ -99,7 +99,11 @@ func (s *session) passList(c *call, kind listKind, from position) ([]byte, error
 	}
 	c.modernize(&e, ref, m)
 	if !m.IsError() {
-		items := slices.Collect(elements(m.Result().Get(kind.member)))
+		list := m.Result().Get(kind.member)
+		items := slices.Collect(elements(list))
+		if shown := ref.shown(kind, items); len(shown) < len(items) {
+			e.Replace(list, joined(shown))
+		}
 		s.learn(c, kind, ref, []page{{items: items}}, from.Page == nil && !m.Result().Get("nextCursor").Exists())
 	}
 	return e.Apply(m), nil
@@ -135,6 +139,18 @@ func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 			}
 		}
 	}
+}
+
+// joined is the array of the items.
+func joined(items []jsonrpc.Value) []byte {
+	b := []byte{'['}
+	for i, item := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, item.Raw()...)
+	}
+	return append(b, ']')
 }
 
 // drainAll walks through the lists of all clusters at once. The first one
@@ -186,7 +202,7 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) 
 		list := slices.Collect(elements(m.Result().Get(kind.member)))
 		d.pages = append(d.pages, page{cursor, list})
 		d.hint = d.hint.and(hintOf(m.Result()))
-		items += len(list)
+		items += len(ref.shown(kind, list))
 		size += len(m.Raw())
 		next := m.Result().Get("nextCursor")
 		if next.Kind() != jsonrpc.String || seen[next.String()] || len(d.pages) >= pagesDrained {
@@ -239,7 +255,7 @@ func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, wh
 		for _, item := range p.items {
 			name := item.Get(kind.key).String()
 			names = append(names, name)
-			if kind.method != "tools/list" {
+			if kind.method != toolsList || !ref.Tools.shows(name) {
 				continue
 			}
 			if before, after := s.hub.catalogue.tool(s.route, ref.Name, name, item); before != after {

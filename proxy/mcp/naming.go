@@ -130,13 +130,13 @@ func (c *Config) Names(cluster string) bool {
 }
 
 // ToolName is what sessions that begin with this configuration call a tool of
-// the cluster.
+// the cluster; empty when they do not see it.
 func (c *Config) ToolName(cluster, own string) string {
 	n := newNaming(c.Namespace, c.Clusters)
 	for _, ref := range c.Clusters {
-		if ref.Name == cluster {
+		if ref.Name == cluster && ref.Tools.shows(own) {
 			return n.of(ref).name(own)
 		}
 	}
-	return own
+	return ""
 }

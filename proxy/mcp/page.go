@@ -49,6 +49,9 @@ func (w *pageWriter) fill(all []drained, from position) *position {
 
 // add takes one item, unless the page is full.
 func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
+	if !ref.serves(w.kind.method, item.Get(w.kind.key).String()) {
+		return true
+	}
 	if w.count > 0 && (w.count >= pageItems || len(w.items)+len(item.Raw()) > pageBytes) {
 		return false
 	}

@@ -7,6 +7,15 @@ import (
 // resolve finds who owns the name of a tool or prompt, as the client calls
 // it, and what its owner calls it. list is the method whose lists hold it.
 func (s *session) resolve(c *call, list, name string) (ClusterRef, string, error) {
+	ref, own, err := s.owner(c, list, name)
+	if err == nil && !ref.serves(list, own) {
+		return ClusterRef{}, "", unknown(list, name)
+	}
+	return ref, own, err
+}
+
+// owner is resolve, whether or not the route shows what it finds.
+func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) {
 	refs, names := c.handler.Config.Clusters, s.naming
 	if names.transparent(refs) {
 		return refs[0], name, nil
@@ -56,9 +65,10 @@ func (s *session) resolveURI(c *call, uri string) (ClusterRef, string, error) {
 	return c.onlyOwner("resources/list", uri)
 }
 
-// knows reports whether the cluster was last seen to have the name.
+// knows reports whether the cluster was last seen to have the name, and the
+// route shows it.
 func (c *call) knows(ref ClusterRef, list, name string) bool {
-	return c.handler.hub.catalogue.has(c.handler.Route, ref.Name, list, name)
+	return ref.serves(list, name) && c.handler.hub.catalogue.has(c.handler.Route, ref.Name, list, name)
 }
 
 // onlyOwner finds the owner of a bare name: hosts of MCP Apps call tools by

@@ -1,0 +1,152 @@
+package mcp
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestToolPatterns(t *testing.T) {
+	for _, c := range []struct {
+		pattern, name string
+		fits          bool
+	}{
+		{"*", "", true}, {"*", "any", true}, {"read", "read", true}, {"read", "reader", false},
+		{"read_*", "read_", true}, {"read_*", "xread_a", false}, {"*_file", "read_file", true}, {"*_file", "file", false},
+		{"a*b*c", "abc", true}, {"a*b*c", "axbxbxc", true}, {"a*b*c", "acb", false}, {"ab*ba", "aba", false},
+		{"**x**", "x", true}, {"Read", "read", false}, {"ä*", "äh", true}, {"*a", "aaa", true},
+	} {
+		if matchName(c.pattern, c.name) != c.fits {
+			t.Errorf("%q and %q: want %t", c.pattern, c.name, c.fits)
+		}
+	}
+	f := ToolFilter{Allow: []string{"a*", "b"}, Deny: []string{"*x"}}
+	for name, shows := range map[string]bool{"a": true, "ax": false, "b": true, "bb": false} {
+		if f.shows(name) != shows {
+			t.Errorf("%s: want %t", name, shows)
+		}
+	}
+}
+
+// filtered gives the cluster a filter.
+func filtered(cluster string, f ToolFilter) func(*Config) {
+	return func(c *Config) {
+		for i := range c.Clusters {
+			if c.Clusters[i].Name == cluster {
+				c.Clusters[i].Tools = f
+			}
+		}
+	}
+}
+
+// toolPages walks through tools/list of a new session, up to three pages.
+func (g *gateway) toolPages() (pages [][]string) {
+	g.t.Helper()
+	id, cursor := g.initialize(), ""
+	for {
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+cursor+`}}`, sessionHeader, id)
+		var page struct {
+			Result *struct {
+				Tools      []struct{ Name string }
+				NextCursor *string
+			}
+		}
+		if err := json.Unmarshal([]byte(body), &page); err != nil || page.Result == nil || page.Result.Tools == nil {
+			g.t.Fatalf("no page of tools: %s", body)
+		}
+		names := []string{}
+		for _, tool := range page.Result.Tools {
+			names = append(names, tool.Name)
+		}
+		pages = append(pages, names)
+		if page.Result.NextCursor == nil || len(pages) == 3 {
+			return pages
+		}
+		cursor = `"cursor":"` + *page.Result.NextCursor + `"`
+	}
+}
+
+func TestFilteredToolsOfTheOnlyClusterAreUnlistedAndUncallable(t *testing.T) {
+	raw := newPagedServer(t, 150)
+	g := newGateway(t, filtered("raw", ToolFilter{Allow: []string{"tool-00*", "tool-0149"}, Deny: []string{"*7"}}), backend{name: "raw", endpoints: []string{raw.url}})
+	pages := g.toolPages()
+	// The pages are the server's, less what is hidden: 0 to 63, 64 to 127, 128
+	// to 149.
+	if len(pages) < 3 || len(pages[0]) != 64-6 || len(pages[1]) != 36-4 || !slices.Equal(pages[2], []string{"tool-0149"}) {
+		t.Fatalf("%d pages: %v", len(pages), pages)
+	}
+	id := g.initialize()
+	call := func(name string) string {
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id)
+		return body
+	}
+	for _, name := range []string{"tool-0007", "tool-0100", "nonesuch"} {
+		if body := call(name); !strings.Contains(body, `"code":-32602,"message":"unknown tool: `+name) {
+			t.Errorf("%s: %s", name, body)
+		}
+	}
+	if raw.last("tools/call") != "" {
+		t.Error("the server was asked for a hidden tool")
+	}
+	if body := call("tool-0149"); !strings.Contains(body, `"result"`) {
+		t.Error(body)
+	}
+}
+
+func TestFilteredToolsOfAFederationAreUnlistedAndUncallable(t *testing.T) {
+	a, b := newPagedServer(t, 1200), newPagedServer(t, 70)
+	backends := []backend{{name: "alpha", endpoints: []string{a.url}}, {name: "beta", prefix: "b", endpoints: []string{b.url}}}
+	g := newGateway(t, filtered("alpha", ToolFilter{Allow: []string{"tool-11*"}}), backends...)
+	pages := g.toolPages()
+	if len(pages) != 1 || len(pages[0]) != 170 || pages[0][0] != "alpha__tool-1100" || pages[0][100] != "b__tool-0000" {
+		t.Errorf("%d pages: %v", len(pages), pages)
+	}
+	id := g.initialize()
+	call := func(name string) string {
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id)
+		return body
+	}
+	if body := call("alpha__tool-0001"); !strings.Contains(body, `"code":-32602,"message":"unknown tool: alpha__tool-0001`) {
+		t.Error(body)
+	}
+	// A bare name belongs to the one cluster that shows it.
+	for name, by := range map[string]*rawServer{"tool-0001": b, "tool-1101": a} {
+		call(name)
+		if !strings.Contains(by.last("tools/call"), name) {
+			t.Errorf("%s did not reach its server", name)
+		}
+	}
+	// Without prefixes, what the first does not show is the second's.
+	g.commit(func(c *Config) {
+		c.Namespace = "never"
+		filtered("alpha", ToolFilter{Deny: []string{"tool-0*"}})(c)
+	}, backends...)
+	pages = g.toolPages()
+	if n := len(pages[0]); n != 270 || pages[0][200] != "tool-0000" {
+		t.Errorf("%d tools, %v", n, pages[0])
+	}
+}
+
+func TestAChangedFilterIsAListChanged(t *testing.T) {
+	a := newServer(t, "alpha")
+	g := newGateway(t, nil, a.backend("alpha"))
+	var got seen
+	c := g.connect(got.options())
+	g.listening(1)
+	g.commit(filtered("alpha", ToolFilter{Deny: []string{"who*"}}), a.backend("alpha"))
+	eventually(t, "list_changed", func() bool { return got.has("tools changed") })
+	tools, err := c.ListTools(within(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range tools.Tools {
+		if tool.Name == "whoami" {
+			t.Error("whoami is listed")
+		}
+	}
+	if fmt.Sprint(g.current.Load().Config.ToolName("alpha", "whoami")) != "" {
+		t.Error("whoami has a name")
+	}
+}
