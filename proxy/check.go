@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -28,7 +27,7 @@ func Check(ctx context.Context, path string, env func(string) (string, bool)) (*
 	defer hub.Close(ctx)
 	router, err := routes.NewRouter(cfg.Routes, routes.Deps{
 		Clusters: set,
-		MCP: func(r *routes.Config) (http.Handler, error) {
+		MCP: func(r *routes.Config) (*mcp.Handler, error) {
 			return hub.NewHandler(mcp.HandlerConfig{Route: r.Name, Config: r.MCP, Hosts: r.Match.Hosts, Clusters: set})
 		},
 		Ready: func() bool { return false },

@@ -110,7 +110,7 @@ func (g *Gateway) clusterOptions() clusters.Options {
 func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error) {
 	p.gen.router, err = routes.NewRouter(p.gen.config.Routes, routes.Deps{
 		Clusters: p.gen.clusters,
-		MCP: func(r *routes.Config) (http.Handler, error) {
+		MCP: func(r *routes.Config) (*mcp.Handler, error) {
 			h, err := g.hub.NewHandler(mcp.HandlerConfig{Route: r.Name, Config: r.MCP, Hosts: r.Match.Hosts, Clusters: p.gen.clusters})
 			if err != nil {
 				return nil, fmt.Errorf("route %s: %w", r.Name, err)

@@ -48,15 +48,20 @@ func (a *Auth) Close() {
 // Wrap serves by next what passes, with the principal in the request's
 // context, and answers 401 to the rest. The answer says what is needed, the
 // Record why it was not met: a hint would help whoever is guessing.
-func (a *Auth) Wrap(next http.Handler) http.Handler {
+func (a *Auth) Wrap(next http.Handler) http.Handler { return a.WrapResource(next, nil) }
+
+// WrapResource is Wrap for a protected resource: tokens need its scopes, and
+// whoever is refused learns where to get one that has them. A nil resource
+// needs none, and tells nothing.
+func (a *Auth) WrapResource(next http.Handler, res *Resource) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p, refused := a.authenticate(r)
+		p, refused := a.authenticate(r, res)
 		rec := RecordFrom(r.Context())
 		if refused != nil {
 			rec.SetFlag(FlagUnauthorized)
 			rec.SetReason(refused.reason.Error())
 			w.Header()["Www-Authenticate"] = []string{refused.challenge}
-			WriteError(w, http.StatusUnauthorized, string(FlagUnauthorized), refused.message)
+			WriteError(w, refused.status, refused.code, refused.message)
 			return
 		}
 		rec.SetPrincipal(p)
@@ -66,38 +71,45 @@ func (a *Auth) Wrap(next http.Handler) http.Handler {
 
 // refusal is what the client is told, and why.
 type refusal struct {
-	challenge, message string
-	reason             error
+	status                   int
+	challenge, code, message string
+	reason                   error
 }
 
-// The challenges (RFC 9110 section 11.6.1). error="invalid_token" stands only
-// where a token was presented (RFC 6750 section 3.1).
-const (
-	challengeBearer      = `Bearer realm="mcpgateway"`
-	challengeInvalid     = `Bearer realm="mcpgateway", error="invalid_token"`
-	challengeCertificate = `ClientCertificate realm="mcpgateway"`
-)
+// unauthorized is the refusal of who has not shown who it is.
+func unauthorized(challenge, message string, reason error) *refusal {
+	return &refusal{http.StatusUnauthorized, challenge, string(FlagUnauthorized), message, reason}
+}
 
-func (a *Auth) authenticate(r *http.Request) (Principal, *refusal) {
+// challengeCertificate names what no registered scheme does (RFC 9110 section
+// 11.6.1).
+const challengeCertificate = `ClientCertificate realm="mcpgateway"`
+
+func (a *Auth) authenticate(r *http.Request, res *Resource) (Principal, *refusal) {
 	principal := Principal{Kind: Anonymous}
 	if a.cert != nil {
 		p, err := a.cert.check(r)
 		if err != nil {
-			return principal, &refusal{challengeCertificate, "a client certificate is needed that this route accepts", err}
+			return principal, unauthorized(challengeCertificate, "a client certificate is needed that this route accepts", err)
 		}
 		principal = p
 	}
 	if a.jwt != nil {
 		token, err := bearerToken(r)
 		if err == nil && token == "" {
-			return principal, &refusal{challengeBearer, "a bearer token is needed", errors.New("no bearer token")}
+			return principal, unauthorized(res.challenge(""), "a bearer token is needed", errors.New("no bearer token"))
 		}
 		var p Principal
+		var granted []string
 		if err == nil {
-			p, err = a.jwt.verify(r.Context(), token)
+			p, granted, err = a.jwt.verify(r.Context(), token)
 		}
 		if err != nil {
-			return principal, &refusal{challengeInvalid, "the bearer token is not valid", err}
+			return principal, unauthorized(res.challenge("invalid_token"), "the bearer token is not valid", err)
+		}
+		if missing := res.missing(granted); len(missing) > 0 {
+			return principal, &refusal{http.StatusForbidden, res.challenge("insufficient_scope"), "insufficient_scope",
+				"the bearer token lacks a scope", fmt.Errorf("%s: the token lacks %s", p, strings.Join(missing, " "))}
 		}
 		if a.cert != nil && (p.ExpiresAt.IsZero() || principal.ExpiresAt.Before(p.ExpiresAt)) {
 			p.ExpiresAt = principal.ExpiresAt

@@ -61,9 +61,16 @@ func (v *verifier) close() {
 	}
 }
 
-// verify returns whom the token speaks for. A token that needs a key which the
+// claims are what is read of a token.
+type claims struct {
+	jwt.RegisteredClaims
+	Scope scopes `json:"scope"`
+	Scp   scopes `json:"scp"`
+}
+
+// verify returns whom the token speaks for, and its scopes. A token that needs a key which the
 // JWKS URL did not have so far waits, bounded, for one more fetch.
-func (v *verifier) verify(ctx context.Context, raw string) (Principal, error) {
+func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string, error) {
 	claims, token, err := v.parse(raw)
 	if v.remote != nil && keyMissing(err) && !v.remote.has(token) && v.remote.await(ctx) {
 		claims, _, err = v.parse(raw)
@@ -72,19 +79,19 @@ func (v *verifier) verify(ctx context.Context, raw string) (Principal, error) {
 		if v.remote != nil && keyMissing(err) && v.remote.failure() != nil {
 			err = fmt.Errorf("%w; the key set is not up to date: %w", err, v.remote.failure())
 		}
-		return Principal{}, err
+		return Principal{}, nil, err
 	}
 	p := Principal{Kind: JWT, Issuer: claims.Issuer, Subject: claims.Subject}
 	if claims.ExpiresAt != nil {
 		p.ExpiresAt = claims.ExpiresAt.Add(v.leeway)
 	}
-	return p, nil
+	return p, slices.Concat(claims.Scope, claims.Scp), nil
 }
 
-func (v *verifier) parse(raw string) (*jwt.RegisteredClaims, *jwt.Token, error) {
-	claims := &jwt.RegisteredClaims{}
-	token, err := v.parser.ParseWithClaims(raw, claims, v.keysFor)
-	return claims, token, err
+func (v *verifier) parse(raw string) (*claims, *jwt.Token, error) {
+	c := &claims{}
+	token, err := v.parser.ParseWithClaims(raw, c, v.keysFor)
+	return c, token, err
 }
 
 // errNoKey: nothing that we have may verify such a token.

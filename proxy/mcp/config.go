@@ -18,10 +18,11 @@ type Config struct {
 	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Host names that are served. Default: the route's match.hosts; on loopback connections only loopback names."`
 	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from. Default: the same host, once that host is allowed."`
 	ForwardHeaders []string     `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
+	Resource       *Resource    `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
 	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
 	Limits         Limits       `yaml:"limits" doc:"How much is held at once."`
 
-	_ struct{} `later:"sse,websocket,resource,resume"`
+	_ struct{} `later:"sse,websocket,resume"`
 }
 
 // ClusterRef names a cluster of a route.

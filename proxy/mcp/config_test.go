@@ -34,21 +34,22 @@ func TestConfigDefaults(t *testing.T) {
 
 func TestConfigMistakes(t *testing.T) {
 	for yaml, want := range map[string]string{
-		"clusters: []\n":                                     "no cluster",
-		"clusters: [a, a]\n":                                 `"a" is named twice`,
-		"clusters: [a, {name: b, prefix: a}]\n":              `the prefix "a" is taken by clusters[0]`,
-		"clusters: [{name: b, prefix: a_b}]\n":               "prefix",
-		"clusters: [a]\nnamespace: some\n":                   "namespace",
-		"clusters: [a]\nallowed_hosts: [\"http://x/\"]\n":    "is not a host name",
-		"clusters: [a]\nallowed_origins: [\"*\"]\n":          "would let every web page call",
-		"clusters: [a]\nallowed_origins: [\"x.example\"]\n":  "is not an origin",
-		"clusters: [a]\nforward_headers: [Authorization]\n":  "never goes upstream",
-		"clusters: [a]\nforward_headers: [Mcp-Session-Id]\n": "never goes upstream",
-		"clusters: [a]\nforward_headers: [\"a b\"]\n":        "is not a header name",
-		"clusters: [a]\nsse: {path: /sse}\n":                 "not supported by this version",
-		"clusters: [{name: a, tools: {allow: []}}]\n":        "allows no tool at all",
-		"clusters: [{name: a, tools: {deny: [\"a?\"]}}]\n":   "only * is special",
-		"clusters: [a]\nlimits: {message: 1}\n":              "message",
+		"clusters: []\n":                                                                        "no cluster",
+		"clusters: [a, a]\n":                                                                    `"a" is named twice`,
+		"clusters: [a, {name: b, prefix: a}]\n":                                                 `the prefix "a" is taken by clusters[0]`,
+		"clusters: [{name: b, prefix: a_b}]\n":                                                  "prefix",
+		"clusters: [a]\nnamespace: some\n":                                                      "namespace",
+		"clusters: [a]\nallowed_hosts: [\"http://x/\"]\n":                                       "is not a host name",
+		"clusters: [a]\nallowed_origins: [\"*\"]\n":                                             "would let every web page call",
+		"clusters: [a]\nallowed_origins: [\"x.example\"]\n":                                     "is not an origin",
+		"clusters: [a]\nforward_headers: [Authorization]\n":                                     "never goes upstream",
+		"clusters: [a]\nforward_headers: [Mcp-Session-Id]\n":                                    "never goes upstream",
+		"clusters: [a]\nforward_headers: [\"a b\"]\n":                                           "is not a header name",
+		"clusters: [a]\nsse: {path: /sse}\n":                                                    "not supported by this version",
+		"clusters: [{name: a, tools: {allow: []}}]\n":                                           "allows no tool at all",
+		"clusters: [{name: a, tools: {deny: [\"a?\"]}}]\n":                                      "only * is special",
+		"clusters: [a]\nresource: {url: \"http://x.example/mcp\", authorization_servers: []}\n": "plain http is for loopback only",
+		"clusters: [a]\nlimits: {message: 1}\n":                                                 "message",
 	} {
 		if _, err := load(t, yaml); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", yaml, err, want)

@@ -84,12 +84,9 @@ func (h *Handler) member(name string) (ClusterRef, bool) {
 	return ClusterRef{}, false
 }
 
-// ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25).
+// ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25)
+// to clients that Guard has let in.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if reason := h.guard.check(r); reason != "" {
-		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, reason)
-		return
-	}
 	switch r.Method {
 	case http.MethodPost:
 		h.post(w, r)

@@ -76,7 +76,8 @@ func newGateway(t testing.TB, tune func(*Config), backends ...backend) *gateway 
 		if user := r.Header.Get("Test-User"); user != "" {
 			r = r.WithContext(filter.WithPrincipal(r.Context(), filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: user}))
 		}
-		g.current.Load().ServeHTTP(w, r)
+		h := g.current.Load()
+		h.Guard(h).ServeHTTP(w, r)
 	}))
 	g.url = g.server.URL + "/mcp"
 	t.Cleanup(g.close)

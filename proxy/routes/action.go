@@ -10,15 +10,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// newAction makes the one action of a route.
+// newAction makes the one action of a route other than mcp.
 func newAction(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
 	switch {
-	case c.MCP != nil:
-		h, err := deps.MCP(c)
-		if err != nil {
-			return nil, err
-		}
-		return withoutAuthorization(h), nil
 	case c.Cluster != "":
 		cluster, ok := deps.Clusters.Get(c.Cluster)
 		if !ok {
@@ -36,15 +30,6 @@ func newAction(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
 		return respond(c.Respond), nil
 	}
 	return nil, errors.New("no action")
-}
-
-// withoutAuthorization takes the client's credentials off once they were
-// judged: they were given to the gateway, and to no upstream.
-func withoutAuthorization(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		delete(r.Header, "Authorization")
-		next.ServeHTTP(w, r)
-	})
 }
 
 func health(kind string, ready func() bool) http.Handler {

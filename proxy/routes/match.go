@@ -30,6 +30,9 @@ type headerRule struct {
 func compile(c *Config) (*route, error) {
 	m := &c.Match
 	rt := &route{name: c.Name, exact: m.Path, methods: m.Methods}
+	if c.MCP != nil && len(m.Methods) > 0 {
+		rt.methods = append(slices.Clone(m.Methods), http.MethodOptions) // browsers ask before they call
+	}
 	if !slices.Contains(c.Listeners, "all") {
 		rt.listeners = c.Listeners
 	}

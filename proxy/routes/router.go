@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
 
 // Deps is what the routes of a generation need from the rest of it.
@@ -16,7 +17,7 @@ type Deps struct {
 	// Clusters are the generation's.
 	Clusters *clusters.Set
 	// MCP makes the handler of a route with the action mcp.
-	MCP func(route *Config) (http.Handler, error)
+	MCP func(route *Config) (*mcp.Handler, error)
 	// Ready answers for health: ready. Nil is always ready.
 	Ready func() bool
 	// AuthTrace is told what authentication does in the background. May be nil.
@@ -66,13 +67,16 @@ func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", c.Name, err)
 		}
-		routes = append(routes, r)
+		routes = append(append(routes, r), metadataRoutes(c, r)...)
 	}
 	return routes, nil
 }
 
 // action puts together what serves a route: its edits, its auth, its action.
 func (rt *Router) action(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
+	if c.MCP != nil {
+		return rt.mcpAction(c, deps)
+	}
 	h, err := newAction(c, deps, buffers)
 	if err != nil {
 		return nil, err
@@ -84,10 +88,15 @@ func (rt *Router) action(c *Config, deps Deps, buffers *sync.Pool) (http.Handler
 		}
 		h = a.Wrap(h)
 	}
+	return edited(c, h), nil
+}
+
+// edited makes the route's edits on what h answers.
+func edited(c *Config, h http.Handler) http.Handler {
 	if edits := compileEdits(&c.ResponseHeaders); !edits.empty() {
-		h = editAnswers(h, edits)
+		return editAnswers(h, edits)
 	}
-	return h, nil
+	return h
 }
 
 // Handler serves the requests of one listener. It is cheap enough to be called

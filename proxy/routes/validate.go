@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -56,6 +57,9 @@ func (c *Config) validateAction(s *config.Scope, action string) {
 	if action == "mcp" && c.Match.Path == "" && !s.IsSet("match.path") {
 		s.Errorf("match", "an mcp route needs an exact path: one MCP endpoint is one URL")
 	}
+	if action == "mcp" && c.MCP != nil && c.MCP.Resource != nil {
+		c.validateResource(s)
+	}
 	if action == "cluster" {
 		if c.Cluster == "" {
 			s.Errorf("cluster", "names no cluster")
@@ -69,6 +73,20 @@ func (c *Config) validateAction(s *config.Scope, action string) {
 		if s.IsSet(field) {
 			s.Errorf(field, "does not apply to %s; it belongs to routes with a cluster", action)
 		}
+	}
+}
+
+// validateResource wants tokens where clients are told how to get one.
+func (c *Config) validateResource(s *config.Scope) {
+	if (c.Auth == nil || c.Auth.JWT == nil) && !s.IsSet("auth.jwt") {
+		s.Errorf("mcp.resource", "tells clients how to get a token, but the route asks for none; give it auth.jwt")
+	}
+	u, err := url.Parse(c.MCP.Resource.URL)
+	if err != nil || u.Host == "" || c.Match.Path == "" {
+		return
+	}
+	if strings.TrimSuffix(u.Path, "/") != strings.TrimSuffix(c.Match.Path, "/") {
+		s.Warnf("mcp.resource.url", "its path is not the route's %s; unless something before the gateway changes paths, clients will not find the metadata", c.Match.Path)
 	}
 }
 

@@ -1,0 +1,76 @@
+package mcp
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+const (
+	// preflightAge is how long, in seconds, a browser need not ask again.
+	preflightAge = "600"
+	// exposed are the headers of an answer that pages may read.
+	exposed = "Mcp-Session-Id, WWW-Authenticate"
+	// paramPrefix begins the headers that hold arguments of a call (MCP
+	// 2026-07-28): servers choose their names.
+	paramPrefix = "mcp-param-"
+	// paramsEchoed bounds how many of them are allowed at once.
+	paramsEchoed = 64
+)
+
+// Guard serves by next, which authenticates, what may come here at all. It
+// stands before authentication: a rebound name or a foreign page is refused
+// whoever it speaks for, a browser's preflight has no credentials, and pages
+// must be able to read why their call was refused.
+func (h *Handler) Guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if reason := h.guard.check(r); reason != "" {
+			refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, reason)
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" {
+			header := w.Header()
+			header.Add("Vary", "Origin")
+			header.Set("Access-Control-Allow-Origin", origin)
+			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+				h.preflight(header, r)
+				w.WriteHeader(http.StatusNoContent)
+				return
+			}
+			header.Set("Access-Control-Expose-Headers", exposed)
+		}
+		// MCP 2025-11-25, Authorization, Token Requirements: query strings end
+		// up in logs. RFC 6750 section 3.1 names the error.
+		if r.URL.Query().Has("access_token") {
+			filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
+			w.Header()["Www-Authenticate"] = []string{`Bearer error="invalid_request"`}
+			refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "a token in the query is not accepted; send it in the Authorization header")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// preflight says what a page may send.
+func (h *Handler) preflight(header http.Header, r *http.Request) {
+	allow := slices.Concat([]string{
+		"Accept", "Authorization", "Content-Type", "Last-Event-ID", "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version", "Mcp-Session-Id",
+	}, h.forward)
+	echoed := 0
+	for _, value := range r.Header.Values("Access-Control-Request-Headers") {
+		for name := range strings.SplitSeq(value, ",") {
+			name = strings.TrimSpace(name)
+			if echoed < paramsEchoed && strings.HasPrefix(strings.ToLower(name), paramPrefix) && headerName(name) {
+				allow = append(allow, name)
+				echoed++
+			}
+		}
+	}
+	header.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
+	header.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+	header.Set("Access-Control-Allow-Headers", strings.Join(allow, ", "))
+	header.Set("Access-Control-Max-Age", preflightAge)
+}
