@@ -56,6 +56,7 @@ func (c *Config) Validate(s *config.Scope) {
 	c.checkListeners(s)
 	clusterNames := c.checkClusters(s)
 	c.checkRoutes(s, clusterNames)
+	c.checkPaths(s)
 }
 
 // indexNames returns where each name stands first, and reports the others.

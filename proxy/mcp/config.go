@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Clusters       []ClusterRef `yaml:"clusters" required:"true" doc:"The clusters behind this endpoint: names, or objects."`
 	Namespace      string       `yaml:"namespace" default:"auto" enum:"auto,always,never" doc:"When names carry their cluster's prefix: auto once there are several clusters; never: the first in file order owns a name."`
+	SSE            Endpoint     `yaml:"sse" doc:"The transport of revision 2024-11-05, HTTP with server-sent events, beside Streamable HTTP. Off without a path."`
 	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Host names that are served. Default: the route's match.hosts; on loopback connections only loopback names."`
 	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from. Default: the same host, once that host is allowed."`
 	ForwardHeaders []string     `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
@@ -22,7 +23,25 @@ type Config struct {
 	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
 	Limits         Limits       `yaml:"limits" doc:"How much is held at once."`
 
-	_ struct{} `later:"sse,websocket,resume"`
+	_ struct{} `later:"websocket,resume"`
+}
+
+// Endpoint is where another transport of the same route is served.
+type Endpoint struct {
+	Path string `yaml:"path" example:"/sse" doc:"The whole path."`
+}
+
+// messageSuffix follows the path of HTTP+SSE where messages are posted to.
+const messageSuffix = "/message"
+
+// Paths are those that the route serves beside its match.path, by the field
+// that makes them.
+func (c *Config) Paths() map[string][]string {
+	paths := map[string][]string{}
+	if c.SSE.Path != "" {
+		paths["sse.path"] = []string{c.SSE.Path, c.SSE.Path + messageSuffix}
+	}
+	return paths
 }
 
 // ClusterRef names a cluster of a route.

@@ -84,9 +84,18 @@ func (h *Handler) member(name string) (ClusterRef, bool) {
 	return ClusterRef{}, false
 }
 
-// ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25)
-// to clients that Guard has let in.
+// ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25),
+// and the other transports of the route on paths of their own, to clients that
+// Guard has let in.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case h.Config.SSE.Path != "" && path == h.Config.SSE.Path:
+		h.openSSE(w, r)
+		return
+	case h.Config.SSE.Path != "" && path == h.Config.SSE.Path+messageSuffix:
+		h.postSSE(w, r)
+		return
+	}
 	switch r.Method {
 	case http.MethodPost:
 		h.post(w, r)
@@ -100,7 +109,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) notAllowed(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Allow", "GET, POST, DELETE")
+	notAllowed(w, r, "GET, POST, DELETE")
+}
+
+func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
 	refuse(w, r, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "method not allowed")
 }
 
@@ -109,7 +122,7 @@ func (h *Handler) notAllowed(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID) *session {
 	s := h.hub.find(r.Header.Get(sessionHeader))
 	switch {
-	case s == nil || s.route != h.Route:
+	case s == nil || s.route != h.Route || s.line != nil:
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
 		return nil
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():

@@ -62,12 +62,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	c := h.newCall(r, s, m, a)
 	ctx, cancel := context.WithTimeoutCause(r.Context(), h.Config.Timeouts.CallIdle, errCallIdle)
 	defer cancel()
-	var body []byte
-	if s.naming.transparent(h.Config.Clusters) {
-		body, err = s.initializeOne(ctx, c)
-	} else {
-		body = s.initializeAll(ctx, c)
-	}
+	body, err := h.greet(ctx, s, c)
 	if err == nil && r.Context().Err() != nil {
 		err = errGone // and would never end the session
 	}
@@ -88,12 +83,23 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	h.serve(w, r, c.stream, !a.json, nil)
 }
 
+// greet returns the answer to initialize.
+func (h *Handler) greet(ctx context.Context, s *session, c *call) ([]byte, error) {
+	if s.naming.transparent(h.Config.Clusters) {
+		return s.initializeOne(ctx, c)
+	}
+	return s.initializeAll(ctx, c), nil
+}
+
 // initializeOne passes initialize on to the only cluster, and its answer
 // back: who it is, what it can do and what it has to say are the server's.
 func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 	ref := c.handler.Config.Clusters[0]
 	c.ask(ref.Name)
 	p := s.peer(ref.Name)
+	if p == nil {
+		return nil, errEnded
+	}
 	l, err := p.acquire(ctx, c)
 	var refused *upstream.InitializeError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {

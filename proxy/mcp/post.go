@@ -30,13 +30,12 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m, err := jsonrpc.Parse(body)
+	if errors.Is(err, jsonrpc.ErrBatch) && r.Header.Get(sessionHeader) != "" {
+		h.batch(w, r, body, a)
+		return
+	}
 	if err != nil {
-		code := jsonrpc.CodeParseError
-		var parse *jsonrpc.ParseError
-		if errors.As(err, &parse) {
-			code = parse.Code
-		}
-		refuse(w, r, http.StatusBadRequest, code, none, err.Error())
+		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}
 	h.note(r, m)
@@ -54,6 +53,15 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.inSession(w, r, m, a)
 	}
+}
+
+// parseCode is the code that answers what is no message.
+func parseCode(err error) int {
+	var parse *jsonrpc.ParseError
+	if errors.As(err, &parse) {
+		return parse.Code
+	}
+	return jsonrpc.CodeParseError
 }
 
 // unread answers a request whose body did not come whole.
@@ -99,18 +107,8 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 // disconnect is no cancellation.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
 	c := h.newCall(r, s, m, a)
-	if err := s.begin(c); err != nil {
+	if err := s.launch(c); err != nil {
 		h.decline(w, r, s, m.ID(), err)
-		return
-	}
-	started := s.spawn(func() {
-		defer s.finish(c)
-		c.run()
-	})
-	if !started {
-		c.stop()
-		s.finish(c)
-		h.decline(w, r, s, m.ID(), errEnded)
 		return
 	}
 	h.serve(w, r, c.stream, !a.json, c.interrupted)
@@ -118,17 +116,21 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 }
 
 func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a accept) *call {
-	// A client that takes anything, as curl does, gets streams only where it
-	// has a session in which to answer what comes on them.
-	streams := a.sse || a.wildcard && !s.sessionless
 	return &call{
 		session: s,
 		handler: h,
 		msg:     m,
-		stream:  newStream(streams, a.sse, h.queueBytes()),
+		stream:  newAnswer(s, a, h.queueBytes()),
 		record:  filter.RecordFrom(r.Context()),
 		header:  h.upstreamHeader(r),
 	}
+}
+
+// newAnswer is the stream of the HTTP answer to a POST.
+func newAnswer(s *session, a accept, bytes int) *stream {
+	// A client that takes anything, as curl does, gets streams only where it
+	// has a session in which to answer what comes on them.
+	return newStream(a.sse || a.wildcard && !s.sessionless, a.sse, bytes)
 }
 
 // interrupted is the answer of a call whose connection must end before the

@@ -25,8 +25,11 @@ type session struct {
 	// sessionless: made for single calls of clients without a session, who
 	// can neither listen nor answer.
 	sessionless bool
-	anonymous   bool    // sessionless, and for one call only
-	key         keptKey // sessionless: who else may use it
+	// line: the session's only stream, of another transport. Nil for
+	// Streamable HTTP.
+	line      *line
+	anonymous bool    // sessionless, and for one call only
+	key       keptKey // sessionless: who else may use it
 	// subscription: made for one stream of subscriptions/listen.
 	subscription *subscription
 

@@ -30,6 +30,9 @@ type stream struct {
 	eager bool
 	// bytes bounds the queue.
 	bytes int
+	// via, if not nil, takes everything instead: the call has no HTTP answer of
+	// its own.
+	via outlet
 
 	mu     sync.Mutex
 	queue  [][]byte
@@ -40,6 +43,13 @@ type stream struct {
 
 	ready chan struct{} // 1: there is something to write
 	stop  chan struct{} // closed when nothing may be queued any more
+}
+
+// outlet is where the messages and the answer of a call go that shares what
+// they are written to with others.
+type outlet interface {
+	send(msg []byte) bool
+	finish(status int, answer []byte)
 }
 
 func newStream(open, eager bool, bytes int) *stream {
@@ -57,6 +67,9 @@ func newStream(open, eager bool, bytes int) *stream {
 func (st *stream) send(msg []byte) bool {
 	if !st.open {
 		return false
+	}
+	if st.via != nil {
+		return st.via.send(msg)
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -77,6 +90,10 @@ func (st *stream) send(msg []byte) bool {
 // finish queues the answer, after which the stream ends. The first one counts.
 // status is the HTTP status if nothing was written before.
 func (st *stream) finish(status int, answer []byte) {
+	if st.via != nil {
+		st.via.finish(status, answer)
+		return
+	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.ended || st.answer != nil {

@@ -58,7 +58,10 @@ func unsupported(version string) string {
 
 // unsupportedVersion refuses a request of a revision that is not spoken, so
 // that its client can choose another one (MCP 2026-07-28, Versioning).
-func unsupportedVersion(requested string) *failure {
-	data, _ := json.Marshal(map[string]any{"supported": versions(), "requested": requested}) // strings always encode
+func unsupportedVersion(requested string) *failure { return notAmong(versions(), requested) }
+
+// notAmong is unsupportedVersion where fewer are spoken.
+func notAmong(supported []string, requested string) *failure {
+	data, _ := json.Marshal(map[string]any{"supported": supported, "requested": requested}) // strings always encode
 	return &failure{status: http.StatusBadRequest, code: codeUnsupportedVersion, text: unsupported(requested), data: data}
 }

@@ -12,8 +12,9 @@ import (
 type route struct {
 	name      string
 	hosts     []hostPattern
-	exact     string // the whole path, or
-	prefix    string // its first segments, without final slash; "/" is any
+	exact     string   // the whole path, or
+	also      []string // whole paths beside it, of an mcp route
+	prefix    string   // its first segments, without final slash; "/" is any
 	methods   []string
 	headers   []headerRule
 	listeners []string
@@ -39,6 +40,11 @@ func compile(c *Config) (*route, error) {
 	if m.Path == "" {
 		// /api and /api/ are the same whole segments.
 		rt.prefix = "/" + strings.Trim(m.PathPrefix, "/")
+	}
+	if c.MCP != nil {
+		for _, paths := range c.MCP.Paths() {
+			rt.also = append(rt.also, paths...)
+		}
 	}
 	for _, h := range m.Hosts {
 		p, err := parseHostPattern(h)
@@ -85,7 +91,7 @@ func (rt *route) matchesMethod(method string) bool {
 
 func (rt *route) matchesPath(path string) bool {
 	if rt.exact != "" {
-		return path == rt.exact
+		return path == rt.exact || len(rt.also) > 0 && slices.Contains(rt.also, path)
 	}
 	if !strings.HasPrefix(path, rt.prefix) {
 		return false

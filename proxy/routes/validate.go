@@ -60,6 +60,9 @@ func (c *Config) validateAction(s *config.Scope, action string) {
 	if action == "mcp" && c.MCP != nil && c.MCP.Resource != nil {
 		c.validateResource(s)
 	}
+	if c.MCP != nil {
+		c.validatePaths(s)
+	}
 	if action == "cluster" {
 		if c.Cluster == "" {
 			s.Errorf("cluster", "names no cluster")
@@ -87,6 +90,29 @@ func (c *Config) validateResource(s *config.Scope) {
 	}
 	if strings.TrimSuffix(u.Path, "/") != strings.TrimSuffix(c.Match.Path, "/") {
 		s.Warnf("mcp.resource.url", "its path is not the route's %s; unless something before the gateway changes paths, clients will not find the metadata", c.Match.Path)
+	}
+}
+
+// validatePaths checks the paths that an mcp route has beside match.path.
+func (c *Config) validatePaths(s *config.Scope) {
+	taken := map[string]string{c.Match.Path: "match.path"}
+	paths := c.MCP.Paths()
+	for _, field := range slices.Sorted(maps.Keys(paths)) {
+		for _, path := range paths[field] {
+			why := configuredPath(path)
+			if why == "" && strings.HasSuffix(path, "/") {
+				why = "must not end with a slash"
+			}
+			if why != "" {
+				s.Errorf("mcp."+field, "%q %s", path, why)
+				break
+			}
+			if by, dup := taken[path]; dup {
+				s.Errorf("mcp."+field, "%q is the path of %s already", path, by)
+				break
+			}
+			taken[path] = "mcp." + field
+		}
 	}
 }
 

@@ -1,0 +1,190 @@
+package mcp
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// batchRevision is the only revision with batches (MCP 2025-03-26, Base
+// Protocol, Batching; taken away by 2025-06-18).
+const batchRevision = "2025-03-26"
+
+// batches reports whether the session has them. It must have been initialised.
+func (s *session) batches() bool { return s.version == batchRevision }
+
+// member is one element of a batch.
+type member struct {
+	msg *jsonrpc.Message
+	// refusal answers what is no message, or must not be in a batch.
+	refusal []byte
+}
+
+// answered reports whether the member is owed an answer.
+func (m *member) answered() bool { return m.refusal != nil || m.msg.Kind() == jsonrpc.Request }
+
+// parseBatch reads a batch of at most limit members. Each is judged by itself
+// (JSON-RPC 2.0 section 6); an error is one of the whole.
+func parseBatch(body []byte, limit int) ([]member, error) {
+	all, err := jsonrpc.ParseValue(body)
+	if err != nil {
+		return nil, err
+	}
+	invalid := func(reason string) error {
+		return &jsonrpc.ParseError{Code: jsonrpc.CodeInvalidRequest, Reason: reason}
+	}
+	var members []member
+	for _, element := range all.Each {
+		if len(members) == limit {
+			return nil, invalid("too many messages in a batch")
+		}
+		members = append(members, parseMember(element.Raw()))
+	}
+	if len(members) == 0 {
+		return nil, invalid("empty batch")
+	}
+	return members, nil
+}
+
+func parseMember(raw []byte) member {
+	m, err := jsonrpc.Parse(raw)
+	switch {
+	case err != nil:
+		return member{refusal: jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil)}
+	case m.Kind() == jsonrpc.Request && m.Method() == "initialize":
+		// MCP 2025-03-26, Lifecycle, Initialization.
+		return member{refusal: jsonrpc.NewError(m.ID(), jsonrpc.CodeInvalidRequest, "initialize must not be part of a batch", nil)}
+	}
+	return member{msg: m}
+}
+
+// batch collects the answers to the requests of one batch. They go out as one
+// array; what servers say meanwhile goes out at once.
+type batch struct {
+	out outlet
+
+	mu      sync.Mutex
+	status  int
+	ids     []jsonrpc.ID // by member; those that owe no answer are not owed
+	owed    []bool
+	left    int
+	answers [][]byte
+}
+
+func newBatch(out outlet, members []member) *batch {
+	b := &batch{out: out, status: http.StatusOK, ids: make([]jsonrpc.ID, len(members)), owed: make([]bool, len(members)), answers: make([][]byte, len(members))}
+	for i := range members {
+		m := &members[i]
+		if m.msg != nil {
+			b.ids[i] = m.msg.ID()
+		}
+		if b.owed[i] = m.answered(); b.owed[i] {
+			b.left++
+		}
+	}
+	return b
+}
+
+// member returns where the i-th member is answered.
+func (b *batch) member(i int) outlet { return batchMember{b, i} }
+
+type batchMember struct {
+	*batch
+	i int
+}
+
+func (m batchMember) send(msg []byte) bool { return m.out.send(msg) }
+
+func (m batchMember) finish(status int, answer []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.answers[m.i] != nil {
+		return
+	}
+	m.answers[m.i] = answer
+	m.status = max(m.status, status)
+	if m.left--; m.left == 0 {
+		m.out.finish(m.status, m.joinedLocked())
+	}
+}
+
+// joinedLocked is the array of the answers.
+func (b *batch) joinedLocked() []byte {
+	given := slices.DeleteFunc(slices.Clone(b.answers), func(answer []byte) bool { return answer == nil })
+	return slices.Concat([]byte("["), bytes.Join(given, []byte(",")), []byte("]"))
+}
+
+// interrupted answers whatever has not been.
+func (b *batch) interrupted() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, id := range b.ids {
+		if b.owed[i] && b.answers[i] == nil {
+			b.answers[i] = interruption(id)
+			b.left--
+		}
+	}
+	return b.joinedLocked()
+}
+
+// batch takes a batch of a session of Streamable HTTP.
+func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a accept) {
+	var none jsonrpc.ID
+	s := h.session(w, r, none)
+	if s == nil {
+		return
+	}
+	defer s.exit()
+	if !s.batches() {
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, none, jsonrpc.ErrBatch.Error())
+		return
+	}
+	members, err := parseBatch(body, h.Config.Limits.Pending)
+	if err != nil {
+		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
+		return
+	}
+	b := newBatch(nil, members)
+	requests := slices.ContainsFunc(members, func(m member) bool { return m.msg != nil && m.msg.Kind() == jsonrpc.Request })
+	if !requests && b.left > 0 {
+		b.status = http.StatusBadRequest
+	}
+	if b.left == 0 {
+		for _, m := range members {
+			h.inform(r, s, m.msg)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	st := newAnswer(s, a, h.queueBytes())
+	b.out = st
+	for i, m := range members {
+		switch {
+		case m.refusal != nil:
+			b.member(i).finish(http.StatusOK, m.refusal)
+		case m.msg.Kind() == jsonrpc.Request:
+			c := h.newCall(r, s, m.msg, a)
+			c.stream.via = b.member(i)
+			if err := s.launch(c); err != nil {
+				c.stream.finish(http.StatusOK, failed(err).body(m.msg.ID()))
+			}
+		default:
+			h.inform(r, s, m.msg)
+		}
+	}
+	h.serve(w, r, st, !a.json, b.interrupted)
+	s.rescue(st)
+}
+
+// inform takes what is not answered.
+func (h *Handler) inform(r *http.Request, s *session, m *jsonrpc.Message) {
+	if m.Kind() == jsonrpc.Notification {
+		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h, m)
+	} else {
+		s.answered(m)
+	}
+}

@@ -1,0 +1,258 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// line is the one stream of a session that has no other: that of HTTP+SSE (MCP
+// 2024-11-05), or a WebSocket. All that is for the client goes over it, and
+// the session lasts as long as it does.
+type line struct {
+	stream *stream
+	// posts: messages come by POSTs that name the session.
+	posts bool
+
+	mu    sync.Mutex
+	stage stage
+}
+
+// stage is how far a line's session has come.
+type stage int
+
+const (
+	stageNew stage = iota
+	stageInitializing
+	stageReady
+)
+
+func (l *line) ready() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stage == stageReady
+}
+
+// advance moves on to the next stage, and reports whether it was that one's
+// turn.
+func (l *line) advance(to stage) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stage != to-1 {
+		return false
+	}
+	l.stage = to
+	return true
+}
+
+// send makes line the outlet of its calls.
+func (l *line) send(msg []byte) bool { return l.stream.send(msg) }
+
+// finish queues an answer, between everything else.
+func (l *line) finish(_ int, answer []byte) { l.stream.send(answer) }
+
+// errInitialize: what comes first is initialize.
+var errInitialize = errors.New("the session has not been initialized")
+
+// openLine begins the session of a new line; the client initialises it later.
+// It ends when its stream does.
+func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
+	principal := filter.PrincipalFrom(r.Context())
+	s := h.hub.newSession(h, principal.Key(), clientInit{version: newest})
+	s.line = &line{stream: newStream(true, true, h.queueBytes()), posts: posts}
+	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
+	if err := h.hub.admit(s, h.Config.Limits, anonymous); err != nil {
+		s.cancel(err)
+		return nil, err
+	}
+	s.enter(h) // for as long as it lasts: a line is never idle
+	if !h.hub.publish(s) || !s.listen(s.line.stream, 1) {
+		s.end("failed", errEnded)
+		return nil, errEnded
+	}
+	h.hub.opts.Trace.sessionOpened(s.route)
+	h.hub.background(func() {
+		<-s.line.stream.stop
+		s.end("closed", errGone)
+	})
+	return s, nil
+}
+
+// source is what messages of a line came by: a POST, or a WebSocket.
+type source struct {
+	ctx    context.Context
+	record *filter.Record
+	header http.Header // that goes upstream
+	// run does what may take time.
+	run func(f func())
+}
+
+// hear takes what came for a line's session. The error says why it is no
+// message.
+func (h *Handler) hear(s *session, src source, body []byte) error {
+	m, err := jsonrpc.Parse(body)
+	if errors.Is(err, jsonrpc.ErrBatch) && s.line.ready() && s.batches() {
+		members, err := parseBatch(body, h.Config.Limits.Pending)
+		if err != nil {
+			return err
+		}
+		b := newBatch(s.line, members)
+		for i, member := range members {
+			if member.refusal != nil {
+				b.member(i).finish(http.StatusOK, member.refusal)
+			} else {
+				h.hearMessage(s, src, member.msg, b.member(i))
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h.hearMessage(s, src, m, s.line)
+	return nil
+}
+
+func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out outlet) {
+	switch kind := m.Kind(); {
+	case kind == jsonrpc.Request:
+		if err := h.hearRequest(s, src, m, out); err != nil {
+			out.finish(http.StatusOK, failed(err).body(m.ID()))
+		}
+	case !s.line.ready():
+		// There is nothing yet that it could be about.
+	case kind == jsonrpc.Notification:
+		src.run(func() { s.notification(upstream.WithHeader(src.ctx, src.header), h, m) })
+	default:
+		s.answered(m)
+	}
+}
+
+// hearRequest sets a request in motion, whose answer goes to out.
+func (h *Handler) hearRequest(s *session, src source, m *jsonrpc.Message, out outlet) error {
+	if v := m.Params().Get("_meta", versionKey); v.Exists() {
+		return notAmong(append(legacy(), oldest), v.String()) // a line has a session, and that revision none
+	}
+	st := newStream(true, true, 0)
+	st.via = out
+	c := &call{session: s, handler: h, msg: m, stream: st, record: src.record, header: src.header}
+	switch {
+	case m.Method() == "initialize":
+		return h.initializeLine(s, c)
+	case m.Method() != "ping" && !s.line.ready():
+		return &failure{code: jsonrpc.CodeInvalidRequest, text: errInitialize.Error()}
+	}
+	return s.launch(c)
+}
+
+// launch runs a call on a goroutine of the session.
+func (s *session) launch(c *call) error {
+	if err := s.begin(c); err != nil {
+		return err
+	}
+	started := s.spawn(func() {
+		defer s.finish(c)
+		c.run()
+	})
+	if !started {
+		c.stop()
+		s.finish(c)
+		return errEnded
+	}
+	return nil
+}
+
+// initializeLine answers initialize on a line. Where it fails the line ends
+// after the answer: the client begins anew with another one.
+func (h *Handler) initializeLine(s *session, c *call) error {
+	init, err := parseInit(c.msg)
+	if err != nil {
+		return err
+	}
+	if !s.line.advance(stageInitializing) {
+		return &failure{code: jsonrpc.CodeInvalidRequest, text: "the session is initialized already"}
+	}
+	s.init, s.version = init.params, init.version
+	s.naming = newNaming(h.Config.Namespace, h.Config.Clusters)
+	started := s.spawn(func() {
+		ctx, cancel := context.WithTimeoutCause(s.ctx, h.Config.Timeouts.CallIdle, errCallIdle)
+		defer cancel()
+		body, err := h.greet(ctx, s, c)
+		if err != nil {
+			f := failed(err)
+			c.record.SetFlag(f.flag)
+			c.record.SetReason(f.Error())
+			s.line.stream.finish(f.status, f.body(c.msg.ID()))
+			return
+		}
+		s.line.advance(stageReady)
+		c.stream.finish(http.StatusOK, body)
+	})
+	if !started {
+		return errEnded
+	}
+	return nil
+}
+
+// farewell is why a line ends.
+type farewell int
+
+const (
+	farewellGone     farewell = iota // the client went away
+	farewellEnded                    // the session has ended
+	farewellAnswered                 // initialize failed
+	farewellDrained
+	farewellExpired
+)
+
+// lineWriter is what a line is written to.
+type lineWriter interface {
+	message(msg []byte) error
+	alive() error
+}
+
+// pump writes what the line is given until it ends. over is closed when the
+// client has gone, expired fires when its credentials have; keepalives are
+// written when tick fires. It is called once.
+func (l *line) pump(conn *listeners.Conn, over <-chan struct{}, expired, tick <-chan time.Time, w lineWriter) farewell {
+	st := l.stream
+	defer st.end()
+	var ending <-chan struct{}
+	if conn != nil {
+		ending = conn.Ending()
+	}
+	for {
+		select {
+		case <-st.ready:
+		case <-tick:
+			if w.alive() != nil {
+				return farewellGone
+			}
+		case <-st.stop:
+			return farewellEnded
+		case <-ending:
+			return farewellDrained
+		case <-expired:
+			return farewellExpired
+		case <-over:
+			return farewellGone
+		}
+		queue, _, answer := st.take()
+		for _, msg := range queue {
+			if w.message(msg) != nil {
+				return farewellGone
+			}
+		}
+		if answer != nil {
+			_ = w.message(answer) // the client is gone, or has it
+			return farewellAnswered
+		}
+	}
+}
