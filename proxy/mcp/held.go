@@ -109,6 +109,16 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	}
 }
 
+// mayAsk reports whether servers may ask the client of a modern request.
+func (s *session) mayAsk() bool {
+	if !s.modern() {
+		return false
+	}
+	init, err := jsonrpc.ParseValue(s.init)
+	caps := init.Get("capabilities")
+	return err == nil && (caps.Get("elicitation").Exists() || caps.Get("sampling").Exists() || caps.Get("roots").Exists())
+}
+
 // asFailure answers a server whose request cannot be brought to its client.
 func asFailure(err error) error {
 	var own *failure

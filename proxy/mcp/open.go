@@ -154,6 +154,11 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	if err != nil {
 		return err
 	}
+	if p.s.mayAsk() && !up.Modern() {
+		// What the server asks in the middle of a call may come on this stream.
+		up.StartListening()
+		up.Heard(ctx)
+	}
 	if err := p.replay(ctx, l); err != nil {
 		l.close()
 		return err

@@ -32,6 +32,9 @@ var errWithdrawn = errors.New("the server withdrew its request")
 // receive takes what a server says on its own account. It must not block: the
 // link's other messages wait behind it.
 func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
+	if c == nil && p.s.modern() {
+		c = p.s.only() // a borrowed session has one call at a time
+	}
 	if c != nil {
 		c.touch()
 	}

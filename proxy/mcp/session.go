@@ -236,6 +236,21 @@ func (s *session) sortPeersLocked() (stay, gone []*peer) {
 	return stay, gone
 }
 
+// only returns the call in flight, if there is exactly one.
+func (s *session) only() *call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.calls) != 1 {
+		return nil
+	}
+	for _, calls := range s.calls {
+		if len(calls) == 1 {
+			return calls[0]
+		}
+	}
+	return nil
+}
+
 // cancelCall ends the newest call with the id: of two with the same, the
 // other one is more likely to be the one whose answer is awaited.
 func (s *session) cancelCall(id jsonrpc.ID, reason jsonrpc.Value) {

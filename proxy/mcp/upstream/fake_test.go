@@ -67,6 +67,8 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, fakeResult, f.version)))
 	case "notifications/initialized":
 		w.WriteHeader(http.StatusAccepted)
+	case "server/discover":
+		answerJSON(w, jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "no such method", nil))
 	default:
 		f.post(w, r, m)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -82,11 +83,15 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	if err != nil {
 		return &unsentError{err}
 	}
+	// Ids are not to be used again by the next session, which to the server is
+	// the same client. They stay within what every JSON parser keeps exact.
+	s.lastID.Store(rand.Int64N(1 << 52))
 	s.stateless = &stateless{client: client, learn: learn, known: known, discover: known().discover}
 	if s.stateless.discover == nil {
 		m, err := s.discoverNow(ctx, o.forced == Modern)
 		if err != nil {
 			s.stateless = nil
+			s.lastID.Store(0)
 			return fmt.Errorf("server/discover: %w", err)
 		}
 		s.stateless.discover = m
@@ -107,6 +112,9 @@ func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Messag
 		return nil, err
 	}
 	m, err := s.post(ctx, req, nil, nil)
+	if err == nil && lists(m.Error().Get("data", "supported")) {
+		m, err = s.post(ctx, req, nil, nil) // it says that it would take what it refused
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -115,12 +123,20 @@ func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Messag
 	case forced:
 		return m, nil
 	}
-	for _, version := range m.Result().Get("supportedVersions").Each {
+	if !lists(m.Result().Get("supportedVersions")) {
+		return nil, errNotListed
+	}
+	return m, nil
+}
+
+// lists reports whether the revision that is spoken is among these.
+func lists(supported jsonrpc.Value) bool {
+	for _, version := range supported.Each {
 		if version.String() == Modern {
-			return m, nil
+			return true
 		}
 	}
-	return nil, errNotListed
+	return false
 }
 
 // introduction is what a server without sessions would have answered to

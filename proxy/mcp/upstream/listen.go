@@ -51,6 +51,7 @@ func (l *listener) once() (news, none bool) {
 	lease := newLease(l.t.s.life, l.t.s.life)
 	defer lease.end()
 	res, err := l.t.roundTrip(lease.ctx, http.MethodGet, nil, l.lastID)
+	l.t.s.hears()
 	if err != nil {
 		return false, false
 	}

@@ -72,6 +72,9 @@ func (p *probe) check(ctx context.Context) error {
 		p.Close(ctx)
 	}
 	s, err := Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
+		// Servers of either era take what the newer one says; the older one's
+		// first words make no sense to those that are newer only.
+		Modern:     true,
 		Transports: p.prober.Transports,
 	})
 	p.session = s

@@ -98,6 +98,8 @@ type Session struct {
 	endLife, endCalls context.CancelCauseFunc
 
 	listening, closing sync.Once
+	hearing            sync.Once
+	heard              chan struct{} // the first attempt to listen is through
 	closed             chan struct{} // the first Close is through
 
 	mu    sync.Mutex
@@ -111,7 +113,7 @@ func newSession(opts Options, kind Kind) *Session {
 	if opts.MaxMessage <= 0 {
 		opts.MaxMessage = defaultMaxMessage
 	}
-	s := &Session{opts: opts, kind: kind, closed: make(chan struct{})}
+	s := &Session{opts: opts, kind: kind, closed: make(chan struct{}), heard: make(chan struct{})}
 	s.life, s.endLife = context.WithCancelCause(context.Background())
 	s.calls, s.endCalls = context.WithCancelCause(context.Background())
 	return s
@@ -188,8 +190,23 @@ func (s *Session) StartListening() {
 			s.spawn(s.listenModern)
 			return
 		}
+		if s.kind != StreamableHTTP {
+			s.hears() // there is one stream for everything
+		}
 		s.transport.listen()
 	})
+}
+
+func (s *Session) hears() { s.hearing.Do(func() { close(s.heard) }) }
+
+// Heard waits until the stream that StartListening opens is there, or it is
+// known that there is none: some servers lose what they say before.
+func (s *Session) Heard(ctx context.Context) {
+	select {
+	case <-s.heard:
+	case <-s.life.Done():
+	case <-ctx.Done():
+	}
 }
 
 // Rebind makes e, the same endpoint with another connection pool, carry what
