@@ -16,6 +16,7 @@ type Config struct {
 	Clusters       []ClusterRef `yaml:"clusters" required:"true" doc:"The clusters behind this endpoint: names, or objects."`
 	Namespace      string       `yaml:"namespace" default:"auto" enum:"auto,always,never" doc:"When names carry their cluster's prefix: auto once there are several clusters; never: the first in file order owns a name."`
 	SSE            Endpoint     `yaml:"sse" doc:"The transport of revision 2024-11-05, HTTP with server-sent events, beside Streamable HTTP. Off without a path."`
+	WebSocket      Endpoint     `yaml:"websocket" doc:"JSON-RPC in text frames. Off without a path."`
 	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Host names that are served. Default: the route's match.hosts; on loopback connections only loopback names."`
 	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from. Default: the same host, once that host is allowed."`
 	ForwardHeaders []string     `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
@@ -23,7 +24,7 @@ type Config struct {
 	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
 	Limits         Limits       `yaml:"limits" doc:"How much is held at once."`
 
-	_ struct{} `later:"websocket,resume"`
+	_ struct{} `later:"resume"`
 }
 
 // Endpoint is where another transport of the same route is served.
@@ -40,6 +41,9 @@ func (c *Config) Paths() map[string][]string {
 	paths := map[string][]string{}
 	if c.SSE.Path != "" {
 		paths["sse.path"] = []string{c.SSE.Path, c.SSE.Path + messageSuffix}
+	}
+	if c.WebSocket.Path != "" {
+		paths["websocket.path"] = []string{c.WebSocket.Path}
 	}
 	return paths
 }

@@ -95,6 +95,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h.Config.SSE.Path != "" && path == h.Config.SSE.Path+messageSuffix:
 		h.postSSE(w, r)
 		return
+	case h.Config.WebSocket.Path != "" && path == h.Config.WebSocket.Path:
+		h.openWebSocket(w, r)
+		return
 	}
 	switch r.Method {
 	case http.MethodPost:

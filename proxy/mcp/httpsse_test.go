@@ -12,7 +12,7 @@ import (
 )
 
 // withLines serves the other transports too.
-func withLines(c *Config) { c.SSE.Path = "/sse" }
+func withLines(c *Config) { c.SSE.Path, c.WebSocket.Path = "/sse", "/ws" }
 
 // connectSSE returns a session of the official SDK's client of HTTP+SSE.
 func (g *gateway) connectSSE(opts *sdk.ClientOptions) *sdk.ClientSession {

@@ -1,0 +1,193 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// subprotocol is selected when a client offers it (RFC 6455 section 1.9).
+const subprotocol = "mcp"
+
+// openWebSocket serves a session over a WebSocket: one message a text frame,
+// or several frames, either way.
+func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet {
+		notAllowed(w, r, "GET")
+		return
+	}
+	if r.ProtoMajor != 1 || !slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") }) {
+		if r.ProtoMajor == 1 {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket") // RFC 9110 section 15.5.22
+		}
+		refuse(w, r, http.StatusUpgradeRequired, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
+		return
+	}
+	s, err := h.openLine(r, false)
+	if err != nil {
+		h.overloaded(w, r, jsonrpc.ID{}, err)
+		return
+	}
+	defer s.exit()
+	defer s.line.stream.end()
+	// The guard has judged the Origin.
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
+	record := filter.RecordFrom(r.Context())
+	if err != nil {
+		record.SetReason(err.Error())
+		return
+	}
+	ws.SetReadLimit(int64(h.Config.Limits.Message))
+	conn := listeners.FromContext(r.Context())
+	defer h.hub.streamBegun(h.Route, conn)()
+	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), over: make(chan struct{}), errands: make(chan func(), 1)}
+	k.serve(conn, filter.PrincipalFrom(r.Context()).ExpiresAt)
+}
+
+// socket is a WebSocket that carries a session.
+type socket struct {
+	ws      *websocket.Conn
+	session *session
+	record  *filter.Record // of the upgrade
+	header  http.Header
+	over    chan struct{} // closed when nothing more is read
+	last    error         // why; set before
+	// errands are what takes time and must keep its order.
+	errands chan func()
+}
+
+// serve carries the session until one of its ends. expiry is that of the
+// client's credentials; zero is never.
+func (k *socket) serve(conn *listeners.Conn, expiry time.Time) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { k.read(ctx) })
+	running.Go(k.runErrands)
+	running.Go(func() { k.ping(ctx) })
+	var expired <-chan time.Time
+	if !expiry.IsZero() {
+		timer := time.NewTimer(time.Until(expiry))
+		defer timer.Stop()
+		expired = timer.C
+	}
+	code, reason := websocket.StatusNormalClosure, ""
+	switch k.session.line.pump(conn, k.over, expired, nil, k) {
+	case farewellGone:
+		k.parted()
+	case farewellEnded:
+		code, reason = websocket.StatusGoingAway, "the session has ended"
+	case farewellAnswered:
+		code, reason = websocket.StatusInternalError, "the session could not begin"
+	case farewellDrained:
+		k.record.SetFlag(filter.FlagDrained)
+		code, reason = websocket.StatusGoingAway, "the gateway closes this connection"
+	case farewellExpired:
+		k.record.SetFlag(filter.FlagUnauthorized)
+		code, reason = websocket.StatusPolicyViolation, "the credentials have expired"
+	}
+	// A connection that the client has closed, or that was closed for what it
+	// sent, is not closed again.
+	_ = k.ws.Close(code, reason)
+	cancel()
+	running.Wait()
+}
+
+// parted notes how the client went, where it did not say farewell.
+func (k *socket) parted() {
+	select {
+	case <-k.over:
+	default:
+		k.record.SetFlag(filter.FlagDownstreamConnectionTermination) // it takes nothing
+		return
+	}
+	switch status := websocket.CloseStatus(k.last); {
+	case k.last == nil, errors.Is(k.last, websocket.ErrMessageTooBig):
+		k.record.SetFlag(filter.FlagDownstreamProtocolError)
+	case status != websocket.StatusNormalClosure && status != websocket.StatusGoingAway:
+		k.record.SetFlag(filter.FlagDownstreamConnectionTermination)
+	}
+}
+
+// message implements lineWriter.
+func (k *socket) message(msg []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	k.record.AddBytes(int64(len(msg)))
+	return k.ws.Write(ctx, websocket.MessageText, msg)
+}
+
+// alive implements lineWriter. A WebSocket is kept alive by ping.
+func (k *socket) alive() error { return nil }
+
+// ping shows the client, and all between, that the connection is in use, and
+// finds out whether the client is there.
+func (k *socket) ping(ctx context.Context) {
+	tick := time.NewTicker(keepalive)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		waiting, cancel := context.WithTimeout(ctx, writeTimeout)
+		err := k.ws.Ping(waiting)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			_ = k.ws.CloseNow() // which ends read
+			return
+		}
+	}
+}
+
+// read takes the client's messages. It ends with the connection.
+func (k *socket) read(ctx context.Context) {
+	defer close(k.over)
+	defer close(k.errands)
+	for {
+		kind, body, err := k.ws.Read(ctx)
+		if err != nil {
+			k.last = err
+			return
+		}
+		if kind != websocket.MessageText {
+			_ = k.ws.Close(websocket.StatusUnsupportedData, "messages are text")
+			return
+		}
+		h := k.session.follows()
+		if len(body) > int(h.Config.Limits.Message) {
+			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
+			return
+		}
+		// The record of each message is nobody's: the log has one line for all.
+		src := source{ctx: ctx, record: filter.RecordFrom(ctx), header: k.header, run: func(f func()) { k.errands <- f }}
+		if err := h.hear(k.session, src, body); err != nil {
+			k.session.line.finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
+		}
+	}
+}
+
+// runErrands runs what a client should not wait for, who sends an answer next.
+func (k *socket) runErrands() {
+	for f := range k.errands {
+		f()
+	}
+}
+
+// follows returns the handler of the newest generation.
+func (s *session) follows() *Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handler
+}
