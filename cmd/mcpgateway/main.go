@@ -65,7 +65,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(runCommand(), validateCommand(), schemaCommand(), statusCommand(), reloadCommand(), versionCommand())
+	root.AddCommand(runCommand(), validateCommand(), schemaCommand(), statusCommand(), reloadCommand(), stdioCommand(), versionCommand())
 	root.SetHelpCommand(helpCommand())
 	c, err := root.ExecuteContextC(ctx)
 	if err == nil {

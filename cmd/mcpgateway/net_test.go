@@ -90,7 +90,10 @@ func sh(t testing.TB, dir, script string, env ...string) string {
 	return string(out)
 }
 
-func token(t testing.TB) string {
+func token(t testing.TB) string { t.Helper(); return signed(t, secret) }
+
+// signed is a token of that secret.
+func signed(t testing.TB, secret string) string {
 	t.Helper()
 	s, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
 		"iss": "mcpgateway", "aud": "mcpgateway-api", "sub": "alice", "exp": time.Now().Add(time.Hour).Unix(),

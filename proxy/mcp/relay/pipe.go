@@ -1,0 +1,115 @@
+package relay
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// writer writes messages, one a line.
+type writer struct {
+	mu     sync.Mutex
+	out    io.Writer
+	broken func(error)
+}
+
+// write writes a message. Newlines in it are white space: in strings JSON does
+// not allow them.
+func (w *writer) write(msg []byte) {
+	line := make([]byte, 0, len(msg)+1)
+	for _, c := range msg {
+		if c == '\n' || c == '\r' {
+			c = ' '
+		}
+		line = append(line, c)
+	}
+	w.mu.Lock()
+	_, err := w.out.Write(append(line, '\n'))
+	w.mu.Unlock()
+	if err != nil {
+		w.broken(fmt.Errorf("writing to the client: %w", err))
+	}
+}
+
+// readLines hands on each line that is not blank, until in ends. One that is
+// too long is passed over.
+func readLines(ctx context.Context, in io.Reader, lines chan<- []byte, log func(string)) error {
+	reader := bufio.NewReader(in)
+	for {
+		line, long, err := readLine(reader)
+		if long {
+			log(fmt.Sprintf("a line of more than %d bytes was passed over", maxMessage))
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 && !long {
+			select {
+			case lines <- line:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading from the client: %w", err)
+		}
+	}
+}
+
+func readLine(in *bufio.Reader) (line []byte, long bool, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if long = long || len(line)+len(part) > maxMessage; long {
+			line = nil
+		} else {
+			line = append(line, part...)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return line, long, err
+		}
+	}
+}
+
+// refusal is what is said about something that is no message: nothing, unless
+// somebody waits for an answer.
+type refusal struct {
+	why  string
+	body []byte
+}
+
+// parse reads the messages of a line: one, or those of a batch (2025-03-26),
+// which are sent and answered one by one.
+func parse(line []byte) (messages []*jsonrpc.Message, bad []refusal) {
+	parts := []json.RawMessage{line}
+	if line[0] == '[' {
+		if err := json.Unmarshal(line, &parts); err != nil {
+			return nil, []refusal{{why: err.Error()}}
+		}
+	}
+	for _, part := range parts {
+		m, err := jsonrpc.Parse(part)
+		if err == nil {
+			messages = append(messages, m)
+			continue
+		}
+		no := refusal{why: err.Error()}
+		var asked struct {
+			ID     json.RawMessage
+			Method string
+		}
+		if json.Unmarshal(part, &asked) == nil && asked.Method != "" {
+			if v, err := jsonrpc.ParseValue(asked.ID); err == nil && !v.ID().IsZero() {
+				no.body = jsonrpc.NewError(v.ID(), jsonrpc.CodeInvalidRequest, no.why, nil)
+			}
+		}
+		bad = append(bad, no)
+	}
+	return messages, bad
+}
