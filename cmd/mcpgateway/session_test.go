@@ -27,6 +27,8 @@ type world struct {
 	route   string
 	members string
 	more    string
+	// mcp is added to the route's block mcp.
+	mcp string
 	// extra is added to the definition of cluster one.
 	extra string
 	path  string
@@ -82,13 +84,13 @@ listeners:
 routes:
   - name: tools
     match: {path: /mcp}
-    mcp: {clusters: [%s]}
+    mcp: {clusters: [%s]%s}
 %s
   - match: {path: /health}
     health: ready
 clusters:
 %s
-%s`, w.limits, w.members, w.route, w.cluster("one", w.one, w.extra)+w.cluster("two", w.two, ""), w.more)
+%s`, w.limits, w.members, w.mcp, w.route, w.cluster("one", w.one, w.extra)+w.cluster("two", w.two, ""), w.more)
 }
 
 func (w *world) cluster(name string, s *strictServer, extra string) string {
@@ -113,6 +115,14 @@ type caller struct {
 // connect opens the session; calls names the tool to call all the time, or "".
 func (w *world) connect(t testing.TB, tool string) *caller {
 	t.Helper()
+	hc := client(t, w.ca.PEM(), "http/1.1")
+	hc.Transport.(*http.Transport).Protocols.SetHTTP2(true)
+	return callOver(t, tool, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: hc})
+}
+
+// callOver opens a session over a transport.
+func callOver(t testing.TB, tool string, transport mcp.Transport) *caller {
+	t.Helper()
 	c := &caller{changed: make(chan struct{}, 100), done: make(chan struct{})}
 	sdk := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { c.changed <- struct{}{} },
@@ -122,10 +132,7 @@ func (w *world) connect(t testing.TB, tool string) *caller {
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
-	hc := client(t, w.ca.PEM(), "http/1.1")
-	hc.Transport.(*http.Transport).Protocols.SetHTTP2(true)
-	session, err := sdk.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: hc},
-		&mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
+	session, err := sdk.Connect(ctx, transport, &mcp.ClientSessionOptions{ProtocolVersion: "2025-11-25"})
 	if err != nil {
 		t.Fatalf("connecting: %v", err)
 	}
