@@ -161,6 +161,8 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 		return
 	}
 	st := newAnswer(s, a, h.queueBytes())
+	s.resumable(st)
+	_, stop := st.reader()
 	b.out = st
 	for i, m := range members {
 		switch {
@@ -177,7 +179,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 		}
 	}
 	h.serve(w, r, st, !a.json, b.interrupted)
-	s.rescue(st)
+	s.rescue(st, stop)
 }
 
 // inform takes what is not answered.

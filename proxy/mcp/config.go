@@ -23,8 +23,7 @@ type Config struct {
 	Resource       *Resource    `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
 	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
 	Limits         Limits       `yaml:"limits" doc:"How much is held at once."`
-
-	_ struct{} `later:"resume"`
+	Resume         Resume       `yaml:"resume" doc:"What a session keeps of its streams, so that a client whose connection broke can fetch the rest."`
 }
 
 // Endpoint is where another transport of the same route is served.
@@ -79,6 +78,14 @@ type Limits struct {
 	SessionsPerPrincipal int         `yaml:"sessions_per_principal" default:"100" min:"1" doc:"Sessions of one principal; anonymous clients are counted by the first limit only."`
 	Pending              int         `yaml:"pending" default:"64" min:"1" doc:"Requests of a session that are in flight, in each direction."`
 	Streams              int         `yaml:"streams" default:"16" min:"1" doc:"SSE streams of a session."`
+}
+
+// Resume bounds what a session keeps of what its streams have carried. Beyond
+// any of the bounds the oldest events go first.
+type Resume struct {
+	Events int           `yaml:"events" default:"1000" min:"0" max:"100000" doc:"Events. 0: streams cannot be resumed."`
+	Bytes  config.Size   `yaml:"bytes" default:"4MiB" min:"1KiB" max:"1GiB" doc:"Their bytes in all."`
+	Age    time.Duration `yaml:"age" default:"5m" min:"1ms" doc:"How long each is kept."`
 }
 
 // Validate checks what the tags cannot say.

@@ -45,7 +45,7 @@ func TestConfigMistakes(t *testing.T) {
 		"clusters: [a]\nforward_headers: [Authorization]\n":                                     "never goes upstream",
 		"clusters: [a]\nforward_headers: [Mcp-Session-Id]\n":                                    "never goes upstream",
 		"clusters: [a]\nforward_headers: [\"a b\"]\n":                                           "is not a header name",
-		"clusters: [a]\nresume: {events: 1}\n":                                                  "not supported by this version",
+		"clusters: [a]\nresume: {events: -1}\n":                                                 "events",
 		"clusters: [{name: a, tools: {allow: []}}]\n":                                           "allows no tool at all",
 		"clusters: [{name: a, tools: {deny: [\"a?\"]}}]\n":                                      "only * is special",
 		"clusters: [a]\nresource: {url: \"http://x.example/mcp\", authorization_servers: []}\n": "plain http is for loopback only",

@@ -14,6 +14,10 @@
 // alone. What is said to an upstream, and how, is the business of
 // proxy/mcp/upstream.
 //
+// A stream to a client outlives the HTTP answer that it began with: what it
+// has carried is kept in the session, within the bounds of the file, until the
+// client has had the time to resume it.
+//
 // # What may run concurrently
 //
 // Everything exported may be called from any goroutine. Locks guard memory

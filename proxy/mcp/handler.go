@@ -15,6 +15,8 @@ import (
 const (
 	sessionHeader = "Mcp-Session-Id"
 	versionHeader = "Mcp-Protocol-Version"
+	// lastEventHeader names the event after which a stream is resumed.
+	lastEventHeader = "Last-Event-Id"
 )
 
 // HandlerConfig is what one generation says about one route.
@@ -160,13 +162,20 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.exit()
 	w.Header().Set(sessionHeader, s.id)
+	if id := r.Header.Get(lastEventHeader); id != "" {
+		h.resume(w, r, s, id)
+		return
+	}
 	st := newStream(true, true, h.queueBytes())
+	st.standing = true
+	s.resumable(st)
+	_, stop := st.reader()
 	if !s.listen(st, h.Config.Limits.Streams) {
 		filter.RecordFrom(r.Context()).SetFlag(flagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
 	}
-	defer s.unlisten(st)
+	defer s.unlisten(st, stop)
 	h.serve(w, r, st, true, nil)
 }
 

@@ -34,7 +34,7 @@ func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 	defer s.exit()
 	defer s.line.stream.end()
 	conn := listeners.FromContext(r.Context())
-	out := &output{w: w, rc: http.NewResponseController(w), begun: func() func() { return h.hub.streamBegun(h.Route, conn) }}
+	out := &output{w: w, rc: http.NewResponseController(w), stream: s.line.stream, begun: func() func() { return h.hub.streamBegun(h.Route, conn) }}
 	defer out.close()
 	at := url.URL{Path: h.Config.SSE.Path + messageSuffix, RawQuery: sessionParam + "=" + s.id}
 	events := sseLine{out}

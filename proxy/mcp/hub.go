@@ -70,7 +70,7 @@ func NewHub(opts Options) *Hub {
 	return h
 }
 
-// tend ends idle sessions, and brings back what the clients of others listen
+// tend ends idle sessions, gives up what they keep too long, and brings back what the clients of others listen
 // to.
 func (h *Hub) tend() {
 	tick := time.NewTicker(beat)
@@ -92,6 +92,7 @@ func (h *Hub) tendSession(s *session, now time.Time) {
 		s.end("idle", errEnded)
 		return
 	}
+	s.replay.expire(now)
 	if !s.listening() {
 		return
 	}

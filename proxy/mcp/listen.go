@@ -18,13 +18,21 @@ var listChanges = []string{
 	"notifications/resources/list_changed",
 }
 
-// listen adds the stream of a GET. It reports false when there are too many.
+// listen adds the stream of a GET, in which nothing is kept yet. It reports
+// false when there are too many.
 func (s *session) listen(st *stream, limit int) bool {
 	s.mu.Lock()
 	if s.ended || len(s.streams) >= limit {
 		s.mu.Unlock()
 		return false
 	}
+	s.listenLocked(st)
+	s.mu.Unlock()
+	s.hear()
+	return true
+}
+
+func (s *session) listenLocked(st *stream) {
 	s.streams = append(s.streams, st)
 	close(s.heard)
 	s.heard = make(chan struct{})
@@ -36,29 +44,34 @@ func (s *session) listen(st *stream, limit int) bool {
 	if len(s.due) > 0 {
 		s.settleLocked()
 	}
-	s.mu.Unlock()
+}
+
+// hear makes the servers send what belongs to no call.
+func (s *session) hear() {
 	for _, p := range s.allPeers() {
 		if l := p.live(); l != nil {
 			l.up.StartListening()
 			p.release(l)
 		}
 	}
-	return true
 }
 
-// unlisten removes it.
-func (s *session) unlisten(st *stream) {
+// unlisten removes it after its reader, whose stop it is, unless there is a new
+// one.
+func (s *session) unlisten(st *stream, stop chan struct{}) {
 	s.mu.Lock()
-	s.streams = slices.DeleteFunc(s.streams, func(other *stream) bool { return other == st })
+	if st.mine(stop) {
+		s.streams = slices.DeleteFunc(s.streams, func(other *stream) bool { return other == st })
+	}
 	s.mu.Unlock()
-	s.rescue(st)
+	s.rescue(st, stop)
 }
 
-// rescue ends a stream. What it was given and did not write goes elsewhere.
-func (s *session) rescue(st *stream) {
-	st.end()
-	queue, _, _ := st.take()
-	for _, msg := range queue {
+// rescue ends a reader. What its stream was given, and neither wrote nor
+// keeps, goes elsewhere.
+func (s *session) rescue(st *stream, stop chan struct{}) {
+	st.leave(stop)
+	for _, msg := range st.rest(stop) {
 		s.tell(msg, nil)
 	}
 }

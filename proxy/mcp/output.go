@@ -13,65 +13,96 @@ import (
 type output struct {
 	w      http.ResponseWriter
 	rc     *http.ResponseController
+	stream *stream
 	begun  func() (done func())
 	events *sse.Writer // nil: nothing has been written
 	done   func()
 }
 
 // serve writes what is queued on st until the answer is written, the stream is
-// ended, the client goes, or the connection must end. It is called once, on
-// the goroutine of the request.
+// ended, the client goes, or the connection must end. It runs on the goroutine
+// of the request.
 //
 // Nothing is written before there is something to say, unless atOnce is set:
 // an answer that comes first is plain JSON, and only a message before it makes
 // an event stream of it. last, if not nil, makes the answer of a stream that
 // must end before there is one.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, st *stream, atOnce bool, last func() []byte) {
-	defer st.end()
+	ready, stop := st.reader()
+	defer st.leave(stop)
 	conn := listeners.FromContext(r.Context())
 	var ending <-chan struct{}
 	if conn != nil {
 		ending = conn.Ending()
 	}
-	out := output{w: w, rc: http.NewResponseController(w), begun: func() func() {
+	out := output{w: w, rc: http.NewResponseController(w), stream: st, begun: func() func() {
 		return h.hub.streamBegun(h.Route, conn)
 	}}
 	defer out.close()
 	if atOnce && out.begin() != nil {
 		return
 	}
-	tick := time.NewTicker(keepalive)
+	tick := time.NewTimer(st.patience())
 	defer tick.Stop()
+	ended := false
 	for {
 		select {
-		case <-st.ready:
+		case <-ready:
 		case <-tick.C:
-			if (st.eager || out.events != nil) && out.comment() != nil {
+			tick.Reset(keepalive)
+			if (st.eager || out.events != nil) && out.sign() != nil {
 				return
 			}
-		case <-st.stop:
+		case <-stop:
 			return
 		case <-ending:
 			filter.RecordFrom(r.Context()).SetFlag(filter.FlagDrained)
-			if last == nil {
-				return
-			}
-			st.finish(http.StatusOK, last())
 			ending = nil
+			if ended = last == nil || st.polled(); !ended {
+				st.finish(http.StatusOK, last())
+			}
 		case <-r.Context().Done():
 			filter.RecordFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
 			return
 		}
-		queue, status, answer := st.take()
-		for i, msg := range queue {
-			if out.event(msg) != nil {
-				st.unread(queue[i:])
-				return
-			}
-		}
-		if answer != nil {
-			out.last(status, answer)
+		if out.write(st, stop) {
 			return
+		}
+		if ended {
+			// The client comes back, over another connection, for what is still
+			// to come: it needs an id to come back with.
+			if last != nil {
+				_ = out.begin()
+			}
+			return
+		}
+	}
+}
+
+// write writes what there is. It reports whether that was all.
+func (o *output) write(st *stream, stop chan struct{}) (done bool) {
+	for {
+		p, ok := st.next(stop, o.events != nil)
+		switch {
+		case !ok:
+			return false
+		case p.begin:
+			if o.begin() != nil {
+				return true
+			}
+		case p.last && p.msg == nil:
+			return true
+		case o.events == nil:
+			o.plain(p.status, p.msg)
+			return true
+		default:
+			if o.event(p) != nil && !p.last {
+				st.unread(p.msg)
+				return true
+			}
+			if p.last {
+				return true // the client is gone, or has it
+			}
 		}
 	}
 }
@@ -89,6 +120,9 @@ func (o *output) begin() error {
 	o.done = o.begun()
 	o.roll()
 	o.w.WriteHeader(http.StatusOK)
+	if id := o.stream.prime(); id != "" {
+		return o.events.Event(sse.Event{ID: id, HasID: true, Retry: reconnect, HasRetry: true})
+	}
 	return o.rc.Flush()
 }
 
@@ -97,12 +131,17 @@ func (o *output) roll() {
 	_ = o.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 }
 
-func (o *output) event(msg []byte) error {
-	if err := o.begin(); err != nil {
-		return err
-	}
+func (o *output) event(p piece) error {
 	o.roll()
-	return o.events.Event(sse.Event{Name: "message", Data: msg})
+	return o.events.Event(sse.Event{Name: "message", ID: p.id, HasID: p.id != "", Data: p.msg})
+}
+
+// sign shows that the stream is alive.
+func (o *output) sign() error {
+	if o.events == nil && o.stream.primes {
+		return o.begin()
+	}
+	return o.comment()
 }
 
 func (o *output) comment() error {
@@ -113,12 +152,8 @@ func (o *output) comment() error {
 	return o.events.Comment("")
 }
 
-// last writes the answer in the form that this output has by now.
-func (o *output) last(status int, answer []byte) {
-	if o.events != nil {
-		_ = o.event(answer) // the client is gone, or has it
-		return
-	}
+// plain writes the answer that comes alone.
+func (o *output) plain(status int, answer []byte) {
 	o.roll()
 	writeJSON(o.w, status, answer)
 	_ = o.rc.Flush()

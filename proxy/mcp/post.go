@@ -107,12 +107,14 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 // disconnect is no cancellation.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
 	c := h.newCall(r, s, m, a)
+	s.resumable(c.stream)
+	_, stop := c.stream.reader()
 	if err := s.launch(c); err != nil {
 		h.decline(w, r, s, m.ID(), err)
 		return
 	}
 	h.serve(w, r, c.stream, !a.json, c.interrupted)
-	s.rescue(c.stream)
+	s.rescue(c.stream, stop)
 }
 
 func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a accept) *call {

@@ -30,6 +30,7 @@ type session struct {
 	line      *line
 	anonymous bool    // sessionless, and for one call only
 	key       keptKey // sessionless: who else may use it
+	replay    *replay
 	// subscription: made for one stream of subscriptions/listen.
 	subscription *subscription
 
@@ -78,6 +79,7 @@ func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *s
 		calls:     map[jsonrpc.ID][]*call{},
 		asks:      map[jsonrpc.ID]*ask{},
 		heard:     make(chan struct{}),
+		replay:    newReplay(handler.Config.Resume),
 		last:      time.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -117,6 +119,7 @@ func (s *session) end(reason string, cause error) {
 
 	s.hub.forget(s, reason)
 	s.cancel(cause)
+	s.replay.close()
 	for _, st := range streams {
 		if s.subscription != nil {
 			s.subscription.close(st)
@@ -276,6 +279,7 @@ func (s *session) follow(h *Handler) {
 	s.handler, s.shape = h, h.shape
 	stay, gone := s.sortPeersLocked()
 	s.mu.Unlock()
+	s.replay.follow(h.Config.Resume)
 	for _, p := range gone {
 		p.leave()
 	}

@@ -1,6 +1,8 @@
 package mcp
 
 import (
+	"crypto/rand"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -18,9 +20,15 @@ const (
 	messageCost = 64
 )
 
-// stream carries messages to the client over one HTTP answer, that of a POST
-// or of a GET. Writers never block on it: they queue, and the goroutine of the
-// request writes. A reader too slow for its queue is ended.
+// stream carries messages to the client over one HTTP answer at a time: that
+// of a POST or of a GET, and where it can be resumed, those of later GETs.
+// Writers never block on it: they queue, and the goroutine of the request, the
+// reader, writes. A reader too slow for its queue is ended.
+//
+// A message belongs to the stream from when it is taken for writing: it gets
+// its event id then, and is kept to be written again. What the stream of a
+// call still holds when its reader goes is kept too; what the stream of a GET
+// holds then may travel on another one.
 type stream struct {
 	// open: messages may be sent at all. Not so when the client of a POST
 	// takes nothing but JSON: then there is room for the answer alone.
@@ -33,6 +41,13 @@ type stream struct {
 	// via, if not nil, takes everything instead: the call has no HTTP answer of
 	// its own.
 	via outlet
+	// replay keeps its events; nil: the stream cannot be resumed.
+	replay *replay
+	// primes: the client knows events that have an id and no data (MCP
+	// 2025-11-25), and resumes a stream that is ended without an answer.
+	primes bool
+	// standing: of a GET, which gets no answer.
+	standing bool
 
 	mu     sync.Mutex
 	queue  [][]byte
@@ -40,9 +55,13 @@ type stream struct {
 	answer []byte // the last message, of a POST
 	status int    // of an answer that comes first
 	ended  bool
+	track  *track // once events are written
+	// shown: the client has an event id, with which it may come back.
+	shown bool
+	again []kept // what a new reader has to catch up with
 
 	ready chan struct{} // 1: there is something to write
-	stop  chan struct{} // closed when nothing may be queued any more
+	stop  chan struct{} // closed when the reader is to end; each has its own
 }
 
 // outlet is where the messages and the answer of a call go that shares what
@@ -73,17 +92,19 @@ func (st *stream) send(msg []byte) bool {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.ended || st.answer != nil {
+	if st.answer != nil || st.ended && !st.awaitedLocked() {
 		return false
 	}
 	cost := len(msg) + messageCost
-	if st.queued+cost > st.bytes && len(st.queue) > 0 {
+	if !st.ended && st.queued+cost > st.bytes && len(st.queue) > 0 {
 		st.endLocked()
-		return false
+		if !st.awaitedLocked() {
+			return false
+		}
 	}
 	st.queue = append(st.queue, msg)
 	st.queued += cost
-	st.wake()
+	st.wakeLocked()
 	return true
 }
 
@@ -96,14 +117,38 @@ func (st *stream) finish(status int, answer []byte) {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.ended || st.answer != nil {
+	if st.answer != nil || st.ended && !st.awaitedLocked() {
 		return
 	}
 	st.answer, st.status = answer, status
-	st.wake()
+	st.wakeLocked()
 }
 
-// end ends the stream after the event that is being written.
+// awaitedLocked reports whether a client whose connection is gone may come
+// back for the rest of its call.
+func (st *stream) awaitedLocked() bool { return st.shown && !st.standing }
+
+// wakeLocked makes the reader write what is queued. While there is none, what
+// a client may come back for is kept instead.
+func (st *stream) wakeLocked() {
+	if !st.ended {
+		select {
+		case st.ready <- struct{}{}:
+		default:
+		}
+		return
+	}
+	for _, msg := range st.queue {
+		st.replay.add(st.track, msg, false)
+	}
+	st.queue, st.queued = nil, 0
+	if st.answer != nil {
+		st.replay.add(st.track, st.answer, true)
+		st.replay.rest(st.track)
+	}
+}
+
+// end ends the reader after the event that is being written.
 func (st *stream) end() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -111,21 +156,109 @@ func (st *stream) end() {
 }
 
 func (st *stream) endLocked() {
+	if st.ended {
+		return
+	}
+	st.ended = true
+	close(st.stop)
+	switch {
+	case st.track == nil:
+	case !st.shown:
+		st.replay.drop(st.track)
+	case st.track.final, st.standing:
+		st.replay.rest(st.track)
+	default:
+		st.wakeLocked()
+	}
+}
+
+// leave ends the reader whose stop it is, unless another one has come.
+func (st *stream) leave(stop chan struct{}) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.stop == stop {
+		st.endLocked()
+	}
+}
+
+// mine reports whether the reader whose stop it is was the last one.
+func (st *stream) mine(stop chan struct{}) bool {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.stop == stop
+}
+
+// reader returns what wakes and what ends the present reader.
+func (st *stream) reader() (ready, stop chan struct{}) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.ready, st.stop
+}
+
+// resume gives the stream a new reader, which begins after the position pos.
+// One that is still there is ended: its connection broke, and nobody noticed
+// but the client.
+func (st *stream) resume(pos int) error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	again, err := st.replay.after(st.track, pos)
+	if err != nil {
+		return err
+	}
 	if !st.ended {
-		st.ended = true
 		close(st.stop)
 	}
+	st.ended, st.again = false, again
+	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
+	st.wakeLocked()
+	return nil
 }
 
-func (st *stream) wake() {
-	select {
-	case st.ready <- struct{}{}:
-	default:
+// prime returns the id with which a reader begins, if it begins with one.
+func (st *stream) prime() string {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.replay == nil {
+		return ""
 	}
+	pos := 0
+	switch {
+	case st.track == nil:
+		st.beginLocked()
+	case len(st.again) > 0 || st.track.final:
+		return "" // the events that follow have lower ids
+	case st.primes:
+		pos = st.replay.skip(st.track)
+	}
+	if !st.primes {
+		return ""
+	}
+	st.shown = true
+	return eventID(st.track.id, pos)
 }
 
-// reopen makes a stream that has ended fit for another HTTP answer. What was
-// not written is lost.
+func (st *stream) beginLocked() {
+	// 130 random bits, as those of the session: nobody can guess the id of a
+	// stream, and a session looks for it among its own streams only.
+	st.track = st.replay.open(rand.Text(), st)
+}
+
+// eventID is an event's id: the stream, and the position in it.
+func eventID(stream string, pos int) string {
+	return stream + "-" + strconv.Itoa(pos)
+}
+
+// take takes all that is queued, for a reader that writes no event ids.
+func (st *stream) take() (queue [][]byte, status int, answer []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	queue = st.queue
+	st.queue, st.queued = nil, 0
+	return queue, st.status, st.answer
+}
+
+// reopen makes the stream of a call without session fit for another HTTP
+// answer. What was not written is lost.
 func (st *stream) reopen() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -133,17 +266,75 @@ func (st *stream) reopen() {
 	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
 }
 
-// unread puts back what was taken and could not be written.
-func (st *stream) unread(queue [][]byte) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	st.queue = append(queue, st.queue...)
+// piece is what a reader writes next.
+type piece struct {
+	id     string // of the event; "": it has none
+	msg    []byte
+	status int  // of the HTTP answer that msg alone makes
+	begin  bool // the answer must be an event stream first
+	last   bool // nothing follows; msg may be nil
 }
 
-func (st *stream) take() (queue [][]byte, status int, answer []byte) {
+// next takes what the reader whose stop it is writes next; begun tells that it
+// writes events. It reports false when there is nothing now.
+func (st *stream) next(stop chan struct{}, begun bool) (piece, bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	queue = st.queue
+	switch {
+	case st.stop != stop || st.ended:
+		return piece{}, false
+	case !begun && len(st.queue) > 0:
+		return piece{begin: true}, true
+	case len(st.again) > 0:
+		e := st.again[0]
+		st.again = st.again[1:]
+		return piece{
+			id:   eventID(st.track.id, e.pos),
+			msg:  e.msg,
+			last: st.track.final && e.pos == st.track.last,
+		}, true
+	case st.track != nil && st.track.final:
+		return piece{last: true}, true
+	case len(st.queue) > 0:
+		msg := st.queue[0]
+		st.queue[0], st.queue = nil, st.queue[1:]
+		st.queued -= len(msg) + messageCost
+		return piece{id: st.keepLocked(msg, false), msg: msg}, true
+	case st.answer == nil:
+		return piece{}, false
+	case begun:
+		return piece{id: st.keepLocked(st.answer, true), msg: st.answer, last: true}, true
+	}
+	return piece{msg: st.answer, status: st.status, last: true}, true
+}
+
+// keepLocked keeps an event that is about to be written, and returns its id.
+func (st *stream) keepLocked(msg []byte, final bool) string {
+	if st.track == nil {
+		return ""
+	}
+	st.shown = true
+	return eventID(st.track.id, st.replay.add(st.track, msg, final))
+}
+
+// unread puts back what was taken and could not be written, unless it is kept.
+func (st *stream) unread(msg []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.track == nil {
+		st.queue = append([][]byte{msg}, st.queue...)
+	}
+}
+
+// rest takes what nobody has read, unless a reader has come after the one
+// whose stop it is.
+func (st *stream) rest(stop chan struct{}) [][]byte {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.stop != stop {
+		return nil
+	}
+	queue := st.queue
 	st.queue, st.queued = nil, 0
-	return queue, st.status, st.answer
+	return queue
 }

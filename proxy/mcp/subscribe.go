@@ -96,11 +96,12 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	h.hub.opts.Trace.sessionOpened(s.route)
 	st := newStream(true, true, h.queueBytes())
 	st.send(ack)
+	_, stop := st.reader()
 	if !s.listen(st, 1) {
 		reject(w, r, m.ID(), errEnded)
 		return
 	}
-	defer s.unlisten(st)
+	defer s.unlisten(st, stop)
 	h.serve(w, r, st, true, func() []byte {
 		st.send(sub.cancelled())
 		return sub.result()
