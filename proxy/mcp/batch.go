@@ -69,9 +69,9 @@ type batch struct {
 
 	mu      sync.Mutex
 	status  int
-	ids     []jsonrpc.ID // by member; those that owe no answer are not owed
-	owed    []bool
 	left    int
+	ids     []jsonrpc.ID // these three by member
+	owed    []bool
 	answers [][]byte
 }
 

@@ -40,6 +40,13 @@ func (l *line) ready() bool {
 	return l.stage == stageReady
 }
 
+// begun reports whether the client has sent initialize.
+func (l *line) begun() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stage != stageNew
+}
+
 // advance moves on to the next stage, and reports whether it was that one's
 // turn.
 func (l *line) advance(to stage) bool {
@@ -128,6 +135,8 @@ func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out ou
 		}
 	case !s.line.ready():
 		// There is nothing yet that it could be about.
+	case m.Method() == "notifications/cancelled":
+		s.notification(src.ctx, h, m) // it waits for nothing, and nothing may hold it up
 	case kind == jsonrpc.Notification:
 		src.run(func() { s.notification(upstream.WithHeader(src.ctx, src.header), h, m) })
 	default:

@@ -25,6 +25,8 @@ type session struct {
 	// sessionless: made for single calls of clients without a session, who
 	// can neither listen nor answer.
 	sessionless bool
+	// stateless: the client's revision has no sessions at all.
+	stateless bool
 	// line: the session's only stream, of another transport. Nil for
 	// Streamable HTTP.
 	line      *line
@@ -62,7 +64,7 @@ type session struct {
 }
 
 // modern reports whether the client speaks a revision without sessions.
-func (s *session) modern() bool { return s.version == modern }
+func (s *session) modern() bool { return s.stateless }
 
 func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *session {
 	s := &session{
@@ -72,6 +74,7 @@ func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *s
 		init:      init.params,
 		version:   init.version,
 		level:     init.level,
+		stateless: init.version == modern,
 		naming:    newNaming(handler.Config.Namespace, handler.Config.Clusters),
 		handler:   handler,
 		shape:     handler.shape,
@@ -163,7 +166,12 @@ func (s *session) exit() {
 func (s *session) idle(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.active == 0 && s.pending == 0 && now.Sub(s.last) > s.handler.Config.Timeouts.SessionIdle
+	unused := s.active == 0 && s.pending == 0
+	if s.line != nil {
+		// Its stream is used for as long as it lasts, once it has begun.
+		unused = !s.line.begun()
+	}
+	return unused && now.Sub(s.last) > s.handler.Config.Timeouts.SessionIdle
 }
 
 // peer returns the cluster's place in the session; nil when it has ended.
@@ -286,7 +294,7 @@ func (s *session) follow(h *Handler) {
 	for _, p := range stay {
 		p.adopt(h)
 	}
-	if differs {
+	if differs && (s.line == nil || s.line.ready()) {
 		s.changed(listChanges...)
 	}
 }

@@ -51,7 +51,7 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	ws.SetReadLimit(int64(h.Config.Limits.Message))
 	conn := listeners.FromContext(r.Context())
 	defer h.hub.streamBegun(h.Route, conn)()
-	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), over: make(chan struct{}), errands: make(chan func(), 1)}
+	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), over: make(chan struct{}), errands: make(chan func(), h.Config.Limits.Pending)}
 	k.serve(conn, filter.PrincipalFrom(r.Context()).ExpiresAt)
 }
 
