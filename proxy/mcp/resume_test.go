@@ -12,6 +12,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -204,6 +205,21 @@ func TestOlderClientsGetNoPrimingEvents(t *testing.T) {
 				t.Errorf("%s: %+v", name, e)
 			}
 		}
+	}
+}
+
+// A server that primes its own stream expects the call to outlast it.
+func TestPrimedCallIsPrimed(t *testing.T) {
+	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "id: 1\nretry: 5\ndata:\n\ndata: %s\n\n", jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
+	}, nil)
+	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{url}})
+	_, events := g.events(within(t), callBody(1, "quick"), sessionHeader, g.initialize())
+	prime, answer := next(t, events), next(t, events)
+	name, _, _ := strings.Cut(prime.ID, "-")
+	if prime.Data != nil || prime.Retry != reconnect || answer.ID != name+"-1" || !strings.Contains(string(answer.Data), `"id":1`) {
+		t.Errorf("%+v, then %+v", prime, answer)
 	}
 }
 

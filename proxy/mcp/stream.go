@@ -59,6 +59,8 @@ type stream struct {
 	// shown: the client has an event id, with which it may come back.
 	shown bool
 	again []kept // what a new reader has to catch up with
+	// due: it is an event stream even if nothing comes before the answer.
+	due bool
 
 	ready chan struct{} // 1: there is something to write
 	stop  chan struct{} // closed when the reader is to end; each has its own
@@ -122,6 +124,16 @@ func (st *stream) finish(status int, answer []byte) {
 	}
 	st.answer, st.status = answer, status
 	st.wakeLocked()
+}
+
+// begin makes an event stream of the answer, if the client can resume it.
+func (st *stream) begin() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.primes && !st.ended {
+		st.due = true
+		st.wakeLocked()
+	}
 }
 
 // awaitedLocked reports whether a client whose connection is gone may come
@@ -283,7 +295,7 @@ func (st *stream) next(stop chan struct{}, begun bool) (piece, bool) {
 	switch {
 	case st.stop != stop || st.ended:
 		return piece{}, false
-	case !begun && len(st.queue) > 0:
+	case !begun && (st.due || len(st.queue) > 0):
 		return piece{begin: true}, true
 	case len(st.again) > 0:
 		e := st.again[0]

@@ -27,6 +27,8 @@ type answer struct {
 	lease *lease
 	id    jsonrpc.ID
 	on    func(*jsonrpc.Message)
+	// primed, if not nil, is told of events without a message.
+	primed func()
 
 	lastID string
 	retry  time.Duration
@@ -70,6 +72,9 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 		}
 		if event.Name == "endpoint" && a.t.s.result == nil {
 			return nil, news, errEndpointEvent
+		}
+		if event.Data == nil && a.primed != nil {
+			a.primed()
 		}
 		for _, m := range a.t.s.messages(event) {
 			if m.Kind() == jsonrpc.Response && m.ID() == a.id {

@@ -42,6 +42,16 @@ func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
 }
 
+type primedKey struct{}
+
+// WithPrimed returns a ctx whose Call calls primed when an event of the answer
+// has no message: a server that sends an id to resume from, or a time to
+// reconnect after, expects the call to outlast its connection (MCP 2025-11-25,
+// Sending Messages to the Server). So may whoever made the call.
+func WithPrimed(ctx context.Context, primed func()) context.Context {
+	return context.WithValue(ctx, primedKey{}, primed)
+}
+
 // request makes a request of the session. Its body is sent whole and can be
 // sent again: a body that streams through an HTTP/1.1 hop while the server
 // asks something back loses some of these round trips.

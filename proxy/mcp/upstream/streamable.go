@@ -105,6 +105,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 	switch kind := mediaType(res); kind {
 	case typeEvents:
 		a := &answer{t: t, lease: l, id: id, on: on, retry: defaultRetry}
+		a.primed, _ = ctx.Value(primedKey{}).(func())
 		return a.follow(res)
 	case typeJSON:
 		defer l.end()
