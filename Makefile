@@ -10,6 +10,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
+GO_SDK_VERSION   := v1.8.0
 FUZZTIME         ?= 30s
 
 # A static binary: no C library to match on the machine it is copied to. The
@@ -65,6 +66,26 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZTIME (default 30s) each
 bench: build ## measure against nginx: CPU per request and latency, as a Markdown table
 	@.ci/need nginx=nginx-light
 	go run ./bench -gateway bin/mcpgateway $(BENCHFLAGS)
+
+CONFORMANCE := .cache/conformance
+
+.PHONY: conformance
+conformance: build $(CONFORMANCE)/installed ## run the official MCP suite and real clients, directly and through the gateway
+	@.ci/need openssl
+	@rm -rf $(CONFORMANCE)/clients && cp -r bench/conformance/clients $(CONFORMANCE)/
+	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) $(CONFORMANCEFLAGS)
+
+# The suite needs a newer Node than some machines have; npm brings one.
+$(CONFORMANCE)/installed: bench/conformance/package-lock.json bench/conformance/requirements.txt
+	@.ci/need node=nodejs npm python3
+	@mkdir -p $(CONFORMANCE)/bin
+	cp bench/conformance/package.json bench/conformance/package-lock.json $(CONFORMANCE)/
+	npm ci --prefix $(CONFORMANCE) --no-audit --no-fund --loglevel=error
+	python3 -m venv $(CONFORMANCE)/python
+	$(CONFORMANCE)/python/bin/pip install -q --disable-pip-version-check -r bench/conformance/requirements.txt
+	GOBIN=$(abspath $(CONFORMANCE))/bin go install github.com/modelcontextprotocol/go-sdk/conformance/everything-server@$(GO_SDK_VERSION)
+	GOBIN=$(abspath $(CONFORMANCE))/bin go install github.com/modelcontextprotocol/go-sdk/conformance/everything-client@$(GO_SDK_VERSION)
+	@touch $@
 
 .PHONY: validate-examples
 validate-examples: ## load every configuration of examples/ with `mcpgateway validate`

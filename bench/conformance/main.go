@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+type options struct {
+	gateway string
+	tools   string
+	only    string
+	repeat  int
+	timeout time.Duration
+}
+
+func main() {
+	if os.Getenv(asClient) != "" {
+		os.Exit(runClient(os.Args[len(os.Args)-1]))
+	}
+	var opts options
+	flag.StringVar(&opts.gateway, "gateway", "bin/mcpgateway", "the gateway's binary")
+	flag.StringVar(&opts.tools, "tools", ".cache/conformance", "where the suite, servers and clients are installed")
+	flag.StringVar(&opts.only, "only", "", "run only the legs whose name holds this")
+	flag.IntVar(&opts.repeat, "repeat", 1, "how often everything is run")
+	flag.DurationVar(&opts.timeout, "timeout", time.Hour, "end of the whole run")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, opts.timeout)
+	defer cancel()
+	lost, err := run(ctx, opts)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(2)
+	}
+	if lost > 0 {
+		fmt.Fprintf(os.Stderr, "conformance: %d lost on the way through the gateway\n", lost)
+		os.Exit(1)
+	}
+}
+
+// run returns how many results were lost on the way through the gateway.
+func run(ctx context.Context, opts options) (int, error) {
+	for _, path := range []*string{&opts.gateway, &opts.tools} {
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return 0, err
+		}
+		*path = abs
+	}
+	dir, err := os.MkdirTemp("", "conformance-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	bed, err := newTestbed(ctx, opts, dir)
+	if err != nil {
+		return 0, err
+	}
+	defer bed.stop()
+
+	lost := 0
+	for n := range opts.repeat {
+		if opts.repeat > 1 {
+			fmt.Printf("\nrun %d of %d\n", n+1, opts.repeat)
+		}
+		for _, leg := range bed.legs() {
+			if !strings.Contains(leg.name, opts.only) {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return lost, err
+			}
+			results, err := leg.run(ctx)
+			if err != nil {
+				return lost, fmt.Errorf("%s: %w", leg.name, err)
+			}
+			lost += report(os.Stdout, leg.name, results)
+		}
+	}
+	return lost, nil
+}
