@@ -112,7 +112,7 @@ func (r *replay) rest(t *track) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t.busy = false
-	r.forgetLocked()
+	r.forgetLocked(t)
 }
 
 // drop forgets a stream of which the client has seen no event.
@@ -170,7 +170,7 @@ func (r *replay) close() {
 
 // trimLocked gives up the oldest events as the limits demand.
 func (r *replay) trimLocked(now time.Time) {
-	n, forget := 0, false
+	n := 0
 	for ; n < len(r.events); n++ {
 		e := r.events[n]
 		if len(r.events)-n <= r.limits.Events && r.bytes <= int(r.limits.Bytes) && now.Sub(e.at) < r.limits.Age {
@@ -179,30 +179,27 @@ func (r *replay) trimLocked(now time.Time) {
 		r.bytes -= len(e.msg) + messageCost
 		e.track.lost = e.pos
 		e.track.count--
-		forget = forget || e.track.count == 0
+		r.forgetLocked(e.track)
 		r.events[n] = kept{}
-	}
-	if n == 0 {
-		return
 	}
 	if r.events = r.events[n:]; len(r.events) == 0 {
 		r.events = nil
 	}
-	if forget {
-		r.forgetLocked()
-	}
 }
 
-// forgetLocked forgets streams that cannot be resumed any more, and the oldest
-// of those that could, but of which nothing is kept.
-func (r *replay) forgetLocked() {
+// forgetLocked forgets the stream if it cannot be resumed any more. Of those
+// that could, but of which nothing is kept, the oldest go beyond a number.
+func (r *replay) forgetLocked(t *track) {
+	switch {
+	case t.busy || t.count > 0:
+		return
+	case t.final:
+		delete(r.tracks, t.id)
+		return
+	}
 	var old []*track
-	for id, t := range r.tracks {
-		switch {
-		case t.busy || t.count > 0:
-		case t.final:
-			delete(r.tracks, id)
-		default:
+	for _, t := range r.tracks {
+		if !t.busy && t.count == 0 {
 			old = append(old, t)
 		}
 	}
