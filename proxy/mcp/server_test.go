@@ -156,7 +156,8 @@ func (s *server) release() { s.once.Do(func() { close(s.released) }) }
 
 // forget makes the server lose its sessions, as a restart does.
 func (s *server) forget() {
-	h := http.Handler(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return s.Server }, nil))
+	current := s.Server // which a test may replace while requests are under way
+	h := http.Handler(sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return current }, nil))
 	s.handler.Store(&h)
 }
 
