@@ -18,6 +18,7 @@
 //
 // # What may run concurrently
 //
-// Run is called once. Its goroutines end before it returns, but for the one
-// that reads: nothing but the end of its pipe ends a read.
+// Run is called once. Its goroutines end before it returns, but for those that
+// read from the client or write to it: nothing but the other end of its pipe
+// ends that.
 package relay

@@ -118,11 +118,24 @@ func (r *Relay) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}
 	stop()
-	r.wg.Wait()
+	r.part()
 	r.leave()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.failed
+}
+
+// part waits for the relay's goroutines, but not forever: one may be writing to
+// a client that reads no more.
+func (r *Relay) part() {
+	ended := make(chan struct{})
+	go func() { r.wg.Wait(); close(ended) }()
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+	}
 }
 
 // fail ends the relay.
