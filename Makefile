@@ -12,6 +12,7 @@ GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 GO_SDK_VERSION   := v1.8.0
 FUZZTIME         ?= 30s
+SOAKTIME         ?= 10m
 
 # A static binary: no C library to match on the machine it is copied to. The
 # version comes from VERSION and COMMIT, also where git is missing or refuses.
@@ -74,6 +75,12 @@ conformance: build $(CONFORMANCE)/installed ## run the official MCP suite and re
 	@.ci/need openssl
 	@rm -rf $(CONFORMANCE)/clients && cp -r bench/conformance/clients $(CONFORMANCE)/
 	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) $(CONFORMANCEFLAGS)
+
+.PHONY: soak
+soak: build $(CONFORMANCE)/installed ## ten clients of four SDKs for SOAKTIME (default 10m), with reloads and killed servers
+	@.ci/need openssl
+	@rm -rf $(CONFORMANCE)/clients && cp -r bench/conformance/clients $(CONFORMANCE)/
+	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) -soak $(SOAKTIME)
 
 # The suite needs a newer Node than some machines have; npm brings one.
 $(CONFORMANCE)/installed: bench/conformance/package-lock.json bench/conformance/requirements.txt

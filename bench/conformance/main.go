@@ -17,6 +17,7 @@ type options struct {
 	tools   string
 	only    string
 	repeat  int
+	soak    time.Duration
 	timeout time.Duration
 }
 
@@ -29,6 +30,7 @@ func main() {
 	flag.StringVar(&opts.tools, "tools", ".cache/conformance", "where the suite, servers and clients are installed")
 	flag.StringVar(&opts.only, "only", "", "run only the legs whose name holds this")
 	flag.IntVar(&opts.repeat, "repeat", 1, "how often everything is run")
+	flag.DurationVar(&opts.soak, "soak", 0, "instead: ten clients for this long, while the file changes and servers are killed")
 	flag.DurationVar(&opts.timeout, "timeout", time.Hour, "end of the whole run")
 	flag.Parse()
 
@@ -61,6 +63,9 @@ func run(ctx context.Context, opts options) (int, error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
+	if opts.soak > 0 {
+		return soak(ctx, opts, dir)
+	}
 	bed, err := newTestbed(ctx, opts, dir)
 	if err != nil {
 		return 0, err

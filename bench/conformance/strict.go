@@ -5,8 +5,6 @@ import (
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -19,13 +17,28 @@ import (
 // makeCertificates writes a CA, and a server and a client certificate that it
 // signs, into dir.
 func makeCertificates(ctx context.Context, dir string) error {
-	const script = `set -e
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=conformance -keyout ca.key -out ca.crt
-for who in server client; do
-	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$who -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout $who.key -out $who.csr
-	openssl x509 -req -in $who.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out $who.crt
-done`
-	cmd := exec.CommandContext(ctx, "bash", "-c", script)
+	return openssl(ctx, dir, `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=conformance -keyout ca.key -out ca.crt
+issue server server.key server.crt
+issue client client.key client.crt`)
+}
+
+// makeIdentity puts another client certificate in the place of the one there
+// is.
+func makeIdentity(ctx context.Context, dir string) error {
+	return openssl(ctx, dir, `issue client next.key next.crt
+mv next.key client.key
+mv next.crt client.crt`)
+}
+
+// openssl runs a script in which issue NAME KEY CERT makes a certificate.
+func openssl(ctx context.Context, dir, script string) error {
+	const issue = `set -e
+issue() {
+	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$1 -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout $2 -out $1.csr
+	openssl x509 -req -in $1.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -copy_extensions copy -out $3
+}
+`
+	cmd := exec.CommandContext(ctx, "bash", "-c", issue+script)
 	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("make certificates: %w: %s", err, out)
@@ -70,7 +83,8 @@ func forward(target *url.URL) *httputil.ReverseProxy {
 	u := *target
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0), // clients that go away are no news
+		// A server that is gone shows as a connection that ends, not as a 502.
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = u.Scheme, u.Host, u.Host
 		},

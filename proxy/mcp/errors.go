@@ -3,15 +3,14 @@ package mcp
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
+	"fmt"
 	"net/http"
 	"strconv"
-	"syscall"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -94,6 +93,7 @@ func failed(err error) *failure {
 	}
 	f := &failure{code: jsonrpc.CodeInternalError, cause: err}
 	var connect *clusters.ConnectError
+	var status *upstream.StatusError
 	switch {
 	case errors.Is(err, errChanged):
 		f.status, f.dead, f.flag, f.text = http.StatusNotFound, true, filter.FlagUpstreamConnectionTermination, "the session has ended; initialize anew"
@@ -113,22 +113,14 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusGatewayTimeout, filter.FlagUpstreamRequestTimeout, "the server did not answer in time"
 	case errors.As(err, &connect):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionFailure, "the server could not be reached"
-	case errors.Is(err, upstream.ErrSessionLost), errors.Is(err, upstream.ErrClosed), brokenOff(err):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown"
-	default:
+	case errors.As(err, &status):
+		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, fmt.Sprintf("the server answered with HTTP status %d", status.Code)
+	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, sse.ErrTooLong):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
+	default: // what is left comes from the network
+		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown"
 	}
 	return f
-}
-
-// brokenOff reports whether a connection ended before it should have.
-func brokenOff(err error) bool {
-	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, end) {
-			return true
-		}
-	}
-	return errors.As(err, new(*net.OpError))
 }
 
 // refuse answers a request that is not served as JSON-RPC at all.

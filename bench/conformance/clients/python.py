@@ -1,8 +1,9 @@
-"""A client of the Python SDK: python.py URL [auto|legacy]."""
+"""A client of the Python SDK: python.py [auto|legacy] [soak] URL."""
 
 import asyncio
 import json
 import sys
+import time
 
 from mcp import types
 from mcp.client import Client
@@ -60,4 +61,35 @@ async def main(url, mode):
     print(json.dumps(outcome))
 
 
-asyncio.run(main(sys.argv[-1], sys.argv[1] if len(sys.argv) > 2 else "auto"))
+async def soak(url, mode):
+    """Calls for as long as stdin is open, and prints errors as JSON lines."""
+    loop = asyncio.get_running_loop()
+    closed = loop.run_in_executor(None, sys.stdin.read)
+    calls = 0
+
+    def now():
+        return int(time.time() * 1000)
+
+    async with Client(url, mode=mode, cache=None, elicitation_callback=elicited, sampling_callback=sampled) as client:
+        while not closed.done():
+            for cluster in ("one", "two"):
+                for name, arguments in CALLS[:3]:
+                    began = now()
+                    try:
+                        async with asyncio.timeout(30):
+                            result = await client.call_tool(f"{cluster}__{name}", arguments)
+                        if result.is_error:
+                            raise RuntimeError(str(result.content))
+                        calls += 1
+                    except Exception as e:
+                        print(json.dumps({"began": began, "at": now(), "what": cluster, "error": f"{type(e).__name__}: {e}"}), flush=True)
+            try:
+                await client.list_tools()
+                calls += 1
+            except Exception as e:
+                print(json.dumps({"at": now(), "what": "list", "error": f"{type(e).__name__}: {e}"}), flush=True)
+            await asyncio.sleep(0.02)
+    print(json.dumps({"calls": calls}), flush=True)
+
+
+asyncio.run((soak if "soak" in sys.argv else main)(sys.argv[-1], sys.argv[1]))

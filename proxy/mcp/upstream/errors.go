@@ -14,6 +14,9 @@ import (
 // stream or process is gone. A new session is needed.
 var ErrSessionLost = errors.New("upstream session lost")
 
+// ErrProtocol: the server answered, and not as the protocol says.
+var ErrProtocol = errors.New("the server does not keep to the protocol")
+
 // ErrUnauthorized: the server answered 401 or 403.
 var ErrUnauthorized = errors.New("upstream refuses the gateway's credentials")
 
@@ -61,6 +64,9 @@ type InitializeError struct {
 	// Reason says what is wrong with it.
 	Reason string
 }
+
+// Is makes an InitializeError ErrProtocol.
+func (e *InitializeError) Is(target error) bool { return target == ErrProtocol }
 
 func (e *InitializeError) Error() string { return "initialize: " + e.Reason }
 

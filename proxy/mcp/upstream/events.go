@@ -15,7 +15,7 @@ import (
 )
 
 // errNotSSE: the server does not answer as one of HTTP+SSE does.
-var errNotSSE = errors.New("no HTTP+SSE server")
+var errNotSSE = fmt.Errorf("%w: no HTTP+SSE server", ErrProtocol)
 
 // errEndpointEvent: a POST was answered with the stream of HTTP+SSE.
 var errEndpointEvent = errors.New("the answer is an HTTP+SSE stream")
@@ -96,11 +96,11 @@ func (t *events) connect(l *lease) (*sse.Reader, error) {
 func resolve(base *url.URL, data string) (*url.URL, error) {
 	ref, err := url.Parse(strings.TrimSpace(data))
 	if err != nil || len(data) > maxEndpointURI {
-		return nil, errors.New("the endpoint event holds no URI")
+		return nil, fmt.Errorf("%w: the endpoint event holds no URI", ErrProtocol)
 	}
 	u := base.ResolveReference(ref)
 	if !sameOrigin(base, u) || u.User != nil || u.Opaque != "" {
-		return nil, fmt.Errorf("the endpoint event names another origin: %s", snippet([]byte(u.Redacted())))
+		return nil, fmt.Errorf("%w: the endpoint event names another origin: %s", ErrProtocol, snippet([]byte(u.Redacted())))
 	}
 	u.Fragment, u.RawFragment = "", ""
 	return u, nil

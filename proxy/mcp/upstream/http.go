@@ -114,7 +114,7 @@ func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscarded) }
 func readAll(body io.Reader, most int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(body, most+1))
 	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("the answer is longer than %d bytes", most)
+		err = fmt.Errorf("%w: the answer is longer than %d bytes", ErrProtocol, most)
 	}
 	return b, err
 }

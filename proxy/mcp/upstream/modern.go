@@ -72,7 +72,7 @@ func (s *Session) callModern(ctx context.Context, req []byte, id jsonrpc.ID, on 
 			return answerTo(id, res), err
 		}
 		if round == maxRounds {
-			return nil, fmt.Errorf("the server asked for input %d times", round+1)
+			return nil, fmt.Errorf("%w: the server asked for input %d times", ErrProtocol, round+1)
 		}
 		if m, err = s.fulfil(ctx, m, res.Result(), on); err != nil {
 			var refused *refusedError

@@ -113,7 +113,7 @@ func (s *Session) fulfil(ctx context.Context, m *jsonrpc.Message, res jsonrpc.Va
 		defer a.forget(id)
 		request, err := jsonrpc.Parse(jsonrpc.NewRequest(id, q.Get("method").String(), q.Get("params").Raw()))
 		if err != nil {
-			return nil, fmt.Errorf("the server asks for input in a way that cannot be read: %w", err)
+			return nil, fmt.Errorf("%w: it asks for input in a way that cannot be read: %w", ErrProtocol, err)
 		}
 		questions = append(questions, question{key, request.Method(), id, answer})
 		s.route(request, on)

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -115,7 +114,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 		discard(res.Body)
 		res.Body.Close()
 		l.end()
-		return nil, fmt.Errorf("the answer to a request has status %d and content type %q", res.StatusCode, snippet([]byte(kind)))
+		return nil, fmt.Errorf("%w: the answer to a request has status %d and content type %q", ErrProtocol, res.StatusCode, snippet([]byte(kind)))
 	}
 }
 
@@ -127,7 +126,7 @@ func (t *streamable) begin(res *http.Response) error {
 		valid = valid && '!' <= id[i] && id[i] <= '~' // MCP 2025-11-25, Session Management
 	}
 	if !valid {
-		return errors.New("the server's session id is not printable ASCII, or too long")
+		return fmt.Errorf("%w: the session id is not printable ASCII, or too long", ErrProtocol)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,7 +148,7 @@ func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*json
 		}
 	}
 	if response == nil {
-		return nil, fmt.Errorf("the answer holds no response to the request: %s", snippet(body))
+		return nil, fmt.Errorf("%w: the answer holds no response to the request: %s", ErrProtocol, snippet(body))
 	}
 	return response, nil
 }
