@@ -31,7 +31,6 @@ type desk struct {
 	server  *mcp.Server
 	strict  *strictServer
 	gateway *gateway
-	stop    func()
 }
 
 func newDesk(t *testing.T) *desk {

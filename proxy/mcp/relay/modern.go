@@ -40,9 +40,9 @@ func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 	if err != nil || mismatch == nil {
 		return err
 	}
-	if err := r.learn(ctx, m, version); err != nil {
+	if r.learn(ctx, m, version) != nil { // the server's own word is the better one
 		r.out.write(mismatch.Raw())
-		return nil
+		return nil //nolint:nilerr // the client has an answer
 	}
 	return r.exchange(ctx, m, r.modernHeader(m, version), take)
 }

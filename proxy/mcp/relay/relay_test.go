@@ -69,15 +69,6 @@ func (g *gateway) calls(method string) (found []seen) {
 	return found
 }
 
-func (g *gateway) eventually(what string, ok func() bool) {
-	g.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			g.t.Fatalf("never happened: %s", what)
-		}
-	}
-}
-
 func result(w http.ResponseWriter, s seen, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	fmt.Fprintf(w, "{\n \"jsonrpc\": \"2.0\",\r\n \"id\": %s, \"result\": %s}\n", s.id, text)

@@ -105,7 +105,7 @@ func (r *Relay) once(ctx context.Context, method string, header http.Header, bod
 // returns nil once the answer has come. A stream that breaks off is resumed
 // where it has ids.
 func (r *Relay) exchange(ctx context.Context, m *jsonrpc.Message, header http.Header, take func(*jsonrpc.Message, http.Header)) error {
-	res, err := r.send(ctx, http.MethodPost, header, m.Raw())
+	res, err := r.send(ctx, http.MethodPost, header, m.Raw()) //nolint:bodyclose // it is closed below; the stream that reads it does not keep it
 	if err != nil {
 		return err
 	}
