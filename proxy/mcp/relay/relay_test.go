@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -186,7 +187,11 @@ func TestASessionIsKeptAndLeft(t *testing.T) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	last := g.all[len(g.all)-1]
+	at := slices.IndexFunc(g.all, func(s seen) bool { return s.Request.Method == http.MethodDelete })
+	if at < 0 {
+		t.Fatal("the session is not deleted")
+	}
+	last := g.all[at]
 	if last.Request.Method != http.MethodDelete || last.Header.Get("Mcp-Session-Id") != "s1" || last.Header.Get("Mcp-Protocol-Version") != "2025-11-25" {
 		t.Errorf("%s %v", last.Request.Method, last.Header)
 	}
@@ -212,6 +217,7 @@ func TestALostSessionIsBegunAnewAsItWas(t *testing.T) {
 		d.say(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,%s}`, i+1, m))
 		d.hear()
 	}
+	g.eventually("the client has begun", func() bool { return len(g.calls("notifications/initialized")) == 1 })
 	mu.Lock()
 	id = "s2"
 	mu.Unlock()

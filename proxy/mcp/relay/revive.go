@@ -145,7 +145,13 @@ func (r *Relay) begin(lost *session) error {
 // listen keeps a stream open for what belongs to no request, until the session
 // is replaced or lost, or the gateway has no such streams.
 func (r *Relay) listen(s *session) {
-	if s == nil {
+	r.mu.Lock()
+	begun := s == nil || s.heard
+	if !begun {
+		s.heard = true
+	}
+	r.mu.Unlock()
+	if begun {
 		return
 	}
 	r.wg.Go(func() {

@@ -15,13 +15,16 @@ const (
 	versionHeader = "Mcp-Protocol-Version"
 )
 
-// session is what initialize began. It is not changed once it is shared.
+// session is what initialize began. But for heard it is not changed once
+// it is shared.
 type session struct {
 	id, version  string
 	capabilities jsonrpc.Value
 	// listening ends its stream.
 	ctx  context.Context
 	stop context.CancelFunc
+	// heard: its stream has been asked for. Guarded by Relay.mu.
+	heard bool
 }
 
 // posting completes the headers of a POST.
@@ -168,6 +171,10 @@ func (r *Relay) speak() {
 			return
 		case m := <-r.say:
 			r.opened(r.work)
+			r.mu.Lock()
+			begun := m.Method() == "notifications/initialized" && r.session != nil
+			r.initialized = r.initialized || begun
+			r.mu.Unlock()
 			if err := r.tell(r.work, m); err != nil && r.work.Err() == nil {
 				what := m.Method()
 				if what == "" {
@@ -177,8 +184,6 @@ func (r *Relay) speak() {
 			}
 			r.mu.Lock()
 			r.unsaid--
-			begun := m.Method() == "notifications/initialized" && !r.initialized && r.session != nil
-			r.initialized = r.initialized || begun
 			s := r.session
 			r.mu.Unlock()
 			if begun {
