@@ -293,7 +293,7 @@ func (s *soakbed) judge() int {
 			explained++
 		default:
 			unexplained++
-			fmt.Printf("%s, %s: %.300s\n", e.who, e.What, e.Error)
+			fmt.Printf("%s, %s: %.300s (%s)\n", e.who, e.What, e.Error, s.distance(e))
 		}
 	}
 	fmt.Printf("%d servers killed; %d calls in flight to them failed, %d other errors\n", len(s.outages), explained, unexplained)
@@ -307,6 +307,16 @@ func (s *soakbed) explains(e event) bool {
 		}
 	}
 	return false
+}
+
+// distance tells how far an error is from the last time a server was killed.
+func (s *soakbed) distance(e event) string {
+	for i := len(s.outages) - 1; i >= 0; i-- {
+		if o := s.outages[i]; o.from <= e.At {
+			return fmt.Sprintf("after %d ms, %d ms after %s was killed", e.At-e.Began, e.At-o.from, o.cluster)
+		}
+	}
+	return fmt.Sprintf("after %d ms", e.At-e.Began)
 }
 
 // clear reports whether an error says what became of the call.

@@ -218,6 +218,8 @@ func TestAtDrainTimeoutSessionsOfOneStreamEndCleanly(t *testing.T) {
 	if _, _, err := ws.Read(ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
 		t.Errorf("the WebSocket ended with %v, want 1001", err)
 	}
+	// The connections of the old listener end with it, whoever uses them.
+	l.hc.CloseIdleConnections()
 	eventually(t, "the session's end", func() error {
 		if status := l.send(hello, ""); status != http.StatusNotFound {
 			return fmt.Errorf("%d", status)
