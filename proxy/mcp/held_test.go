@@ -1,0 +1,128 @@
+package mcp
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// modernCall makes a tools/call of a modern client that can be asked, as a
+// named user, and returns the answer.
+func (g *gateway) modernCall(user, tool, more string) (int, map[string]any) {
+	g.t.Helper()
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{"person":"x"}%s,"_meta":{`+
+		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{},"url":{}}}}}}`, tool, more)
+	res, answer := g.post(body, versionHeader, modern, methodHeader, "tools/call", nameHeader, tool, "Test-User", user,
+		"Accept", "application/json, text/event-stream")
+	var m map[string]any
+	if err := json.Unmarshal([]byte(answer), &m); err != nil {
+		g.t.Fatalf("%q: %v", answer, err)
+	}
+	return res.StatusCode, m
+}
+
+// asked returns the state of an answer that asks for input, "" of another.
+func asked(answer map[string]any) string {
+	result, _ := answer["result"].(map[string]any)
+	if result["resultType"] != "input_required" {
+		return ""
+	}
+	state, _ := result["requestState"].(string)
+	return state
+}
+
+func errorCode(answer map[string]any) any {
+	e, _ := answer["error"].(map[string]any)
+	return e["code"]
+}
+
+const accepted = `,"inputResponses":{"1":{"action":"accept","content":{"answer":"y"}}}`
+
+func withState(state string) string { return fmt.Sprintf(`,"requestState":%q`, state) }
+
+func TestInputIsTakenOnceAndFromTheOneWhoWasAsked(t *testing.T) {
+	a := newServer(t, "alpha")
+	g := newGateway(t, nil, a.backend("alpha"))
+	_, answer := g.modernCall("ann", "elicit", "")
+	state := asked(answer)
+	if state == "" || strings.Contains(state, "alpha") {
+		t.Fatalf("answered %v", answer)
+	}
+	if _, answer := g.modernCall("bob", "elicit", withState(state)+accepted); errorCode(answer) != -32602.0 {
+		t.Errorf("another user's state: %v", answer)
+	}
+	if _, answer := g.modernCall("ann", "whoami", withState(state)+accepted); errorCode(answer) != -32602.0 {
+		t.Errorf("the state for another tool: %v", answer)
+	}
+	_, answer = g.modernCall("ann", "elicit", withState(state))
+	again := asked(answer)
+	if again == "" || again == state {
+		t.Fatalf("without the input that was asked for: %v", answer)
+	}
+	if _, answer := g.modernCall("ann", "elicit", withState(again)+accepted); !strings.Contains(fmt.Sprint(answer["result"]), "x: accept y") {
+		t.Errorf("with it: %v", answer)
+	}
+	for _, used := range []string{state, again} {
+		if _, answer := g.modernCall("ann", "elicit", withState(used)+accepted); errorCode(answer) != -32602.0 {
+			t.Errorf("a second time: %v", answer)
+		}
+	}
+}
+
+func TestInputThatNeverComesCancelsTheCall(t *testing.T) {
+	a := newServer(t, "alpha")
+	g := newGateway(t, func(c *Config) { c.Timeouts.ServerRequest = 100 * time.Millisecond }, a.backend("alpha"))
+	_, answer := g.modernCall("ann", "elicit", "")
+	state := asked(answer)
+	if state == "" {
+		t.Fatalf("answered %v", answer)
+	}
+	eventually(t, "the end of the call", func() bool {
+		g.hub.mu.Lock()
+		defer g.hub.mu.Unlock()
+		return len(g.hub.held) == 0
+	})
+	if _, answer := g.modernCall("ann", "elicit", withState(state)+accepted); errorCode(answer) != -32602.0 {
+		t.Errorf("too late: %v", answer)
+	}
+	eventually(t, "the session to be given back", func() bool {
+		g.hub.mu.Lock()
+		defer g.hub.mu.Unlock()
+		for _, kept := range g.hub.kept {
+			if len(kept) == 1 {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+func TestPagesThatAServerWantsVisitedAreAskedForInEachErasWords(t *testing.T) {
+	var called string // the last tools/call
+	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+		w.Header().Set("Content-Type", "application/json")
+		answer := jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "not here", nil)
+		if m.Method() == "tools/call" {
+			called = string(m.Raw())
+			answer = jsonrpc.NewError(m.ID(), codeURLElicitation, "sign in",
+				[]byte(`{"elicitations":[{"mode":"url","elicitationId":"e1","url":"https://example.com/","message":"sign in"}]}`))
+		}
+		_, _ = w.Write(answer)
+	}, nil)
+	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{url}})
+	status, answer := g.modernCall("ann", "any", "")
+	text, _ := json.Marshal(answer)
+	if status != http.StatusOK || asked(answer) == "" || !strings.Contains(string(text), `"method":"elicitation/create"`) || !strings.Contains(string(text), `"url":"https://example.com/"`) {
+		t.Errorf("%d %s", status, text)
+	}
+	// The server is called again, with nothing that it does not know.
+	g.modernCall("ann", "any", withState(asked(answer))+`,"inputResponses":{"0":{"action":"accept"}}`)
+	if strings.Contains(called, "requestState") || strings.Contains(called, "inputResponses") || strings.Contains(called, "io.modelcontextprotocol") {
+		t.Errorf("the server got %s", called)
+	}
+}

@@ -1,0 +1,121 @@
+package mcp
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// require takes a request of a server for a modern client: the client is asked
+// with the answer to its own request, if that is one that may be answered so.
+func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
+	a := &ask{
+		id:       jsonrpc.StringID(rand.Text()),
+		link:     l,
+		msg:      m,
+		call:     c,
+		answer:   make(chan *jsonrpc.Message, 1),
+		withdrew: make(chan struct{}),
+	}
+	s.mu.Lock()
+	limit := s.handler.Config.Limits.Pending
+	wait := s.handler.Config.Timeouts.ServerRequest
+	flood := len(s.asks) >= 2*limit
+	if !flood {
+		s.asks[a.id] = a
+	}
+	s.mu.Unlock()
+	if flood {
+		return // as many as there may be are being refused
+	}
+	var err error
+	switch m.Method() {
+	case "sampling/createMessage", "elicitation/create", "roots/list":
+		if c == nil || c.held == nil || !mayRequire(c.msg.Method()) {
+			err = errNobody
+			break
+		}
+		c.hold()
+		if err = c.held.ask(p, a, limit); err != nil {
+			c.unhold()
+		}
+	default:
+		err = noMethod(m.Method())
+	}
+	asked := err == nil
+	started := s.spawn(func() {
+		defer func() {
+			s.mu.Lock()
+			delete(s.asks, a.id)
+			s.mu.Unlock()
+			if asked {
+				c.held.drop(a)
+				c.unhold()
+			}
+		}()
+		var answer []byte
+		if err == nil {
+			ctx, cancel := context.WithTimeoutCause(s.ctx, wait, errUnanswered)
+			answer, err = a.wait(ctx)
+			cancel()
+		}
+		s.hub.opts.Trace.serverRequest(s.route, p.cluster, m.Method(), err)
+		switch {
+		case errors.Is(err, errWithdrawn):
+			return
+		case errors.Is(err, errUnanswered):
+			c.cancel(err) // nobody will ever take the call up
+		}
+		if err != nil {
+			answer = failed(asFailure(err)).body(m.ID())
+		}
+		a.reply(s.ctx, answer)
+	})
+	if !started && asked {
+		c.unhold() // the session has ended, and the call with it
+	}
+}
+
+// mayAsk reports whether servers may ask the client of a modern request.
+func (s *session) mayAsk() bool {
+	if !s.modern() {
+		return false
+	}
+	init, err := jsonrpc.ParseValue(s.init)
+	caps := init.Get("capabilities")
+	return err == nil && (caps.Get("elicitation").Exists() || caps.Get("sampling").Exists() || caps.Get("roots").Exists())
+}
+
+// asFailure answers a server whose request cannot be brought to its client.
+func asFailure(err error) error {
+	var own *failure
+	if errors.As(err, &own) {
+		return err
+	}
+	if errors.Is(err, errNobody) {
+		return &failure{code: jsonrpc.CodeMethodNotFound, text: "the client takes no requests here"}
+	}
+	return &failure{code: jsonrpc.CodeInternalError, text: err.Error()}
+}
+
+// wait waits for the client's answer.
+func (a *ask) wait(ctx context.Context) ([]byte, error) {
+	up := a.link.wait(ctx)
+	if up == nil {
+		return nil, errNobody
+	}
+	select {
+	case m := <-a.answer:
+		var e jsonrpc.Edits
+		e.SetID(m, a.msg.ID())
+		return e.Apply(m), nil
+	case <-a.withdrew:
+		return nil, errWithdrawn
+	case <-up.Done():
+		return nil, errEnded
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
