@@ -22,6 +22,8 @@ type fake struct {
 	// a GET, which is 405 when there is none.
 	post func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message)
 	get  func(w http.ResponseWriter, r *http.Request)
+	// any answers every POST, if it is not nil.
+	any func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message)
 
 	mu       sync.Mutex
 	requests []*http.Request
@@ -56,6 +58,10 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		f.t.Errorf("the server got %q: %v", body, err)
 		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if f.any != nil {
+		f.any(w, r, m)
 		return
 	}
 	switch m.Method() {

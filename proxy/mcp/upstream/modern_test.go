@@ -1,0 +1,196 @@
+package upstream
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// statelessPeer is a strict server of the official SDK without sessions.
+func statelessPeer(t *testing.T, protocol string) *peer {
+	return strictPeer(t, protocol, streamableHandler(newServer(newHangs()), &mcp.StreamableHTTPOptions{Stateless: true}))
+}
+
+func asModern(o *Options) { o.Modern = true }
+
+func TestServersWithoutSessionsOverEveryTransport(t *testing.T) {
+	for name, change := range map[string]func(*clusters.Config){
+		"h2":       statelessPeer(t, "h2").at("/mcp"),
+		"http/1.1": statelessPeer(t, "http/1.1").at("/mcp"),
+		"stdio":    command("stdio-server"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, e := cluster(t, change)
+			s := mustOpen(t, c, e, asModern)
+			if !s.Modern() || s.Version() != Modern || s.Result().Result().Get("serverInfo", "name").String() != "peer" {
+				t.Fatalf("version %s: %s", s.Version(), s.Result().Raw())
+			}
+			if got := s.mustTool("echo", `{"text":"hello"}`, nil); got != "hello" {
+				t.Errorf("echo: %q", got)
+			}
+			next := int64(1)
+			s.mustTool("progress", `{"n":10}`, func(m *jsonrpc.Message) {
+				if got, _ := m.Params().Get("progress").Int(); got != next {
+					t.Errorf("got %s, want progress %d", m.Raw(), next)
+				}
+				next++
+			})
+			if next != 11 {
+				t.Errorf("%d of 10 notifications", next-1)
+			}
+			if err := s.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// modernFake answers as a server without sessions, and counts.
+type modernFake struct {
+	*fake
+	discovers, initializes atomic.Int64
+	supported              atomic.Pointer[string]
+}
+
+func newModernFake(t *testing.T, call func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message)) *modernFake {
+	f := &modernFake{fake: newFake(t)}
+	supported := `["2026-07-28"]`
+	f.supported.Store(&supported)
+	f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+		switch {
+		case m.Method() == "server/discover":
+			f.discovers.Add(1)
+			answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, `{"resultType":"complete","supportedVersions":%s,"capabilities":{"tools":{}}}`, *f.supported.Load())))
+		case m.Method() == "initialize":
+			f.initializes.Add(1)
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write(jsonrpc.NewError(m.ID(), codeHeaderMismatch, "Mcp-Method is missing", nil))
+		default:
+			call(w, r, m)
+		}
+	}
+	return f
+}
+
+func TestEraIsAskedForOnce(t *testing.T) {
+	f := newModernFake(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
+	})
+	known := new(Transports)
+	remember := func(o *Options) { o.Transports = known }
+	c, e := cluster(t, at(f.URL))
+	for range 3 {
+		if s := mustOpen(t, c, e, remember); !s.Modern() { // for a client with sessions
+			t.Fatal("the server is said to have sessions")
+		}
+		if s := mustOpen(t, c, e, remember, asModern); !s.Modern() {
+			t.Fatal("the server is said to have sessions")
+		}
+	}
+	if f.discovers.Load() != 1 || f.initializes.Load() != 1 {
+		t.Errorf("asked %d times, initialised %d times", f.discovers.Load(), f.initializes.Load())
+	}
+
+	old := newFake(t)
+	c, e = cluster(t, at(old.URL))
+	for range 3 {
+		if s := mustOpen(t, c, e, remember, asModern); s.Modern() {
+			t.Fatal("the server is said to have no sessions")
+		}
+	}
+	// initialize and initialized each time, server/discover once.
+	if n := len(old.seen(http.MethodPost)); n != 7 {
+		t.Errorf("%d POSTs to a server with sessions", n)
+	}
+}
+
+func TestServerThatSpeaksTheRevisionNoMoreIsOpenedAnew(t *testing.T) {
+	f := newModernFake(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write(jsonrpc.NewError(m.ID(), codeUnsupportedVersion, "not any more", []byte(`{"supported":["2027-01-01"]}`)))
+	})
+	known := new(Transports)
+	c, e := cluster(t, at(f.URL))
+	s := mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
+	if m, err := s.call("tools/call"); err != nil || m.ErrorCode() != codeUnsupportedVersion {
+		t.Errorf("%v, %v", m, err)
+	}
+	<-s.Done()
+	before := f.discovers.Load()
+	mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
+	if f.discovers.Load() == before {
+		t.Error("what was known is still believed")
+	}
+}
+
+func TestParametersAreRepeatedInHeaders(t *testing.T) {
+	var changed atomic.Bool // the tool wants another header
+	f := newModernFake(t, func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+		want := "Region"
+		if changed.Load() {
+			want = "Area"
+		}
+		switch {
+		case m.Method() == "tools/list":
+			answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, `{"tools":[`+
+				`{"name":"query","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":%q}}}},`+
+				`{"name":"bad","inputSchema":{"type":"object","properties":{"x":{"type":"number","x-mcp-header":"X"}}}}]}`, want)))
+		case r.Header.Get("Mcp-Param-"+want) == EncodeHeader("süd"):
+			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
+		default:
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write(jsonrpc.NewError(m.ID(), codeHeaderMismatch, "header mismatch", nil))
+		}
+	})
+	c, e := cluster(t, at(f.URL))
+	s := mustOpen(t, c, e)
+	call := func() (*jsonrpc.Message, error) {
+		id := s.NextID()
+		return s.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"query","arguments":{"region":"süd"}}`)), id, nil)
+	}
+	if m, err := call(); err != nil || m.IsError() {
+		t.Errorf("the first call: %v, %v", m, err)
+	}
+	changed.Store(true)
+	if m, err := call(); err != nil || m.IsError() {
+		t.Errorf("after the tool has changed: %v, %v", m, err)
+	}
+	list, err := s.call("tools/list")
+	if err != nil || list.Result().Get("tools").Len() != 1 || strings.Contains(string(list.Raw()), `"bad"`) {
+		t.Errorf("the list: %s, %v", list.Raw(), err)
+	}
+	if err := <-s.ignored; !strings.Contains(err.Error(), `"bad"`) {
+		t.Errorf("ignored: %v", err)
+	}
+	// A modern client's own headers are judged as the server would.
+	s = mustOpen(t, c, e, asModern)
+	id := s.NextID()
+	ctx := WithHeader(t.Context(), http.Header{"Mcp-Param-Area": {"north"}})
+	m, err := s.Call(ctx, jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"query","arguments":{"region":"süd"}}`)), id, nil)
+	if err != nil || m.ErrorCode() != codeHeaderMismatch {
+		t.Errorf("a header that says another thing: %v, %v", m, err)
+	}
+}
+
+func TestServerThatAsksWithoutEndIsGivenUp(t *testing.T) {
+	rounds := 0
+	f := newModernFake(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		rounds++
+		answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"resultType":"input_required","requestState":"s"}`)))
+	})
+	c, e := cluster(t, at(f.URL))
+	s := mustOpen(t, c, e)
+	if _, err := s.call("prompts/get"); err == nil || rounds != maxRounds+1 {
+		t.Errorf("%d rounds: %v", rounds, err)
+	}
+}
