@@ -162,7 +162,7 @@ func (c *call) forward(ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) ([]
 			return jsonrpc.NewResult(c.msg.ID(), result), m, nil
 		}
 	}
-	names := c.session.naming.of(ref)
+	names := c.session.of(ref)
 	var e jsonrpc.Edits
 	e.SetID(m, c.msg.ID())
 	if m.IsError() {
@@ -186,6 +186,9 @@ func (c *call) exchange(ctx context.Context, ref ClusterRef, safe bool, edit fun
 		e.SetID(c.msg, id)
 		c.disclaim(&e, up)
 		e.Replace(c.token(), []byte(id.Raw()))
+		if !c.session.naming.transparent(c.handler.Config.Clusters) {
+			c.session.related(&e, ref, c.msg.Params().Get("_meta"))
+		}
 		if edit != nil {
 			edit(&e)
 		}

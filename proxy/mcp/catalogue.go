@@ -16,6 +16,8 @@ type listKind struct {
 	member, key string
 	// uri: the names are URIs or templates of URIs.
 	uri bool
+	// id: the names are ids, of no interest but to their owners.
+	id bool
 	// capability is what a server declares that has such a list.
 	capability string
 	// label is for people.
@@ -26,13 +28,15 @@ type listKind struct {
 func listOf(method string) (listKind, bool) {
 	switch method {
 	case toolsList:
-		return listKind{method, "tools", "name", false, "tools", "tool"}, true
+		return listKind{method: method, member: "tools", key: "name", capability: "tools", label: "tool"}, true
 	case "prompts/list":
-		return listKind{method, "prompts", "name", false, "prompts", "prompt"}, true
+		return listKind{method: method, member: "prompts", key: "name", capability: "prompts", label: "prompt"}, true
 	case "resources/list":
-		return listKind{method, "resources", "uri", true, "resources", "resource"}, true
+		return listKind{method: method, member: "resources", key: "uri", uri: true, capability: "resources", label: "resource"}, true
 	case "resources/templates/list":
-		return listKind{method, "resourceTemplates", "uriTemplate", true, "resources", "template"}, true
+		return listKind{method: method, member: "resourceTemplates", key: "uriTemplate", uri: true, capability: "resources", label: "template"}, true
+	case "tasks/list":
+		return listKind{method: method, member: "tasks", key: "taskId", id: true, capability: "tasks", label: "task"}, true
 	}
 	return listKind{}, false
 }

@@ -103,12 +103,7 @@ func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
 // union declares what at least one server can do. Lists change when clusters
 // come and go, whatever the servers say of themselves.
 func union(found []opened) []byte {
-	var parts, extensions []string
-	has := func(path ...string) bool {
-		return slices.ContainsFunc(found, func(f opened) bool {
-			return f.result.Result().Get(append([]string{"capabilities"}, path...)...).Exists()
-		})
-	}
+	var parts []string
 	for _, declared := range []struct{ name, value string }{
 		{"tools", `{"listChanged":true}`},
 		{"prompts", `{"listChanged":true}`},
@@ -116,17 +111,35 @@ func union(found []opened) []byte {
 		{"completions", `{}`},
 		{"logging", `{}`},
 	} {
-		if has(declared.name) {
+		if declares(found, declared.name) {
 			parts = append(parts, `"`+declared.name+`":`+declared.value)
 		}
 	}
-	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
-		if has("extensions", name) {
-			extensions = append(extensions, `"`+name+`":{}`)
-		}
-	}
-	if len(extensions) > 0 {
-		parts = append(parts, `"extensions":{`+strings.Join(extensions, ",")+"}")
+	if extensions := extensionsOf(found); extensions != "" {
+		parts = append(parts, extensions)
 	}
 	return []byte("{" + strings.Join(parts, ",") + "}")
+}
+
+// declares reports whether at least one server declares a capability.
+func declares(found []opened, path ...string) bool {
+	return slices.ContainsFunc(found, func(f opened) bool {
+		return f.result.Result().Get("capabilities").Get(path...).Exists()
+	})
+}
+
+// extensionsOf is the member extensions of a federation's capabilities, "" when
+// there is nothing in it: of those that can be shared, the ones that at least
+// one server has.
+func extensionsOf(found []opened) string {
+	var names []string
+	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
+		if declares(found, "extensions", name) {
+			names = append(names, `"`+name+`":{}`)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return `"extensions":{` + strings.Join(names, ",") + "}"
 }

@@ -33,6 +33,8 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 		return s.subscribe(c)
 	case "resources/unsubscribe":
 		return s.unsubscribe(c)
+	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/update":
+		return s.task(c)
 	case "completion/complete":
 		return s.complete(c)
 	case "logging/setLevel":

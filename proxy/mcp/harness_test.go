@@ -49,6 +49,7 @@ type gateway struct {
 	url     string
 	current atomic.Pointer[Handler]
 	set     *clusters.Set
+	sets    []*clusters.Set // of all generations
 	trace   *facts
 	opts    clusters.Options
 }
@@ -89,9 +90,13 @@ func (g *gateway) close() {
 	defer cancel()
 	g.hub.Close(ctx)
 	g.server.Close()
-	g.set.Release()
-	if err := g.set.Wait(ctx); err != nil {
-		g.t.Error(err)
+	for _, set := range g.sets {
+		set.Release()
+	}
+	for _, set := range g.sets {
+		if err := set.Wait(ctx); err != nil {
+			g.t.Error(err)
+		}
 	}
 	if ctx.Err() != nil {
 		g.t.Error("closing the hub took too long")
@@ -137,9 +142,9 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 	set.Commit()
 	g.hub.Commit([]*Handler{handler})
 	g.current.Store(handler)
-	if g.set != nil {
-		g.set.Release()
-	}
+	// A generation is released when its last request is through, which nobody
+	// counts here.
+	g.sets = append(g.sets, set)
 	g.set = set
 }
 

@@ -49,16 +49,23 @@ func cacheable(method string) bool {
 	return list || method == "resources/read" || method == "server/discover"
 }
 
-// modernize notes what a modern client expects of an answer, wherever it came
-// from: an HTTP status, the type of the result, and hints.
+// modernize notes what a client expects of an answer that may come from a
+// server of the other era: a modern one an HTTP status, the type of the result,
+// and hints; all of them the codes of their own revision.
 func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
+	code := func(code int64) { e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, code, 10)) }
 	if !c.session.modern() {
+		// A resource that is not there has a code of its own in revisions with
+		// sessions.
+		if p := c.session.peer(ref.Name); m.ErrorCode() == jsonrpc.CodeInvalidParams && c.msg.Method() == "resources/read" && p != nil && p.isModern() {
+			code(codeResourceNotFound)
+		}
 		return
 	}
 	if m.IsError() {
 		c.status = statusOf(m.ErrorCode())
 		if m.ErrorCode() == codeResourceNotFound {
-			e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, jsonrpc.CodeInvalidParams, 10))
+			code(jsonrpc.CodeInvalidParams)
 		}
 		return
 	}

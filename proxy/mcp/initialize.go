@@ -123,12 +123,25 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 const federationCapabilities = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},` +
 	`"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}`
 
+// federation declares what sessions of several servers can do: what is always
+// declared, and what at least one of them can.
+func federation(found []opened) []byte {
+	b := []byte(strings.TrimSuffix(federationCapabilities, "}"))
+	if declares(found, "tasks") {
+		b = append(b, `,"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`...)
+	}
+	if extensions := extensionsOf(found); extensions != "" {
+		b = append(append(b, ','), extensions...)
+	}
+	return append(b, '}')
+}
+
 // initializeAll initialises all clusters at once. One that is down or hung is
 // not the others' fault.
 func (s *session) initializeAll(ctx context.Context, c *call) []byte {
 	found, _, _ := s.openAll(ctx, c, c.handler.Config.Clusters)
 	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), s.version)
-	b = append(append(b, `,"capabilities":`...), federationCapabilities...)
+	b = append(append(b, `,"capabilities":`...), federation(found)...)
 	b = append(append(b, `,"serverInfo":`...), s.hub.serverInfo()...)
 	if text := instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)

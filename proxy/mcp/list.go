@@ -250,6 +250,9 @@ func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer,
 
 // learn keeps the catalogue.
 func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, whole bool) {
+	if kind.id {
+		return
+	}
 	var names []string
 	for _, p := range pages {
 		for _, item := range p.items {

@@ -2,11 +2,13 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"testing"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -80,5 +82,25 @@ func TestInputRequiredByServersWithoutSessions(t *testing.T) {
 				t.Errorf("elicited %q", got)
 			}
 		})
+	}
+}
+
+func TestMissingResourceHasTheCodeOfTheClientsRevision(t *testing.T) {
+	modernServer := newStateless(t, "alpha").backend("alpha")
+	modernServer.protocol = modern
+	g := newGateway(t, nil, modernServer, newServer(t, "beta").backend("beta"))
+	for _, test := range []struct {
+		version, uri string
+		want         int64
+	}{
+		{newest, "alpha+file:///none", codeResourceNotFound},
+		{modern, "alpha+file:///none", jsonrpc.CodeInvalidParams},
+		{modern, "beta+file:///none", jsonrpc.CodeInvalidParams},
+	} {
+		_, err := g.dial("", test.version, nil).ReadResource(within(t), &sdk.ReadResourceParams{URI: test.uri})
+		var e *jsonrpc.Error
+		if !errors.As(err, &e) || e.Code != test.want {
+			t.Errorf("%+v: %v", test, err)
+		}
 	}
 }

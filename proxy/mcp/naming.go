@@ -70,6 +70,8 @@ type mapper struct {
 	prefix string
 	// transparent: nothing is rewritten.
 	transparent bool
+	// seal names ids of the cluster.
+	seal func(kind, own string) string
 }
 
 // name is what a client calls the cluster's tool or prompt.

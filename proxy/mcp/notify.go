@@ -61,7 +61,14 @@ func (p *peer) mapper() mapper {
 	if !ok {
 		ref = ClusterRef{Name: p.cluster}
 	}
-	return p.s.naming.of(ref)
+	return p.s.of(ref)
+}
+
+// of returns how what a cluster says is rewritten for the client.
+func (s *session) of(ref ClusterRef) mapper {
+	m := s.naming.of(ref)
+	m.seal = func(kind, own string) string { return s.sealID(kind, ref.Name, own) }
+	return m
 }
 
 // notification takes a notification of the client.
@@ -78,6 +85,10 @@ func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Messa
 		_ = s.advance(ctx, m) // progress that does not arrive is no loss
 	case "notifications/roots/list_changed":
 		s.broadcast(ctx, m.Raw())
+	case "notifications/tasks/status":
+		if p := s.clientTask(m.Params().Get("taskId").String()); p != nil {
+			_ = p.notify(ctx, m.Raw()) // a server that is gone asks nobody any more
+		}
 	default:
 		if s.naming.transparent(h.Config.Clusters) {
 			s.broadcast(ctx, m.Raw())

@@ -80,6 +80,10 @@ func (p *peer) revive() {
 	}
 }
 
+// hearTime is how long a server's stream is waited for: some answer with the
+// first event only.
+const hearTime = time.Second
+
 // maxPace is the longest time between two attempts that nobody asked for.
 const maxPace = 15 * time.Second
 
@@ -154,10 +158,14 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	if err != nil {
 		return err
 	}
-	if p.s.mayAsk() && !up.Modern() {
-		// What the server asks in the middle of a call may come on this stream.
+	if !up.Modern() && (p.s.mayAsk() || p.s.subscription != nil || p.s.listening()) {
+		// What is asked in the middle of a call may come on this stream, and so
+		// does what a subscription brings: most servers lose what they say
+		// before it is there.
 		up.StartListening()
-		up.Heard(ctx)
+		hearing, cancel := context.WithTimeout(ctx, hearTime)
+		up.Heard(hearing)
+		cancel()
 	}
 	if err := p.replay(ctx, l); err != nil {
 		l.close()
@@ -168,7 +176,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	if first == nil {
 		p.first = up.Result()
 	}
-	p.newest = up.Result()
+	p.newest, p.modern = up.Result(), up.Modern()
 	p.mu.Unlock()
 	if first != nil && p.s.naming.transparent(h.Config.Clusters) && lesser(first, up.Result()) {
 		l.close()

@@ -56,7 +56,7 @@ func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
 		return false
 	}
 	var e jsonrpc.Edits
-	name, own := w.s.naming.of(ref).item(&e, w.kind, item)
+	name, own := w.s.of(ref).item(&e, w.kind, item)
 	if !w.visible(ref, name, own) {
 		return true
 	}
@@ -71,6 +71,9 @@ func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
 // visible decides whether an item is shown, and reports what an operator
 // should know about its name.
 func (w *pageWriter) visible(ref ClusterRef, name, own string) bool {
+	if w.kind.id {
+		return true
+	}
 	if w.kind.uri {
 		if len(own) > 0 && own[0] == '{' {
 			w.report(ref, name, "a template that begins with an expression may match URIs of other clusters")

@@ -38,6 +38,7 @@ type peer struct {
 	opening *opening
 	first   *jsonrpc.Message // the first answer to initialize
 	newest  *jsonrpc.Message // the last one
+	modern  bool             // the server had no sessions then
 	subs    map[string]struct{}
 	// down: the last attempt failed, or a session was lost. When it is back
 	// the client learns that the lists have changed.
@@ -248,6 +249,13 @@ func (p *peer) capable(name ...string) bool {
 	}
 	v := p.newest.Result().Get("capabilities").Get(name...)
 	return v.Exists() && (v.Kind() != jsonrpc.Bool || v.Bool())
+}
+
+// isModern reports whether the server was last found to have no sessions.
+func (p *peer) isModern() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.modern
 }
 
 // isOpen reports whether there is an upstream session.

@@ -9,8 +9,14 @@ func (m mapper) result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
 		return
 	}
 	switch method {
-	case "tools/call":
+	case "tools/call", "tasks/result":
 		m.content(e, res.Get("content"))
+		m.id(e, taskID, res.Get("task", "taskId"))
+		if res.Get("resultType").String() == "task" {
+			m.id(e, taskID, res.Get("taskId"))
+		}
+	case "tasks/get", "tasks/cancel", "tasks/update":
+		m.task(e, res)
 	case "prompts/get":
 		for _, message := range res.Get("messages").Each {
 			m.content(e, message.Get("content"))
@@ -28,6 +34,26 @@ func (m mapper) result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
 func (m mapper) failure(e *jsonrpc.Edits, err jsonrpc.Value) {
 	if !m.transparent {
 		m.at(e, err.Get("data", "uri"))
+		for _, page := range err.Get("data", "elicitations").Each {
+			m.request(e, "elicitation/create", page)
+		}
+	}
+}
+
+// id gives an id of the cluster the name that the client knows.
+func (m mapper) id(e *jsonrpc.Edits, kind string, at jsonrpc.Value) {
+	if at.Kind() == jsonrpc.String && m.seal != nil {
+		e.ReplaceString(at, m.seal(kind, at.String()))
+	}
+}
+
+// task rewrites a task as tasks/get and its notifications show it, with what it
+// came to or what it asks for.
+func (m mapper) task(e *jsonrpc.Edits, task jsonrpc.Value) {
+	m.id(e, taskID, task.Get("taskId"))
+	m.content(e, task.Get("result", "content"))
+	for _, ask := range task.Get("inputRequests").Each {
+		m.request(e, ask.Get("method").String(), ask.Get("params"))
 	}
 }
 
@@ -36,6 +62,10 @@ func (m mapper) failure(e *jsonrpc.Edits, err jsonrpc.Value) {
 func (m mapper) item(e *jsonrpc.Edits, kind listKind, item jsonrpc.Value) (name, own string) {
 	at := item.Get(kind.key)
 	own = at.String()
+	if kind.id {
+		m.id(e, taskID, at)
+		return own, own
+	}
 	if kind.uri {
 		name = m.uri(own)
 	} else {
@@ -81,6 +111,7 @@ func (m mapper) meta(e *jsonrpc.Edits, v jsonrpc.Value) {
 	meta := v.Get("_meta")
 	m.at(e, meta.Get("ui", "resourceUri"))
 	m.at(e, meta.Get("ui/resourceUri"))
+	m.id(e, taskID, meta.Get(relatedTask, "taskId"))
 }
 
 // at rewrites a URI.
@@ -100,9 +131,11 @@ func (m mapper) request(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
 	switch method {
 	case "elicitation/create":
 		m.head(e, params.Get("message"))
+		m.id(e, elicitationID, params.Get("elicitationId"))
 	case "sampling/createMessage":
 		m.sampling(e, params)
 	}
+	m.meta(e, params)
 }
 
 func (m mapper) sampling(e *jsonrpc.Edits, params jsonrpc.Value) {
@@ -156,8 +189,13 @@ func (m mapper) notification(e *jsonrpc.Edits, method string, params jsonrpc.Val
 	if m.transparent {
 		return
 	}
-	if method == "notifications/resources/updated" {
+	switch method {
+	case "notifications/resources/updated":
 		m.at(e, params.Get("uri"))
+	case "notifications/tasks/status", taskChanged:
+		m.task(e, params)
+	case "notifications/elicitation/complete":
+		m.id(e, elicitationID, params.Get("elicitationId"))
 	}
 	m.meta(e, params)
 }

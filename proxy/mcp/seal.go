@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -27,7 +28,33 @@ const MinStateKey = 32
 // number of a generation, so that a reload leaves them valid.
 type sealer struct {
 	// keys are tried in order; the first seals.
-	keys atomic.Pointer[[]cipher.AEAD]
+	keys atomic.Pointer[[]stateKey]
+}
+
+// stateKey is one key, derived for two uses.
+type stateKey struct {
+	random cipher.AEAD // with a nonce of its own each time
+	same   cipher.AEAD // the same cipher, with the nonce that mac makes
+	mac    []byte
+}
+
+func newStateKey(key []byte) (k stateKey, err error) {
+	derived, err := hkdf.Key(sha256.New, key, nil, "mcpgateway state", 32)
+	if err != nil {
+		return k, err
+	}
+	if k.mac, err = hkdf.Key(sha256.New, key, nil, "mcpgateway state nonce", 32); err != nil {
+		return k, err
+	}
+	block, err := aes.NewCipher(derived)
+	if err != nil {
+		return k, err
+	}
+	if k.random, err = cipher.NewGCMWithRandomNonce(block); err != nil {
+		return k, err
+	}
+	k.same, err = cipher.NewGCM(block)
+	return k, err
 }
 
 // newSealer returns a sealer; without keys it has a random one.
@@ -43,24 +70,17 @@ func newSealer(keys [][]byte) (*sealer, error) {
 
 // use puts other keys in the place of those in use.
 func (s *sealer) use(keys [][]byte) error {
-	aeads := make([]cipher.AEAD, len(keys))
+	derived := make([]stateKey, len(keys))
 	for i, key := range keys {
 		if len(key) < MinStateKey {
 			return fmt.Errorf("a key of %d bytes; at least %d are needed", len(key), MinStateKey)
 		}
-		derived, err := hkdf.Key(sha256.New, key, nil, "mcpgateway state", 32)
-		if err != nil {
+		var err error
+		if derived[i], err = newStateKey(key); err != nil {
 			return fmt.Errorf("derive a key: %w", err)
 		}
-		block, err := aes.NewCipher(derived)
-		if err != nil {
-			return fmt.Errorf("use a key: %w", err)
-		}
-		if aeads[i], err = cipher.NewGCMWithRandomNonce(block); err != nil {
-			return fmt.Errorf("use a key: %w", err)
-		}
 	}
-	s.keys.Store(&aeads)
+	s.keys.Store(&derived)
 	return nil
 }
 
@@ -87,7 +107,22 @@ func (s *sealer) seal(in scope, plain []byte, expires time.Time) string {
 		until = expires.Unix()
 	}
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, expirySize+len(plain)), uint64(until)) //nolint:gosec // it comes back as it was
-	return base64.RawURLEncoding.EncodeToString((*s.keys.Load())[0].Seal(nil, nil, append(b, plain...), in.bytes()))
+	return base64.RawURLEncoding.EncodeToString((*s.keys.Load())[0].random.Seal(nil, nil, append(b, plain...), in.bytes()))
+}
+
+// sealSame seals without end, and the same text each time: for ids that clients
+// compare. Its nonce depends on all that is sealed, so that no two values share
+// one (the idea of SIV, RFC 5297).
+func (s *sealer) sealSame(in scope, plain []byte) string {
+	key := &(*s.keys.Load())[0]
+	ad := in.bytes()
+	plain = append(make([]byte, expirySize, expirySize+len(plain)), plain...)
+	mac := hmac.New(sha256.New, key.mac)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(ad))))
+	mac.Write(ad)
+	mac.Write(plain)
+	nonce := mac.Sum(nil)[:key.same.NonceSize()]
+	return base64.RawURLEncoding.EncodeToString(key.same.Seal(nonce, nonce, plain, ad))
 }
 
 // unseal returns what seal was given. Every error is errSealed.
@@ -96,8 +131,8 @@ func (s *sealer) unseal(in scope, text string, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, errSealed
 	}
-	for _, aead := range *s.keys.Load() {
-		plain, err := aead.Open(nil, nil, sealed, in.bytes())
+	for _, key := range *s.keys.Load() {
+		plain, err := key.random.Open(nil, nil, sealed, in.bytes())
 		if err != nil || len(plain) < expirySize {
 			continue
 		}

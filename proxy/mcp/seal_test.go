@@ -38,6 +38,13 @@ func TestSealedValuesOpenWhereTheyBelong(t *testing.T) {
 	if _, err := s.unseal(in, forever, now.Add(1000*time.Hour)); err != nil {
 		t.Errorf("one without end: %v", err)
 	}
+	id := s.sealSame(in, []byte("id"))
+	if got, err := s.unseal(in, id, now); err != nil || string(got) != "id" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if id != s.sealSame(in, []byte("id")) || id == s.sealSame(in, []byte("ie")) || id == s.sealSame(scope{"r", "x", "m"}, []byte("id")) {
+		t.Error("ids are not the same where they should be, or are where they should not")
+	}
 	if err := s.use([][]byte{key(2)}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 // ask is a request of a server that the client is to answer: sampling,
 // elicitation, roots, or one that we do not know.
 type ask struct {
+	peer   *peer
 	id     jsonrpc.ID // ours, towards the client; its progress token too
 	link   *link
 	msg    *jsonrpc.Message
@@ -53,6 +54,7 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		return
 	}
 	a := &ask{
+		peer:     p,
 		id:       jsonrpc.StringID(rand.Text()),
 		link:     l,
 		msg:      m,
@@ -144,8 +146,10 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 	}
 	select {
 	case m := <-a.answer:
+		s.remember(a, m)
 		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
+		s.related(&e, ClusterRef{Name: a.peer.cluster}, m.Result().Get("_meta"))
 		return e.Apply(m), nil
 	case <-a.withdrew:
 		s.withdraw(a, errWithdrawn)

@@ -48,8 +48,10 @@ type session struct {
 	calls   map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
 	pending int
 	asks    map[jsonrpc.ID]*ask // requests of servers, by our id
-	streams []*stream           // of GETs, the newest last
-	heard   chan struct{}       // closed when there is a new one
+	// clientTasks are tasks of the client, by its id, with whom they are for.
+	clientTasks map[string]*peer
+	streams     []*stream     // of GETs, the newest last
+	heard       chan struct{} // closed when there is a new one
 	// listened: there has been one. Between two of them missed is kept.
 	listened    bool
 	missed      [][]byte

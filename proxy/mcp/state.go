@@ -91,7 +91,7 @@ func (c *call) restore(ref ClusterRef) (func(*jsonrpc.Edits), error) {
 
 // required notes what changes in a server's result that asks for input.
 func (c *call) required(e *jsonrpc.Edits, ref ClusterRef, res jsonrpc.Value) {
-	names := c.session.naming.of(ref)
+	names := c.session.of(ref)
 	for _, ask := range res.Get("inputRequests").Each {
 		names.request(e, ask.Get("method").String(), ask.Get("params"))
 	}
@@ -117,7 +117,7 @@ func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
 		!meta.Get(capabilitiesKey, "elicitation", "url").Exists() {
 		return nil
 	}
-	names := c.session.naming.of(ref)
+	names := c.session.of(ref)
 	var asked []inputRequest
 	for _, page := range pages.Each {
 		var e jsonrpc.Edits

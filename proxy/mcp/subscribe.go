@@ -135,6 +135,10 @@ func (s *session) open(c *call) ([]byte, error) {
 		}
 	}
 	sub.uris = uris
+	for id := range sub.tasks {
+		wg.Go(func() { s.watchTask(c, id) })
+	}
+	wg.Wait()
 	return sub.acknowledged(), nil
 }
 
@@ -158,6 +162,29 @@ func (s *session) watch(c *call, uri string) bool {
 	}
 	p.subscribed(own, true)
 	return true
+}
+
+// watchTask asks the server that has a task to tell of it. Its state can be
+// asked for in any case, so that nothing is lost where it does not.
+func (s *session) watchTask(c *call, id string) {
+	refs := c.handler.Config.Clusters
+	ref, own := refs[0], id
+	if !s.naming.transparent(refs) {
+		cluster, inner, ok := s.openID(taskID, id)
+		if ref, own = (ClusterRef{Name: cluster}), inner; !ok || !c.handler.Config.Names(cluster) {
+			return
+		}
+	}
+	p := s.peer(ref.Name)
+	if p == nil {
+		return
+	}
+	l, err := p.acquire(c.ctx, c)
+	if err != nil {
+		return
+	}
+	defer p.release(l)
+	_ = l.up.WatchTask(c.ctx, own)
 }
 
 // acknowledged is the first message of the stream: what of the filter is

@@ -15,8 +15,9 @@ import (
 // subscriptions/listen, opened anew whenever it ends or something else is to
 // be heard (MCP 2026-07-28, Subscriptions).
 type watch struct {
-	mu   sync.Mutex
-	uris map[string]struct{}
+	mu sync.Mutex
+	// uris are resources, and tasks the ids of tasks, whose changes are heard.
+	uris, tasks map[string]struct{}
 	// changed is closed, and made anew, when there is something else to hear;
 	// seq counts that.
 	changed chan struct{}
@@ -30,7 +31,7 @@ type watch struct {
 func (w *watch) initLocked() {
 	if w.changed == nil {
 		w.changed, w.acked = make(chan struct{}), make(chan struct{})
-		w.uris = map[string]struct{}{}
+		w.uris, w.tasks = map[string]struct{}{}, map[string]struct{}{}
 		w.seq = 1
 	}
 }
@@ -51,17 +52,33 @@ func (s *Session) Subscribe(ctx context.Context, uri string, on bool) error {
 		}
 		return err
 	}
+	return s.watch(ctx, func(w *watch) map[string]struct{} { return w.uris }, uri, on)
+}
+
+// WatchTask begins to hear of a task of a server without sessions (the
+// extension io.modelcontextprotocol/tasks). It returns as Subscribe does; a
+// server with sessions tells without being asked.
+func (s *Session) WatchTask(ctx context.Context, id string) error {
+	if s.stateless == nil {
+		return nil
+	}
+	return s.watch(ctx, func(w *watch) map[string]struct{} { return w.tasks }, id, true)
+}
+
+// watch adds name to what is heard, or takes it away.
+func (s *Session) watch(ctx context.Context, set func(*watch) map[string]struct{}, name string, on bool) error {
 	w := &s.stateless.watch
 	w.mu.Lock()
 	w.initLocked()
-	if _, has := w.uris[uri]; has == on {
+	names := set(w)
+	if _, has := names[name]; has == on {
 		w.mu.Unlock()
 		return nil
 	}
 	if on {
-		w.uris[uri] = struct{}{}
+		names[name] = struct{}{}
 	} else {
-		delete(w.uris, uri)
+		delete(names, name)
 	}
 	w.seq++
 	seq := w.seq
@@ -105,27 +122,31 @@ func (s *Session) filter() (filter []byte, seq int, changed chan struct{}) {
 			b = append(b, list.member...)
 		}
 	}
-	for i, uri := range slices.Sorted(maps.Keys(w.uris)) {
-		switch {
-		case i > 0:
-			b = append(b, ',')
-		case len(b) > 1:
-			b = append(b, `,"resourceSubscriptions":[`...)
-		default:
-			b = append(b, `"resourceSubscriptions":[`...)
-		}
-		b = jsonrpc.AppendString(b, uri)
-	}
-	if len(w.uris) > 0 {
-		b = append(b, ']')
-	}
+	b = appendNames(b, "resourceSubscriptions", w.uris)
+	b = appendNames(b, "taskIds", w.tasks)
 	if len(b) == 1 {
 		return nil, w.seq, w.changed
 	}
 	return append(b, '}'), w.seq, w.changed
 }
 
-// listen hears for as long as the session lives. When something else is to be
+// appendNames appends a member of an object that is a list of names, unless
+// there are none.
+func appendNames(b []byte, member string, names map[string]struct{}) []byte {
+	if len(names) == 0 {
+		return b
+	}
+	if len(b) > 1 {
+		b = append(b, ',')
+	}
+	b = append(jsonrpc.AppendString(b, member), ':')
+	for i, name := range slices.Sorted(maps.Keys(names)) {
+		b = jsonrpc.AppendString(append(b, "[,"[min(i, 1)]), name)
+	}
+	return append(b, ']')
+}
+
+// listenModern hears for as long as the session lives. When something else is to be
 // heard the new stream is there before the old one ends.
 func (s *Session) listenModern() {
 	var end func() // of the stream before

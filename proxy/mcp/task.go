@@ -1,0 +1,92 @@
+package mcp
+
+import (
+	"strings"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// relatedTask is the member of _meta that ties a message to a task (MCP
+// 2025-11-25, Tasks, Related Task Metadata).
+const relatedTask = "io.modelcontextprotocol/related-task"
+
+// The kinds of ids of servers that clients of a federation hold sealed.
+const (
+	taskID        = "task"
+	elicitationID = "elicitation"
+)
+
+// idSeparator stands between a cluster, whose name cannot hold it, and an id.
+const idSeparator = "\x00"
+
+// sealID is what the client calls an id of a cluster: the same each time, since
+// clients compare ids, and nobody else's.
+func (s *session) sealID(kind, cluster, own string) string {
+	return s.hub.seal.sealSame(s.idScope(kind), []byte(cluster+idSeparator+own))
+}
+
+// openID returns whose id it is, and what its owner calls it.
+func (s *session) openID(kind, text string) (cluster, own string, ok bool) {
+	plain, err := s.hub.seal.unseal(s.idScope(kind), text, time.Now())
+	if err != nil {
+		return "", "", false
+	}
+	return strings.Cut(string(plain), idSeparator)
+}
+
+func (s *session) idScope(kind string) scope {
+	return scope{Route: s.route, Principal: s.principal, Method: kind}
+}
+
+// task forwards a request about a task to the server that has it.
+func (s *session) task(c *call) ([]byte, error) {
+	at := c.msg.Params().Get("taskId")
+	refs := c.handler.Config.Clusters
+	if s.naming.transparent(refs) {
+		body, _, err := c.forward(refs[0], false, nil)
+		return body, err
+	}
+	cluster, own, ok := s.openID(taskID, at.String())
+	ref, member := c.handler.member(cluster)
+	if !ok || !member {
+		return nil, invalid("unknown task")
+	}
+	safe := c.msg.Method() == "tasks/get" || c.msg.Method() == "tasks/result"
+	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	return body, err
+}
+
+// related gives the server its own name of the task that a client's message
+// belongs to.
+func (s *session) related(e *jsonrpc.Edits, ref ClusterRef, meta jsonrpc.Value) {
+	at := meta.Get(relatedTask, "taskId")
+	if cluster, own, ok := s.openID(taskID, at.String()); ok && cluster == ref.Name {
+		e.ReplaceString(at, own)
+	}
+}
+
+// clientTaskLimit bounds the tasks of a client whose owners are remembered.
+const clientTaskLimit = 1000
+
+// remember notes that a client made a task of what a server asked: what it
+// says about the task belongs to that server.
+func (s *session) remember(a *ask, answer *jsonrpc.Message) {
+	id := answer.Result().Get("task", "taskId").String()
+	if id == "" || a.peer == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clientTasks == nil || len(s.clientTasks) >= clientTaskLimit {
+		s.clientTasks = map[string]*peer{}
+	}
+	s.clientTasks[id] = a.peer
+}
+
+// clientTask returns the server that a client's task is for.
+func (s *session) clientTask(id string) *peer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clientTasks[id]
+}
