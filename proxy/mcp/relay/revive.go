@@ -72,6 +72,12 @@ func (r *Relay) revive(ctx context.Context, lost *session) error {
 	case <-v.done:
 		return v.err
 	case <-ctx.Done():
+		// A revival that failed for good ends everything; the client is told why.
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.failed != nil {
+			return r.failed
+		}
 		return ctx.Err()
 	}
 }
