@@ -126,3 +126,14 @@ func TestPagesThatAServerWantsVisitedAreAskedForInEachErasWords(t *testing.T) {
 		t.Errorf("the server got %s", called)
 	}
 }
+
+func TestClientThatAlwaysSaysAnotherThingOfItselfIsServed(t *testing.T) {
+	g := newGateway(t, func(c *Config) { c.Limits.SessionsPerPrincipal = 3 }, newServer(t, "alpha").backend("alpha"))
+	for i := range 10 {
+		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
+			`"io.modelcontextprotocol/clientInfo":{"name":"client %d","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`, i)
+		if res, answer := g.post(body, versionHeader, modern, methodHeader, "tools/list", "Test-User", "ann"); res.StatusCode != http.StatusOK {
+			t.Fatalf("call %d: %d %s", i, res.StatusCode, answer)
+		}
+	}
+}

@@ -12,7 +12,7 @@ import (
 // session is one client's, from initialize to its end, over all generations
 // that come and go. It is bound to a route and a principal.
 //
-// Locks are taken in this order: peer, session, then hub or stream.
+// Locks are taken in this order: held, peer, session, then hub or stream.
 type session struct {
 	hub       *Hub
 	id        string

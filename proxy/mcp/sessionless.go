@@ -41,12 +41,37 @@ func (h *Hub) borrow(handler *Handler, principal filter.Principal, init clientIn
 	s.sessionless = true
 	s.key = key
 	s.anonymous = anonymous
-	if err := h.admit(s, handler.Config.Limits, anonymous); err != nil {
+	err := h.admit(s, handler.Config.Limits, anonymous)
+	for err != nil && h.evict(handler.Route, principal.Key()) {
+		err = h.admit(s, handler.Config.Limits, anonymous)
+	}
+	if err != nil {
 		s.cancel(err)
 		return nil, err
 	}
 	s.enter(handler)
 	return s, nil
+}
+
+// evict ends one session that is kept for single calls of the principal and
+// not in use: a client that says another thing of itself each time would keep
+// itself out with what is kept for it. It reports false when there is none.
+func (h *Hub) evict(route, principal string) bool {
+	h.mu.Lock()
+	var victim *session
+	for key, kept := range h.kept {
+		if key.route == route && key.principal == principal {
+			victim = kept[0]
+			h.unkeepLocked(victim)
+			break
+		}
+	}
+	h.mu.Unlock()
+	if victim == nil {
+		return false
+	}
+	victim.end("evicted", errEnded)
+	return true
 }
 
 // giveBack ends the use of what borrow returned.
