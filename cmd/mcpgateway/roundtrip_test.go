@@ -69,8 +69,8 @@ func (q *inquiries) check(word, answer string) error {
 }
 
 const (
-	sdkClients  = 24
-	callsOfEach = 60 // each third one asks twice
+	sdkClients  = 30
+	callsOfEach = 54 // each third one asks twice
 )
 
 func TestTwoThousandRoundTripsReachTheirOwners(t *testing.T) {
@@ -106,14 +106,23 @@ func TestTwoThousandRoundTripsReachTheirOwners(t *testing.T) {
 	}
 }
 
-// answers calls tools that ask, and answers with what was asked.
+// answers calls tools that ask, and answers with what was asked, if it was
+// asked about its own call.
 func (w *world) answers(ctx context.Context, t *testing.T, who, version string) error {
+	var current atomic.Pointer[string]
+	mine := func(question string) error {
+		if !strings.HasSuffix(question, "] "+*current.Load()) {
+			return fmt.Errorf("%s is asked %q", *current.Load(), question)
+		}
+		return nil
+	}
 	c := mcp.NewClient(&mcp.Implementation{Name: who, Version: "1"}, &mcp.ClientOptions{
 		ElicitationHandler: func(_ context.Context, r *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
-			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"word": r.Params.Message}}, nil
+			return &mcp.ElicitResult{Action: "accept", Content: map[string]any{"word": r.Params.Message}}, mine(r.Params.Message)
 		},
 		CreateMessageHandler: func(_ context.Context, r *mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
-			return &mcp.CreateMessageResult{Role: "assistant", Model: "m", Content: r.Params.Messages[0].Content}, nil
+			content := r.Params.Messages[0].Content
+			return &mcp.CreateMessageResult{Role: "assistant", Model: "m", Content: content}, mine(content.(*mcp.TextContent).Text)
 		},
 	})
 	session, err := c.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: client(t, w.ca.PEM(), "http/1.1")},
@@ -124,6 +133,7 @@ func (w *world) answers(ctx context.Context, t *testing.T, who, version string) 
 	defer session.Close()
 	for n := range callsOfEach {
 		word := fmt.Sprintf("%s, call %d", who, n)
+		current.Store(&word)
 		tool := []string{"one__elicit", "two__sample", "one__both", "two__elicit", "one__sample", "two__both"}[n%6]
 		res, err := session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: map[string]any{"text": word}})
 		if err != nil {
@@ -206,7 +216,7 @@ func (s *rawSession) call(ctx context.Context, tool, word string) error {
 			return fmt.Errorf("%s: %w", data, err)
 		}
 		switch {
-		case m.Method == "elicitation/create":
+		case m.Method == "elicitation/create" && strings.HasSuffix(m.Params.Message, "] "+word):
 			answer, err := s.post(ctx, fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"result":{"action":"accept","content":{"word":%q}}}`, m.ID, m.Params.Message))
 			if err != nil {
 				return err

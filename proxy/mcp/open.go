@@ -117,6 +117,7 @@ func (p *peer) open(h *Handler, header, lasting http.Header) error {
 	}
 	var tried []*clusters.Endpoint
 	var failure error
+	lost := 0
 	for {
 		endpoint, err := cluster.Pick(tried...)
 		if err != nil {
@@ -131,6 +132,10 @@ func (p *peer) open(h *Handler, header, lasting http.Header) error {
 			err = context.Cause(ctx)
 		}
 		p.s.hub.opts.Trace.upstream(p.s.route, p.cluster, endpoint.ID(), err)
+		if errors.Is(err, upstream.ErrSessionLost) && lost < attempts && ctx.Err() == nil && !cluster.IsCommand() {
+			lost++ // the server was restarted between one message of the opening and the next
+			continue
+		}
 		var connect *clusters.ConnectError
 		if err == nil || ctx.Err() != nil || !errors.As(err, &connect) || cluster.IsCommand() {
 			return err
