@@ -34,7 +34,7 @@ func bigList(tools, page int, cursor func(page int) string, last string) http.Ha
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		result := `{}`
+		var result string
 		switch m.Method {
 		case "initialize":
 			result = `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"big","version":"1"}}`

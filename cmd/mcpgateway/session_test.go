@@ -105,6 +105,7 @@ func (w *world) cluster(name string, s *strictServer, extra string) string {
 // caller is one session of the official SDK that calls all the time.
 type caller struct {
 	session *mcp.ClientSession
+	hc      *http.Client // nil over other transports
 	changed chan struct{}
 	calls   atomic.Int64
 	failed  atomic.Pointer[error]
@@ -117,7 +118,9 @@ func (w *world) connect(t testing.TB, tool string) *caller {
 	t.Helper()
 	hc := client(t, w.ca.PEM(), "http/1.1")
 	hc.Transport.(*http.Transport).Protocols.SetHTTP2(true)
-	return callOver(t, tool, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: hc})
+	c := callOver(t, tool, &mcp.StreamableClientTransport{Endpoint: "https://" + w.address("public") + "/mcp", HTTPClient: hc})
+	c.hc = hc
+	return c
 }
 
 // callOver opens a session over a transport.
@@ -184,6 +187,9 @@ func (c *caller) stop(t testing.TB) {
 	c.cancel()
 	<-c.done
 	c.session.Close()
+	if c.hc != nil {
+		c.hc.CloseIdleConnections() // they weigh something
+	}
 	if err := c.failed.Load(); err != nil {
 		t.Errorf("a call failed: %v", *err)
 	}

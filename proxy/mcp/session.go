@@ -112,7 +112,7 @@ func (s *session) end(reason string, cause error) {
 		return
 	}
 	s.ended = true
-	streams := s.streams
+	streams := slices.Clone(s.streams) // they leave the list while they are ended
 	if s.timer != nil {
 		s.timer.Stop()
 	}
