@@ -203,7 +203,7 @@ func (c *call) disclaim(e *jsonrpc.Edits, up *upstream.Session) {
 		return
 	}
 	meta := c.msg.Params().Get("_meta")
-	for _, key := range []string{versionKey, clientKey, capabilitiesKey, logLevelKey} {
+	for _, key := range []string{jsonrpc.MetaProtocolVersion, jsonrpc.MetaClientInfo, jsonrpc.MetaCapabilities, jsonrpc.MetaLogLevel} {
 		e.Delete(meta, key)
 	}
 }

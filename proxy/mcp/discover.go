@@ -54,9 +54,9 @@ func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 	e.SetString(init, "cacheScope", hint{}.scope())
 	if info := init.Get("serverInfo"); info.Exists() {
 		if meta := init.Get("_meta"); meta.Kind() == jsonrpc.Object {
-			e.Set(meta, serverKey, info.Raw())
+			e.Set(meta, jsonrpc.MetaServerInfo, info.Raw())
 		} else {
-			e.Set(init, "_meta", object(serverKey, info.Raw()))
+			e.Set(init, "_meta", object(jsonrpc.MetaServerInfo, info.Raw()))
 		}
 	}
 	return jsonrpc.NewResult(c.msg.ID(), e.ApplyTo(init)), nil
@@ -90,7 +90,7 @@ func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
 	}
 	b = h.append(append(b, ','))
-	b = append(append(b, `,"_meta":{"`...), serverKey...)
+	b = append(append(b, `,"_meta":{"`...), jsonrpc.MetaServerInfo...)
 	b = append(append(b, `":`...), s.hub.serverInfo()...)
 	if len(missing) > 0 {
 		names, _ := json.Marshal(missing) // strings always encode

@@ -9,6 +9,9 @@
 // Each request looks its session up in the hub and serves it with the
 // clusters of the generation that took the request.
 //
+// A client of a revision without sessions borrows one for each request: the
+// servers' connections need what a session holds, whatever the client speaks.
+//
 // A session owns one peer for each cluster of its route: the upstream
 // session, opened when first needed, that belongs to this downstream session
 // alone. What is said to an upstream, and how, is the business of

@@ -14,16 +14,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// Error codes of MCP 2026-07-28, Overview, Error Codes.
-const (
-	codeHeaderMismatch     = -32020
-	codeMissingCapability  = -32021
-	codeUnsupportedVersion = -32022
-)
-
-// codeResourceNotFound is what became of invalid params in that revision.
-const codeResourceNotFound = -32002
-
 // flagOverload marks what was refused because a limit of ours was reached.
 const flagOverload filter.Flag = "overload_manager"
 

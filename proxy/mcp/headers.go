@@ -18,7 +18,7 @@ const (
 // mismatch refuses a request whose headers say another thing than its body:
 // what stands before the gateway may have judged it by the headers.
 func mismatch(format string, args ...any) *failure {
-	return &failure{status: http.StatusBadRequest, code: codeHeaderMismatch, text: "header mismatch: " + fmt.Sprintf(format, args...)}
+	return &failure{status: http.StatusBadRequest, code: jsonrpc.CodeHeaderMismatch, text: "header mismatch: " + fmt.Sprintf(format, args...)}
 }
 
 // malformed refuses a request that lacks what every modern one has.
@@ -35,16 +35,16 @@ func checkModern(header http.Header, m *jsonrpc.Message) *failure {
 	if err != nil {
 		return err
 	}
-	switch said := meta.Get(versionKey); {
+	switch said := meta.Get(jsonrpc.MetaProtocolVersion); {
 	case said.Kind() != jsonrpc.String:
-		return malformed("params._meta lacks " + versionKey)
+		return malformed("params._meta lacks " + jsonrpc.MetaProtocolVersion)
 	case said.String() != version:
 		return mismatch("%s is %q, the body says %q", versionHeader, version, said.String())
 	case version != modern:
 		return unsupportedVersion(version)
 	}
-	if meta.Get(capabilitiesKey).Kind() != jsonrpc.Object {
-		return malformed("params._meta lacks " + capabilitiesKey)
+	if meta.Get(jsonrpc.MetaCapabilities).Kind() != jsonrpc.Object {
+		return malformed("params._meta lacks " + jsonrpc.MetaCapabilities)
 	}
 	method, err := single(header, methodHeader)
 	if err != nil {

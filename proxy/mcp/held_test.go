@@ -109,7 +109,7 @@ func TestPagesThatAServerWantsVisitedAreAskedForInEachErasWords(t *testing.T) {
 		answer := jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "not here", nil)
 		if m.Method() == "tools/call" {
 			called = string(m.Raw())
-			answer = jsonrpc.NewError(m.ID(), codeURLElicitation, "sign in",
+			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeURLElicitationRequired, "sign in",
 				[]byte(`{"elicitations":[{"mode":"url","elicitationId":"e1","url":"https://example.com/","message":"sign in"}]}`))
 		}
 		_, _ = w.Write(answer)

@@ -58,13 +58,13 @@ func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
 		// A resource that is not there has a code of its own in revisions with
 		// sessions.
 		if p := c.session.peer(ref.Name); m.ErrorCode() == jsonrpc.CodeInvalidParams && c.msg.Method() == "resources/read" && p != nil && p.isModern() {
-			code(codeResourceNotFound)
+			code(jsonrpc.CodeResourceNotFound)
 		}
 		return
 	}
 	if m.IsError() {
 		c.status = statusOf(m.ErrorCode())
-		if m.ErrorCode() == codeResourceNotFound {
+		if m.ErrorCode() == jsonrpc.CodeResourceNotFound {
 			code(jsonrpc.CodeInvalidParams)
 		}
 		return

@@ -82,14 +82,14 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 func modernInit(m *jsonrpc.Message) clientInit {
 	meta := m.Params().Get("_meta")
 	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), newest)
-	b = append(append(b, `,"capabilities":`...), meta.Get(capabilitiesKey).Raw()...)
+	b = append(append(b, `,"capabilities":`...), meta.Get(jsonrpc.MetaCapabilities).Raw()...)
 	b = append(b, `,"clientInfo":`...)
-	if who := meta.Get(clientKey); who.Kind() == jsonrpc.Object {
+	if who := meta.Get(jsonrpc.MetaClientInfo); who.Kind() == jsonrpc.Object {
 		b = append(b, who.Raw()...)
 	} else {
 		b = append(b, `{"name":"unknown","version":"unknown"}`...)
 	}
-	return clientInit{params: append(b, '}'), version: modern, level: meta.Get(logLevelKey).String()}
+	return clientInit{params: append(b, '}'), version: modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
 }
 
 // noMethod says that a method is not served.
@@ -122,7 +122,7 @@ func statusOf(code int64) int {
 	switch code {
 	case jsonrpc.CodeMethodNotFound:
 		return http.StatusNotFound
-	case codeHeaderMismatch, codeMissingCapability, codeUnsupportedVersion:
+	case jsonrpc.CodeHeaderMismatch, jsonrpc.CodeMissingCapability, jsonrpc.CodeUnsupportedVersion:
 		return http.StatusBadRequest
 	}
 	return http.StatusOK

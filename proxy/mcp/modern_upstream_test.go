@@ -93,7 +93,7 @@ func TestMissingResourceHasTheCodeOfTheClientsRevision(t *testing.T) {
 		version, uri string
 		want         int64
 	}{
-		{newest, "alpha+file:///none", codeResourceNotFound},
+		{newest, "alpha+file:///none", -32002},
 		{modern, "alpha+file:///none", jsonrpc.CodeInvalidParams},
 		{modern, "beta+file:///none", jsonrpc.CodeInvalidParams},
 	} {

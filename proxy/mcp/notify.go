@@ -48,7 +48,7 @@ func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
 		return
 	}
 	var tag jsonrpc.Edits
-	tag.SetMeta(mapped, subscriptionKey, []byte(s.subscription.id.Raw()))
+	tag.SetMeta(mapped, jsonrpc.MetaSubscriptionID, []byte(s.subscription.id.Raw()))
 	s.tell(tag.Apply(mapped), nil)
 }
 

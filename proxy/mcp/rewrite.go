@@ -111,7 +111,7 @@ func (m mapper) meta(e *jsonrpc.Edits, v jsonrpc.Value) {
 	meta := v.Get("_meta")
 	m.at(e, meta.Get("ui", "resourceUri"))
 	m.at(e, meta.Get("ui/resourceUri"))
-	m.id(e, taskID, meta.Get(relatedTask, "taskId"))
+	m.id(e, taskID, meta.Get(jsonrpc.MetaRelatedTask, "taskId"))
 }
 
 // at rewrites a URI.

@@ -103,18 +103,15 @@ func (c *call) required(e *jsonrpc.Edits, ref ClusterRef, res jsonrpc.Value) {
 	e.SetString(res, "requestState", c.sealState(state))
 }
 
-// codeURLElicitation is the error of a server with sessions that wants the
-// user to visit a page first (MCP 2025-11-25, Elicitation).
-const codeURLElicitation = -32042
-
-// elicitations makes of that error a result that asks for the same, for a
-// client whose revision does not have the error. It returns nil when it is
+// elicitations makes of the error with which a server with sessions wants the
+// user to visit a page first (MCP 2025-11-25, Elicitation) a result that asks
+// for the same, for a client whose revision does not have the error. It returns nil when it is
 // another one, or the client cannot show pages.
 func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
 	meta := c.msg.Params().Get("_meta")
 	pages := m.Error().Get("data", "elicitations")
-	if m.ErrorCode() != codeURLElicitation || pages.Len() == 0 || !mayRequire(c.msg.Method()) ||
-		!meta.Get(capabilitiesKey, "elicitation", "url").Exists() {
+	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !mayRequire(c.msg.Method()) ||
+		!meta.Get(jsonrpc.MetaCapabilities, "elicitation", "url").Exists() {
 		return nil
 	}
 	names := c.session.of(ref)

@@ -223,7 +223,9 @@ func (sub *subscription) acknowledged() []byte {
 	return jsonrpc.NewNotification("notifications/subscriptions/acknowledged", append(append(params, sub.meta()...), '}'))
 }
 
-func (sub *subscription) meta() []byte { return object(subscriptionKey, []byte(sub.id.Raw())) }
+func (sub *subscription) meta() []byte {
+	return object(jsonrpc.MetaSubscriptionID, []byte(sub.id.Raw()))
+}
 
 // cancelled and result end the stream: the one for clients of stdio's habits,
 // the other as the answer to the request.

@@ -53,9 +53,9 @@ func (h *heard) next() *jsonrpc.Message {
 	if err != nil {
 		h.t.Fatalf("%q: %v", event.Data, err)
 	}
-	meta := m.Params().Get("_meta", subscriptionKey)
+	meta := m.Params().Get("_meta", jsonrpc.MetaSubscriptionID)
 	if m.Kind() == jsonrpc.Response {
-		meta = m.Result().Get("_meta", subscriptionKey)
+		meta = m.Result().Get("_meta", jsonrpc.MetaSubscriptionID)
 	}
 	if string(meta.Raw()) != "7" {
 		h.t.Errorf("without the subscription's id: %s", m.Raw())

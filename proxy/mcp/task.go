@@ -7,10 +7,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
-// relatedTask is the member of _meta that ties a message to a task (MCP
-// 2025-11-25, Tasks, Related Task Metadata).
-const relatedTask = "io.modelcontextprotocol/related-task"
-
 // The kinds of ids of servers that clients of a federation hold sealed.
 const (
 	taskID        = "task"
@@ -60,7 +56,7 @@ func (s *session) task(c *call) ([]byte, error) {
 // related gives the server its own name of the task that a client's message
 // belongs to.
 func (s *session) related(e *jsonrpc.Edits, ref ClusterRef, meta jsonrpc.Value) {
-	at := meta.Get(relatedTask, "taskId")
+	at := meta.Get(jsonrpc.MetaRelatedTask, "taskId")
 	if cluster, own, ok := s.openID(taskID, at.String()); ok && cluster == ref.Name {
 		e.ReplaceString(at, own)
 	}

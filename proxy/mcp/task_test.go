@@ -55,7 +55,7 @@ func newTaskServer(t testing.TB, era string) *taskServer {
 		case result == "" || refused:
 			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "not here", nil)
 		case m.Params().Get("name").String() == "visit":
-			answer = jsonrpc.NewError(m.ID(), codeURLElicitation, "sign in", []byte(`{"elicitations":[{"mode":"url","elicitationId":"e1","url":"https://example.com/","message":"sign in"}]}`))
+			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeURLElicitationRequired, "sign in", []byte(`{"elicitations":[{"mode":"url","elicitationId":"e1","url":"https://example.com/","message":"sign in"}]}`))
 		}
 		if m.Params().Get("name").String() == "visited" {
 			say(w, jsonrpc.NewNotification("notifications/elicitation/complete", []byte(`{"elicitationId":"e1"}`)),
@@ -94,7 +94,7 @@ func TestTaskIDsOfAFederationAreSealedWhereverTheyOccur(t *testing.T) {
 	}
 	created := call("tools/call", `{"name":"alpha__work","task":{"ttl":1000}}`).Result()
 	task := created.Get("task", "taskId").String()
-	if task == "" || created.Get("_meta", relatedTask, "taskId").String() != task {
+	if task == "" || created.Get("_meta", jsonrpc.MetaRelatedTask, "taskId").String() != task {
 		t.Fatalf("created %s", created.Raw())
 	}
 	for _, method := range []string{"tasks/get", "tasks/cancel"} {
@@ -106,10 +106,10 @@ func TestTaskIDsOfAFederationAreSealedWhereverTheyOccur(t *testing.T) {
 		}
 	}
 	result := call("tasks/result", `{"taskId":"`+task+`","_meta":{"io.modelcontextprotocol/related-task":{"taskId":"`+task+`"}}}`).Result()
-	if result.Get("_meta", relatedTask, "taskId").String() != task || !strings.Contains(string(result.Raw()), `"alpha+x:y"`) {
+	if result.Get("_meta", jsonrpc.MetaRelatedTask, "taskId").String() != task || !strings.Contains(string(result.Raw()), `"alpha+x:y"`) {
 		t.Errorf("the result: %s", result.Raw())
 	}
-	if got := s.last("tasks/result").Params().Get("_meta", relatedTask, "taskId").String(); got != innerTask {
+	if got := s.last("tasks/result").Params().Get("_meta", jsonrpc.MetaRelatedTask, "taskId").String(); got != innerTask {
 		t.Errorf("the server is told of the task %q", got)
 	}
 	if list := call("tasks/list", `{}`).Result(); list.Get("tasks").Len() != 1 || !strings.Contains(string(list.Raw()), task) {
@@ -162,7 +162,7 @@ func TestTasksOfTheExtensionInAFederation(t *testing.T) {
 			t.Errorf("%s: the server is asked for %q", method, got)
 		}
 	}
-	if m := call("tasks/get", task, `"taskId":"other"`); m.ErrorCode() != codeHeaderMismatch {
+	if m := call("tasks/get", task, `"taskId":"other"`); m.ErrorCode() != jsonrpc.CodeHeaderMismatch {
 		t.Errorf("a header that names another task: %s", m.Raw())
 	}
 }

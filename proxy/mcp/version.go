@@ -21,17 +21,6 @@ const (
 	modern = "2026-07-28"
 )
 
-// The members of _meta with which each request of a modern client says what a
-// session would know (MCP 2026-07-28, Overview, _meta).
-const (
-	versionKey      = "io.modelcontextprotocol/protocolVersion"
-	clientKey       = "io.modelcontextprotocol/clientInfo"
-	capabilitiesKey = "io.modelcontextprotocol/clientCapabilities"
-	logLevelKey     = "io.modelcontextprotocol/logLevel"
-	subscriptionKey = "io.modelcontextprotocol/subscriptionId"
-	serverKey       = "io.modelcontextprotocol/serverInfo"
-)
-
 // versions are the revisions that clients may speak, newest first. Discovery
 // and the refusal of other revisions list the same.
 func versions() []string { return append([]string{modern}, legacy()...) }
@@ -44,7 +33,7 @@ func spoken(version string) bool { return slices.Contains(legacy(), version) }
 
 // isModern reports whether a message is of a revision without sessions.
 func isModern(r *http.Request, m *jsonrpc.Message) bool {
-	if m.Params().Get("_meta", versionKey).Exists() {
+	if m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).Exists() {
 		return true
 	}
 	v := r.Header.Get(versionHeader)
@@ -63,5 +52,5 @@ func unsupportedVersion(requested string) *failure { return notAmong(versions(),
 // notAmong is unsupportedVersion where fewer are spoken.
 func notAmong(supported []string, requested string) *failure {
 	data, _ := json.Marshal(map[string]any{"supported": supported, "requested": requested}) // strings always encode
-	return &failure{status: http.StatusBadRequest, code: codeUnsupportedVersion, text: unsupported(requested), data: data}
+	return &failure{status: http.StatusBadRequest, code: jsonrpc.CodeUnsupportedVersion, text: unsupported(requested), data: data}
 }

@@ -17,6 +17,12 @@ const (
 	CodeResourceNotFound = -32002
 	// CodeURLElicitationRequired: the client must open a URL first (MCP 2025-11-25).
 	CodeURLElicitationRequired = -32042
+
+	// Those of MCP 2026-07-28, Overview, Error Codes.
+
+	CodeHeaderMismatch     = -32020
+	CodeMissingCapability  = -32021
+	CodeUnsupportedVersion = -32022
 )
 
 // NewRequest returns a request. params is JSON, or nil for none.

@@ -8,10 +8,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
-// codeHeaderMismatch answers a request whose headers do not repeat its body
-// (MCP 2026-07-28).
-const codeHeaderMismatch = -32020
-
 // pagesRead bounds the search for a tool's parameters.
 const pagesRead = 100
 
@@ -19,7 +15,7 @@ const pagesRead = 100
 // gateway must know is in it, and is repeated in headers (MCP 2026-07-28,
 // Streamable HTTP, Request Metadata).
 func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
-	version := m.Params().Get("_meta", versionKey).String()
+	version := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).String()
 	if m.Method() == "subscriptions/listen" {
 		return r.subscribe(ctx, m, version)
 	}
@@ -28,7 +24,7 @@ func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 	var mismatch *jsonrpc.Message
 	take := func(got *jsonrpc.Message, _ http.Header) {
 		switch {
-		case got.Kind() == jsonrpc.Response && got.ErrorCode() == codeHeaderMismatch && m.Method() == "tools/call" && mismatch == nil:
+		case got.Kind() == jsonrpc.Response && got.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == "tools/call" && mismatch == nil:
 			mismatch = got
 			return
 		case got.Kind() == jsonrpc.Response && m.Method() == "tools/list":

@@ -23,9 +23,6 @@ const (
 	farewell = 2 * time.Second
 )
 
-// versionKey is where each modern request names its revision (MCP 2026-07-28).
-const versionKey = "io.modelcontextprotocol/protocolVersion"
-
 // Options are what a Relay is made of.
 type Options struct {
 	// URL is the gateway's endpoint.
@@ -177,7 +174,7 @@ func (r *Relay) receive(ctx context.Context, line []byte) {
 // request sends a request of the client, and answers it.
 func (r *Relay) request(m *jsonrpc.Message) {
 	ctx, cancel := context.WithCancel(r.work)
-	q := &request{m: m, modern: m.Params().Get("_meta", versionKey).Exists(), cancel: cancel}
+	q := &request{m: m, modern: m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).Exists(), cancel: cancel}
 	r.mu.Lock()
 	full := len(r.requests) >= maxRequests
 	if !full {

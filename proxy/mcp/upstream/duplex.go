@@ -112,7 +112,7 @@ func (d *duplex) owner(m *jsonrpc.Message) *pending {
 	if m.Kind() == jsonrpc.Response {
 		return d.calls[m.ID()]
 	}
-	if id := m.Params().Get("_meta", metaSubscription).ID(); !id.IsZero() {
+	if id := m.Params().Get("_meta", jsonrpc.MetaSubscriptionID).ID(); !id.IsZero() {
 		return d.calls[id]
 	}
 	if len(d.calls) == 1 && m.Method() != "ping" {

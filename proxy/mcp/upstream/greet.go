@@ -152,7 +152,7 @@ func introduction(client jsonrpc.Value, discover *jsonrpc.Message) *jsonrpc.Mess
 		b = append(b, "{}"...)
 	}
 	b = append(b, `,"serverInfo":`...)
-	info := res.Get("_meta", "io.modelcontextprotocol/serverInfo")
+	info := res.Get("_meta", jsonrpc.MetaServerInfo)
 	if info.Kind() != jsonrpc.Object {
 		info = res.Get("serverInfo") // where drafts had it
 	}

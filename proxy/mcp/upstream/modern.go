@@ -14,22 +14,6 @@ import (
 // Modern is the revision without sessions that is spoken.
 const Modern = "2026-07-28"
 
-// The members of _meta with which a request says what a session would know
-// (MCP 2026-07-28, Overview, _meta).
-const (
-	metaVersion      = "io.modelcontextprotocol/protocolVersion"
-	metaClient       = "io.modelcontextprotocol/clientInfo"
-	metaCapabilities = "io.modelcontextprotocol/clientCapabilities"
-	metaLogLevel     = "io.modelcontextprotocol/logLevel"
-	metaSubscription = "io.modelcontextprotocol/subscriptionId"
-)
-
-// Error codes of that revision.
-const (
-	codeHeaderMismatch     = -32020
-	codeUnsupportedVersion = -32022
-)
-
 // stateless is what a session with a server without sessions holds in its
 // place.
 type stateless struct {
@@ -111,7 +95,7 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 		return refusal, nil
 	}
 	res, err := s.post(ctx, m, params, on)
-	if err == nil && res.ErrorCode() == codeHeaderMismatch && m.Method() == "tools/call" && s.kind == StreamableHTTP {
+	if err == nil && res.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == "tools/call" && s.kind == StreamableHTTP {
 		if params, err = s.mirrors(ctx, m, true); err != nil {
 			return nil, err
 		}
@@ -123,7 +107,7 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 	switch {
 	case err != nil:
 		return nil, err
-	case res.ErrorCode() == codeUnsupportedVersion:
+	case res.ErrorCode() == jsonrpc.CodeUnsupportedVersion:
 		// It was another server's answer that said otherwise.
 		s.stateless.learn(func(k *spoken) { k.discover, k.modern = nil, false })
 		s.end(lost(errors.New("the server does not speak " + Modern + " any more")))
@@ -146,18 +130,18 @@ type mirroredKey struct{}
 func (s *Session) dress(m *jsonrpc.Message) []byte {
 	var e jsonrpc.Edits
 	meta := m.Params().Get("_meta")
-	e.SetMeta(m, metaVersion, jsonrpc.AppendString(nil, Modern))
-	if !meta.Get(metaCapabilities).Exists() {
+	e.SetMeta(m, jsonrpc.MetaProtocolVersion, jsonrpc.AppendString(nil, Modern))
+	if !meta.Get(jsonrpc.MetaCapabilities).Exists() {
 		caps := s.stateless.client.Get("capabilities").Raw()
 		if caps == nil {
 			caps = []byte("{}")
 		}
-		e.SetMeta(m, metaCapabilities, caps)
+		e.SetMeta(m, jsonrpc.MetaCapabilities, caps)
 		if who := s.stateless.client.Get("clientInfo"); who.Exists() {
-			e.SetMeta(m, metaClient, who.Raw())
+			e.SetMeta(m, jsonrpc.MetaClientInfo, who.Raw())
 		}
 		if level := s.stateless.asked.logLevel(); level != "" {
-			e.SetMeta(m, metaLogLevel, jsonrpc.AppendString(nil, level))
+			e.SetMeta(m, jsonrpc.MetaLogLevel, jsonrpc.AppendString(nil, level))
 		}
 	}
 	return e.Apply(m)
@@ -174,7 +158,7 @@ func (s *Session) disagreement(ctx context.Context, m *jsonrpc.Message, params [
 	for _, p := range params {
 		if !p.agrees(header, m.Params()) {
 			text := "header mismatch: " + p.header + " does not say what " + strings.Join(p.path, ".") + " says in the body"
-			refusal, _ := jsonrpc.Parse(jsonrpc.NewError(m.ID(), codeHeaderMismatch, text, nil)) // it is ours
+			refusal, _ := jsonrpc.Parse(jsonrpc.NewError(m.ID(), jsonrpc.CodeHeaderMismatch, text, nil)) // it is ours
 			return refusal
 		}
 	}

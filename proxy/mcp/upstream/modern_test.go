@@ -72,7 +72,7 @@ func newModernFake(t *testing.T, call func(w http.ResponseWriter, r *http.Reques
 			f.initializes.Add(1)
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write(jsonrpc.NewError(m.ID(), codeHeaderMismatch, "Mcp-Method is missing", nil))
+			_, _ = w.Write(jsonrpc.NewError(m.ID(), jsonrpc.CodeHeaderMismatch, "Mcp-Method is missing", nil))
 		default:
 			call(w, r, m)
 		}
@@ -116,12 +116,12 @@ func TestServerThatSpeaksTheRevisionNoMoreIsOpenedAnew(t *testing.T) {
 	f := newModernFake(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write(jsonrpc.NewError(m.ID(), codeUnsupportedVersion, "not any more", []byte(`{"supported":["2027-01-01"]}`)))
+		_, _ = w.Write(jsonrpc.NewError(m.ID(), jsonrpc.CodeUnsupportedVersion, "not any more", []byte(`{"supported":["2027-01-01"]}`)))
 	})
 	known := new(Transports)
 	c, e := cluster(t, at(f.URL))
 	s := mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
-	if m, err := s.call("tools/call"); err != nil || m.ErrorCode() != codeUnsupportedVersion {
+	if m, err := s.call("tools/call"); err != nil || m.ErrorCode() != jsonrpc.CodeUnsupportedVersion {
 		t.Errorf("%v, %v", m, err)
 	}
 	<-s.Done()
@@ -149,7 +149,7 @@ func TestParametersAreRepeatedInHeaders(t *testing.T) {
 		default:
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusBadRequest)
-			_, _ = w.Write(jsonrpc.NewError(m.ID(), codeHeaderMismatch, "header mismatch", nil))
+			_, _ = w.Write(jsonrpc.NewError(m.ID(), jsonrpc.CodeHeaderMismatch, "header mismatch", nil))
 		}
 	})
 	c, e := cluster(t, at(f.URL))
@@ -177,7 +177,7 @@ func TestParametersAreRepeatedInHeaders(t *testing.T) {
 	id := s.NextID()
 	ctx := WithHeader(t.Context(), http.Header{"Mcp-Param-Area": {"north"}})
 	m, err := s.Call(ctx, jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"query","arguments":{"region":"süd"}}`)), id, nil)
-	if err != nil || m.ErrorCode() != codeHeaderMismatch {
+	if err != nil || m.ErrorCode() != jsonrpc.CodeHeaderMismatch {
 		t.Errorf("a header that says another thing: %v, %v", m, err)
 	}
 }

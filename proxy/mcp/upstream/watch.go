@@ -218,7 +218,7 @@ func (s *Session) hear(ctx context.Context, filter []byte, seq int, acked chan<-
 		case "notifications/cancelled": // the result says the same
 		default:
 			var e jsonrpc.Edits
-			e.Delete(n.Params().Get("_meta"), metaSubscription)
+			e.Delete(n.Params().Get("_meta"), jsonrpc.MetaSubscriptionID)
 			if plain, err := jsonrpc.Parse(e.Apply(n)); err == nil {
 				s.route(plain, nil)
 			}
