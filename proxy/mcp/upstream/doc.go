@@ -7,7 +7,10 @@
 // stays on the endpoint that it was opened with; whoever owns it opens another
 // one when it is lost. It carries messages and does not understand them, but
 // for what belongs to the hop: initialize, ids that match answers to calls,
-// and the server's ping, which it answers itself.
+// and the server's ping, which it answers itself. A server without sessions is
+// seen as one that has them: what it learns of its client with each request
+// comes from the session, and for a client that knows no such servers the rest
+// is played.
 //
 // All requests pass through [clusters.Endpoint], so that each has the
 // cluster's identity and reaches the address that health checks look at.
