@@ -137,3 +137,29 @@ func TestClientThatAlwaysSaysAnotherThingOfItselfIsServed(t *testing.T) {
 		}
 	}
 }
+
+func TestQuestionsWithoutParamsAreAsked(t *testing.T) {
+	answers := make(chan string, 1)
+	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+		if m.Method() != "tools/call" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "not here", nil))
+			return
+		}
+		say(w, jsonrpc.NewRequest(jsonrpc.IntID(9), "roots/list", nil))
+		say(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[{"type":"text","text":`+<-answers+`}]}`)))
+	}, func(m *jsonrpc.Message) {
+		if m.Kind() == jsonrpc.Response {
+			answers <- string(m.Result().Get("roots").Raw())
+		}
+	})
+	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{url}})
+	_, answer := g.modernCall("ann", "any", "")
+	if asked(answer) == "" {
+		t.Fatalf("answered %v", answer)
+	}
+	_, answer = g.modernCall("ann", "any", withState(asked(answer))+`,"inputResponses":{"1":{"roots":"r"}}`)
+	if !strings.Contains(fmt.Sprint(answer["result"]), "text:r") {
+		t.Errorf("answered %v", answer)
+	}
+}

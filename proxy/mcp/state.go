@@ -140,7 +140,7 @@ func (c *call) inputRequired(asked []inputRequest, state requestState) []byte {
 		}
 		b = append(jsonrpc.AppendString(b, ask.key), `:{"method":`...)
 		b = jsonrpc.AppendString(b, ask.method)
-		if ask.params != nil {
+		if len(ask.params) > 0 {
 			b = append(append(b, `,"params":`...), ask.params...)
 		}
 		b = append(b, '}')
