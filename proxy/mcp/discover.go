@@ -77,12 +77,14 @@ func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
 	}
 	h := freshest()
 	for _, f := range found {
-		switch {
-		case f.discover != nil:
-			h = h.and(hintOf(f.discover.Result()))
-		default:
-			h = hint{}
+		if f.discover == nil {
+			h = hint{} // it has not said
+			break
 		}
+		h = h.and(hintOf(f.discover.Result()))
+	}
+	if len(missing) > 0 {
+		h = hint{}
 	}
 	b := append([]byte(`{"resultType":"complete","supportedVersions":`), supported()...)
 	b = append(append(b, `,"capabilities":`...), union(found)...)
