@@ -7,7 +7,7 @@ outcome=
 step() {
 	local name=$1 came=ok
 	shift
-	out=$("$node" "$inspector" --cli "$url" --transport http "$@" 2>&1) || came=$(tr -d '"\\' <<<"${out: -200}" | tr '\n' ' ')
+	out=$("$node" "$inspector" --cli "$url" --transport http "$@" 2>&1) || came=$(tr -d "\"\\\\" <<<"${out: -200}" | tr '\n' ' ')
 	outcome+=${outcome:+,}"\"$name\":\"$came\""
 }
 step "list tools" --method tools/list
