@@ -1,0 +1,237 @@
+package acme
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	cryptotls "crypto/tls"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+)
+
+const (
+	// concurrentOrders of one account: many names at once would be taken for an
+	// attack.
+	concurrentOrders = 4
+	httpTimeout      = 30 * time.Second
+	pollTimeout      = 2 * time.Minute
+)
+
+// account is one account definition with what belongs to it: storage, HTTP
+// client, and certmagic's configuration. It lives until another definition
+// takes its place.
+type account struct {
+	definition string
+	directory  string
+	email      string
+	keyID      string
+	macKey     string
+	issuerKey  string // the authority, as part of a storage key
+
+	storage *certmagic.FileStorage
+	cache   *certmagic.Cache // always empty; see the package's comment
+	magic   *certmagic.Config
+	http    *http.Client
+	zap     *zap.Logger
+	pending *pending
+	slots   chan struct{}
+
+	// ctx ends with the account, keepers are its goroutines.
+	ctx     context.Context
+	cancel  context.CancelFunc
+	keepers sync.WaitGroup
+
+	mu         sync.Mutex
+	challenges []string
+}
+
+// newAccount reaches for nothing but memory.
+func newAccount(cfg *Config, logger *zap.Logger, p *pending) *account {
+	transport := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		TLSHandshakeTimeout:   httpTimeout,
+		ResponseHeaderTimeout: httpTimeout,
+		IdleConnTimeout:       time.Minute,
+		ForceAttemptHTTP2:     true,
+	}
+	if !cfg.CACert.IsZero() {
+		// Validate found it sound; if it is not, the system's trust remains.
+		if roots, err := parseRoots(cfg.CACert.Data); err == nil {
+			transport.TLSClientConfig = &cryptotls.Config{RootCAs: roots, MinVersion: cryptotls.VersionTLS12}
+		}
+	}
+	macKey, _ := cfg.ExternalAccount.macKey()
+	a := &account{
+		definition: cfg.definition(),
+		directory:  cfg.Directory,
+		email:      cfg.Email,
+		keyID:      cfg.ExternalAccount.KeyID,
+		macKey:     macKey,
+		issuerKey:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
+		storage:    &certmagic.FileStorage{Path: cfg.storagePath()},
+		http:       &http.Client{Transport: &retryAfterTransport{transport}, Timeout: httpTimeout},
+		zap:        logger,
+		pending:    p,
+		slots:      make(chan struct{}, concurrentOrders),
+	}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.cache = certmagic.NewCache(certmagic.CacheOptions{
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return a.magic, nil },
+		Logger:           logger,
+	})
+	a.magic = certmagic.New(a.cache, certmagic.Config{
+		Issuers:    []certmagic.Issuer{a},
+		Storage:    a.storage,
+		DisableARI: true, // the keepers decide what is due
+		Logger:     logger,
+	})
+	return a
+}
+
+// end waits for the goroutines of a cancelled account.
+func (a *account) end() {
+	a.keepers.Wait()
+	a.cache.Stop()
+	a.http.CloseIdleConnections()
+}
+
+func (a *account) setChallenges(list []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.challenges = list
+}
+
+// client is an ACME client with the solvers that are allowed now.
+func (a *account) client() *acmez.Client {
+	c := &acmez.Client{
+		Client: &acme.Client{
+			Directory:   a.directory,
+			HTTPClient:  a.http,
+			UserAgent:   "mcpgateway",
+			PollTimeout: pollTimeout,
+			Logger: slog.New(zapslog.NewHandler(a.zap.Core(),
+				zapslog.WithName("acme_client"), zapslog.AddStacktraceAt(slog.Level(127)))),
+		},
+		ChallengeSolvers: map[string]acmez.Solver{},
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, challenge := range a.challenges {
+		c.ChallengeSolvers[challenge] = &solver{account: a}
+	}
+	return c
+}
+
+// userKey is where the account is stored. One that is bound to an external
+// account is another account.
+func (a *account) userKey(file string) string {
+	user := "default"
+	if a.email != "" {
+		user = a.email
+	}
+	if a.keyID != "" {
+		user += "_eab_" + a.keyID
+	}
+	return path.Join(a.prefix(), "users", certmagic.StorageKeys.Safe(user), file)
+}
+
+// prefix of what is stored for the authority, besides certificates.
+func (a *account) prefix() string {
+	return path.Join("acme", certmagic.StorageKeys.Safe(a.issuerKey))
+}
+
+// user is the account with the authority: the stored one, or a new one. Of
+// several gateways, one registers it.
+func (a *account) user(ctx context.Context, client *acmez.Client) (acme.Account, error) {
+	if user, err := a.loadUser(ctx); err == nil {
+		return user, nil
+	}
+	lock := "register_" + a.userKey("")
+	if err := a.storage.Lock(ctx, lock); err != nil {
+		return acme.Account{}, fmt.Errorf("lock the registration of the ACME account: %w", err)
+	}
+	defer a.storage.Unlock(ctx, lock)
+	user, err := a.loadUser(ctx)
+	if err == nil {
+		return user, nil
+	}
+	if !missing(err) {
+		return acme.Account{}, err
+	}
+	return a.register(ctx, client)
+}
+
+func (a *account) loadUser(ctx context.Context) (acme.Account, error) {
+	var user acme.Account
+	data, err := a.storage.Load(ctx, a.userKey("account.json"))
+	if err != nil {
+		return user, err
+	}
+	key, err := a.storage.Load(ctx, a.userKey("account.key"))
+	if err != nil {
+		return user, err
+	}
+	if err := json.Unmarshal(data, &user); err != nil {
+		return user, fmt.Errorf("stored ACME account %s: %w", a.userKey("account.json"), err)
+	}
+	if user.PrivateKey, err = certmagic.PEMDecodePrivateKey(key); err != nil {
+		return user, fmt.Errorf("stored ACME account %s: %w", a.userKey("account.key"), err)
+	}
+	return user, nil
+}
+
+func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Account, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return acme.Account{}, err
+	}
+	user := acme.Account{PrivateKey: key, TermsOfServiceAgreed: true}
+	if a.email != "" {
+		user.Contact = []string{"mailto:" + a.email}
+	}
+	if a.keyID != "" {
+		if err := user.SetExternalAccountBinding(ctx, client.Client, acme.EAB{KeyID: a.keyID, MACKey: a.macKey}); err != nil {
+			return user, fmt.Errorf("bind to the external account %s: %w", a.keyID, err)
+		}
+	}
+	if user, err = client.NewAccount(ctx, user); err != nil {
+		return user, fmt.Errorf("register an ACME account with %s: %w", a.directory, err)
+	}
+	user.PrivateKey = key
+	keyPEM, err := certmagic.PEMEncodePrivateKey(key)
+	if err != nil {
+		return user, err
+	}
+	data, err := json.Marshal(user)
+	if err != nil {
+		return user, err
+	}
+	// The key first: an account without one is worth nothing.
+	if err := a.storage.Store(ctx, a.userKey("account.key"), keyPEM); err != nil {
+		return user, fmt.Errorf("store the ACME account: %w", err)
+	}
+	if err := a.storage.Store(ctx, a.userKey("account.json"), data); err != nil {
+		return user, fmt.Errorf("store the ACME account: %w", err)
+	}
+	return user, nil
+}
+
+// forget drops an account that the authority does not know any more, unless
+// somebody has replaced it meanwhile.
+func (a *account) forget(ctx context.Context, lost acme.Account) {
+	if stored, err := a.loadUser(ctx); err == nil && stored.Location == lost.Location {
+		_ = a.storage.Delete(ctx, a.userKey("account.json"))
+	}
+}

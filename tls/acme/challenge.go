@@ -1,0 +1,205 @@
+package acme
+
+import (
+	"context"
+	cryptotls "crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+)
+
+// ALPNProtocol is the only protocol in the ClientHello of a TLS-ALPN-01
+// challenge.
+const ALPNProtocol = acmez.ACMETLS1Protocol
+
+const httpChallengePath = "/.well-known/acme-challenge/"
+
+// pending are the challenges that this process has asked for.
+type pending struct {
+	mu   sync.RWMutex
+	tls  map[string]tlsChallenge   // by server name
+	http map[string]acme.Challenge // by token
+}
+
+type tlsChallenge struct {
+	token string
+	cert  *cryptotls.Certificate
+}
+
+func newPending() *pending {
+	return &pending{tls: map[string]tlsChallenge{}, http: map[string]acme.Challenge{}}
+}
+
+// solver implements acmez.Solver. It opens nothing: the gateway's listeners
+// answer.
+type solver struct{ *account }
+
+// Present makes a challenge answerable, here and by every gateway that shares
+// the storage.
+func (s *solver) Present(ctx context.Context, challenge acme.Challenge) error {
+	data, err := json.Marshal(challenge)
+	if err != nil {
+		return err
+	}
+	if err := s.storage.Store(ctx, s.challengeKey(serverName(challenge)), data); err != nil {
+		return fmt.Errorf("store the challenge of %s: %w", challenge.Identifier.Value, err)
+	}
+	var cert *cryptotls.Certificate
+	if challenge.Type == ChallengeTLSALPN01 {
+		if cert, err = acmez.TLSALPN01ChallengeCert(challenge); err != nil {
+			return err
+		}
+	}
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	if cert != nil {
+		s.pending.tls[serverName(challenge)] = tlsChallenge{challenge.Token, cert}
+	} else {
+		s.pending.http[challenge.Token] = challenge
+	}
+	return nil
+}
+
+// CleanUp implements acmez.Solver; the context may have ended already.
+func (s *solver) CleanUp(ctx context.Context, challenge acme.Challenge) error {
+	name := serverName(challenge)
+	s.pending.mu.Lock()
+	delete(s.pending.http, challenge.Token)
+	if s.pending.tls[name].token == challenge.Token {
+		delete(s.pending.tls, name)
+	}
+	s.pending.mu.Unlock()
+	return s.storage.Delete(context.WithoutCancel(ctx), s.challengeKey(name))
+}
+
+func (a *account) challengeKey(serverName string) string {
+	return path.Join(a.prefix(), "challenge_tokens", certmagic.StorageKeys.Safe(serverName)+".json")
+}
+
+// loadChallenge reads what another gateway has asked for.
+func (a *account) loadChallenge(ctx context.Context, serverName string) (acme.Challenge, error) {
+	var challenge acme.Challenge
+	data, err := a.storage.Load(ctx, a.challengeKey(serverName))
+	if err == nil {
+		err = json.Unmarshal(data, &challenge)
+	}
+	return challenge, err
+}
+
+// serverName is what a challenge comes in under: for TLS, an address is asked
+// for by its reverse name (RFC 8738).
+func serverName(challenge acme.Challenge) string {
+	if challenge.Type == ChallengeTLSALPN01 {
+		return reverseName(challenge.Identifier.Value)
+	}
+	return strings.ToLower(challenge.Identifier.Value)
+}
+
+// reverseName turns an IP address into its name below .arpa; others stay.
+func reverseName(name string) string {
+	ip, err := netip.ParseAddr(name)
+	if err != nil {
+		return strings.ToLower(name)
+	}
+	var labels []string
+	if ip.Is4() {
+		for _, b := range ip.As4() {
+			labels = append(labels, fmt.Sprint(b))
+		}
+		slices.Reverse(labels)
+		return strings.Join(labels, ".") + ".in-addr.arpa"
+	}
+	for _, b := range ip.As16() {
+		labels = append(labels, fmt.Sprintf("%x", b>>4), fmt.Sprintf("%x", b&0xf))
+	}
+	slices.Reverse(labels)
+	return strings.Join(labels, ".") + ".ip6.arpa"
+}
+
+// Challenge returns the certificate that answers a TLS-ALPN-01 challenge. The
+// handshake must negotiate ALPNProtocol, and the connection ends after it.
+func (m *Manager) Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
+	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != ALPNProtocol {
+		return nil, errors.New("the handshake is not a TLS-ALPN-01 challenge")
+	}
+	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))
+	m.pending.mu.RLock()
+	known, ok := m.pending.tls[name]
+	m.pending.mu.RUnlock()
+	if ok {
+		return known.cert, nil
+	}
+	if a := m.accountOf(name, reverseName); a != nil {
+		if challenge, err := a.loadChallenge(hello.Context(), name); err == nil && challenge.Type == ChallengeTLSALPN01 {
+			return acmez.TLSALPN01ChallengeCert(challenge)
+		}
+	}
+	return nil, fmt.Errorf("no TLS-ALPN-01 challenge of %q is pending", name)
+}
+
+// HandleHTTP answers an HTTP-01 challenge. It reports false, and writes
+// nothing, for any other request, and for a challenge that is not pending: then
+// somebody behind the gateway may have asked for it.
+func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
+	token, ok := strings.CutPrefix(r.URL.Path, httpChallengePath)
+	if !ok || token == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	host := strings.ToLower(r.Host)
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.Trim(host, "[]")
+	m.pending.mu.RLock()
+	challenge, ok := m.pending.http[token]
+	m.pending.mu.RUnlock()
+	if !ok {
+		a := m.accountOf(host, strings.ToLower)
+		if a == nil {
+			return false
+		}
+		var err error
+		if challenge, err = a.loadChallenge(r.Context(), host); err != nil {
+			return false
+		}
+	}
+	if challenge.Type != ChallengeHTTP01 || challenge.Token != token || !strings.EqualFold(challenge.Identifier.Value, host) {
+		return false
+	}
+	w.Header().Set("Content-Type", "text/plain")
+	io.WriteString(w, challenge.KeyAuthorization)
+	return true
+}
+
+// accountOf is the account, if a name of ours comes in as serverName. Nobody
+// else's challenge makes the gateway read its storage.
+func (m *Manager) accountOf(serverName string, incoming func(string) string) *account {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.account == nil {
+		return nil
+	}
+	if _, ok := m.entries[serverName]; ok {
+		return m.account
+	}
+	if strings.HasSuffix(serverName, ".arpa") {
+		for name := range m.entries {
+			if incoming(name) == serverName {
+				return m.account
+			}
+		}
+	}
+	return nil
+}

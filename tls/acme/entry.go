@@ -1,0 +1,107 @@
+package acme
+
+import (
+	"cmp"
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// entry is a name that is wanted. Its fields are guarded by Manager.mu.
+type entry struct {
+	name   string
+	keeper *keeper
+	serves *held // maybe from a former account; nil: none yet
+	err    error // of the last attempt; nil: it succeeded
+	next   time.Time
+}
+
+// Status is what is known about a name.
+type Status struct {
+	Name string
+	// Leaf is the certificate that is served, nil when there is none.
+	Leaf *x509.Certificate
+	// LastError is why the last attempt failed, nil when it did not.
+	LastError error
+	// NextTry is when the next attempt is due, to obtain the certificate or to
+	// renew it; zero while one is under way.
+	NextTry time.Time
+}
+
+var errUnderWay = errors.New("the first attempt is under way")
+
+// Certificate returns the certificate of a name, with its OCSP staple, from
+// memory. The error says that there is none yet, and why. The name is the one
+// given to Commit; hello may be nil.
+func (m *Manager) Certificate(name string, _ *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
+	name = strings.ToLower(name)
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	e := m.entries[name]
+	switch {
+	case e == nil:
+		return nil, fmt.Errorf("no certificate is kept for %s", name)
+	case e.serves != nil:
+		return e.serves.tls, nil
+	case e.err != nil:
+		return nil, fmt.Errorf("the certificate of %s is not obtained yet: %w", name, e.err)
+	}
+	return nil, fmt.Errorf("the certificate of %s is not obtained yet: %w", name, errUnderWay)
+}
+
+// Version grows whenever a certificate that is served changes, comes or goes.
+func (m *Manager) Version() uint64 { return m.version.Load() }
+
+// Status lists the names that are wanted, in order.
+func (m *Manager) Status() []Status {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	list := make([]Status, 0, len(m.entries))
+	for _, e := range m.entries {
+		s := Status{Name: e.name, LastError: e.err, NextTry: e.next}
+		if e.serves != nil {
+			s.Leaf = e.serves.leaf()
+		}
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b Status) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// takeOver gives a name to a keeper, under m.mu. What a former account obtained
+// is served on where the new one has stored nothing that is in date.
+func (m *Manager) takeOver(k *keeper) {
+	e := m.entries[k.name]
+	if e == nil {
+		e = &entry{name: k.name}
+		m.entries[k.name] = e
+	} else {
+		e.keeper.cancel()
+	}
+	e.keeper, e.err, e.next = k, nil, time.Time{}
+	if k.own != nil && (e.serves == nil || !k.own.expired()) {
+		m.serve(e, k.own)
+	}
+}
+
+// serve makes a certificate the one of a name, under m.mu.
+func (m *Manager) serve(e *entry, h *held) {
+	changed := e.serves == nil || e.serves.tls != h.tls
+	e.serves = h
+	if changed {
+		m.version.Add(1)
+	}
+}
+
+// update changes the entry of a keeper, unless it was taken over.
+func (m *Manager) update(k *keeper, change func(*entry)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if e := m.entries[k.name]; e != nil && e.keeper == k {
+		change(e)
+	}
+}

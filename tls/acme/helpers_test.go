@@ -1,0 +1,189 @@
+package acme
+
+import (
+	"bytes"
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+	"go.uber.org/goleak"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// It ends within five seconds after the lock was released.
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+}
+
+const name = "gateway.example.com"
+
+var both = []string{ChallengeTLSALPN01, ChallengeHTTP01}
+
+// gateway is a manager behind listeners of both kinds, which an authority sends
+// its challenges to.
+type gateway struct {
+	*Manager
+	t      *testing.T
+	log    *syncBuffer
+	events chan string
+	http   *http.Server
+	tls    net.Listener
+	// httpAnswers and tlsAnswers count the challenges answered.
+	httpAnswers, tlsAnswers atomic.Int32
+}
+
+func newGateway(t *testing.T) *gateway {
+	g := &gateway{t: t, log: &syncBuffer{}, events: make(chan string, 1000)}
+	logger := zerolog.New(g.log)
+	g.Manager = NewManager(func() *zerolog.Logger { return &logger }, &Trace{Event: func(event, name string, err error) {
+		g.events <- event + " " + name
+	}})
+	g.timing.check = time.Second
+	g.timing.retry = 100 * time.Millisecond
+	g.timing.problem = 100 * time.Millisecond
+	g.timing.longest = 500 * time.Millisecond
+	t.Cleanup(func() {
+		g.Close()
+		if t.Failed() {
+			t.Logf("log of the manager:\n%s", g.log)
+		}
+	})
+	return g
+}
+
+// listen answers challenges on the ports that a Pebble sends them to.
+func (g *gateway) listen(p *acmetest.Pebble) {
+	g.t.Helper()
+	plain, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.HTTPPort))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.http = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if g.HandleHTTP(w, r) {
+			g.httpAnswers.Add(1)
+			return
+		}
+		http.NotFound(w, r)
+	})}
+	raw, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.TLSPort))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.tls = cryptotls.NewListener(raw, &cryptotls.Config{
+		NextProtos: []string{"http/1.1", ALPNProtocol},
+		GetCertificate: func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
+			if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ALPNProtocol {
+				cert, err := g.Challenge(hello)
+				if err == nil {
+					g.tlsAnswers.Add(1)
+				}
+				return cert, err
+			}
+			return g.Certificate(hello.ServerName, hello)
+		},
+	})
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = g.http.Serve(plain) })
+	serving.Go(func() {
+		for {
+			conn, err := g.tls.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = conn.(*cryptotls.Conn).Handshake()
+			})
+		}
+	})
+	g.t.Cleanup(func() {
+		_ = g.http.Close()
+		_ = g.tls.Close()
+		serving.Wait()
+	})
+}
+
+// configFor is a configuration for a Pebble.
+func configFor(t *testing.T, p *acmetest.Pebble, storage string) *Config {
+	t.Helper()
+	return &Config{
+		Email: "ops@example.com", Directory: p.Directory, Storage: config.Path(storage),
+		CACert: config.File{Path: p.CAFile, Data: p.CA}, Challenges: both,
+	}
+}
+
+// await waits for an event; others pass by.
+func (g *gateway) await(event string) {
+	g.t.Helper()
+	deadline := time.After(60 * time.Second)
+	for {
+		select {
+		case got := <-g.events:
+			if got == event {
+				return
+			}
+		case <-deadline:
+			g.t.Fatalf("no event %q", event)
+		}
+	}
+}
+
+// leaf is what a handshake would be answered with.
+func (g *gateway) leaf(name string) *x509.Certificate {
+	g.t.Helper()
+	cert, err := g.Certificate(name, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return cert.Leaf
+}
+
+// handshake returns what a client gets to see, verified against roots.
+func (g *gateway) handshake(name string, roots *x509.CertPool) *x509.Certificate {
+	g.t.Helper()
+	conn, err := cryptotls.Dial("tcp", g.tls.Addr().String(), &cryptotls.Config{ServerName: name, RootCAs: roots})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0]
+}
+
+func (g *gateway) lastError(name string) error {
+	for _, s := range g.Status() {
+		if s.Name == name {
+			return s.LastError
+		}
+	}
+	return errors.New("unknown name")
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Clone(b.buf.String())
+}

@@ -1,0 +1,111 @@
+package acme
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3"
+	"github.com/mholt/acmez/v3/acme"
+)
+
+// attempt travels through certmagic, in the context, from a keeper to the
+// issuer and to the HTTP transport.
+type attempt struct {
+	replaces   *x509.Certificate         // what the order is to replace; nil: nothing
+	retryAfter atomic.Pointer[time.Time] // when the authority wants to be asked again
+}
+
+type attemptKey struct{}
+
+func attemptOf(ctx context.Context) *attempt {
+	if at, ok := ctx.Value(attemptKey{}).(*attempt); ok {
+		return at
+	}
+	return &attempt{}
+}
+
+// IssuerKey implements certmagic.Issuer.
+func (a *account) IssuerKey() string { return a.issuerKey }
+
+// Issue implements certmagic.Issuer.
+func (a *account) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	issued, err := a.order(ctx, csr)
+	if problem, ok := errors.AsType[acme.Problem](err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
+		// The authority was set up anew, as private ones are.
+		if user, loadErr := a.loadUser(ctx); loadErr == nil {
+			a.forget(ctx, user)
+			issued, err = a.order(ctx, csr)
+		}
+	}
+	return issued, err
+}
+
+func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+	client := a.client()
+	user, err := a.user(ctx, client)
+	if err != nil {
+		return nil, err
+	}
+	params, err := acmez.OrderParametersFromCSR(user, csr)
+	if err != nil {
+		return nil, err
+	}
+	params.Replaces = attemptOf(ctx).replaces
+	chains, err := client.ObtainCertificate(ctx, params)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.directory, err)
+	}
+	if len(chains) == 0 {
+		return nil, fmt.Errorf("%s: the authority sent no certificate", a.directory)
+	}
+	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, nil
+}
+
+// renewalInfo asks when the authority wants a certificate renewed.
+func (a *account) renewalInfo(ctx context.Context, leaf *x509.Certificate) (*acme.RenewalInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, httpTimeout)
+	defer cancel()
+	info, err := a.client().GetRenewalInfo(ctx, leaf)
+	if err != nil {
+		return nil, err
+	}
+	return &info, nil
+}
+
+// retryAfterTransport notes the header Retry-After of refusals, which the ACME
+// client does not hand on.
+type retryAfterTransport struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (t *retryAfterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.Transport.RoundTrip(req)
+	if err != nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return resp, err
+	}
+	if at, ok := parseRetryAfter(resp.Header.Get("Retry-After")); ok {
+		attemptOf(req.Context()).retryAfter.Store(&at)
+	}
+	return resp, nil
+}
+
+// parseRetryAfter takes seconds or a date, and no more than a day of either.
+func parseRetryAfter(header string) (time.Time, bool) {
+	at, err := http.ParseTime(header)
+	if seconds, numErr := strconv.Atoi(header); numErr == nil && seconds >= 0 {
+		at, err = time.Now().Add(time.Duration(min(seconds, 24*60*60))*time.Second), nil
+	}
+	if err != nil {
+		return time.Time{}, false
+	}
+	if latest := time.Now().Add(24 * time.Hour); at.After(latest) {
+		at = latest
+	}
+	return at, true
+}

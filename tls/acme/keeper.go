@@ -1,0 +1,237 @@
+package acme
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+)
+
+// keeper obtains and renews the certificate of one name, in one goroutine.
+type keeper struct {
+	manager *Manager
+	account *account
+	name    string
+	ctx     context.Context
+	cancel  context.CancelFunc
+
+	own      *held     // what the account has stored, nil: nothing usable
+	obtained time.Time // when this process obtained it, zero: it did not
+	failures int       // in a row
+	askAgain time.Time // for renewal information
+	stapleAt time.Time // when a staple that did not come is asked for again
+}
+
+// newKeeper reads what is stored, so that it serves at once.
+func newKeeper(m *Manager, a *account, name string) *keeper {
+	k := &keeper{manager: m, account: a, name: name}
+	k.ctx, k.cancel = context.WithCancel(a.ctx)
+	h, err := a.load(k.ctx, name)
+	switch {
+	case err == nil:
+		k.own = h
+	case !missing(err):
+		m.log().Warn().Err(err).Str("name", name).Msg("acme: stored certificate is unusable")
+	}
+	return k
+}
+
+func (k *keeper) run() {
+	defer k.cancel()
+	if k.own != nil {
+		k.manager.event(EventLoaded, k.name, nil)
+	}
+	for k.ctx.Err() == nil {
+		wait := time.NewTimer(k.step())
+		select {
+		case <-k.ctx.Done():
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
+}
+
+// step does what is due, and returns how long nothing is.
+func (k *keeper) step() time.Duration {
+	if k.own == nil || !time.Now().Before(k.due()) {
+		if err := k.renew(); err != nil {
+			return k.failed(err)
+		}
+		k.failures = 0
+	} else {
+		k.reload()
+	}
+	k.refreshRenewalInfo()
+	k.refreshStaple()
+	due := k.due()
+	k.manager.update(k, func(e *entry) { e.err, e.next = nil, due })
+	// Never zero: a clock that jumps must not make a busy loop.
+	return max(min(time.Until(due), k.manager.timing.check), 100*time.Millisecond)
+}
+
+// due is when the certificate is to be renewed.
+func (k *keeper) due() time.Time {
+	due := renewalTime(k.own.leaf(), k.own.renewal)
+	if k.own.staple.revoked() {
+		due = time.Time{}
+	}
+	return k.manager.timing.afterIssuance(due, k.obtained, k.own.leaf())
+}
+
+func (k *keeper) failed(err error) time.Duration {
+	if k.ctx.Err() != nil {
+		return 0 // it was told to end
+	}
+	k.failures++
+	var retryAfter time.Time
+	if limited, ok := errors.AsType[*limitedError](err); ok {
+		retryAfter, err = limited.until, limited.error
+	}
+	wait := k.manager.timing.backoff(k.failures, err, retryAfter)
+	k.manager.update(k, func(e *entry) { e.err, e.next = err, time.Now().Add(wait) })
+	k.manager.log().Error().Err(err).Str("name", k.name).Dur("retry_in", wait).Bool("serving", k.own != nil).
+		Msg("acme: certificate not obtained")
+	k.manager.event(EventFailed, k.name, err)
+	return wait
+}
+
+// limitedError is a failure after which the authority wants to be left alone.
+type limitedError struct {
+	error
+	until time.Time
+}
+
+func (e *limitedError) Unwrap() error { return e.error }
+
+// renew obtains a certificate, unless another gateway has.
+func (k *keeper) renew() error {
+	a := k.account
+	k.manager.update(k, func(e *entry) { e.next = time.Time{} })
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-k.ctx.Done():
+		return k.ctx.Err()
+	}
+	lock := "keep_" + a.issuerKey + "_" + k.name
+	if err := a.storage.Lock(k.ctx, lock); err != nil {
+		return fmt.Errorf("lock the certificate of %s in acme.storage %s: %w", k.name, a.storage.Path, err)
+	}
+	defer a.storage.Unlock(k.ctx, lock)
+
+	stored, err := a.load(k.ctx, k.name)
+	if err == nil && !stored.same(k.own) && !stored.expired() {
+		k.adopt(stored)
+		k.manager.event(EventLoaded, k.name, nil)
+		if time.Now().Before(k.due()) {
+			return nil
+		}
+	}
+	at := &attempt{}
+	if k.own != nil && k.failures == 0 {
+		// An authority that does not know the predecessor refuses the order, so
+		// only the first attempt names it.
+		at.replaces = k.own.leaf()
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(k.ctx, attemptKey{}, at), k.manager.timing.attempt)
+	defer cancel()
+	event := EventRenewed
+	if missing(err) {
+		event = EventObtained
+		err = a.magic.ObtainCertSync(ctx, k.name)
+	} else {
+		err = a.magic.RenewCertSync(ctx, k.name, true)
+	}
+	if err == nil {
+		stored, err = a.load(k.ctx, k.name)
+	}
+	if err != nil {
+		if until := at.retryAfter.Load(); until != nil {
+			err = &limitedError{err, *until}
+		}
+		return err
+	}
+	k.adopt(stored)
+	k.obtained = time.Now()
+	k.manager.log().Info().Str("name", k.name).Time("not_after", stored.leaf().NotAfter).Str("event", event).
+		Msg("acme: certificate obtained")
+	k.manager.event(event, k.name, nil)
+	return nil
+}
+
+// adopt serves what the account has now.
+func (k *keeper) adopt(h *held) {
+	if !h.same(k.own) {
+		k.obtained, k.askAgain, k.stapleAt = time.Time{}, time.Time{}, time.Time{}
+	}
+	k.own = h
+	k.manager.update(k, func(e *entry) { k.manager.serve(e, h) })
+}
+
+// reload takes over what another gateway has stored meanwhile. A certificate
+// that cannot be read is being written.
+func (k *keeper) reload() {
+	stored, err := k.account.load(k.ctx, k.name)
+	if err == nil && !stored.same(k.own) && stored.leaf().NotAfter.After(k.own.leaf().NotAfter) {
+		k.adopt(stored)
+		k.manager.event(EventLoaded, k.name, nil)
+	}
+}
+
+// refreshRenewalInfo asks the authority again when it wants to be asked. The
+// time drawn from a window stays while the window does.
+func (k *keeper) refreshRenewalInfo() {
+	now := time.Now()
+	known := k.own.renewal
+	if k.askAgain.IsZero() && known != nil && known.RetryAfter != nil {
+		k.askAgain = *known.RetryAfter
+	}
+	if now.Before(k.askAgain) {
+		return
+	}
+	info, err := k.account.renewalInfo(k.ctx, k.own.leaf())
+	switch {
+	case errors.Is(err, acme.ErrUnsupported):
+		k.askAgain = now.Add(24 * time.Hour)
+		return
+	case err != nil:
+		k.askAgain = now.Add(time.Hour)
+		k.manager.log().Debug().Err(err).Str("name", k.name).Msg("acme: no renewal information")
+		return
+	}
+	if known != nil && known.SameWindow(*info) && !known.SelectedTime.IsZero() {
+		info.SelectedTime = known.SelectedTime
+	}
+	k.askAgain = now.Add(6 * time.Hour)
+	if info.RetryAfter != nil {
+		// Not more often than the authority wants, and not so seldom that a
+		// mass revocation goes unnoticed.
+		k.askAgain = now.Add(min(max(info.RetryAfter.Sub(now), time.Minute), 24*time.Hour))
+	}
+	h := *k.own
+	h.renewal = info
+	k.adopt(&h)
+}
+
+// refreshStaple fetches an OCSP response before the one at hand runs out.
+func (k *keeper) refreshStaple() {
+	now := time.Now()
+	if !k.own.hasResponder() || k.own.staple.fresh() || now.Before(k.stapleAt) {
+		return
+	}
+	k.stapleAt = now.Add(time.Hour)
+	s, err := k.account.fetchStaple(k.ctx, k.name, k.own.tls)
+	if err != nil {
+		k.manager.log().Warn().Err(err).Str("name", k.name).Msg("acme: no OCSP response")
+		if k.own.staple.usable() || k.own.tls.OCSPStaple == nil {
+			return
+		}
+		s = staple{} // clients refuse one that has run out
+	}
+	if s.revoked() {
+		k.manager.log().Error().Str("name", k.name).Msg("acme: the certificate is revoked, and will be replaced")
+	}
+	k.adopt(k.own.stapled(s))
+}

@@ -1,0 +1,151 @@
+package acme
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/rs/zerolog"
+)
+
+// Trace is told what happens to certificates. Its function is called from the
+// manager's goroutines, one call at a time for a name.
+type Trace struct {
+	// Event is one of the events below, with the name that it concerns; err is
+	// the reason of a failure.
+	Event func(event, name string, err error)
+}
+
+// The events of a Trace.
+const (
+	EventLoaded   = "loaded"   // a stored certificate is served
+	EventObtained = "obtained" // the first certificate of a name came
+	EventRenewed  = "renewed"  // another one came
+	EventFailed   = "failed"   // an attempt failed, and will be repeated
+	EventReleased = "released" // the name is no longer wanted
+)
+
+// Manager keeps the certificates of the process, over all generations.
+type Manager struct {
+	log     func() *zerolog.Logger
+	trace   *Trace
+	timing  timing
+	pending *pending
+	version atomic.Uint64
+
+	// committing serialises Commit and Close.
+	committing sync.Mutex
+	closed     bool
+	ending     sync.WaitGroup // accounts on their way out
+
+	mu      sync.RWMutex
+	account *account // nil: none
+	entries map[string]*entry
+}
+
+// NewManager returns a manager of nothing. It logs to whatever log returns at
+// the time; trace may be nil.
+func NewManager(log func() *zerolog.Logger, trace *Trace) *Manager {
+	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}}
+}
+
+// Prepare reports whether Commit of the same configuration will be able to keep
+// what it obtains. It makes the storage directory, and changes nothing that
+// serves. A nil configuration is fine.
+func (m *Manager) Prepare(cfg *Config) error {
+	if cfg == nil {
+		return nil
+	}
+	return checkStorage(cfg.storagePath())
+}
+
+// Commit makes names the ones that certificates are kept for, and challenges
+// those that listeners can answer; cfg is nil when there is no account, and so
+// no name. It cannot fail and waits for no network: what is stored serves when
+// it returns, what is not is obtained behind it, and tried again for as long as
+// it takes. What a former Commit said alike goes on undisturbed. A different
+// account takes the names over; what the former one obtained is served until it
+// has a certificate itself.
+func (m *Manager) Commit(cfg *Config, names []string, challenges []string) {
+	m.committing.Lock()
+	defer m.committing.Unlock()
+	if !m.closed {
+		m.commit(cfg, names, challenges)
+	}
+}
+
+func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
+	former := m.account // only written under committing
+	var next *account
+	switch {
+	case cfg == nil:
+		names = nil
+	case former != nil && former.definition == cfg.definition():
+		next = former
+	default:
+		next = newAccount(cfg, newZap(m.log), m.pending)
+	}
+	if next != nil {
+		next.setChallenges(slices.Clone(challenges))
+	}
+	if former != nil && former != next {
+		former.cancel()
+		m.ending.Go(former.end)
+	}
+
+	wanted := map[string]bool{}
+	var started []*keeper
+	for _, name := range names {
+		name = strings.ToLower(name)
+		if e := m.entries[name]; wanted[name] || e != nil && e.keeper.account == next {
+			wanted[name] = true
+			continue
+		}
+		wanted[name] = true
+		started = append(started, newKeeper(m, next, name))
+	}
+
+	m.mu.Lock()
+	m.account = next
+	var released []string
+	for name, e := range m.entries {
+		if !wanted[name] {
+			e.keeper.cancel()
+			delete(m.entries, name)
+			released = append(released, name)
+			m.version.Add(1)
+		}
+	}
+	for _, k := range started {
+		m.takeOver(k)
+	}
+	m.mu.Unlock()
+
+	for _, name := range released {
+		m.event(EventReleased, name, nil)
+	}
+	for _, k := range started {
+		next.keepers.Go(k.run)
+	}
+}
+
+// Close ends everything that the manager does, and waits for it. What is served
+// from memory stays. certmagic looks after a lock file in a goroutine that ends
+// up to five seconds after the lock was released; it alone is not waited for.
+func (m *Manager) Close() {
+	m.committing.Lock()
+	defer m.committing.Unlock()
+	if !m.closed && m.account != nil {
+		m.account.cancel()
+		m.account.end()
+	}
+	m.closed = true
+	m.ending.Wait()
+}
+
+func (m *Manager) event(event, name string, err error) {
+	if m.trace != nil && m.trace.Event != nil {
+		m.trace.Event(event, name, err)
+	}
+}

@@ -1,0 +1,87 @@
+package acme
+
+import (
+	"crypto/x509"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+)
+
+// timing is how long things wait; tests shorten it.
+type timing struct {
+	check      time.Duration // between two looks at what other gateways stored
+	retry      time.Duration // after the first failure
+	problem    time.Duration // after the first refusal
+	longest    time.Duration // between two attempts, unless the authority says more
+	rateLimit  time.Duration // after a rate limit that does not say how long
+	attempt    time.Duration // for one issuance
+	renewalGap time.Duration // before a certificate just obtained is renewed
+}
+
+var defaultTiming = timing{
+	check:      10 * time.Minute,
+	retry:      2 * time.Second,
+	problem:    5 * time.Second,
+	longest:    time.Hour,
+	rateLimit:  10 * time.Minute,
+	attempt:    5 * time.Minute,
+	renewalGap: time.Hour,
+}
+
+// backoff is the wait after so many failures in a row, of which err is the
+// last. Where nobody could be reached it grows gently; where the authority said
+// no it grows steeply, since authorities count the orders that fail.
+func (t timing) backoff(failures int, err error, retryAfter time.Time) time.Duration {
+	wait, factor := t.retry, time.Duration(2)
+	problem, answered := errors.AsType[acme.Problem](err)
+	if answered && problem.Status < 500 {
+		wait, factor = t.problem, 6
+	}
+	for range failures - 1 {
+		if wait *= factor; wait >= t.longest {
+			break
+		}
+	}
+	wait = min(wait, t.longest)
+	if answered && (problem.Status == http.StatusTooManyRequests || problem.Type == acme.ProblemTypeRateLimited) {
+		wait = max(wait, t.rateLimit)
+	}
+	// Up to a quarter more, so that many names, or many gateways, do not ask
+	// in step.
+	wait += rand.N(wait/4 + 1)
+	if until := time.Until(retryAfter); until > wait {
+		wait = until + rand.N(until/20+1)
+	}
+	return wait
+}
+
+// renewalTime is when to renew: the time drawn from the authority's window
+// (RFC 9773), or with a third of the lifetime left. The last sixth is never
+// waited for, whatever the authority suggests: attempts can fail.
+func renewalTime(leaf *x509.Certificate, info *acme.RenewalInfo) time.Time {
+	lifetime := leaf.NotAfter.Sub(leaf.NotBefore)
+	if info != nil && info.HasWindow() && !info.SelectedTime.IsZero() {
+		if latest := leaf.NotAfter.Add(-lifetime / 6); info.SelectedTime.After(latest) {
+			return latest
+		}
+		return info.SelectedTime
+	}
+	return leaf.NotAfter.Add(-lifetime / 3)
+}
+
+// afterIssuance puts a renewal off that would follow an issuance at once, for
+// instance since the authority's window is always in the past: that would
+// order certificates as fast as they come.
+func (t timing) afterIssuance(due, obtained time.Time, leaf *x509.Certificate) time.Time {
+	if obtained.IsZero() {
+		return due
+	}
+	earliest := obtained.Add(min(t.renewalGap, leaf.NotAfter.Sub(obtained)/2))
+	if due.Before(earliest) {
+		return earliest
+	}
+	return due
+}

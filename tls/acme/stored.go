@@ -1,0 +1,95 @@
+package acme
+
+import (
+	"bytes"
+	"context"
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3/acme"
+)
+
+// held is a certificate in memory. It is immutable: a new staple makes a new
+// one.
+type held struct {
+	tls     *cryptotls.Certificate
+	renewal *acme.RenewalInfo // nil: the authority said nothing
+	staple  staple
+}
+
+func (h *held) leaf() *x509.Certificate { return h.tls.Leaf }
+
+// same reports whether both are one certificate.
+func (h *held) same(o *held) bool {
+	return h != nil && o != nil && bytes.Equal(h.leaf().Raw, o.leaf().Raw)
+}
+
+func (h *held) expired() bool { return !time.Now().Before(h.leaf().NotAfter) }
+
+// load reads the certificate of a name. The error is fs.ErrNotExist when there
+// is none; any other may be another gateway's write that is under way, since
+// the files of a certificate are not replaced together.
+func (a *account) load(ctx context.Context, name string) (*held, error) {
+	certPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SiteCert(a.issuerKey, name))
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name))
+	if err != nil {
+		return nil, err
+	}
+	cert, err := cryptotls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
+	}
+	if err := cert.Leaf.VerifyHostname(name); err != nil {
+		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
+	}
+	h := &held{tls: &cert, renewal: a.loadRenewalInfo(ctx, name)}
+	if der, err := a.storage.Load(ctx, a.stapleKey(name, &cert)); err == nil {
+		if s, err := parseStaple(der, &cert); err == nil && s.usable() {
+			h = h.stapled(s)
+		}
+	}
+	return h, nil
+}
+
+// loadRenewalInfo is what the authority said when it issued the certificate.
+func (a *account) loadRenewalInfo(ctx context.Context, name string) *acme.RenewalInfo {
+	data, err := a.storage.Load(ctx, certmagic.StorageKeys.SiteMeta(a.issuerKey, name))
+	if err != nil {
+		return nil
+	}
+	var resource certmagic.CertificateResource
+	var issued acme.Certificate
+	if json.Unmarshal(data, &resource) != nil || json.Unmarshal(resource.IssuerData, &issued) != nil {
+		return nil
+	}
+	return issued.RenewalInfo
+}
+
+// checkStorage reports whether certificates can be kept in a directory, which
+// it makes.
+func checkStorage(path string) error {
+	err := os.MkdirAll(path, 0o700)
+	if err == nil {
+		var f *os.File
+		if f, err = os.CreateTemp(path, ".check-*"); err == nil {
+			_, err = f.Write([]byte("mcpgateway"))
+			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("acme.storage %s cannot be written, so that each start would order new certificates; give the directory to the gateway's user: %w", path, err)
+	}
+	return nil
+}
+
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }
