@@ -42,6 +42,8 @@ type gateway struct {
 	tls    net.Listener
 	// httpAnswers and tlsAnswers count the challenges answered.
 	httpAnswers, tlsAnswers atomic.Int32
+	// answering is called while an answer is under way; nil: nothing.
+	answering func()
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -73,6 +75,7 @@ func (g *gateway) listen(p *acmetest.Pebble) {
 	g.http = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if g.HandleHTTP(w, r) {
 			g.httpAnswers.Add(1)
+			g.answered()
 			return
 		}
 		http.NotFound(w, r)
@@ -88,6 +91,7 @@ func (g *gateway) listen(p *acmetest.Pebble) {
 				cert, err := g.Challenge(hello)
 				if err == nil {
 					g.tlsAnswers.Add(1)
+					g.answered()
 				}
 				return cert, err
 			}
@@ -114,6 +118,12 @@ func (g *gateway) listen(p *acmetest.Pebble) {
 		_ = g.tls.Close()
 		serving.Wait()
 	})
+}
+
+func (g *gateway) answered() {
+	if g.answering != nil {
+		g.answering()
+	}
 }
 
 // configFor is a configuration for a Pebble.
