@@ -47,6 +47,7 @@ type gateway struct {
 }
 
 func newGateway(t *testing.T) *gateway {
+	t.TempDir() // so that the test's directory is removed after the manager ended
 	g := &gateway{t: t, log: &syncBuffer{}, events: make(chan string, 1000)}
 	logger := zerolog.New(g.log)
 	g.Manager = NewManager(func() *zerolog.Logger { return &logger }, &Trace{Event: func(event, name string, err error) {

@@ -63,8 +63,8 @@ func (k *keeper) step() time.Duration {
 	} else {
 		k.reload()
 	}
-	k.refreshRenewalInfo()
 	k.refreshStaple()
+	k.refreshRenewalInfo()
 	due := k.due()
 	k.manager.update(k, func(e *entry) { e.err, e.next = nil, due })
 	// Never zero: a clock that jumps must not make a busy loop.
@@ -167,7 +167,10 @@ func (k *keeper) adopt(h *held) {
 		k.obtained, k.askAgain, k.stapleAt = time.Time{}, time.Time{}, time.Time{}
 	}
 	k.own = h
-	k.manager.update(k, func(e *entry) { k.manager.serve(e, h) })
+	k.manager.update(k, func(e *entry) {
+		e.err = nil
+		k.manager.serve(e, h)
+	})
 }
 
 // reload takes over what another gateway has stored meanwhile. A certificate

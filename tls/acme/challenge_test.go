@@ -1,0 +1,69 @@
+package acme
+
+import (
+	cryptotls "crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+)
+
+func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
+	g := newGateway(t)
+	// Nobody can be reached there, so no challenge comes of it.
+	g.Commit(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, []string{name, "192.0.2.7"}, both)
+	challenge := acme.Challenge{
+		Type: ChallengeHTTP01, Token: "token", KeyAuthorization: "token.thumbprint",
+		Identifier: acme.Identifier{Type: "dns", Value: name},
+	}
+	g.pending.http["token"] = challenge
+	for _, c := range []struct {
+		what, method, host, path string
+		want                     bool
+	}{
+		{"the challenge", http.MethodGet, name, "/.well-known/acme-challenge/token", true},
+		{"with a port and capitals", http.MethodGet, "Gateway.example.com:80", "/.well-known/acme-challenge/token", true},
+		{"HEAD", http.MethodHead, name, "/.well-known/acme-challenge/token", true},
+		{"another host", http.MethodGet, "other.example.com", "/.well-known/acme-challenge/token", false},
+		{"another token", http.MethodGet, name, "/.well-known/acme-challenge/other", false},
+		{"no token", http.MethodGet, name, "/.well-known/acme-challenge/", false},
+		{"another path", http.MethodGet, name, "/token", false},
+		{"another method", http.MethodPost, name, "/.well-known/acme-challenge/token", false},
+		{"a host that is a path", http.MethodGet, "../../etc/passwd", "/.well-known/acme-challenge/x", false},
+	} {
+		r, w := httptest.NewRequest(c.method, "/", nil), httptest.NewRecorder()
+		r.Host, r.URL.Path = c.host, c.path
+		if got := g.HandleHTTP(w, r); got != c.want || !c.want && w.Body.Len() > 0 {
+			t.Errorf("%s: answered %v with %q", c.what, got, w.Body)
+		}
+		if c.want && w.Body.String() != challenge.KeyAuthorization {
+			t.Errorf("%s: answer %q", c.what, w.Body)
+		}
+	}
+	for what, hello := range map[string]*cryptotls.ClientHelloInfo{
+		"nothing pending":    {ServerName: name, SupportedProtos: []string{ALPNProtocol}},
+		"an ordinary client": {ServerName: name, SupportedProtos: []string{"h2", ALPNProtocol}},
+		"no ALPN":            {ServerName: name},
+		"no name":            {SupportedProtos: []string{ALPNProtocol}},
+		"an address":         {ServerName: "7.2.0.192.in-addr.arpa", SupportedProtos: []string{ALPNProtocol}},
+	} {
+		if cert, err := g.Challenge(hello); err == nil {
+			t.Errorf("%s: answered with %v", what, cert)
+		}
+	}
+}
+
+func TestAnAddressIsAskedForByItsReverseName(t *testing.T) {
+	for name, want := range map[string]string{
+		"Example.com": "example.com",
+		"192.0.2.7":   "7.2.0.192.in-addr.arpa",
+		"2001:db8::1": "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
+	} {
+		if got := reverseName(name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package acme
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/mholt/acmez/v3/acme"
+)
+
+func TestRetriesBeginWithinSecondsAndBackOff(t *testing.T) {
+	down := errors.New("connection refused")
+	refused := fmt.Errorf("wrapped: %w", acme.Problem{Type: acme.ProblemTypeUnauthorized, Status: http.StatusForbidden})
+	limited := acme.Problem{Type: acme.ProblemTypeRateLimited, Status: http.StatusTooManyRequests}
+	later := time.Now().Add(3 * time.Hour)
+	for _, c := range []struct {
+		what       string
+		failures   int
+		err        error
+		retryAfter time.Time
+		low, high  time.Duration
+	}{
+		{"first, nobody there", 1, down, time.Time{}, 2 * time.Second, 3 * time.Second},
+		{"second, nobody there", 2, down, time.Time{}, 4 * time.Second, 5 * time.Second},
+		{"hundredth, nobody there", 100, down, time.Time{}, time.Hour, 75 * time.Minute},
+		{"first refusal", 1, refused, time.Time{}, 5 * time.Second, 7 * time.Second},
+		{"third refusal", 3, refused, time.Time{}, 3 * time.Minute, 4 * time.Minute},
+		{"rate limit", 1, limited, time.Time{}, 10 * time.Minute, 13 * time.Minute},
+		{"rate limit that says how long", 1, limited, later, 3*time.Hour - time.Minute, 4 * time.Hour},
+		{"overloaded, says how long", 1, down, later, 3*time.Hour - time.Minute, 4 * time.Hour},
+	} {
+		if got := defaultTiming.backoff(c.failures, c.err, c.retryAfter); got < c.low || got > c.high {
+			t.Errorf("%s: wait %v, not between %v and %v", c.what, got, c.low, c.high)
+		}
+	}
+}
+
+func TestRenewalTimeFollowsTheAuthorityButNotIntoDanger(t *testing.T) {
+	start := time.Now()
+	leaf := &x509.Certificate{NotBefore: start, NotAfter: start.Add(60 * time.Hour)}
+	window := func(selected time.Duration) *acme.RenewalInfo {
+		info := &acme.RenewalInfo{SelectedTime: start.Add(selected)}
+		info.SuggestedWindow.Start, info.SuggestedWindow.End = start.Add(selected-time.Hour), start.Add(selected+time.Hour)
+		return info
+	}
+	for _, c := range []struct {
+		what string
+		info *acme.RenewalInfo
+		want time.Duration
+	}{
+		{"no information", nil, 40 * time.Hour},
+		{"empty information", &acme.RenewalInfo{}, 40 * time.Hour},
+		{"a window", window(20 * time.Hour), 20 * time.Hour},
+		{"at once", window(-time.Hour), -time.Hour},
+		{"too late", window(59 * time.Hour), 50 * time.Hour},
+	} {
+		if got := renewalTime(leaf, c.info); !got.Equal(start.Add(c.want)) {
+			t.Errorf("%s: renewal after %v, not %v", c.what, got.Sub(start), c.want)
+		}
+	}
+	if got := defaultTiming.afterIssuance(start.Add(-time.Hour), start, leaf); !got.Equal(start.Add(time.Hour)) {
+		t.Errorf("a certificate just obtained is renewed after %v", got.Sub(start))
+	}
+	if got := defaultTiming.afterIssuance(start.Add(-time.Hour), time.Time{}, leaf); !got.Equal(start.Add(-time.Hour)) {
+		t.Errorf("one that was stored is renewed after %v", got.Sub(start))
+	}
+}
+
+func TestRetryAfterIsReadAndBounded(t *testing.T) {
+	for header, want := range map[string]time.Duration{
+		"120": 2 * time.Minute, "99999999": 24 * time.Hour,
+		time.Now().Add(time.Hour).UTC().Format(http.TimeFormat): time.Hour,
+	} {
+		at, ok := parseRetryAfter(header)
+		if off := time.Until(at) - want; !ok || off < -5*time.Second || off > 5*time.Second {
+			t.Errorf("%q: %v, %v", header, at, ok)
+		}
+	}
+	for _, header := range []string{"", "-1", "soon"} {
+		if at, ok := parseRetryAfter(header); ok {
+			t.Errorf("%q is read as %v", header, at)
+		}
+	}
+}
