@@ -89,7 +89,12 @@ func (k *keeper) failed(err error) time.Duration {
 	if limited, ok := errors.AsType[*limitedError](err); ok {
 		retryAfter, err = limited.until, limited.error
 	}
-	wait := k.manager.timing.backoff(k.failures, err, retryAfter)
+	var lifetime time.Duration
+	if k.own != nil {
+		lifetime = k.own.leaf().NotAfter.Sub(k.own.leaf().NotBefore)
+	}
+	timing := k.manager.timing
+	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfter)
 	k.manager.update(k, func(e *entry) { e.err, e.next = err, time.Now().Add(wait) })
 	k.manager.log().Error().Err(err).Str("name", k.name).Dur("retry_in", wait).Bool("serving", k.own != nil).
 		Msg("acme: certificate not obtained")

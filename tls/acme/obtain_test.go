@@ -156,3 +156,19 @@ func TestTheSameCommitDisturbsNothing(t *testing.T) {
 	}
 	g.await("obtained " + name)
 }
+
+func TestAnAddressGetsACertificate(t *testing.T) {
+	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
+	g.listen(p)
+	cfg := configFor(t, p, t.TempDir())
+	const address = "127.0.0.1"
+	g.Commit(cfg, []string{address}, []string{ChallengeTLSALPN01})
+	g.await("obtained " + address)
+	if err := g.leaf(address).VerifyHostname(address); err != nil {
+		t.Error(err)
+	}
+	g.Close()
+	if g.tlsAnswers.Load() == 0 {
+		t.Error("the challenge was not answered over TLS")
+	}
+}

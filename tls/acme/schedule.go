@@ -31,21 +31,30 @@ var defaultTiming = timing{
 	renewalGap: time.Hour,
 }
 
+// longestFor is the longest wait between attempts for a certificate that lives so
+// long: many attempts have to fit into what is left of it. Zero is none yet.
+func (t timing) longestFor(lifetime time.Duration) time.Duration {
+	if lifetime <= 0 {
+		return t.longest
+	}
+	return min(t.longest, max(lifetime/20, t.retry))
+}
+
 // backoff is the wait after so many failures in a row, of which err is the
 // last. Where nobody could be reached it grows gently; where the authority said
 // no it grows steeply, since authorities count the orders that fail.
-func (t timing) backoff(failures int, err error, retryAfter time.Time) time.Duration {
+func (t timing) backoff(failures int, longest time.Duration, err error, retryAfter time.Time) time.Duration {
 	wait, factor := t.retry, time.Duration(2)
 	problem, answered := errors.AsType[acme.Problem](err)
 	if answered && problem.Status < 500 {
 		wait, factor = t.problem, 6
 	}
 	for range failures - 1 {
-		if wait *= factor; wait >= t.longest {
+		if wait *= factor; wait >= longest {
 			break
 		}
 	}
-	wait = min(wait, t.longest)
+	wait = min(wait, longest)
 	if answered && (problem.Status == http.StatusTooManyRequests || problem.Type == acme.ProblemTypeRateLimited) {
 		wait = max(wait, t.rateLimit)
 	}

@@ -32,8 +32,19 @@ func TestRetriesBeginWithinSecondsAndBackOff(t *testing.T) {
 		{"rate limit that says how long", 1, limited, later, 3*time.Hour - time.Minute, 4 * time.Hour},
 		{"overloaded, says how long", 1, down, later, 3*time.Hour - time.Minute, 4 * time.Hour},
 	} {
-		if got := defaultTiming.backoff(c.failures, c.err, c.retryAfter); got < c.low || got > c.high {
+		if got := defaultTiming.backoff(c.failures, time.Hour, c.err, c.retryAfter); got < c.low || got > c.high {
 			t.Errorf("%s: wait %v, not between %v and %v", c.what, got, c.low, c.high)
+		}
+	}
+}
+
+func TestManyAttemptsFitIntoAShortLife(t *testing.T) {
+	for lifetime, want := range map[time.Duration]time.Duration{
+		0: time.Hour, time.Minute: 3 * time.Second, time.Second: 2 * time.Second,
+		time.Hour: 3 * time.Minute, 90 * 24 * time.Hour: time.Hour,
+	} {
+		if got := defaultTiming.longestFor(lifetime); got != want {
+			t.Errorf("lifetime %v: attempts up to %v apart, not %v", lifetime, got, want)
 		}
 	}
 }
