@@ -44,9 +44,6 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 	if second.Equal(first) || !second.NotAfter.After(first.NotAfter) {
 		t.Error("the renewed certificate is not served")
 	}
-	if time.Now().After(first.NotAfter) {
-		t.Error("the certificate was renewed after it had run out")
-	}
 	if g.Version() == version {
 		t.Error("the version did not grow")
 	}
@@ -57,13 +54,11 @@ func TestTheOldCertificateServesWhileTheAuthorityIsDown(t *testing.T) {
 	g.listen(p)
 	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)
 	g.await("obtained " + name)
-	roots, first := p.Roots(), g.leaf(name)
+	first := g.leaf(name)
 	p.Stop()
 	g.await("failed " + name)
-	if time.Now().Before(first.NotAfter) {
-		if !g.handshake(name, roots).Equal(first) {
-			t.Error("a renewal that failed took the certificate away")
-		}
+	if !g.leaf(name).Equal(first) {
+		t.Error("a renewal that failed took the certificate away")
 	}
 	if s := g.Status()[0]; s.LastError == nil || !s.Leaf.Equal(first) {
 		t.Errorf("status %+v", s)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,5 +137,38 @@ func TestADifferentAuthorityTakesOver(t *testing.T) {
 	g.Commit(configFor(t, from, storage), []string{name}, both)
 	if !g.leaf(name).Equal(first) {
 		t.Error("what is stored of the former authority does not serve when it comes back")
+	}
+}
+
+func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
+	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
+	g.listen(p)
+	cfg := configFor(t, p, t.TempDir())
+	g.Commit(cfg, []string{name}, both)
+	g.await("obtained " + name)
+	first := g.leaf(name)
+	g.Close() // its listeners go on
+
+	var keepers []*keeper
+	var renewing sync.WaitGroup
+	for range 2 {
+		a := newAccount(cfg, newZap(g.Manager.log), g.pending)
+		a.setChallenges(both)
+		defer func() { a.cancel(); a.end() }()
+		keepers = append(keepers, newKeeper(g.Manager, a, name))
+	}
+	for _, k := range keepers {
+		renewing.Go(func() {
+			if err := k.renew(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	renewing.Wait()
+	if n := p.Issued(); n != 2 {
+		t.Errorf("%d certificates were issued, not the first and one renewal", n)
+	}
+	if !keepers[0].own.same(keepers[1].own) || keepers[0].own.leaf().Equal(first) {
+		t.Error("the gateways do not both have the renewed certificate")
 	}
 }
