@@ -49,17 +49,27 @@ func (c *Config) Validate(s *config.Scope) {
 // part of it, nor are certificates, client trust and accepted names.
 func (c *Config) DefinitionFingerprint() [32]byte {
 	definition := struct {
-		Protocols      []string           `yaml:"protocols"`
-		TrustedProxies []netip.Prefix     `yaml:"trusted_proxies"`
-		Limits         Limits             `yaml:"limits"`
-		TLS            bool               `yaml:"tls"`
-		MinVersion     string             `yaml:"min_version"`
-		ClientAuth     tls.ClientAuthMode `yaml:"client_auth"`
+		Protocols      []string       `yaml:"protocols"`
+		TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+		Limits         Limits         `yaml:"limits"`
+		TLS            bool           `yaml:"tls"`
+		Handshake      []handshake    `yaml:"handshake"`
 	}{Protocols: c.Protocols, TrustedProxies: c.TrustedProxies, Limits: c.Limits, TLS: c.TLS != nil}
 	if c.TLS != nil {
-		definition.MinVersion, definition.ClientAuth = c.TLS.MinVersion, c.TLS.ClientAuth.Mode
+		definition.Handshake = append(definition.Handshake, handshake{nil, c.TLS.MinVersion, c.TLS.ClientAuth.Mode})
+		for _, p := range c.TLS.Policies {
+			definition.Handshake = append(definition.Handshake, handshake{p.Hosts, p.MinVersion, p.ClientAuth.Mode})
+		}
 	}
 	return config.Fingerprint(definition)
+}
+
+// handshake is the part of a TLS policy that decides how clients are asked:
+// who was asked in another way is no longer the same.
+type handshake struct {
+	Hosts      []string
+	MinVersion string
+	ClientAuth tls.ClientAuthMode
 }
 
 // serves reports whether the protocol may be spoken.

@@ -90,6 +90,30 @@ func (c *Conn) LocalAddr() netip.AddrPort { return c.local }
 // modified.
 func (c *Conn) TLS() *cryptotls.ConnectionState { return c.state.Load() }
 
+// Misdirected reports whether a request for host does not belong on this
+// connection: its client was let in by the TLS policy of another name. HTTP/2
+// and 3 use one connection for all names of its certificate (RFC 9110 section
+// 7.4, RFC 9113 section 9.1.1).
+func (c *Conn) Misdirected(host string) bool {
+	cs := c.TLS()
+	return cs != nil && !c.server.tls.Snapshot().SamePolicy(cs.ServerName, host)
+}
+
+// ForwardedIdentity is what upstreams are to be told about the client, in
+// tls.ForwardedHeader; "" where it showed no certificate or nobody asks.
+func (c *Conn) ForwardedIdentity() string {
+	cs := c.TLS()
+	peer := tls.VerifiedPeer(cs)
+	if peer == nil {
+		return ""
+	}
+	snapshot := c.server.tls.Snapshot()
+	if !snapshot.Forwards(cs.ServerName) {
+		return ""
+	}
+	return tls.Forwarded(peer, snapshot.Leaf(cs.ServerName))
+}
+
 // TrustedProxies are the listener's; not to be modified.
 func (c *Conn) TrustedProxies() []netip.Prefix { return c.server.config.TrustedProxies }
 

@@ -130,7 +130,7 @@ func (f *fixture) snapshot(previous *tls.ServerSnapshot) *tls.ServerSnapshot {
 	if f.cfg.TLS == nil {
 		return nil
 	}
-	snapshot, err := tls.NewServerSnapshot(f.cfg.TLS, previous)
+	snapshot, err := tls.NewServerSnapshot(f.cfg.TLS, previous, nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}

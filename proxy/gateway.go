@@ -16,6 +16,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // Options are what a Gateway is started with.
@@ -42,6 +43,10 @@ type Gateway struct {
 	metrics *admin.Metrics
 	sockets *listeners.Sockets
 	hub     *mcp.Hub
+	// spiffe are the Workload APIs; identities has a value when one of them
+	// delivered something new.
+	spiffe     *spiffe.Sources
+	identities chan struct{}
 	prober  *upstream.Prober
 
 	listenerTrace *listeners.Trace
@@ -94,6 +99,13 @@ func New(o Options) *Gateway {
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: g.traceMCP()})
 	g.prober = upstream.NewProber(transports)
 	g.prober.Version = o.Version
+	g.identities = make(chan struct{}, 1)
+	g.spiffe = spiffe.NewSources(func() {
+		select {
+		case g.identities <- struct{}{}:
+		default: // a reload that has not begun will see this, too
+		}
+	}, g.traceSPIFFE())
 	g.metricsServed = g.metrics.Handler(g)
 	return g
 }
@@ -109,6 +121,7 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	}
 	defer watcher.Close()
 	err = g.serve(ctx, hup, reopen, watcher)
+	g.spiffe.Close()
 	close(g.stopping)
 	g.shutdown(kill)
 	return err
@@ -138,6 +151,8 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 			g.reload(ctx, "signal", w)
 		case <-w.Changed():
 			g.reload(ctx, "file change", w)
+		case <-g.identities:
+			g.reload(ctx, "Workload API", w)
 		case first := <-g.reloads:
 			// All that wait by now began before this reload: one serves them.
 			waiting := append([]chan<- admin.Outcome{first}, g.pending()...)

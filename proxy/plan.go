@@ -79,8 +79,8 @@ func Diff(old, new *Config) Plan {
 		case Changed:
 			c.Drains = a.Address != b.Address || a.DefinitionFingerprint() != b.DefinitionFingerprint()
 			if a.TLS != nil && b.TLS != nil {
-				c.Certificates = config.Fingerprint(a.TLS.Certificates) != config.Fingerprint(b.TLS.Certificates)
-				c.Trust = config.Fingerprint(a.TLS.ClientAuth) != config.Fingerprint(b.TLS.ClientAuth)
+				c.Certificates = a.TLS.IdentityFingerprint() != b.TLS.IdentityFingerprint()
+				c.Trust = a.TLS.TrustFingerprint() != b.TLS.TrustFingerprint()
 			}
 		}
 		p.Listeners = append(p.Listeners, c)

@@ -152,7 +152,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 			if snapshot != before.tls {
 				p.swaps = append(p.swaps, tlsSwap{
 					server: s.server, gate: s.gate, snapshot: snapshot,
-					trust: config.Fingerprint(l.TLS.ClientAuth) != config.Fingerprint(before.config.TLS.ClientAuth),
+					trust: l.TLS.TrustFingerprint() != before.config.TLS.TrustFingerprint(),
 				})
 			}
 		} else {
@@ -178,7 +178,7 @@ func prepareTLS(l *listeners.Config, before *served) (*tls.ServerSnapshot, error
 		}
 		previous = before.tls
 	}
-	snapshot, err := tls.NewServerSnapshot(l.TLS, previous)
+	snapshot, err := tls.NewServerSnapshot(l.TLS, previous, nil)
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}

@@ -115,6 +115,11 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, w
 	for _, w := range snapshot.Warnings {
 		o.Warnings = append(o.Warnings, w.Error())
 	}
+	if err == nil {
+		wait, cancel := context.WithTimeout(ctx, cfg.Reload.WarmTimeout)
+		err = cfg.fillSPIFFE(wait, g.spiffe)
+		cancel()
+	}
 	if err != nil {
 		return reject(err)
 	}

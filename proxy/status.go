@@ -50,7 +50,7 @@ func (g *Gateway) Status() admin.Status {
 		})
 		if l.config.TLS != nil {
 			for _, pair := range l.config.TLS.Certificates {
-				s.Certs = appendCertificate(s.Certs, "listener "+l.config.Name, pair.Cert.Data, pair.Key.Data)
+				s.Certs = appendCertificate(s.Certs, "listener "+l.config.Name, &pair)
 			}
 		}
 	}
@@ -64,7 +64,7 @@ func (g *Gateway) Status() admin.Status {
 		}
 		s.Clusters = append(s.Clusters, cluster)
 		if t := c.Config().TLS; t != nil && !t.ClientCert.IsZero() {
-			s.Certs = appendCertificate(s.Certs, "cluster "+c.Name(), t.ClientCert.Data, t.ClientKey.Data)
+			s.Certs = appendCertificate(s.Certs, "cluster "+c.Name(), &tls.KeyPair{Cert: t.ClientCert, Key: t.ClientKey, Passphrase: t.Passphrase})
 		}
 	}
 	return s
@@ -72,8 +72,8 @@ func (g *Gateway) Status() admin.Status {
 
 // appendCertificate describes a pair of the file. The pair was accepted when
 // the generation was prepared; one that fails here cannot be described.
-func appendCertificate(list []admin.Certificate, use string, cert, key []byte) []admin.Certificate {
-	id, err := tls.ParseIdentity(cert, key)
+func appendCertificate(list []admin.Certificate, use string, pair *tls.KeyPair) []admin.Certificate {
+	id, err := tls.ParseIdentity(pair.Cert.Data, pair.Key.Data, pair.Passphrase.Data)
 	if err != nil {
 		return list
 	}

@@ -51,14 +51,14 @@ func NewClient(cfg *ClientConfig) (*Client, error) {
 		}
 	}
 	if !cfg.ClientCert.IsZero() || !cfg.ClientKey.IsZero() {
-		if c.identity, err = ParseIdentity(cfg.ClientCert.Data, cfg.ClientKey.Data); err != nil {
+		if c.identity, err = ParseIdentity(cfg.ClientCert.Data, cfg.ClientKey.Data, cfg.Passphrase.Data); err != nil {
 			return nil, fmt.Errorf("tls: client_cert: %w", err)
 		}
 	}
 	return c, nil
 }
 
-// NotAfter is when the client certificate expires; zero when there is none.
+// NotAfter is when the client certificate, or an intermediate of it, expires; zero when there is none.
 func (c *Client) NotAfter() time.Time {
 	if c.identity == nil {
 		return time.Time{}

@@ -24,7 +24,7 @@ func pair(certPEM, keyPEM []byte) KeyPair {
 
 func snapshot(t *testing.T, cfg *ServerConfig, previous *ServerSnapshot) *ServerSnapshot {
 	t.Helper()
-	s, err := NewServerSnapshot(cfg, previous)
+	s, err := NewServerSnapshot(cfg, previous, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

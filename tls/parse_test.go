@@ -32,7 +32,7 @@ func TestEachMistakeInAKeyPairHasItsOwnError(t *testing.T) {
 		{"cut off", cert[:len(cert)/2], key, "cut off", true},
 		{"key cut off", cert, key[:len(key)/2], "cut off", true},
 		{"mismatch", cert, otherKey, "does not belong", true},
-		{"wrong order", append(append([]byte{}, otherCert...), cert...), key, "must come first", false},
+		{"any order", append(append([]byte{}, otherCert...), cert...), key, "", false},
 		{"swapped", key, cert, `holds no certificate, but "PRIVATE KEY"`, false},
 		{"no key", cert, cert, `holds no private key, but "CERTIFICATE"`, false},
 		{"DER", block.Bytes, key, "DER", false},
@@ -42,7 +42,7 @@ func TestEachMistakeInAKeyPairHasItsOwnError(t *testing.T) {
 		{"encrypted, old form", cert, oldEncrypted, "encrypted", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := ParseIdentity(c.cert, c.key)
+			_, err := ParseIdentity(c.cert, c.key, nil)
 			if c.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -117,7 +117,7 @@ func TestMatchName(t *testing.T) {
 func TestPeerNameIsTheFirstSANOfTheCertificate(t *testing.T) {
 	ca := tlstest.NewCA(t, "CA")
 	name := func(certPEM, keyPEM []byte) string {
-		id, err := ParseIdentity(certPEM, keyPEM)
+		id, err := ParseIdentity(certPEM, keyPEM, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(ca.PEM(), key)
 	f.Add([]byte("-----BEGIN "), []byte{0x30})
 	f.Fuzz(func(t *testing.T, cert, key []byte) {
-		if id, err := ParseIdentity(cert, key); err == nil {
+		if id, err := ParseIdentity(cert, key, nil); err == nil {
 			PeerName(id.Leaf)
 			if id.Certificate.PrivateKey == nil || len(id.Certificate.Certificate) == 0 {
 				t.Error("half an identity without an error")

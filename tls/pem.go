@@ -54,14 +54,14 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 
 // parseKey reads the private key of a PEM file. Other blocks, such as the EC
 // PARAMETERS that openssl writes first, are passed over.
-func parseKey(data []byte) (crypto.Signer, error) {
+func parseKey(data, passphrase []byte) (crypto.Signer, error) {
 	var key crypto.Signer
 	kinds, err := eachBlock(data, func(block *pem.Block) error {
 		if key != nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
 			return nil
 		}
 		var err error
-		key, err = parseKeyBlock(block)
+		key, err = parseKeyBlock(block, passphrase)
 		return err
 	})
 	if err != nil {
@@ -73,15 +73,12 @@ func parseKey(data []byte) (crypto.Signer, error) {
 	return key, nil
 }
 
-func parseKeyBlock(block *pem.Block) (crypto.Signer, error) {
-	// RFC 1421 section 4.6.1.1 marks the old encrypted form, RFC 5958 the new.
-	if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
-		return nil, errors.New("the private key is encrypted; passphrases are not supported by this version: decrypt it with `openssl pkey`")
+func parseKeyBlock(block *pem.Block, passphrase []byte) (crypto.Signer, error) {
+	block, err := decrypt(block, passphrase)
+	if err != nil {
+		return nil, err
 	}
-	var (
-		key any
-		err error
-	)
+	var key any
 	switch block.Type {
 	case "RSA PRIVATE KEY":
 		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)

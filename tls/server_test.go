@@ -182,11 +182,11 @@ func TestResumedHandshakeIsRefusedOnceItsCAIsGone(t *testing.T) {
 
 	m.cfg.ClientAuth.CACert = file(tlstest.NewCA(t, "next CA").PEM())
 	strict := snapshot(t, &m.cfg, first)
-	if strict.tickets == first.tickets {
+	if strict.policies[0].tickets == first.policies[0].tickets {
 		t.Error("ticket keys were inherited over a change of trust")
 	}
 	// Even if a ticket did open, the peer behind it is verified again.
-	strict.tickets = first.tickets
+	strict.policies[0].tickets = first.policies[0].tickets
 	server.Swap(strict)
 	if out := connect(t, server.Config(nil), client); out.serverErr == nil {
 		t.Error("a client of the removed CA got in")
@@ -217,7 +217,7 @@ func TestVerifyJudgesOpenConnections(t *testing.T) {
 func TestVerifyFailsOnceTheCertificateExpired(t *testing.T) {
 	m := newMTLS(t, ClientAuthRequire)
 	cert, key := m.ca.Client(t, "client")
-	parsed, err := ParseIdentity(cert, key)
+	parsed, err := ParseIdentity(cert, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,22 +235,22 @@ func TestVerifyFailsOnceTheCertificateExpired(t *testing.T) {
 func TestTicketKeysRotateDaily(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tickets ticketKeys
-		epoch, first := tickets.at(time.Now())
+		epoch, first := tickets.at(time.Now(), 0)
 		<-time.After(ticketRotation - time.Second)
-		if again, _ := tickets.at(time.Now()); again != epoch {
+		if again, _ := tickets.at(time.Now(), 0); again != epoch {
 			t.Error("rotated early")
 		}
 		<-time.After(time.Second)
-		next, keys := tickets.at(time.Now())
+		next, keys := tickets.at(time.Now(), 0)
 		if next == epoch || len(keys) != 2 || keys[0] == first[0] || keys[1] != first[0] {
 			t.Error("after a day a new key should seal, and the old one open")
 		}
 		<-time.After(ticketRotation)
-		if _, keys = tickets.at(time.Now()); len(keys) != ticketKeysKept || keys[1] == first[0] {
+		if _, keys = tickets.at(time.Now(), 0); len(keys) != ticketKeysKept || keys[1] == first[0] {
 			t.Error("after two days the first key should be gone")
 		}
 		<-time.After(10 * ticketRotation)
-		if _, keys = tickets.at(time.Now()); len(keys) != 1 {
+		if _, keys = tickets.at(time.Now(), 0); len(keys) != 1 {
 			t.Error("after a long silence no old key should open")
 		}
 	})

@@ -7,189 +7,101 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 )
 
-// ServerSnapshot is everything that decides about a downstream handshake. It is
-// immutable but for its ticket keys, which rotate by time.
+// ServerSnapshot is everything that decides about a downstream handshake: a
+// policy for every server name. It is immutable but for ticket keys.
 type ServerSnapshot struct {
-	certificates []*cryptotls.Certificate            // in file order; the first is the default
-	byName       map[string][]*cryptotls.Certificate // by lower-case DNS name or *.parent
-	minVersion   uint16
-	mode         ClientAuthMode
-	trust        *Trust // nil in mode none
-	names        []string
-	tickets      *ticketKeys
+	policies []*policy // in file order; the last is that of every other name
+	managed  ACME      // nil where there is none
 }
 
 // NewServerSnapshot parses what cfg names. Sessions begun under previous, which
 // may be nil, resume only if nothing that a full handshake would show or ask
-// for has changed: neither the client-auth policy nor a certificate.
-func NewServerSnapshot(cfg *ServerConfig, previous *ServerSnapshot) (*ServerSnapshot, error) {
-	s := &ServerSnapshot{
-		byName:     make(map[string][]*cryptotls.Certificate),
-		minVersion: minVersion(cfg.MinVersion),
-		mode:       cfg.ClientAuth.Mode,
-		names:      slices.Clone(cfg.ClientAuth.AllowedNames),
-		tickets:    new(ticketKeys),
+// for has changed: neither the client-auth policy nor a certificate. acme has
+// the certificates that are not from files, and answers challenges; it may be
+// nil where cfg has none.
+func NewServerSnapshot(cfg *ServerConfig, previous *ServerSnapshot, acme ACME) (*ServerSnapshot, error) {
+	s := &ServerSnapshot{managed: acme}
+	for i := range cfg.Policies {
+		c := &cfg.Policies[i]
+		pairs := c.Certificates
+		if len(pairs) == 0 {
+			pairs = cfg.Certificates
+		}
+		p, err := newPolicy(c.Hosts, pairs, c.MinVersion, &c.ClientAuth, acme)
+		if err != nil {
+			return nil, fmt.Errorf("tls: policies[%d]: %w", i, err)
+		}
+		s.policies = append(s.policies, p)
 	}
 	if len(cfg.Certificates) == 0 {
 		return nil, errors.New("tls: no certificate")
 	}
-	for i, pair := range cfg.Certificates {
-		id, err := ParseIdentity(pair.Cert.Data, pair.Key.Data)
-		if err != nil {
-			return nil, fmt.Errorf("tls: certificates[%d]: %w", i, err)
-		}
-		s.add(id)
+	p, err := newPolicy(nil, cfg.Certificates, cfg.MinVersion, &cfg.ClientAuth, acme)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
 	}
-	if s.mode == "" {
-		s.mode = ClientAuthNone
-	}
-	if s.mode != ClientAuthNone {
-		trust, err := ParseTrust(cfg.ClientAuth.CACert.Data)
-		if err != nil {
-			return nil, fmt.Errorf("tls: client_auth.ca_cert: %w", err)
-		}
-		s.trust = trust
-	}
-	if previous != nil && s.resumes(previous) {
-		s.tickets = previous.tickets
+	s.policies = append(s.policies, p)
+	if previous != nil {
+		s.inherit(previous)
 	}
 	return s, nil
 }
 
-func minVersion(version string) uint16 {
-	if version == "1.3" {
-		return cryptotls.VersionTLS13
-	}
-	return cryptotls.VersionTLS12
-}
-
-// add indexes an identity by the names that a ClientHello may ask for.
-func (s *ServerSnapshot) add(id *Identity) {
-	cert := &id.Certificate
-	s.certificates = append(s.certificates, cert)
-	names := id.Leaf.DNSNames
-	if !hasSAN(id.Leaf) {
-		names = []string{id.Leaf.Subject.CommonName}
-	}
-	for _, name := range names {
-		if name = strings.ToLower(strings.TrimSuffix(name, ".")); name != "" {
-			s.byName[name] = append(s.byName[name], cert)
+// inherit takes over the ticket keys of policies that are what they were. Each
+// has keys of its own: a ticket of one must not resume on another.
+func (s *ServerSnapshot) inherit(previous *ServerSnapshot) {
+	used := map[*ticketKeys]bool{}
+	for _, p := range s.policies {
+		for _, old := range previous.policies {
+			if !used[old.tickets] && p.resumes(old) {
+				p.tickets, used[old.tickets] = old.tickets, true
+				break
+			}
 		}
 	}
 }
 
-// resumes reports whether a session that began under previous may go on here.
-// An identity counts too: a resumed session would go on showing the old
-// certificate, and a rotation after a leak should end what the old key began.
-func (s *ServerSnapshot) resumes(previous *ServerSnapshot) bool {
-	return s.mode == previous.mode &&
-		slices.Equal(s.names, previous.names) &&
-		s.trust.equal(previous.trust) &&
-		slices.EqualFunc(s.certificates, previous.certificates, func(a, b *cryptotls.Certificate) bool {
-			return a.Leaf.Equal(b.Leaf)
-		})
-}
-
-// choose picks the certificate for a ClientHello: by exact name, then by a
-// wildcard of one label, then the first of the file. Among several for one
-// name, say RSA and ECDSA, it is the first that the client can use.
-func (s *ServerSnapshot) choose(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
-	name := strings.ToLower(hello.ServerName)
-	candidates := s.byName[name]
-	if len(candidates) == 0 {
-		if _, parent, ok := strings.Cut(name, "."); ok {
-			candidates = s.byName["*."+parent]
+// policyFor returns the policy of a server name, which is empty when the client
+// named none.
+func (s *ServerSnapshot) policyFor(serverName string) *policy {
+	name := canonicalName(serverName)
+	last := len(s.policies) - 1
+	for _, p := range s.policies[:last] {
+		if slices.ContainsFunc(p.hosts, func(host string) bool { return matchDNS(host, name) }) {
+			return p
 		}
 	}
-	if len(candidates) == 0 {
-		return s.certificates[0], nil
-	}
-	for _, cert := range candidates[:len(candidates)-1] {
-		if hello.SupportsCertificate(cert) == nil {
-			return cert, nil
-		}
-	}
-	return candidates[len(candidates)-1], nil
+	return s.policies[last]
 }
 
-// config is the snapshot as crypto/tls wants it.
-func (s *ServerSnapshot) config(nextProtos []string, keys [][32]byte) *cryptotls.Config {
-	cfg := &cryptotls.Config{
-		MinVersion:     s.minVersion,
-		NextProtos:     nextProtos,
-		GetCertificate: s.choose,
-		VerifyConnection: func(cs cryptotls.ConnectionState) error {
-			return s.Verify(cs)
-		},
-	}
-	switch s.mode {
-	case ClientAuthRequest:
-		cfg.ClientAuth = cryptotls.VerifyClientCertIfGiven
-	case ClientAuthRequire:
-		cfg.ClientAuth = cryptotls.RequireAndVerifyClientCert
-	}
-	if s.trust != nil {
-		cfg.ClientCAs = s.trust.pool
-	}
-	cfg.SetSessionTicketKeys(keys)
-	return cfg
-}
+// SamePolicy reports whether two server names belong to one policy. A request
+// for the one on a connection for the other must not pass where they do not
+// (RFC 9110 section 7.4: 421).
+func (s *ServerSnapshot) SamePolicy(a, b string) bool { return s.policyFor(a) == s.policyFor(b) }
+
+// Forwards reports whether upstreams are told about clients that asked for
+// serverName.
+func (s *ServerSnapshot) Forwards(serverName string) bool { return s.policyFor(serverName).forward }
 
 // Verify reports why the peer of a connection may not be here, as of now. It
 // runs at the end of every handshake, resumed ones included, and again over
-// open connections when trust or names change.
+// open connections when trust, revocation lists or names change.
 func (s *ServerSnapshot) Verify(cs cryptotls.ConnectionState) error {
-	if s.mode == ClientAuthNone {
-		return nil
-	}
-	if len(cs.PeerCertificates) == 0 {
-		if s.mode == ClientAuthRequire {
-			return errors.New("the client sent no certificate, and client_auth.mode is require")
-		}
-		return nil
-	}
-	leaf := cs.PeerCertificates[0]
-	if _, err := verifyChain(cs.PeerCertificates, s.trust.pool, x509.ExtKeyUsageClientAuth); err != nil {
-		return fmt.Errorf("client certificate of %s: %w", PeerName(leaf), err)
-	}
-	if len(s.names) == 0 || slices.ContainsFunc(s.names, func(name string) bool { return MatchName(name, leaf) }) {
-		return nil
-	}
-	if !hasSAN(leaf) {
-		return fmt.Errorf("client certificate of %s has no subject alternative name, which allowed_names would match", PeerName(leaf))
-	}
-	return fmt.Errorf("client certificate of %s is not in allowed_names", PeerName(leaf))
+	return s.policyFor(cs.ServerName).verify(cs)
 }
 
-// NotAfter is when the first of the snapshot's certificates expires.
-func (s *ServerSnapshot) NotAfter() time.Time {
-	earliest := s.certificates[0].Leaf.NotAfter
-	for _, cert := range s.certificates[1:] {
-		if cert.Leaf.NotAfter.Before(earliest) {
-			earliest = cert.Leaf.NotAfter
-		}
-	}
-	return earliest
-}
-
-// verifyChain builds the chains from the first certificate to the roots, nil
-// meaning the system's, as of now. Certificates without extended key usage are
-// good for any (RFC 5280 section 4.2.1.12).
-func verifyChain(certs []*x509.Certificate, roots *x509.CertPool, usage x509.ExtKeyUsage) ([][]*x509.Certificate, error) {
-	intermediates := x509.NewCertPool()
-	for _, cert := range certs[1:] {
-		intermediates.AddCert(cert)
-	}
-	chains, err := certs[0].Verify(x509.VerifyOptions{
-		Roots:         roots,
-		Intermediates: intermediates,
-		KeyUsages:     []x509.ExtKeyUsage{usage},
-	})
+// Leaf is the certificate that a client which asks for serverName is shown,
+// among those of files; nil where it is by ACME.
+func (s *ServerSnapshot) Leaf(serverName string) *x509.Certificate {
+	p := s.policyFor(serverName)
+	cert, err := p.choose(&cryptotls.ClientHelloInfo{ServerName: serverName})
 	if err != nil {
-		return nil, &cryptotls.CertificateVerificationError{UnverifiedCertificates: certs, Err: err}
+		return nil
 	}
-	return chains, nil
+	return cert.Leaf
 }
+
+// canonicalName is a DNS name as it is compared.
+func canonicalName(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }

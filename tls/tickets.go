@@ -25,13 +25,19 @@ type ticketKeys struct {
 	keys  [][32]byte // the first seals, all open
 	born  time.Time  // of the first
 	epoch uint64     // counts rotations
+	// version is that of the identities at the last rotation.
+	version uint64
 }
 
 // at returns the keys for a handshake at that time. The slice is not modified
-// afterwards; the epoch changes when it does.
-func (t *ticketKeys) at(now time.Time) (epoch uint64, keys [][32]byte) {
+// afterwards; the epoch changes when it does. Another version of the identities
+// begins anew.
+func (t *ticketKeys) at(now time.Time, version uint64) (epoch uint64, keys [][32]byte) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if version != t.version {
+		t.keys, t.version = nil, version
+	}
 	age := now.Sub(t.born)
 	if len(t.keys) > 0 && age < ticketRotation {
 		return t.epoch, t.keys

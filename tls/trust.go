@@ -10,6 +10,7 @@ import (
 // Trust is the set of CAs whose signature is believed. It is immutable.
 type Trust struct {
 	pool *x509.CertPool
+	cas  []*x509.Certificate
 	// lastNotAfter is when the last of the CAs expires.
 	lastNotAfter time.Time
 	// ignored counts the certificates of the file that are no CA.
@@ -31,6 +32,7 @@ func ParseTrust(caPEM []byte) (*Trust, error) {
 			continue
 		}
 		trust.pool.AddCert(cert)
+		trust.cas = append(trust.cas, cert)
 		if cert.NotAfter.After(trust.lastNotAfter) {
 			trust.lastNotAfter = cert.NotAfter
 		}

@@ -1,29 +1,111 @@
 package tls
 
 import (
+	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // Validate checks the certificates of a listener.
 func (c *ServerConfig) Validate(s *config.Scope) {
-	if len(c.Certificates) == 0 {
+	if len(c.Certificates) == 0 && c.SPIFFE == nil {
 		s.Errorf("certificates", "at least one certificate is needed")
 	}
+	if c.SPIFFE == nil {
+		requireTrust(s, "client_auth.", &c.ClientAuth)
+	}
+	seen := map[string]int{}
+	for i := range c.Policies {
+		p := &c.Policies[i]
+		requireTrust(s, fmt.Sprintf("policies[%d].client_auth.", i), &p.ClientAuth)
+		for j, host := range p.Hosts {
+			at := fmt.Sprintf("policies[%d].hosts[%d]", i, j)
+			if first, dup := seen[canonicalName(host)]; dup {
+				s.Errorf(at, "%s is decided by policies[%d] already", host, first)
+			}
+			seen[canonicalName(host)] = i
+		}
+	}
+}
+
+// Validate checks the names of a policy.
+func (p *Policy) Validate(s *config.Scope) {
+	if len(p.Hosts) == 0 && s.IsSet("hosts") {
+		s.Errorf("hosts", "at least one name is needed; what holds for every other name stands in tls itself")
+	}
+	for i, host := range p.Hosts {
+		if err := checkHost(host); err != nil {
+			s.Errorf(fmt.Sprintf("hosts[%d]", i), "%v", err)
+		}
+	}
+}
+
+// checkHost reports what is wrong with a name that a ClientHello may hold,
+// which is never an IP address (RFC 6066 section 3).
+func checkHost(host string) error {
+	if _, err := netip.ParseAddr(host); err == nil {
+		return fmt.Errorf("%q: clients never name an IP address; what holds without a name stands in tls itself", host)
+	}
+	if err := CheckName(host); err != nil {
+		return err
+	}
+	if strings.ContainsAny(host, "@:") {
+		return fmt.Errorf("%q is not a DNS name", host)
+	}
+	return nil
 }
 
 // Validate checks that certificate and key are there, fit, and are in date.
 func (p *KeyPair) Validate(s *config.Scope) {
-	if s.IsSet("acme") {
-		return // refused as a whole
-	}
-	if p.Cert.IsZero() && p.Key.IsZero() {
-		s.Errorf("", "cert and key are needed")
+	if len(p.ACME) > 0 || s.IsSet("acme") {
+		p.validateACME(s)
 		return
 	}
-	validatePair(s, "cert", p.Cert, "key", p.Key)
+	if p.Cert.IsZero() && p.Key.IsZero() {
+		s.Errorf("", "cert and key are needed, or acme")
+		return
+	}
+	validatePair(s, "cert", p.Cert, "key", p.Key, "key_passphrase_file", p.Passphrase)
+}
+
+func (p *KeyPair) validateACME(s *config.Scope) {
+	if len(p.ACME) == 0 {
+		s.Errorf("acme", "at least one name is needed")
+	}
+	for _, key := range []string{"cert", "key", "key_passphrase_file"} {
+		if s.IsSet(key) {
+			s.Errorf(key, "a certificate is from files or by acme, not both")
+		}
+	}
+	for i, name := range p.ACME {
+		at := fmt.Sprintf("acme[%d]", i)
+		if err := checkHost(name); err != nil {
+			s.Errorf(at, "%v", err)
+		} else if strings.HasPrefix(name, "*.") {
+			s.Errorf(at, "%q: a wildcard certificate needs a DNS challenge, which this gateway cannot answer; list the names, or use files", name)
+		}
+	}
+}
+
+// Validate checks where the Workload API is.
+func (p *SPIFFE) Validate(s *config.Scope) {
+	if p.Socket == "" {
+		return
+	}
+	if err := spiffe.CheckSocket(p.Socket); err != nil {
+		s.Errorf("socket", "%v", err)
+	}
+}
+
+// requireTrust reports a client authentication that nobody could pass.
+func requireTrust(s *config.Scope, at string, a *ClientAuth) {
+	if a.Mode != ClientAuthNone && a.Mode != "" && a.CACert.IsZero() {
+		s.Errorf(at+"ca_cert", "is needed, since mode is %s", a.Mode)
+	}
 }
 
 // Validate checks that the mode and what belongs to it agree.
@@ -34,10 +116,8 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 		}
 	}
 	validateTrust(s, "ca_cert", a.CACert)
+	a.validateCRL(s)
 	if a.Mode != ClientAuthNone && a.Mode != "" {
-		if a.CACert.IsZero() {
-			s.Errorf("ca_cert", "is needed, since mode is %s", a.Mode)
-		}
 		return
 	}
 	var unused string
@@ -46,6 +126,10 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 		unused = "ca_cert"
 	case len(a.AllowedNames) > 0:
 		unused = "allowed_names"
+	case !a.CRL.IsZero():
+		unused = "crl"
+	case a.Forward:
+		unused = "forward"
 	default:
 		return
 	}
@@ -57,10 +141,36 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 	s.Errorf(unused, "has no effect without a mode: set mode to request or require")
 }
 
+// validateCRL reports on the revocation lists; there may be none.
+func (a *ClientAuth) validateCRL(s *config.Scope) {
+	if a.CRL.IsZero() {
+		if a.CRLExpired == CRLExpiredAccept {
+			s.Warnf("crl_expired", "has no effect without crl")
+		}
+		return
+	}
+	lists, err := ParseCRLs(a.CRL.Data)
+	if err != nil {
+		report(s, "crl", err)
+		return
+	}
+	if end := lists.NotAfter(); !end.IsZero() && time.Now().After(end) {
+		// Not an error: it must not keep the rest of an edit from being applied,
+		// and handshakes are decided one by one.
+		s.Warnf("crl", "a revocation list expired on %s; crl_expired is %s", date(end), a.CRLExpired)
+	}
+	if trust, err := ParseTrust(a.CACert.Data); err == nil {
+		for _, name := range lists.missing(trust) {
+			s.Warnf("crl", "there is no list of the CA %s; its clients are refused", name)
+		}
+	}
+}
+
 // Validate checks a cluster's identity, trust and names.
 func (c *ClientConfig) Validate(s *config.Scope) {
 	validateTrust(s, "ca_cert", c.CACert)
-	validatePair(s, "client_cert", c.ClientCert, "client_key", c.ClientKey)
+	validatePair(s, "client_cert", c.ClientCert, "client_key", c.ClientKey, "client_key_passphrase_file", c.Passphrase)
+	c.validateSPIFFE(s)
 	if strings.ContainsAny(c.ServerName, "/ *") || hasPort(c.ServerName) {
 		s.Errorf("server_name", "%q is not a host name; scheme, port and wildcards do not belong to it", c.ServerName)
 	}
@@ -74,13 +184,30 @@ func (c *ClientConfig) Validate(s *config.Scope) {
 	}
 }
 
+func (c *ClientConfig) validateSPIFFE(s *config.Scope) {
+	if c.SPIFFE == nil {
+		return
+	}
+	for _, key := range []string{"ca_cert", "client_cert", "client_key"} {
+		if s.IsSet(key) {
+			s.Errorf(key, "comes from the Workload API, since spiffe is set")
+		}
+	}
+	if len(c.VerifyNames) == 0 && !c.InsecureSkipVerify {
+		s.Errorf("verify_names", "is needed with spiffe: a workload's certificate holds no host name, but a SPIFFE ID such as spiffe://example.org/server")
+	}
+}
+
 // hasPort tells a host:port from an IPv6 address.
 func hasPort(host string) bool { return strings.Count(host, ":") == 1 }
 
 // validatePair reports on the key pair of two fields; both may be absent.
-func validatePair(s *config.Scope, certField string, cert config.File, keyField string, key config.Secret) {
+func validatePair(s *config.Scope, certField string, cert config.File, keyField string, key config.Secret, passField string, passphrase config.Secret) {
 	switch {
 	case cert.IsZero() && key.IsZero():
+		if !passphrase.IsZero() {
+			s.Errorf(passField, "has no effect without %s", keyField)
+		}
 		return
 	case key.IsZero():
 		s.Errorf(keyField, "is missing: %s has no key", certField)
@@ -91,7 +218,7 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 	}
 	chain, certErr := parseCertificates(cert.Data)
 	report(s, certField, certErr)
-	signer, keyErr := parseKey(key.Data)
+	signer, keyErr := parseKey(key.Data, passphrase.Data)
 	report(s, keyField, keyErr)
 	if certErr != nil || keyErr != nil {
 		return
@@ -102,6 +229,9 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 		return
 	}
 	report(s, certField, id.checkDates(time.Now()))
+	if id.reordered {
+		s.Warnf(certField, "the certificates of the file are not in order; they are sent with the key's own first and each before its issuer")
+	}
 }
 
 // validateTrust reports on the CA file of a field; it may be absent.

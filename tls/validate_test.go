@@ -1,11 +1,15 @@
 package tls
 
 import (
+	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/youmark/pkcs8"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -36,6 +40,18 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 	ancientCert, ancientKey := ca.Issue(t, ancient)
 	write("ancient", ancientCert, ancientKey)
 	write("encrypted", cert, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"))
+	locked, err := pkcs8.MarshalPrivateKey(tlstest.Certificate(t, cert, key).PrivateKey, []byte("secret"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlstest.WriteFile(t, dir, "locked.key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: locked}))
+	tlstest.WriteFile(t, dir, "pass", []byte("secret\r\n"))
+	below := ca.Intermediate(t, "intermediate")
+	belowCert, belowKey := below.Server(t, "localhost")
+	write("upside", append(below.PEM(), belowCert[:bytes.Index(belowCert, below.PEM())]...), belowKey)
+	tlstest.WriteFile(t, dir, "ca.crl", ca.CRL(t, time.Now().Add(time.Hour)))
+	tlstest.WriteFile(t, dir, "old.crl", ca.CRL(t, time.Now().Add(-time.Minute)))
+	tlstest.WriteFile(t, dir, "other.crl", tlstest.NewCA(t, "other CA").CRL(t, time.Now().Add(time.Hour)))
 	tlstest.WriteFile(t, dir, "ca.crt", ca.PEM())
 	tlstest.WriteFile(t, dir, "both.crt", append(ca.PEM(), cert...))
 
@@ -62,8 +78,30 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 		{name: "mode without CA", yaml: "listener: {" + good + ", client_auth: {mode: request}}", want: []string{"client_auth.ca_cert: is needed"}},
 		{name: "CA without mode", yaml: "listener: {" + good + ", client_auth: {ca_cert: ca.crt}}", want: []string{"client_auth.ca_cert: has no effect without a mode"}},
 		{name: "CA with mode none", yaml: "listener: {" + good + ", client_auth: {mode: none, ca_cert: ca.crt}}", warning: "no effect"},
-		{name: "ACME", yaml: "listener: {certificates: [{acme: [x.test]}]}", want: []string{"not supported by this version"}},
-		{name: "CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: x}}", want: []string{"client_auth.crl: not supported by this version"}},
+		{name: "ACME", yaml: "listener: {certificates: [{acme: [x.test]}]}"},
+		{name: "ACME without names", yaml: "listener: {certificates: [{acme: []}]}", want: []string{"certificates[0].acme: at least one name"}},
+		{name: "ACME beside files", yaml: "listener: {certificates: [{acme: [x.test], cert: good.crt, key: good.key}]}", want: []string{"cert: a certificate is from files or by acme", "key: a certificate is from files or by acme"}},
+		{name: "ACME for a wildcard", yaml: "listener: {certificates: [{acme: [\"*.x.test\"]}]}", want: []string{"acme[0]: \"*.x.test\": a wildcard"}},
+		{name: "ACME for an address", yaml: "listener: {certificates: [{acme: [10.0.0.1]}]}", want: []string{"clients never name an IP address"}},
+		{name: "passphrase", yaml: "cluster: {client_cert: good.crt, client_key: locked.key, client_key_passphrase_file: pass}"},
+		{name: "wrong passphrase", yaml: "cluster: {client_cert: good.crt, client_key: locked.key, client_key_passphrase_file: good.crt}", want: []string{"cluster.client_key: the private key cannot be decrypted"}},
+		{name: "passphrase for nothing", yaml: "cluster: {client_key_passphrase_file: pass}", want: []string{"client_key_passphrase_file: has no effect without client_key"}},
+		{name: "any order", yaml: "cluster: {client_cert: upside.crt, client_key: upside.key}", warning: "not in order"},
+		{name: "CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: ca.crl}}"},
+		{name: "CRL without mode", yaml: "listener: {" + good + ", client_auth: {crl: ca.crl}}", want: []string{"client_auth.crl: has no effect without a mode"}},
+		{name: "crl_expired without CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl_expired: accept}}", warning: "no effect without crl"},
+		{name: "no CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: good.crt}}", want: []string{"client_auth.crl: the file holds no revocation list"}},
+		{name: "expired CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: old.crl}}", warning: "expired"},
+		{name: "another CA's CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: other.crl}}", warning: "no list of the CA"},
+		{name: "policies", yaml: "listener: {" + good + ", policies: [{hosts: [a.test, \"*.b.test\"], client_auth: {mode: require, ca_cert: ca.crt}, min_version: \"1.3\"}]}"},
+		{name: "policy twice", yaml: "listener: {" + good + ", policies: [{hosts: [a.test]}, {hosts: [A.test]}]}", want: []string{"policies[1].hosts[0]: A.test is decided by policies[0]"}},
+		{name: "policy for an address", yaml: "listener: {" + good + ", policies: [{hosts: [10.0.0.1]}]}", want: []string{"clients never name an IP address"}},
+		{name: "policy without trust", yaml: "listener: {" + good + ", policies: [{hosts: [a.test], client_auth: {mode: require}}]}", want: []string{"policies[0].client_auth.ca_cert: is needed"}},
+		{name: "SPIFFE", yaml: "listener: {spiffe: {socket: /run/spire/agent.sock}, client_auth: {mode: require}}"},
+		{name: "SPIFFE client", yaml: "cluster: {spiffe: {socket: /run/spire/agent.sock}, verify_names: [spiffe://td/*]}"},
+		{name: "SPIFFE without names", yaml: "cluster: {spiffe: {socket: /run/spire/agent.sock}}", want: []string{"verify_names: is needed with spiffe"}},
+		{name: "SPIFFE beside files", yaml: "cluster: {ca_cert: ca.crt, spiffe: {socket: /run/spire/agent.sock}, verify_names: [spiffe://td/*]}", want: []string{"ca_cert: comes from the Workload API"}},
+		{name: "SPIFFE nowhere", yaml: "listener: {spiffe: {socket: agent.sock}}", want: []string{"spiffe.socket: "}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := tlstest.WriteFile(t, dir, "config.yaml", []byte(c.yaml+"\n"))

@@ -26,7 +26,7 @@ func mutual(t *testing.T, ca *tlstest.CA, h http.Handler) (addr string) {
 	snapshot, err := tls.NewServerSnapshot(&tls.ServerConfig{
 		Certificates: []tls.KeyPair{{Cert: file(cert), Key: secretFile(key)}},
 		ClientAuth:   tls.ClientAuth{Mode: tls.ClientAuthRequest, CACert: file(ca.PEM())},
-	}, nil)
+	}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

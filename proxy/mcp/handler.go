@@ -8,8 +8,10 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 const (
@@ -224,6 +226,14 @@ func (h *Handler) upstreamHeader(r *http.Request) http.Header {
 		// Those that the server does not know are for others on the way.
 		if strings.HasPrefix(name, paramHeader) {
 			out[name] = values
+		}
+	}
+	if !filter.FromTrustedProxy(r) {
+		delete(out, tls.ForwardedHeader)
+	}
+	if conn := listeners.FromContext(r.Context()); conn != nil {
+		if identity := conn.ForwardedIdentity(); identity != "" {
+			out[tls.ForwardedHeader] = []string{identity}
 		}
 	}
 	return out

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // schemeOf is the scheme that the client used, by the word of a trusted proxy
@@ -51,6 +52,12 @@ func setForwarded(h http.Header, r *http.Request) {
 	setAbsent(h, "X-Forwarded-Host", r.Host)
 	if conn != nil && conn.LocalAddr().IsValid() {
 		setAbsent(h, "X-Forwarded-Port", strconv.Itoa(int(conn.LocalAddr().Port())))
+	}
+	if conn != nil {
+		if identity := conn.ForwardedIdentity(); identity != "" {
+			// Also over a trusted proxy's word: this is about the peer itself.
+			h[tls.ForwardedHeader] = []string{identity}
+		}
 	}
 	if id := filter.RecordFrom(r.Context()).RequestID(); id != "" {
 		h["X-Request-Id"] = []string{id}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
@@ -122,6 +123,9 @@ func newTable(routes []*route, listener string) *table {
 // ServeHTTP serves a request by the first route that matches.
 func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, refused := checkEdge(r)
+	if conn := listeners.FromContext(r.Context()); refused == nil && conn != nil && conn.Misdirected(host) {
+		refused = &refusal{status: http.StatusMisdirectedRequest, code: "misdirected_request", message: "this host has other rules for clients than the name that the connection was opened for; open a connection for it"}
+	}
 	if refused == nil {
 		if rt := t.find(r, host); rt != nil {
 			filter.RecordFrom(r.Context()).SetRoute(rt.name)
@@ -131,7 +135,7 @@ func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused = t.missing(r, host)
 	}
 	rec := filter.RecordFrom(r.Context())
-	if refused.status == http.StatusBadRequest {
+	if refused.status == http.StatusBadRequest || refused.status == http.StatusMisdirectedRequest {
 		rec.SetFlag(filter.FlagDownstreamProtocolError)
 	} else {
 		rec.SetFlag(filter.FlagNoRoute)

@@ -1,0 +1,171 @@
+package tls
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// CRLs are the revocation lists of a file. They are immutable.
+type CRLs struct {
+	lists    []*crl
+	notAfter time.Time // the first next update; zero when no list names one
+}
+
+// crl is one list.
+type crl struct {
+	list    *x509.RevocationList
+	revoked map[string]struct{} // serial numbers, as big-endian bytes
+	// signers are the CAs, by their SHA-256, whose signature was found good:
+	// to verify it at each handshake would cost as much as the handshake.
+	signers sync.Map
+}
+
+// ParseCRLs reads one DER list, or any number of PEM ones. Lists that cover
+// only a part of what their CA issued are refused: what they do not name would
+// pass. See Torn about its errors.
+func ParseCRLs(data []byte) (*CRLs, error) {
+	var lists CRLs
+	if len(data) > 0 && data[0] == 0x30 {
+		if err := lists.add(data); err != nil {
+			return nil, err
+		}
+		return &lists, nil
+	}
+	kinds, err := eachBlock(data, func(block *pem.Block) error {
+		if block.Type != "X509 CRL" {
+			return nil
+		}
+		return lists.add(block.Bytes)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(lists.lists) == 0 {
+		return nil, fmt.Errorf("the file holds no revocation list, but %s", kinds)
+	}
+	return &lists, nil
+}
+
+func (c *CRLs) add(der []byte) error {
+	at := len(c.lists) + 1
+	list, err := x509.ParseRevocationList(der)
+	if err != nil {
+		return torn("revocation list %d of the file: %w", at, err)
+	}
+	for _, e := range list.Extensions {
+		if e.Critical {
+			return fmt.Errorf("revocation list %d of the file, of %q: it is a delta or covers only a part of the certificates (critical extension %s); a complete list is needed", at, list.Issuer, e.Id)
+		}
+	}
+	l := &crl{list: list, revoked: make(map[string]struct{}, len(list.RevokedCertificateEntries))}
+	for _, entry := range list.RevokedCertificateEntries {
+		l.revoked[string(entry.SerialNumber.Bytes())] = struct{}{}
+	}
+	c.lists = append(c.lists, l)
+	if next := list.NextUpdate; !next.IsZero() && (c.notAfter.IsZero() || next.Before(c.notAfter)) {
+		c.notAfter = next
+	}
+	return nil
+}
+
+// NotAfter is when the first of the lists is past its next update; zero when
+// none has one.
+func (c *CRLs) NotAfter() time.Time { return c.notAfter }
+
+// Issuers are the names of the CAs whose lists these are.
+func (c *CRLs) Issuers() []string {
+	var names []string
+	for _, l := range c.lists {
+		names = append(names, l.list.Issuer.String())
+	}
+	return names
+}
+
+// check reports why no certificate of the chain, from a leaf to a root, may be
+// relied on as of now. Every CA of the chain needs a list that it signed, as
+// with nginx and Envoy: else whoever can hide a list can undo a revocation.
+func (c *CRLs) check(chain []*x509.Certificate, expired CRLExpired, now time.Time) error {
+	for i, cert := range chain[:len(chain)-1] {
+		if err := c.checkOne(cert, chain[i+1], expired, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *CRLs) checkOne(cert, issuer *x509.Certificate, expired CRLExpired, now time.Time) error {
+	var newest *crl
+	var reason error
+	for _, l := range c.lists {
+		if !bytes.Equal(l.list.RawIssuer, issuer.RawSubject) {
+			continue
+		}
+		if err := l.signedBy(issuer); err != nil {
+			reason = err
+			continue
+		}
+		// In any of them: a later list may drop only what has expired.
+		if _, revoked := l.revoked[string(cert.SerialNumber.Bytes())]; revoked {
+			return fmt.Errorf("the certificate with serial number %X was revoked by %q", cert.SerialNumber, issuer.Subject)
+		}
+		if newest == nil || l.list.ThisUpdate.After(newest.list.ThisUpdate) {
+			newest = l
+		}
+	}
+	switch {
+	case newest == nil && reason != nil:
+		return fmt.Errorf("the revocation list of %q is not its own: %w", issuer.Subject, reason)
+	case newest == nil:
+		return fmt.Errorf("there is no revocation list of %q, which issued %q; add it to the file of crl", issuer.Subject, cert.Subject)
+	case expired != CRLExpiredAccept && !newest.list.NextUpdate.IsZero() && now.After(newest.list.NextUpdate):
+		return fmt.Errorf("the revocation list of %q expired on %s; renew it, or set crl_expired: accept", issuer.Subject, date(newest.list.NextUpdate))
+	}
+	return nil
+}
+
+func (l *crl) signedBy(issuer *x509.Certificate) error {
+	sum := sha256.Sum256(issuer.Raw)
+	if _, ok := l.signers.Load(sum); ok {
+		return nil
+	}
+	if err := l.list.CheckSignatureFrom(issuer); err != nil {
+		return err
+	}
+	l.signers.Store(sum, struct{}{})
+	return nil
+}
+
+func (c *CRLs) equal(o *CRLs) bool {
+	if c == nil || o == nil {
+		return c == o
+	}
+	if len(c.lists) != len(o.lists) {
+		return false
+	}
+	for i := range c.lists {
+		if !bytes.Equal(c.lists[i].list.Raw, o.lists[i].list.Raw) {
+			return false
+		}
+	}
+	return true
+}
+
+// missing names the CAs of the trust that have no list here.
+func (c *CRLs) missing(t *Trust) []string {
+	var names []string
+	for _, ca := range t.cas {
+		found := false
+		for _, l := range c.lists {
+			found = found || bytes.Equal(l.list.RawIssuer, ca.RawSubject) && l.signedBy(ca) == nil
+		}
+		if !found {
+			names = append(names, fmt.Sprintf("%q", ca.Subject))
+		}
+	}
+	return names
+}

@@ -1,0 +1,183 @@
+package tls
+
+import (
+	"bytes"
+	cryptotls "crypto/tls"
+	"encoding/pem"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+func TestRevokedClientIsRefused(t *testing.T) {
+	soon, past := time.Now().Add(time.Hour), time.Now().Add(-time.Minute)
+	ca := tlstest.NewCA(t, "CA")
+	below := ca.Intermediate(t, "intermediate")
+	otherCA := tlstest.NewCA(t, "CA") // of the same name, with another key
+	goodCert, goodKey := ca.Client(t, "good")
+	badCert, badKey := ca.Client(t, "bad")
+	deepCert, deepKey := below.Client(t, "deep")
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	der := func(crl []byte) []byte { block, _ := pem.Decode(crl); return block.Bytes }
+
+	for _, c := range []struct {
+		name      string
+		crl       []byte
+		expired   CRLExpired
+		cert, key []byte
+		want      string // part of the server's error; empty: it passes
+	}{
+		{"not named", ca.CRL(t, soon, badCert), "", goodCert, goodKey, ""},
+		{"revoked", ca.CRL(t, soon, badCert), "", badCert, badKey, "was revoked by"},
+		{"revoked, in DER", der(ca.CRL(t, soon, badCert)), "", badCert, badKey, "was revoked by"},
+		{"expired list", ca.CRL(t, past, badCert), CRLExpiredReject, goodCert, goodKey, "expired on"},
+		{"expired list is accepted", ca.CRL(t, past, badCert), CRLExpiredAccept, goodCert, goodKey, ""},
+		{"revoked by an expired list", ca.CRL(t, past, badCert), CRLExpiredAccept, badCert, badKey, "was revoked by"},
+		{"list of another key", otherCA.CRL(t, soon), "", goodCert, goodKey, "is not its own"},
+		{"intermediate without a list", ca.CRL(t, soon), "", deepCert, deepKey, "no revocation list of"},
+		{"intermediate with a list", join(ca.CRL(t, soon), below.CRL(t, soon)), "", deepCert, deepKey, ""},
+		{"leaf revoked by the intermediate", join(ca.CRL(t, soon), below.CRL(t, soon, deepCert)), "", deepCert, deepKey, "was revoked by"},
+		{"intermediate revoked", join(ca.CRL(t, soon, below.PEM()), below.CRL(t, soon)), "", deepCert, deepKey, "was revoked by"},
+		{"two lists, one names it", join(ca.CRL(t, soon), ca.CRL(t, past, badCert)), "", badCert, badKey, "was revoked by"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMTLS(t, ClientAuthRequire)
+			m.cfg.ClientAuth.CACert, m.cfg.ClientAuth.CRL, m.cfg.ClientAuth.CRLExpired = file(ca.PEM()), file(c.crl), c.expired
+			err := connect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, pair(c.cert, c.key))).serverErr
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// The certificate is revoked between two handshakes of one client, which would
+// resume the first.
+func TestResumedHandshakeIsRefusedOnceItsCertificateIsRevoked(t *testing.T) {
+	m := newMTLS(t, ClientAuthRequire)
+	cert, key := m.ca.Client(t, "client")
+	m.cfg.ClientAuth.CRL = file(m.ca.CRL(t, time.Now().Add(time.Hour)))
+	first := snapshot(t, &m.cfg, nil)
+	server := NewServer(first)
+	client := m.client(t, pair(cert, key))
+	before := mustConnect(t, server.Config(nil), client)
+	if out := mustConnect(t, server.Config(nil), client); !out.server.DidResume {
+		t.Fatal("nothing was resumed; the test shows nothing")
+	}
+
+	m.cfg.ClientAuth.CRL = file(m.ca.CRL(t, time.Now().Add(time.Hour), cert))
+	next := snapshot(t, &m.cfg, first)
+	if err := next.Verify(before.server); err == nil || !strings.Contains(err.Error(), "revoked") {
+		t.Errorf("an open connection of the revoked client: %v", err)
+	}
+	// Even if a ticket did open, the peer behind it is verified again.
+	next.policies[0].tickets = first.policies[0].tickets
+	server.Swap(next)
+	if out := connect(t, server.Config(nil), client); out.serverErr == nil || !strings.Contains(out.serverErr.Error(), "revoked") {
+		t.Errorf("the revoked client: %v", out.serverErr)
+	}
+}
+
+func TestPartialRevocationListsAreRefused(t *testing.T) {
+	if _, err := ParseCRLs([]byte("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")); err == nil || !Torn(err) {
+		t.Errorf("garbage: %v", err)
+	}
+	ca := tlstest.NewCA(t, "CA")
+	whole := ca.CRL(t, time.Now().Add(time.Hour))
+	if _, err := ParseCRLs(whole[:len(whole)/2]); err == nil || !Torn(err) {
+		t.Errorf("half a list: %v", err)
+	}
+	if _, err := ParseCRLs(ca.PartialCRL(t)); err == nil || !strings.Contains(err.Error(), "complete list") {
+		t.Errorf("a partial list: %v", err)
+	}
+}
+
+func FuzzCRLs(f *testing.F) {
+	ca := tlstest.NewCA(f, "CA")
+	f.Add(ca.CRL(f, time.Now(), ca.PEM()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		lists, err := ParseCRLs(data)
+		if err == nil && len(lists.Issuers()) == 0 {
+			t.Error("no error and no list")
+		}
+	})
+}
+
+func TestPolicyIsChosenByServerName(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	open, partner := pair(ca.Server(t, "localhost")), pair(ca.Server(t, "partners.test", "*.partners.test"))
+	cfg := ServerConfig{Certificates: []KeyPair{open}, Policies: []Policy{{
+		Hosts: []string{"partners.test", "*.partners.test"}, Certificates: []KeyPair{partner}, MinVersion: "1.3",
+		ClientAuth: ClientAuth{Mode: ClientAuthRequire, CACert: file(ca.PEM())},
+	}}}
+	s := snapshot(t, &cfg, nil)
+	server := NewServer(s).Config(nil)
+	cert, key := ca.Client(t, "partner")
+	identity := tlstest.Certificate(t, cert, key)
+	for _, c := range []struct {
+		sni        string
+		identified bool
+		version    uint16
+		passes     bool
+	}{
+		{"localhost", false, cryptotls.VersionTLS12, true},
+		{"", false, cryptotls.VersionTLS12, true},
+		{"partners.test", false, cryptotls.VersionTLS13, false},
+		{"a.Partners.test", false, cryptotls.VersionTLS13, false},
+		{"a.b.partners.test", false, cryptotls.VersionTLS13, true},
+		{"partners.test", true, cryptotls.VersionTLS13, true},
+		{"partners.test", true, cryptotls.VersionTLS12, false},
+	} {
+		client := &cryptotls.Config{ServerName: c.sni, InsecureSkipVerify: true, MaxVersion: c.version}
+		if c.identified {
+			client.Certificates = []cryptotls.Certificate{identity}
+		}
+		out := connect(t, server, client)
+		if passed := out.clientErr == nil && out.serverErr == nil; passed != c.passes {
+			t.Errorf("%+v: client %v, server %v", c, out.clientErr, out.serverErr)
+		}
+	}
+	if s.SamePolicy("localhost", "partners.test") || !s.SamePolicy("x.partners.test", "partners.test") || !s.SamePolicy("", "localhost") {
+		t.Error("names are said to belong to other policies than they do")
+	}
+}
+
+// The tickets of an open policy are worth nothing on a strict one, whether it
+// stands on the same listener or on another.
+func TestTicketOfAnOpenPolicyDoesNotResumeOnAStrictOne(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	strict := ClientAuth{Mode: ClientAuthRequest, CACert: file(ca.PEM())}
+	cfg := ServerConfig{
+		Certificates: []KeyPair{pair(ca.Server(t, "localhost", "partners.test"))},
+		Policies:     []Policy{{Hosts: []string{"partners.test"}, ClientAuth: strict}},
+	}
+	one := NewServer(snapshot(t, &cfg, nil)).Config(nil)
+	other := NewServer(snapshot(t, &ServerConfig{Certificates: cfg.Certificates, ClientAuth: strict}, nil)).Config(nil)
+
+	// crypto/tls keeps tickets by server name; this cache has one drawer.
+	cache := &drawer{}
+	client := &cryptotls.Config{ServerName: "localhost", RootCAs: ca.Pool(), ClientSessionCache: cache}
+	mustConnect(t, one, client)
+	if !mustConnect(t, one, client).client.DidResume {
+		t.Fatal("nothing was resumed; the test shows nothing")
+	}
+	client = client.Clone()
+	client.ServerName = "partners.test"
+	if mustConnect(t, one, client).client.DidResume {
+		t.Error("resumed on the strict policy of the same listener")
+	}
+	client.ServerName = "localhost"
+	cache.state = nil
+	mustConnect(t, one, client)
+	if mustConnect(t, other, client).client.DidResume {
+		t.Error("resumed on a strict listener")
+	}
+}
+
+// drawer is a session cache that mixes up server names.
+type drawer struct{ state *cryptotls.ClientSessionState }
+
+func (d *drawer) Get(string) (*cryptotls.ClientSessionState, bool)  { return d.state, d.state != nil }
+func (d *drawer) Put(_ string, state *cryptotls.ClientSessionState) { d.state = state }
