@@ -47,7 +47,7 @@ type Gateway struct {
 	// delivered something new.
 	spiffe     *spiffe.Sources
 	identities chan struct{}
-	prober  *upstream.Prober
+	prober     *upstream.Prober
 
 	listenerTrace *listeners.Trace
 	clusterTrace  *clusters.Trace
