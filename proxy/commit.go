@@ -33,6 +33,8 @@ func (g *Gateway) commit(p *prepared) string {
 	if p.log != nil {
 		g.logs.swap(p.log)
 	}
+	// First, so that what is stored serves with the first handshake.
+	g.acme.Commit(gen.config.ACME, gen.config.acmeNames(), gen.config.acmeChallenges())
 	unverified := g.swapTLS(p)
 	leaving := g.pinLeaving(p)
 

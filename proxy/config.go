@@ -10,6 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/routes"
+	"github.com/mcpgateway/mcpgateway/tls/acme"
 )
 
 // Config is the whole file: the sum of the sections that the packages declare.
@@ -19,13 +20,12 @@ type Config struct {
 	Reload    ReloadConfig       `yaml:"reload" doc:"How a change of the file becomes a generation."`
 	Drain     DrainConfig        `yaml:"drain" doc:"How connections of a changed or removed listener end."`
 	Shutdown  ShutdownConfig     `yaml:"shutdown" doc:"How the process ends."`
+	ACME      *acme.Config       `yaml:"acme" doc:"One account for the certificates that listeners get by ACME; off when absent."`
 	Listeners []listeners.Config `yaml:"listeners" required:"true" doc:"Addresses that are served."`
 	Routes    []routes.Config    `yaml:"routes" doc:"What is done with a request; the first match wins, in file order."`
 	Clusters  []clusters.Config  `yaml:"clusters" doc:"Upstream servers that are interchangeable."`
 	// StateKeyFiles seal what clients hold for the gateway.
 	StateKeyFiles []config.Secret `yaml:"state_key_files" example:"[secrets/state.key]" doc:"Keys, of at least 32 bytes each, that seal cursors, request state, event and task ids; the first seals, all open. Absent: random for the life of the process. Replicas share them."`
-
-	_ struct{} `later:"acme"`
 }
 
 // ReloadConfig is the section reload.
@@ -54,6 +54,7 @@ func (c *Config) Validate(s *config.Scope) {
 	}
 	c.checkStateKeys(s)
 	c.checkListeners(s)
+	c.checkACME(s)
 	clusterNames := c.checkClusters(s)
 	c.checkRoutes(s, clusterNames)
 	c.checkPaths(s)

@@ -16,6 +16,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+	"github.com/mcpgateway/mcpgateway/tls/acme"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
@@ -43,6 +44,9 @@ type Gateway struct {
 	metrics *admin.Metrics
 	sockets *listeners.Sockets
 	hub     *mcp.Hub
+	// acme keeps the certificates that are not from files; nil where the file is
+	// only checked.
+	acme *acme.Manager
 	// spiffe are the Workload APIs; identities has a value when one of them
 	// delivered something new.
 	spiffe     *spiffe.Sources
@@ -99,6 +103,7 @@ func New(o Options) *Gateway {
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: g.traceMCP()})
 	g.prober = upstream.NewProber(transports)
 	g.prober.Version = o.Version
+	g.acme = acme.NewManager(g.logs.Logger, g.traceACME())
 	g.identities = make(chan struct{}, 1)
 	g.spiffe = spiffe.NewSources(func() {
 		select {
@@ -122,6 +127,7 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	defer watcher.Close()
 	err = g.serve(ctx, hup, reopen, watcher)
 	g.spiffe.Close()
+	defer g.acme.Close()
 	close(g.stopping)
 	g.shutdown(kill)
 	return err
@@ -139,8 +145,14 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 	}
 	g.notifyReady(outcome)
 	w.Watch(snapshot)
+	said := expiries{}
+	g.warnExpiries(said)
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
+		case <-look.C:
+			g.warnExpiries(said)
 		case <-ctx.Done():
 			return nil
 		case <-reopen:

@@ -20,7 +20,7 @@ type Plan struct {
 	// RoutesReordered says that the same routes stand in another order, which
 	// may change what matches first.
 	RoutesReordered bool `json:"routes_reordered,omitempty"`
-	// Settings are the sections without names that changed: log, admin,
+	// Settings are the sections without names that changed: log, acme, admin,
 	// reload, drain, shutdown.
 	Settings []string `json:"settings,omitempty"`
 }
@@ -101,7 +101,7 @@ func Diff(old, new *Config) Plan {
 		name     string
 		old, new any
 	}{
-		{"log", old.Log, new.Log}, {"admin", old.Admin, new.Admin}, {"reload", old.Reload, new.Reload},
+		{"log", old.Log, new.Log}, {"acme", old.ACME, new.ACME}, {"admin", old.Admin, new.Admin}, {"reload", old.Reload, new.Reload},
 		{"drain", old.Drain, new.Drain}, {"shutdown", old.Shutdown, new.Shutdown},
 		{"state keys", old.StateKeyFiles, new.StateKeyFiles},
 	} {

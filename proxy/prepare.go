@@ -76,6 +76,9 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 			g.logs.swap(p.log)
 		}
 	}
+	if err = g.acme.Prepare(cfg.ACME); err != nil {
+		return nil, fmt.Errorf("acme: %w", err)
+	}
 	if p.gen.clusters, err = clusters.NewSet(cfg.Clusters, oldClusters, g.clusterOptions()); err != nil {
 		return nil, err
 	}
@@ -142,7 +145,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 		before := p.old.find(l.Name)
 		carried := before != nil && before.config.Address == l.Address &&
 			before.config.DefinitionFingerprint() == l.DefinitionFingerprint()
-		snapshot, err := prepareTLS(l, before)
+		snapshot, err := g.prepareTLS(l, before)
 		if err != nil {
 			return err
 		}
@@ -157,7 +160,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 			}
 		} else {
 			s.gate = &gate{gateway: g, listener: l.Name}
-			s.server = listeners.NewServer(l, snapshot, g.logged(l.Name, s.gate), g.listenerTrace)
+			s.server = listeners.NewServer(l, snapshot, g.challenged(l, g.logged(l.Name, s.gate)), g.listenerTrace)
 			p.onDiscard(s.server.Close)
 		}
 		p.gen.served = append(p.gen.served, s)
@@ -167,7 +170,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 
 // prepareTLS returns nil for plain text, and the very snapshot in force where
 // nothing changed.
-func prepareTLS(l *listeners.Config, before *served) (*tls.ServerSnapshot, error) {
+func (g *Gateway) prepareTLS(l *listeners.Config, before *served) (*tls.ServerSnapshot, error) {
 	if l.TLS == nil {
 		return nil, nil
 	}
@@ -178,7 +181,7 @@ func prepareTLS(l *listeners.Config, before *served) (*tls.ServerSnapshot, error
 		}
 		previous = before.tls
 	}
-	snapshot, err := tls.NewServerSnapshot(l.TLS, previous, nil)
+	snapshot, err := tls.NewServerSnapshot(l.TLS, previous, g.managed())
 	if err != nil {
 		return nil, fmt.Errorf("listener %s: %w", l.Name, err)
 	}

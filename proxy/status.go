@@ -1,16 +1,11 @@
 package proxy
 
 import (
-	"crypto/x509"
 	"encoding/hex"
-	"math"
 	"os"
-	"strings"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
-	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // Status describes the present moment for the admin API.
@@ -49,9 +44,7 @@ func (g *Gateway) Status() admin.Status {
 			Connections: stats.Connections, Streams: stats.Streams,
 		})
 		if l.config.TLS != nil {
-			for _, pair := range l.config.TLS.Certificates {
-				s.Certs = appendCertificate(s.Certs, "listener "+l.config.Name, &pair)
-			}
+			s.Certs = appendServer(s.Certs, "listener "+l.config.Name, l.config.TLS)
 		}
 	}
 	for _, c := range gen.clusters.All() {
@@ -63,28 +56,14 @@ func (g *Gateway) Status() admin.Status {
 			cluster.Endpoints = append(cluster.Endpoints, endpointStatus(e))
 		}
 		s.Clusters = append(s.Clusters, cluster)
-		if t := c.Config().TLS; t != nil && !t.ClientCert.IsZero() {
-			s.Certs = appendCertificate(s.Certs, "cluster "+c.Name(), &tls.KeyPair{Cert: t.ClientCert, Key: t.ClientKey, Passphrase: t.Passphrase})
+		if t := c.Config().TLS; t != nil {
+			s.Certs = appendClient(s.Certs, "cluster "+c.Name(), t)
 		}
 	}
+	for _, st := range g.acme.Status() {
+		s.Certs = append(s.Certs, describeManaged(st))
+	}
 	return s
-}
-
-// appendCertificate describes a pair of the file. The pair was accepted when
-// the generation was prepared; one that fails here cannot be described.
-func appendCertificate(list []admin.Certificate, use string, pair *tls.KeyPair) []admin.Certificate {
-	id, err := tls.ParseIdentity(pair.Cert.Data, pair.Key.Data, pair.Passphrase.Data)
-	if err != nil {
-		return list
-	}
-	return append(list, describe(use, id.Leaf))
-}
-
-func describe(use string, c *x509.Certificate) admin.Certificate {
-	return admin.Certificate{
-		Use: use, Subject: tls.PeerName(c), Serial: strings.ToUpper(hex.EncodeToString(c.SerialNumber.Bytes())), NotAfter: c.NotAfter,
-		DaysLeft: int(math.Floor(time.Until(c.NotAfter).Hours() / 24)),
-	}
 }
 
 func endpointStatus(e *clusters.Endpoint) admin.Endpoint {

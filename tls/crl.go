@@ -77,13 +77,13 @@ func (c *CRLs) add(der []byte) error {
 // none has one.
 func (c *CRLs) NotAfter() time.Time { return c.notAfter }
 
-// Issuers are the names of the CAs whose lists these are.
-func (c *CRLs) Issuers() []string {
-	var names []string
+// Lists are the revocation lists themselves, not to be modified.
+func (c *CRLs) Lists() []*x509.RevocationList {
+	var lists []*x509.RevocationList
 	for _, l := range c.lists {
-		names = append(names, l.list.Issuer.String())
+		lists = append(lists, l.list)
 	}
-	return names
+	return lists
 }
 
 // check reports why no certificate of the chain, from a leaf to a root, may be

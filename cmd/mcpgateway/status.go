@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -64,10 +65,14 @@ func printStatus(out io.Writer, s admin.Status) error {
 		}
 	}
 	if len(s.Certs) > 0 {
-		fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\n")
+		fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\tERROR\n")
 	}
 	for _, cert := range s.Certs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\n", cert.Use, cert.Subject, cert.Serial, cert.DaysLeft)
+		days := "-"
+		if !cert.NotAfter.IsZero() {
+			days = strconv.Itoa(cert.DaysLeft)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", cert.Use, cert.Subject, cmp.Or(cert.Serial, "-"), days, cert.Error)
 	}
 	if len(s.Draining) > 0 {
 		fmt.Fprintf(w, "\nDRAINING\tSINCE\tCONNECTIONS\tSTREAMS\tREQUESTS\n")

@@ -55,6 +55,9 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	notAfter := desc("certificate_not_after_timestamp_seconds", "When a certificate in use expires.", "use", "subject", "serial")
 	for _, c := range s.Certs {
+		if c.NotAfter.IsZero() {
+			continue // by ACME, and not obtained yet
+		}
 		gauge(notAfter, float64(c.NotAfter.Unix()), c.Use, c.Subject, c.Serial)
 	}
 }

@@ -27,6 +27,7 @@ type Metrics struct {
 	retries         *prometheus.CounterVec
 	healthChanges   *prometheus.CounterVec
 	mcpCalls        *prometheus.CounterVec
+	acmeEvents      *prometheus.CounterVec
 	reloads         *prometheus.CounterVec
 	lastReload      *prometheus.GaugeVec
 }
@@ -53,13 +54,14 @@ func NewMetrics(version string) *Metrics {
 		retries:         counter("cluster_retries_total", "Requests sent again.", "cluster"),
 		healthChanges:   counter("cluster_health_changes_total", "Times that an endpoint's health changed.", "cluster", "endpoint", "to"),
 		mcpCalls:        counter("mcp_calls_total", "MCP requests sent to clusters, by method and outcome.", "cluster", "method", "outcome"),
+		acmeEvents:      counter("acme_events_total", "What happened to certificates by ACME, such as obtained, renewed or failed.", "event"),
 		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
 		lastReload:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "last_reload_timestamp_seconds", Help: "When a reload last ended, by result."}, []string{"result"}),
 	}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "build_info", Help: "Always 1; the version is a label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.connections, m.rejected, m.handshakes, m.upstream, m.upstreamSeconds,
-		m.connects, m.retries, m.healthChanges, m.mcpCalls, m.reloads, m.lastReload, build,
+		m.connects, m.retries, m.healthChanges, m.mcpCalls, m.acmeEvents, m.reloads, m.lastReload, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -117,6 +119,9 @@ func (m *Metrics) Health(cluster, endpoint string, healthy bool) {
 func (m *Metrics) MCPCall(cluster, method, outcome string) {
 	m.mcpCalls.WithLabelValues(cluster, method, outcome).Inc()
 }
+
+// ACME counts one event of a certificate by ACME.
+func (m *Metrics) ACME(event string) { m.acmeEvents.WithLabelValues(event).Inc() }
 
 // Reloaded counts one reload.
 func (m *Metrics) Reloaded(result string, at time.Time) {

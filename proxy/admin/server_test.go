@@ -209,7 +209,7 @@ func TestTheUnixSocketIsForItsOwnerAndTakesOverOnlyFromTheDead(t *testing.T) {
 
 // One bad name must not cost the operator the whole scrape.
 func TestAScrapeOutlivesForeignNamesAndPairsNamedTwice(t *testing.T) {
-	cert := Certificate{Use: "listener public", Subject: "a\xffb", Serial: "01"}
+	cert := Certificate{Use: "listener public", Subject: "a\xffb", Serial: "01", NotAfter: time.Now()}
 	base := serve(t, &source{status: Status{
 		Certs:    []Certificate{cert, cert},
 		Clusters: []Cluster{{Name: "c", Endpoints: []Endpoint{{URL: "http://a", Address: "1.2.3.4:80"}, {URL: "http://a", Address: "1.2.3.4:80"}}}},

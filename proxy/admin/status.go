@@ -65,15 +65,19 @@ type Endpoint struct {
 	Active int    `json:"active"`
 }
 
-// Certificate is one certificate in use, the gateway's own or a client's.
+// Certificate is one certificate or revocation list in use.
 type Certificate struct {
-	// Use says where: "listener public" or "cluster github".
-	Use      string    `json:"use"`
-	Subject  string    `json:"subject"`
-	Serial   string    `json:"serial"`
+	// Use says where: "listener public", "cluster github, server CA", "acme".
+	Use     string `json:"use"`
+	Subject string `json:"subject"`
+	Serial  string `json:"serial"`
+	// NotAfter is the earliest end in the chain; of a revocation list, its next
+	// update. Zero for a certificate that has not been obtained yet.
 	NotAfter time.Time `json:"not_after"`
 	// DaysLeft is rounded down; negative once it has expired.
 	DaysLeft int `json:"days_left"`
+	// Error says why there is no certificate yet, or no newer one.
+	Error string `json:"error,omitempty"`
 }
 
 // Drain is an older generation that still serves.

@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
+	"github.com/mcpgateway/mcpgateway/tls/acme"
+)
+
+// acmeNames are the names that listeners want a certificate for by ACME.
+func (c *Config) acmeNames() []string {
+	var names []string
+	add := func(pairs []tls.KeyPair) {
+		for _, p := range pairs {
+			for _, name := range p.ACME {
+				names = append(names, strings.ToLower(strings.TrimSuffix(name, ".")))
+			}
+		}
+	}
+	for _, l := range c.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		add(l.TLS.Certificates)
+		for _, p := range l.TLS.Policies {
+			add(p.Certificates)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// answers reports whether a listener can answer a challenge: TLS-ALPN-01 comes
+// with a TLS handshake over TCP, HTTP-01 in plain text.
+func answers(l *listeners.Config, challenge string) bool {
+	if strings.HasPrefix(l.Address, "unix:") {
+		return false
+	}
+	return (l.TLS != nil) == (challenge == acme.ChallengeTLSALPN01)
+}
+
+// acmeChallenges are those of the section that a listener can answer.
+func (c *Config) acmeChallenges() []string {
+	if c.ACME == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(c.ACME.Challenges), func(challenge string) bool {
+		return !slices.ContainsFunc(c.Listeners, func(l listeners.Config) bool { return answers(&l, challenge) })
+	})
+}
+
+func (c *Config) checkACME(s *config.Scope) {
+	if c.ACME == nil {
+		for i := range c.Listeners {
+			one := Config{Listeners: c.Listeners[i : i+1]}
+			if names := one.acmeNames(); len(names) > 0 {
+				s.Errorf(fmt.Sprintf("listeners[%d].tls", i), "a certificate for %s by acme needs the section acme", names[0])
+			}
+		}
+		return
+	}
+	usable := c.acmeChallenges()
+	if s.IsSet("acme.challenges") {
+		for i, challenge := range c.ACME.Challenges {
+			if !slices.Contains(usable, challenge) {
+				s.Errorf(fmt.Sprintf("acme.challenges[%d]", i), "no listener can answer %s: %s", challenge, answerer(challenge))
+			}
+		}
+		return
+	}
+	// By default all are offered, and those that nobody can answer are not used.
+	if len(usable) == 0 && len(c.Listeners) > 0 {
+		s.Errorf("acme", "no listener can answer a challenge: tls-alpn-01 needs a listener with tls, http-01 one without, on a TCP port")
+	}
+}
+
+func answerer(challenge string) string {
+	if challenge == acme.ChallengeTLSALPN01 {
+		return "it needs a listener with tls on a TCP port, which the CA reaches as port 443"
+	}
+	return "it needs a listener without tls on a TCP port, which the CA reaches as port 80"
+}
+
+// challenged answers HTTP-01 before anything else looks at a request.
+func (g *Gateway) challenged(l *listeners.Config, next http.Handler) http.Handler {
+	if g.acme == nil || !answers(l, acme.ChallengeHTTP01) {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !g.acme.HandleHTTP(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// managed is the ACME side of TLS; nil where only the file is checked.
+func (g *Gateway) managed() tls.ACME {
+	if g.acme == nil {
+		return nil
+	}
+	return g.acme
+}
+
+func (g *Gateway) traceACME() *acme.Trace {
+	return &acme.Trace{Event: func(event, name string, err error) {
+		g.metrics.ACME(event)
+		log := g.logs.Logger()
+		e := log.Info()
+		if err != nil {
+			e = log.Warn().Err(err)
+		}
+		e.Str("name", name).Str("event", event).Msg("ACME certificate")
+	}}
+}
