@@ -3,6 +3,7 @@ package listeners
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -14,7 +15,7 @@ type Config struct {
 	_              struct{}          `later:"proxy_protocol"`
 	Name           string            `yaml:"name" required:"true" pattern:"[A-Za-z0-9][A-Za-z0-9._-]{0,62}" doc:"name that routes refer to" example:"public"`
 	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path" example:"0.0.0.0:8443"`
-	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2" later:"h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text"`
+	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2,h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text; h3 is served on the UDP port of the same number"`
 	TrustedProxies []netip.Prefix    `yaml:"trusted_proxies" doc:"CIDRs whose X-Forwarded-* is believed"`
 	TLS            *tls.ServerConfig `yaml:"tls" doc:"absent: plain text"`
 	Limits         Limits            `yaml:"limits" doc:"bounds on what clients may use"`
@@ -39,8 +40,15 @@ func (c *Config) Validate(s *config.Scope) {
 			s.Errorf("address", "%v", err)
 		}
 	}
-	if len(c.Protocols) == 0 {
+	switch {
+	case len(c.Protocols) == 0:
 		s.Errorf("protocols", "at least one protocol is needed")
+	case c.serves(protoHTTP3) && c.TLS == nil:
+		s.Errorf("protocols", "h3 needs tls: there is no HTTP/3 in plain text")
+	case c.serves(protoHTTP3) && strings.HasPrefix(c.Address, "unix:"):
+		s.Errorf("protocols", "h3 needs a UDP port, which a unix socket has not")
+	case c.serves(protoHTTP3) && len(c.Protocols) == 1:
+		s.Errorf("protocols", "h3 stands beside http/1.1 or h2: clients learn of it there (Alt-Svc), and where UDP is blocked they come back")
 	}
 }
 

@@ -20,7 +20,7 @@ func TestEachMistakeOfAListenerHasItsOwnError(t *testing.T) {
 		"{name: a, address: 'systemd:web'}":                                     "l.address: systemd sockets are not supported by this version",
 		"{name: a, address: 'unix:a.sock'}":                                     "must be absolute",
 		"{name: a, address: ':1', protocols: []}":                               "l.protocols: at least one",
-		"{name: a, address: ':1', protocols: [h3]}":                             "not supported by this version",
+		"{name: a, address: ':1', protocols: [h2, h3]}":                         "h3 needs tls",
 		"{name: a, address: ':1', proxy_protocol: {from: []}}":                  "l.proxy_protocol: not supported by this version",
 		"{name: a, address: ':1', limits: {idle_timeout: 0s}}":                  "l.limits.idle_timeout",
 		"{name: a, address: ':1', trusted_proxies: [10.0.0.1]}":                 "l.trusted_proxies[0]",

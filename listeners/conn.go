@@ -20,14 +20,16 @@ const (
 	phaseIdle            // HTTP/1.1 between requests, or before the first byte
 	phaseActive          // HTTP/1.1 with a request
 	phaseHTTP2
+	phaseHTTP3
 	phaseHijacked // a handler owns it
 )
 
 // Conn is one downstream connection, as the handlers of its requests see it.
 type Conn struct {
 	server *Server
-	raw    net.Conn // the socket; closing it ends everything
-	wire   *wire    // what the protocol server reads and writes; set before phaseIdle
+	raw    net.Conn // the socket; nil for QUIC
+	wire   *wire    // what the protocol server reads and writes; set before phaseIdle; nil for QUIC
+	peer   net.Addr
 	open   *atomic.Int64
 	remote netip.AddrPort
 	local  netip.AddrPort
@@ -35,6 +37,7 @@ type Conn struct {
 	state    atomic.Pointer[cryptotls.ConnectionState]
 	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
 	streams  atomic.Int64
+	requests atomic.Int64 // in progress, of HTTP/3
 	ending   chan struct{}
 	gone     chan struct{}
 
@@ -43,8 +46,14 @@ type Conn struct {
 	leaving bool        // ends as soon as no request is in progress
 	ended   bool        // ending is closed
 	removed bool        // nothing serves it any more
-	goAway  func()      // in phaseHTTP2
+	goAway  func()      // in phaseHTTP2 and phaseHTTP3
+	cut     func()      // ends everything; nil before there is a connection
+	goTimer *time.Timer // towards retireAt, in phaseHTTP3
 	expiry  *time.Timer // towards the client certificate's NotAfter, then the force
+
+	// Of QUIC, during the handshake.
+	began    time.Time
+	snapshot *tls.ServerSnapshot // which decided when it began
 }
 
 type contextKey struct{}
@@ -56,24 +65,29 @@ func FromContext(ctx context.Context) *Conn {
 	return c
 }
 
-func newConn(s *Server, raw net.Conn, open *atomic.Int64) *Conn {
+func newConn(s *Server, remote, local net.Addr, open *atomic.Int64) *Conn {
 	return &Conn{
 		server: s,
-		raw:    raw,
 		open:   open,
-		remote: addrPort(raw.RemoteAddr()),
-		local:  addrPort(raw.LocalAddr()),
+		peer:   remote,
+		remote: addrPort(remote),
+		local:  addrPort(local),
 		ending: make(chan struct{}),
 		gone:   make(chan struct{}),
 	}
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		ap := tcp.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	var ap netip.AddrPort
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap = a.AddrPort()
+	case *net.UDPAddr:
+		ap = a.AddrPort()
+	default:
+		return netip.AddrPort{}
 	}
-	return netip.AddrPort{}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 }
 
 // Listener is the name of the listener that accepted the connection.
@@ -146,9 +160,28 @@ func (c *Conn) retire(at time.Time) {
 	moment := at.UnixNano()
 	for {
 		old := c.retireAt.Load()
-		if old != 0 && old <= moment || c.retireAt.CompareAndSwap(old, moment) {
+		if old != 0 && old <= moment {
 			return
 		}
+		if c.retireAt.CompareAndSwap(old, moment) {
+			break
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == phaseHTTP3 {
+		c.leaveAt(at)
+	}
+}
+
+// leaveAt has a connection of HTTP/3 get GOAWAY at that moment: no answer can
+// carry the word. Called with c.mu held.
+func (c *Conn) leaveAt(at time.Time) {
+	if c.goTimer != nil {
+		c.goTimer.Stop()
+	}
+	if !c.removed {
+		c.goTimer = time.AfterFunc(time.Until(at), c.leave)
 	}
 }
 
@@ -167,8 +200,10 @@ func (c *Conn) leave() {
 		// Whoever waits for the next request finds the time to be over, and
 		// closes in order.
 		c.wire.Conn.SetReadDeadline(longAgo)
-	case phaseHTTP2:
-		c.goAway()
+	case phaseHTTP2, phaseHTTP3:
+		if !c.removed {
+			c.goAway()
+		}
 	}
 }
 
@@ -185,7 +220,12 @@ func (c *Conn) end() {
 
 // kill cuts the connection.
 func (c *Conn) kill() {
-	c.raw.Close()
+	c.mu.Lock()
+	cut := c.cut
+	c.mu.Unlock()
+	if cut != nil {
+		cut()
+	}
 	if c.is(phaseHijacked) {
 		c.server.remove(c)
 	}

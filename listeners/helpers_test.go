@@ -95,6 +95,11 @@ func newFixture(t *testing.T, handler http.HandlerFunc, changes ...func(*Config)
 		t.Fatal(err)
 	}
 	f.socket = socket
+	if f.cfg.serves(protoHTTP3) {
+		if _, err := f.socket.BindQUIC(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	f.server = f.newServer(handler)
 	f.socket.Serve(f.server)
 	t.Cleanup(f.sockets.Close)

@@ -22,8 +22,7 @@ type paced struct {
 }
 
 func (p *paced) Write(b []byte) (int, error) {
-	patience := p.conn.server.config.Limits.IdleTimeout + time.Duration(len(b))*time.Second/minWriteRate
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(writeTime(p.conn.server, len(b)))
 	if by := p.writeBy.Load(); by != 0 && by < deadline.UnixNano() {
 		deadline = time.Unix(0, by)
 	}
@@ -31,6 +30,11 @@ func (p *paced) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return p.Conn.Write(b)
+}
+
+// writeTime is how long a client may take for n bytes.
+func writeTime(s *Server, n int) time.Duration {
+	return s.config.Limits.IdleTimeout + time.Duration(n)*time.Second/minWriteRate
 }
 
 func (p *paced) SetWriteDeadline(t time.Time) error {

@@ -2,19 +2,21 @@ package listeners
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"time"
 )
 
 // response tells a client to go in the header of its answer, at the last
 // moment at which that can be said.
 type response struct {
 	http.ResponseWriter
-	conn  *Conn
-	http1 bool
-	body  *body // of the request; nil if it has none
-	wrote bool  // the header is out
+	conn    *Conn
+	version int   // of HTTP
+	body    *body // of the request; nil if it has none
+	wrote   bool  // the header is out
 
 	fullDuplex bool
 	hijacked   bool
@@ -29,7 +31,10 @@ func (r *response) before() {
 	if r.body != nil {
 		r.body.answering.Store(true)
 	}
-	if r.conn.Retired() {
+	if r.version < 3 {
+		r.advertise()
+	}
+	if r.version < 3 && r.conn.Retired() {
 		// Of HTTP/2 this makes GOAWAY, while other streams go on.
 		r.Header().Set("Connection", "close")
 	}
@@ -42,7 +47,7 @@ func (r *response) before() {
 // reads a small one before it writes the header, and again after the handler
 // has returned, and would wait for a client that never sends it.
 func (r *response) boundBody() {
-	if r.http1 && r.body != nil && !r.body.ended.Load() {
+	if r.version == 1 && r.body != nil && !r.body.ended.Load() {
 		r.conn.wire.bound(r.conn.server.config.Limits.HeaderTimeout)
 	}
 }
@@ -67,18 +72,47 @@ func (r *response) WriteHeader(status int) {
 
 func (r *response) Write(p []byte) (int, error) {
 	r.before()
+	r.pace(len(p))
 	return r.ResponseWriter.Write(p)
+}
+
+// writerOnly hides what else a response can.
+type writerOnly struct{ io.Writer }
+
+// pace is what paced is for TCP: a client that takes nothing for the idle
+// timeout is given up.
+func (r *response) pace(n int) {
+	if r.version == 3 {
+		within := writeTime(r.conn.server, n)
+		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(within))
+	}
+}
+
+// altSvcAge is how long clients remember that there is HTTP/3: short, so that a
+// listener that ceases to speak it is not asked for long.
+const altSvcAge = 5 * time.Minute
+
+// advertise tells clients of HTTP/1.1 and 2 that there is HTTP/3 (RFC 7838).
+func (r *response) advertise() {
+	c := r.conn
+	if c.server.config.serves(protoHTTP3) && c.TLS() != nil && c.local.IsValid() {
+		r.Header()["Alt-Svc"] = []string{fmt.Sprintf(`h3=":%d"; ma=%d`, c.local.Port(), int(altSvcAge.Seconds()))}
+	}
 }
 
 // WriteString spares io.WriteString a copy.
 func (r *response) WriteString(s string) (int, error) {
 	r.before()
+	r.pace(len(s))
 	return io.WriteString(r.ResponseWriter, s)
 }
 
 // ReadFrom lets net/http copy with its own buffers.
 func (r *response) ReadFrom(src io.Reader) (int64, error) {
 	r.before()
+	if r.version == 3 {
+		return io.Copy(writerOnly{r}, src)
+	}
 	if to, ok := r.ResponseWriter.(io.ReaderFrom); ok {
 		return to.ReadFrom(src)
 	}
@@ -103,6 +137,10 @@ func (r *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // EnableFullDuplex is what http.ResponseController looks for.
 func (r *response) EnableFullDuplex() error {
+	if r.version == 3 { // which knows nothing else
+		r.fullDuplex = true
+		return nil
+	}
 	err := http.NewResponseController(r.ResponseWriter).EnableFullDuplex()
 	r.fullDuplex = err == nil
 	return err

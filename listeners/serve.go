@@ -9,12 +9,15 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // The protocols, by their ALPN names, which the configuration uses, too.
 const (
 	protoHTTP1 = "http/1.1"
 	protoHTTP2 = "h2"
+	protoHTTP3 = "h3"
 )
 
 // serve brings a connection through its handshake to the http.Server of its
@@ -58,7 +61,7 @@ func (s *Server) handshake(c *Conn, socket *paced) bool {
 		c.handshaken(&cs)
 		// A snapshot that came meanwhile has looked over the open connections,
 		// and did not find this one among them.
-		if now := s.tls.Snapshot(); now != before {
+		if now := s.tls.Snapshot(); now != before && cs.NegotiatedProtocol != tls.ALPNChallenge {
 			err = now.Verify(cs)
 		}
 	}
@@ -81,8 +84,13 @@ func (s *Server) handshake(c *Conn, socket *paced) bool {
 // client went away without a word.
 func (s *Server) protocol(c *Conn) (proto, refusal string) {
 	cs := c.TLS()
-	if cs != nil && cs.NegotiatedProtocol == protoHTTP2 {
-		return protoHTTP2, ""
+	if cs != nil {
+		switch cs.NegotiatedProtocol {
+		case protoHTTP2:
+			return protoHTTP2, ""
+		case tls.ALPNChallenge:
+			return "", "" // the handshake was the answer
+		}
 	}
 	if cs != nil && !s.config.serves(protoHTTP1) {
 		return "", "no_application_protocol"
@@ -143,7 +151,11 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	s.handlers.Add(1)
 	defer s.handled()
 	c := FromContext(r.Context())
-	res := &response{ResponseWriter: w, conn: c, http1: r.ProtoMajor == 1}
+	if r.ProtoMajor == 3 {
+		c.requests.Add(1)
+		defer c.requests.Add(-1)
+	}
+	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor}
 	if r.Body != nil && r.Body != http.NoBody {
 		res.body = newBody(r.Body, http.NewResponseController(w), s.config.Limits.IdleTimeout)
 		defer res.body.finish()
@@ -152,8 +164,15 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		copied.Body = res.body
 		r = &copied
 	}
-	if res.http1 && len(r.TransferEncoding) > 0 && !s.unambiguous(c, r) {
+	if res.version == 1 && len(r.TransferEncoding) > 0 && !s.unambiguous(c, r) {
 		refuseAmbiguous(res)
+		res.finish()
+		return
+	}
+	if webSocketOf(r) {
+		u := &streamUpgrade{response: res, request: r}
+		defer u.wait() // also when the handler panics
+		s.handler.ServeHTTP(u, asUpgrade(r))
 		res.finish()
 		return
 	}

@@ -20,6 +20,7 @@ type Server struct {
 	config    Config
 	tls       *tls.Server       // nil on plain text
 	tlsConfig *cryptotls.Config // follows tls
+	quicTLS   *cryptotls.Config // the same for HTTP/3
 	trace     *Trace
 	errorLog  *log.Logger
 	handler   http.Handler
@@ -66,6 +67,7 @@ func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, 
 	if snapshot != nil {
 		s.tls = tls.NewServer(snapshot)
 		s.tlsConfig = s.tls.Config(s.nextProtos())
+		s.quicTLS = s.tls.Config([]string{protoHTTP3})
 	}
 	return s
 }
@@ -146,7 +148,8 @@ func (s *Server) take(raw net.Conn, open *atomic.Int64) (refusal string) {
 		open.Add(-1)
 		return "max_connections"
 	}
-	c := newConn(s, raw, open)
+	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), open)
+	c.raw, c.cut = raw, func() { raw.Close() }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.settled {
@@ -168,8 +171,10 @@ func (s *Server) remove(c *Conn) {
 	c.mu.Lock()
 	first := !c.removed
 	c.removed = true
-	if c.expiry != nil {
-		c.expiry.Stop()
+	for _, timer := range []*time.Timer{c.expiry, c.goTimer} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	c.mu.Unlock()
 	if !first {

@@ -59,6 +59,13 @@ func (s *Socket) Serve(server *Server) {
 	defer s.mu.Unlock()
 	first := s.server == nil
 	s.server = server
+	if q := s.quic(); q != nil {
+		if server.config.serves(protoHTTP3) {
+			q.serve(server, &s.open)
+		} else {
+			q.leave()
+		}
+	}
 	if first {
 		go s.accept()
 	}
@@ -78,10 +85,20 @@ func (s *Socket) Close() {
 			<-s.closed
 		}
 		_ = s.ln.Close()
+		if q := s.quic(); q != nil {
+			q.leave()
+		}
 		s.sockets.mu.Lock()
 		delete(s.sockets.held, s.address)
 		s.sockets.mu.Unlock()
 	})
+}
+
+// quic is the UDP side of the socket; nil where there is none.
+func (s *Socket) quic() *quicSocket {
+	s.sockets.mu.Lock()
+	defer s.sockets.mu.Unlock()
+	return s.sockets.quic[s.address]
 }
 
 func (s *Socket) isClosing() bool {

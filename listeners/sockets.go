@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/quic-go/quic-go"
 )
 
 // keepAlive finds peers that vanished, a stream's among them, in two minutes.
@@ -19,13 +22,21 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 type Sockets struct {
 	trace *Trace
 
-	mu   sync.Mutex
-	held map[address]*Socket
+	mu       sync.Mutex
+	held     map[address]*Socket
+	quic     map[address]*quicSocket
+	quicKeys *quicKeys // nil: random
+
+	randomReset quic.StatelessResetKey
+	advised     sync.Once      // about the receive buffer
+	running     sync.WaitGroup // of QUIC
 }
 
 // NewSockets returns an empty set. The trace may be nil.
 func NewSockets(trace *Trace) *Sockets {
-	return &Sockets{trace: trace, held: make(map[address]*Socket)}
+	s := &Sockets{trace: trace, held: make(map[address]*Socket), quic: make(map[address]*quicSocket)}
+	rand.Read(s.randomReset[:]) // never fails: it ends the process instead
+	return s
 }
 
 // Bind binds an address, host:port or unix:/path, or returns the socket that is
@@ -65,7 +76,7 @@ func (s *Sockets) Bind(configured string) (*Socket, error) {
 	return socket, nil
 }
 
-// Close closes every socket.
+// Close closes every socket. A UDP one goes on for the connections it has.
 func (s *Sockets) Close() {
 	s.mu.Lock()
 	sockets := make([]*Socket, 0, len(s.held))

@@ -17,6 +17,8 @@ type Trace struct {
 	Handshake func(listener string, remote net.Addr, err error, d time.Duration)
 	// AcceptError is a failure of a socket, which goes on accepting.
 	AcceptError func(address string, err error)
+	// Advice is what the operator can do about the machine.
+	Advice func(message string)
 	// Error is a complaint of the protocol servers, a handler's panic among
 	// them.
 	Error func(listener, message string)
@@ -49,6 +51,12 @@ func (t *Trace) handshake(listener string, remote net.Addr, err error, d time.Du
 func (t *Trace) acceptError(address string, err error) {
 	if t != nil && t.AcceptError != nil {
 		t.AcceptError(address, err)
+	}
+}
+
+func (t *Trace) advice(message string) {
+	if t != nil && t.Advice != nil {
+		t.Advice(message)
 	}
 }
 

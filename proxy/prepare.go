@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -191,6 +192,9 @@ func (g *Gateway) prepareTLS(l *listeners.Config, before *served) (*tls.ServerSn
 // prepareSockets binds the addresses that are not held yet. Their acceptors
 // start at commit, so a connection that comes early waits in the backlog.
 func (g *Gateway) prepareSockets(p *prepared) error {
+	if keys := p.gen.config.stateKeys(); len(keys) > 0 {
+		g.sockets.UseSecret(keys[0])
+	}
 	held := map[*listeners.Socket]bool{}
 	if p.old != nil {
 		for _, s := range p.old.served {
@@ -215,16 +219,24 @@ func (g *Gateway) prepareSockets(p *prepared) error {
 func (g *Gateway) prepareSocket(p *prepared, s *served, held map[*listeners.Socket]bool) error {
 	if before := p.old.find(s.config.Name); before != nil && before.config.Address == s.config.Address {
 		s.socket = before.socket
+	} else {
+		socket, err := g.sockets.Bind(s.config.Address)
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", s.config.Name, err)
+		}
+		s.socket = socket
+		if !held[socket] {
+			p.onDiscard(socket.Close)
+		}
+	}
+	if !slices.Contains(s.config.Protocols, "h3") {
 		return nil
 	}
-	socket, err := g.sockets.Bind(s.config.Address)
+	undo, err := s.socket.BindQUIC()
 	if err != nil {
 		return fmt.Errorf("listener %s: %w", s.config.Name, err)
 	}
-	s.socket = socket
-	if !held[socket] {
-		p.onDiscard(socket.Close)
-	}
+	p.onDiscard(undo)
 	return nil
 }
 

@@ -31,6 +31,7 @@ func (g *Gateway) traceListeners() *listeners.Trace {
 		AcceptError: func(address string, err error) {
 			g.logs.Logger().Error().Str("address", address).Err(err).Msg("a connection could not be accepted; trying on")
 		},
+		Advice: func(message string) { g.logs.Logger().Warn().Msg(message) },
 		Error: func(listener, message string) {
 			g.logs.Logger().Warn().Str("listener", listener).Str("complaint", strings.TrimSpace(message)).Msg("protocol server")
 		},

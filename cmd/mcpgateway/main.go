@@ -34,6 +34,8 @@ func main() {
 	// Whoever reads the log may go away; the gateway stays. Caught, not ignored:
 	// what is ignored stays so in the commands of clusters.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// The gateway says itself, once and in its log, that a buffer is small.
+	os.Setenv("QUIC_GO_DISABLE_RECEIVE_BUFFER_WARNING", "true")
 	os.Exit(Run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 

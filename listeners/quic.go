@@ -1,0 +1,249 @@
+package listeners
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	cryptotls "crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"golang.org/x/time/rate"
+)
+
+const (
+	// Handshakes of clients whose address is not validated yet that are begun
+	// without a Retry. What is above makes each of them prove its address
+	// first, which costs it a round trip (RFC 9000 section 8.1.2).
+	unvalidatedPerSecond = 100
+	unvalidatedBurst     = 200
+
+	// receiveBuffer is what QUIC wants of the kernel, in bytes: a burst that
+	// does not fit is lost, and has to be sent again.
+	receiveBuffer = 7 << 20
+
+	// codeNoError ends an HTTP/3 connection in order (RFC 9114 section 8.1).
+	codeNoError quic.ApplicationErrorCode = 0x100
+)
+
+// quicSocket is the UDP side of an address: one quic.Transport, over all
+// generations. A connection belongs to the Server that served the address when
+// its first packet came. With nobody to serve, it refuses new connections, and
+// closes once those that are open have ended.
+type quicSocket struct {
+	sockets   *Sockets
+	address   address
+	conn      *net.UDPConn
+	transport *quic.Transport
+	listener  *quic.Listener
+	limiter   *rate.Limiter
+
+	mu     sync.Mutex
+	server *Server
+	open   *atomic.Int64 // of the Socket that server is on
+	users  int           // connections, handshakes included
+	idle   bool          // nobody is to serve
+	closed bool
+}
+
+// quicKeys are secrets of the QUIC sockets.
+type quicKeys struct {
+	reset quic.StatelessResetKey
+	token quic.TokenGeneratorKey
+}
+
+// UseSecret derives the keys of QUIC sockets that are bound later, so that a
+// process that takes over from this one can tell clients that their connections
+// are gone (RFC 9000 section 10.3), and believe their tokens. Without it the
+// keys are random.
+func (s *Sockets) UseSecret(secret []byte) {
+	derive := func(info string) (key [32]byte) {
+		b, err := hkdf.Key(sha256.New, secret, nil, "mcpgateway quic "+info, len(key))
+		if err != nil {
+			panic(err) // only for lengths beyond what the hash allows
+		}
+		return [32]byte(b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quicKeys = &quicKeys{derive("stateless reset"), derive("token")}
+}
+
+// BindQUIC binds the UDP port of the same number, for the servers that speak
+// HTTP/3 from now on. undo gives up what this call has bound, and nothing else.
+func (s *Socket) BindQUIC() (undo func(), err error) {
+	s.sockets.mu.Lock()
+	defer s.sockets.mu.Unlock()
+	if q := s.sockets.quic[s.address]; q != nil && q.claim() {
+		return func() {}, nil
+	}
+	q, err := s.sockets.listenQUIC(s.address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on UDP %s, for h3: %w", s.address, err)
+	}
+	s.sockets.quic[s.address] = q
+	return q.leave, nil
+}
+
+// claim keeps a socket from closing; false if it is too late for that.
+func (q *quicSocket) claim() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	q.idle = false
+	return true
+}
+
+// listenQUIC is called with s.mu held.
+func (s *Sockets) listenQUIC(a address) (*quicSocket, error) {
+	network := "udp"
+	if a.network == "tcp4" {
+		network = "udp4"
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(a.port))
+	if err != nil {
+		return nil, err
+	}
+	q := &quicSocket{sockets: s, address: a, conn: conn, limiter: rate.NewLimiter(unvalidatedPerSecond, unvalidatedBurst)}
+	q.transport = &quic.Transport{
+		Conn:                conn,
+		ConnContext:         q.admit,
+		VerifySourceAddress: func(net.Addr) bool { return !q.limiter.Allow() },
+	}
+	if k := s.quicKeys; k != nil {
+		q.transport.StatelessResetKey, q.transport.TokenGeneratorKey = &k.reset, &k.token
+	} else {
+		q.transport.StatelessResetKey = &s.randomReset
+	}
+	s.adviseBuffer(conn)
+	q.listener, err = q.transport.Listen(&cryptotls.Config{
+		MinVersion: cryptotls.VersionTLS13,
+		NextProtos: []string{protoHTTP3},
+		GetConfigForClient: func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Config, error) {
+			return FromContext(hello.Context()).server.quicTLS.GetConfigForClient(hello)
+		},
+	}, &quic.Config{GetConfigForClient: q.configure})
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	s.running.Go(q.accept)
+	return q, nil
+}
+
+// adviseBuffer says once what the operator can do about a small buffer.
+func (s *Sockets) adviseBuffer(conn *net.UDPConn) {
+	_ = conn.SetReadBuffer(receiveBuffer) // the kernel gives what it may
+	got, err := readBuffer(conn)
+	if err != nil || got >= receiveBuffer {
+		return
+	}
+	s.advised.Do(func() {
+		s.trace.advice(fmt.Sprintf("the kernel allows UDP receive buffers of %d KiB, and HTTP/3 loses packets under load with less than %d: sysctl -w net.core.rmem_max=%d", got>>10, receiveBuffer>>10, receiveBuffer))
+	})
+}
+
+// serve makes the server the one of new connections; nil for none.
+func (q *quicSocket) serve(server *Server, open *atomic.Int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.server, q.open = server, open
+	q.idle = server == nil
+	q.settle()
+}
+
+// leave is serve for nobody.
+func (q *quicSocket) leave() { q.serve(nil, nil) }
+
+// settle closes the socket if nobody needs it any more. Called with q.mu held.
+func (q *quicSocket) settle() {
+	if !q.idle || q.users > 0 || q.closed {
+		return
+	}
+	q.closed = true
+	q.sockets.running.Go(func() {
+		_ = q.listener.Close()
+		_ = q.transport.Close()
+		_ = q.conn.Close()
+		q.sockets.mu.Lock()
+		defer q.sockets.mu.Unlock()
+		if q.sockets.quic[q.address] == q {
+			delete(q.sockets.quic, q.address)
+		}
+	})
+}
+
+var errNotServed = errors.New("no listener speaks HTTP/3 here")
+
+// configure gives a connection the limits of its listener.
+func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
+	q.mu.Lock()
+	server := q.server
+	q.mu.Unlock()
+	if server == nil {
+		return nil, errNotServed
+	}
+	limits := &server.config.Limits
+	return &quic.Config{
+		HandshakeIdleTimeout: limits.HeaderTimeout,
+		MaxIdleTimeout:       limits.IdleTimeout,
+		// A stream may be silent for longer, while its client is there.
+		KeepAlivePeriod:       limits.IdleTimeout / 3,
+		MaxIncomingStreams:    int64(limits.MaxConcurrentStreams),
+		MaxIncomingUniStreams: 8, // HTTP/3 has three (RFC 9114 section 6.2)
+	}, nil
+}
+
+// admit is called with the first packet of a connection. The context carries
+// the Conn to the handshake, and to every request.
+func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.Context, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.server == nil {
+		return nil, errNotServed
+	}
+	c, refusal := q.server.takeQUIC(info.RemoteAddr, q.conn.LocalAddr(), q.open)
+	if refusal != "" {
+		q.server.trace.rejected(q.server.config.Name, refusal, info.RemoteAddr)
+		return nil, errors.New(refusal)
+	}
+	q.users++
+	context.AfterFunc(ctx, func() {
+		c.server.endHandshake(c, context.Cause(ctx))
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.users--
+		q.settle()
+	})
+	return context.WithValue(ctx, contextKey{}, c), nil
+}
+
+// accept hands connections to their servers after the handshake.
+func (q *quicSocket) accept() {
+	for {
+		qc, err := q.listener.Accept(context.Background())
+		if err != nil {
+			return // closed
+		}
+		FromContext(qc.Context()).server.serveQUIC(qc)
+	}
+}
+
+// handshakeGone is a reason that a client's packets stopped, or that it hung up.
+func handshakeGone(cause error) error {
+	if cause == nil || errors.Is(cause, context.Canceled) {
+		return errors.New("the client went away during the handshake")
+	}
+	return cause
+}
+
+// hurry is how long after a connection was told to go it is looked at, again
+// and again, whether it has gone.
+const hurry = 250 * time.Millisecond

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package listeners
+
+import (
+	"errors"
+	"net"
+)
+
+func readBuffer(*net.UDPConn) (int, error) { return 0, errors.ErrUnsupported }
