@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/acme"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
@@ -83,10 +84,8 @@ func (p *KeyPair) validateACME(s *config.Scope) {
 	}
 	for i, name := range p.ACME {
 		at := fmt.Sprintf("acme[%d]", i)
-		if err := checkHost(name); err != nil {
+		if err := acme.CheckName(name); err != nil {
 			s.Errorf(at, "%v", err)
-		} else if strings.HasPrefix(name, "*.") {
-			s.Errorf(at, "%q: a wildcard certificate needs a DNS challenge, which this gateway cannot answer; list the names, or use files", name)
 		}
 	}
 }
