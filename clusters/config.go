@@ -15,7 +15,7 @@ type Config struct {
 	Env          map[string]config.Value `yaml:"env" doc:"Environment of the command, besides PATH, HOME, LANG and TMPDIR."`
 	Dir          config.Path             `yaml:"dir" doc:"Working directory of the command."`
 	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time."`
-	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1" later:"h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://)."`
+	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1,h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://), [h3] HTTP/3, on the UDP port of the same number."`
 	DNSRefresh   time.Duration           `yaml:"dns_refresh" default:"30s" min:"1s" doc:"How often names are resolved anew; every address is an endpoint of its own."`
 	Balancing    string                  `yaml:"load_balancing" default:"least_request" enum:"least_request,round_robin" later:"ring_hash" doc:"How an endpoint is chosen."`
 	MCP          MCPConfig               `yaml:"mcp" doc:"How MCP is spoken; only for clusters that an mcp route names."`
@@ -23,7 +23,7 @@ type Config struct {
 	Headers      map[string]config.Value `yaml:"headers" doc:"Sent on every request."`
 	HealthCheck  *HealthCheck            `yaml:"health_check" doc:"Active checks; on for clusters that an mcp route names, off for others."`
 
-	ConnectTimeout   time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms" doc:"TCP and TLS together."`
+	ConnectTimeout   time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms" doc:"TCP and TLS, or QUIC, together."`
 	IdleTimeout      time.Duration `yaml:"idle_timeout" default:"90s" min:"0s" doc:"An unused connection closes after this; 0 never."`
 	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"No new request uses a connection older than this; 0: until the client certificate's NotAfter."`
 
@@ -41,7 +41,7 @@ type MCPConfig struct {
 
 // HealthCheck configures active checks.
 type HealthCheck struct {
-	Kind               string         `yaml:"kind" default:"mcp" enum:"mcp,http,tcp" doc:"What is asked; a command has only mcp."`
+	Kind               string         `yaml:"kind" default:"mcp" enum:"mcp,http,tcp" doc:"What is asked; a command has only mcp, HTTP/3 only mcp and http."`
 	Path               string         `yaml:"path" default:"/" pattern:"/.*" doc:"Path of kind http."`
 	Interval           time.Duration  `yaml:"interval" default:"10s" min:"1ms" doc:"Time from one check to the next."`
 	Timeout            time.Duration  `yaml:"timeout" default:"3s" min:"1ms" doc:"A check that takes longer has failed."`

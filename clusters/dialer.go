@@ -45,6 +45,9 @@ func (n *connector) notAfter() time.Time {
 	return n.identity.NotAfter()
 }
 
+// http3 reports whether connections are QUIC ones.
+func (n *connector) http3() bool { return slices.Contains(n.settings.Protocols, "h3") }
+
 // alpn lists the protocols to offer, best first.
 func (n *connector) alpn() []string {
 	if len(n.settings.Protocols) > 0 {
@@ -54,7 +57,8 @@ func (n *connector) alpn() []string {
 }
 
 // dialer makes the connections of one endpoint. There is no other way to an
-// upstream than its dial, and so none without the cluster's identity.
+// upstream than its dial and dialQUIC, and so none without the cluster's
+// identity.
 type dialer struct {
 	*connector
 	endpoint string // for errors and traces
@@ -65,11 +69,24 @@ type dialer struct {
 // dial connects TCP, and TLS where there is an identity, within the cluster's
 // connect_timeout. Errors are of type *ConnectError. wrap is applied to the TCP
 // connection.
-func (d *dialer) dial(ctx context.Context, alpn []string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+func (d *dialer) dial(ctx context.Context, alpn []string, wrap func(net.Conn) net.Conn) (c net.Conn, err error) {
+	err = d.within(ctx, func(ctx context.Context) error {
+		c, err = d.connect(ctx, alpn, wrap)
+		return err
+	})
+	return c, err
+}
+
+// within makes one attempt to connect: not with an expired certificate, not for
+// longer than connect_timeout, and not without telling the trace.
+func (d *dialer) within(ctx context.Context, connect func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.settings.ConnectTimeout)
 	defer cancel()
 	start := time.Now()
-	c, err := d.connect(ctx, alpn, wrap)
+	err := d.expired(start)
+	if err == nil {
+		err = connect(ctx)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no connection within connect_timeout (%v): %w", d.settings.ConnectTimeout, err)
 	}
@@ -79,13 +96,19 @@ func (d *dialer) dial(ctx context.Context, alpn []string, wrap func(net.Conn) ne
 	if t := d.trace; t != nil && t.Connected != nil {
 		t.Connected(d.cluster, d.endpoint, time.Since(start), err)
 	}
-	return c, err
+	return err
+}
+
+// expired says what to do about a client certificate that no server accepts any
+// more.
+func (d *dialer) expired(now time.Time) error {
+	if end := d.notAfter(); !end.IsZero() && now.After(end) {
+		return fmt.Errorf("the client certificate has expired at %s; replace tls.client_cert and tls.client_key", end.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func (d *dialer) connect(ctx context.Context, alpn []string, wrap func(net.Conn) net.Conn) (net.Conn, error) {
-	if end := d.notAfter(); !end.IsZero() && time.Now().After(end) {
-		return nil, fmt.Errorf("the client certificate has expired at %s; replace tls.client_cert and tls.client_key", end.UTC().Format(time.RFC3339))
-	}
 	nd := net.Dialer{KeepAliveConfig: keepAlive, Control: socketOptions}
 	tcp, err := nd.DialContext(ctx, "tcp", d.address)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -26,45 +27,39 @@ const (
 // epoch is the set of connections that were dialled in one stretch of time.
 type epoch struct {
 	pool *pool
-	main *http.Transport
+	main transport
+	// http1 says that connections of main may speak HTTP/1.1.
+	http1 bool
 	// upgrade speaks HTTP/1.1 only: a protocol upgrade cannot travel on HTTP/2
 	// (RFC 9113, section 8.6). It is main where that speaks nothing else, and
-	// nil where the cluster forces h2.
-	upgrade *http.Transport
+	// nil where the cluster forces h2 or h3.
+	upgrade transport
 	ends    time.Time // zero: never
 	ctx     context.Context
 	cancel  context.CancelFunc
 
 	mu        sync.Mutex
 	exchanges map[*exchange]struct{}
-	conns     map[net.Conn]struct{}
+	conns     map[io.Closer]struct{}
 	retired   bool
 	timers    []*time.Timer
 }
 
+// transport is what HTTP travels on, with the connections that it keeps.
+type transport interface {
+	http.RoundTripper
+	CloseIdleConnections()
+}
+
 // newEpoch is called with pool.mu held.
 func newEpoch(p *pool) *epoch {
-	ep := &epoch{pool: p, exchanges: map[*exchange]struct{}{}, conns: map[net.Conn]struct{}{}}
+	ep := &epoch{pool: p, exchanges: map[*exchange]struct{}{}, conns: map[io.Closer]struct{}{}}
 	ep.ctx, ep.cancel = context.WithCancel(context.Background())
 	cfg, now := p.dialer.settings, time.Now()
-	var protocols http.Protocols
-	var h1 http.Protocols
-	h1.SetHTTP1(true)
-	alpn := p.dialer.alpn()
-	if p.dialer.identity == nil {
-		h2c := slices.Equal(cfg.Protocols, []string{"h2"})
-		protocols.SetUnencryptedHTTP2(h2c)
-		protocols.SetHTTP1(!h2c)
+	if p.dialer.http3() {
+		ep.main = newHTTP3Transport(ep)
 	} else {
-		protocols.SetHTTP2(slices.Contains(alpn, "h2"))
-		protocols.SetHTTP1(slices.Contains(alpn, "http/1.1"))
-	}
-	ep.main = ep.transport(protocols, alpn)
-	switch {
-	case protocols == h1:
-		ep.upgrade = ep.main
-	case protocols.HTTP1():
-		ep.upgrade = ep.transport(h1, []string{"http/1.1"})
+		ep.overTCP()
 	}
 
 	if age := cfg.MaxConnectionAge; age > 0 {
@@ -86,6 +81,30 @@ func newEpoch(p *pool) *epoch {
 		}
 	}
 	return ep
+}
+
+// overTCP sets the transports of HTTP/1.1 and HTTP/2.
+func (ep *epoch) overTCP() {
+	d := ep.pool.dialer
+	var protocols, h1 http.Protocols
+	h1.SetHTTP1(true)
+	alpn := d.alpn()
+	if d.identity == nil {
+		h2c := slices.Equal(d.settings.Protocols, []string{"h2"})
+		protocols.SetUnencryptedHTTP2(h2c)
+		protocols.SetHTTP1(!h2c)
+	} else {
+		protocols.SetHTTP2(slices.Contains(alpn, "h2"))
+		protocols.SetHTTP1(slices.Contains(alpn, "http/1.1"))
+	}
+	ep.http1 = protocols.HTTP1()
+	ep.main = ep.transport(protocols, alpn)
+	switch {
+	case protocols == h1:
+		ep.upgrade = ep.main
+	case ep.http1:
+		ep.upgrade = ep.transport(h1, []string{"http/1.1"})
+	}
 }
 
 func (ep *epoch) transport(protocols http.Protocols, alpn []string) *http.Transport {
@@ -118,9 +137,14 @@ func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 	}
 	if !ep.track(tcp) {
 		c.Close()
-		return nil, &ConnectError{ep.pool.dialer.cluster, ep.pool.dialer.endpoint, errors.New("connected too late; the connection's time is over")}
+		return nil, ep.late()
 	}
 	return c, nil
+}
+
+// late is the error of a connection that nothing may use any more.
+func (ep *epoch) late() error {
+	return &ConnectError{ep.pool.dialer.cluster, ep.pool.dialer.endpoint, errors.New("connected too late; the connection's time is over")}
 }
 
 // trackedConn is a connection that its epoch can close.
@@ -139,14 +163,12 @@ func (c *trackedConn) CloseWrite() error {
 }
 
 func (c *trackedConn) Close() error {
-	c.epoch.mu.Lock()
-	delete(c.epoch.conns, c)
-	c.epoch.mu.Unlock()
+	c.epoch.forget(c)
 	return c.Conn.Close()
 }
 
 // track remembers an open connection, unless the epoch has closed meanwhile.
-func (ep *epoch) track(c net.Conn) bool {
+func (ep *epoch) track(c io.Closer) bool {
 	ep.mu.Lock()
 	defer ep.mu.Unlock()
 	if ep.ctx.Err() != nil {
@@ -154,6 +176,13 @@ func (ep *epoch) track(c net.Conn) bool {
 	}
 	ep.conns[c] = struct{}{}
 	return true
+}
+
+// forget is called as a connection closes.
+func (ep *epoch) forget(c io.Closer) {
+	ep.mu.Lock()
+	delete(ep.conns, c)
+	ep.mu.Unlock()
 }
 
 func (ep *epoch) over(now time.Time) bool { return !ep.ends.IsZero() && !now.Before(ep.ends) }
@@ -218,7 +247,7 @@ func (ep *epoch) closeIdle() {
 func (ep *epoch) close() {
 	ep.mu.Lock()
 	ep.cancel()
-	conns := make([]net.Conn, 0, len(ep.conns))
+	conns := make([]io.Closer, 0, len(ep.conns))
 	for c := range ep.conns {
 		conns = append(conns, c)
 	}

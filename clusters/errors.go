@@ -21,9 +21,10 @@ var (
 	ErrRetired = errors.New("the endpoint belongs to a released generation")
 )
 
-// ConnectError says that no byte of the request was sent: the name did not
-// resolve, or TCP or TLS failed, or a child process did not start. Whatever the
-// method, it is safe to repeat.
+// ConnectError says that the request reached nobody: the name did not resolve,
+// or TCP, TLS or QUIC failed, or a child process did not start, or an HTTP/3
+// server has said that it did not look at the request. Whatever the method, it
+// is safe to repeat.
 type ConnectError struct {
 	Cluster  string
 	Endpoint string

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,8 +43,9 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 	x.ctx = httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			x.connected.Store(true)
-			x.fresh.Store(!info.Reused)
-			if info.Reused && info.WasIdle && x.epoch.main.Protocols.HTTP1() {
+			// QUIC delivers the alerts that a lost TCP connection hides.
+			x.fresh.Store(!info.Reused && !e.pool.dialer.http3())
+			if info.Reused && info.WasIdle && x.epoch.http1 {
 				dropIfClosed(info.Conn)
 			}
 		},
@@ -63,7 +65,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	transport := x.epoch.main
 	if x.upgrade {
 		if transport = x.epoch.upgrade; transport == nil {
-			return nil, errors.New("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only h2")
+			return nil, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.endpoint.pool.dialer.alpn(), ", "))
 		}
 	}
 	var timer *time.Timer
@@ -102,7 +104,7 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 	return out
 }
 
-// explain turns an error of net/http into one that says what happened, and
+// explain turns an error of the transport into one that says what happened, and
 // whether the request was sent.
 func (x *exchange) explain(err error) error {
 	ended, cause := x.wasEnded(), context.Cause(x.ctx)

@@ -29,6 +29,10 @@ func explain(err error, identity *tls.Client, fresh bool) error {
 	switch {
 	case errors.As(err, &op) && op.Op == "remote error" && refusal(op.Err.Error()):
 		return fmt.Errorf("%w: %s", err, advice(identity))
+	case quicAlert(err) == noALPN:
+		return fmt.Errorf("%w: the server speaks QUIC on this port, but not HTTP/3", err)
+	case refusal(quicAlert(err)):
+		return fmt.Errorf("%w: %s", err, advice(identity))
 	case fresh && identity != nil && hungUp(err):
 		// The alert can be lost when the request crosses it on the wire.
 		return fmt.Errorf("%w, right after the TLS handshake: %s", err, advice(identity))

@@ -12,7 +12,8 @@ type Trace struct {
 	// Health is called when the verdict about an endpoint changes, not for each
 	// check; err is the last failure when it became unhealthy.
 	Health func(cluster, endpoint string, healthy bool, err error)
-	// Connected is called for every connection attempt; d covers TCP and TLS.
+	// Connected is called for every connection attempt; d covers TCP and TLS,
+	// or QUIC.
 	Connected func(cluster, endpoint string, d time.Duration, err error)
 	// Request is called once for every try on an endpoint, when its response
 	// header is there (err nil) or it failed (status 0).

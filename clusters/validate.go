@@ -75,6 +75,18 @@ func (c *Config) validateProtocols(s *config.Scope, first *url.URL) {
 			s.Errorf(fmt.Sprintf("protocols[%d]", i), "%s stands here twice", p)
 		}
 	}
+	if slices.Contains(c.Protocols, "h3") {
+		if len(c.Protocols) > 1 {
+			s.Errorf("protocols", "h3 stands alone, since UDP cannot be negotiated with TCP; write [h3], or leave it out")
+		}
+		if c.HealthCheck != nil && c.HealthCheck.Kind == "tcp" {
+			s.Errorf("health_check.kind", "HTTP/3 has no TCP connection to check; use http or mcp")
+		}
+		if first != nil && first.Scheme == "http" {
+			s.Errorf("protocols", "HTTP/3 is always encrypted; the endpoints need https://")
+			return
+		}
+	}
 	if first == nil || first.Scheme == "https" {
 		return
 	}

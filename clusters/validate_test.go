@@ -45,7 +45,6 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		`{name: a, endpoints: [http://x/a, http://y/b]}`:                 "share one path",
 		`{name: a, endpoints: [http://x], tls: {}}`:                      "plain text",
 		`{name: a, endpoints: [http://x], env: {A: b}}`:                  "only a command has this",
-		`{name: a, endpoints: [http://x], protocols: [h3]}`:              "not supported by this version",
 		`{name: a, endpoints: [http://x], protocols: [h2, h2]}`:          "twice",
 		`{name: a, endpoints: [http://x], protocols: [h2, http/1.1]}`:    "name one",
 		`{name: a, endpoints: [http://x], load_balancing: ring_hash}`:    "not supported by this version",
@@ -66,6 +65,11 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		`{name: a, command: [cat], tls: {}}`:                             "no effect",
 		`{name: a, command: [cat], env: {"A=B": c}}`:                     "environment variable",
 		`{name: a, command: [cat], health_check: {kind: http}}`:          "a command has only mcp",
+
+		`{name: a, endpoints: [http://x], protocols: [h3]}`:                             "the endpoints need https://",
+		`{name: a, endpoints: [https://x], protocols: [h3, h2]}`:                        "h3 stands alone",
+		`{name: a, endpoints: [https://x], protocols: [http/1.1, h3]}`:                  "h3 stands alone",
+		`{name: a, endpoints: [https://x], protocols: [h3], health_check: {kind: tcp}}`: "use http or mcp",
 	} {
 		_, err := load(t, yaml)
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -80,6 +84,7 @@ func TestConfigurationsThatWorkAreAccepted(t *testing.T) {
 		`{name: a, endpoints: ["https://localhost:9000/sse", "https://[::1]:9000/sse"], tls: {}}`,
 		`{name: a, endpoints: [http://x], protocols: [h2], health_check: {}}`,
 		`{name: a, endpoints: [https://x], protocols: [h2, http/1.1], headers: {Authorization: b}}`,
+		`{name: a, endpoints: [https://x], protocols: [h3], health_check: {kind: http}, tls: {}}`,
 		`{name: a, command: [cat], env: {A: b}, dir: /tmp, max_processes: 1, health_check: {}}`,
 		`{name: a, endpoints: [http://x], mcp: {transport: sse, protocol: 2025-11-25}}`,
 	} {

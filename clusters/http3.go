@@ -1,0 +1,270 @@
+package clusters
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go/http3"
+)
+
+// maxStreams bounds the requests on one QUIC connection. Every server should
+// permit that many (RFC 9114, section 6.1), and one beyond what it permits would
+// wait for the end of another, which with event streams can be long.
+const maxStreams = 100
+
+// unusableWords begin the error, which http3 does not export, of a request for
+// which no stream could be opened, so that nothing of it was sent: the
+// connection has ended, or the server is shutting down.
+const unusableWords = "http3: conn unusable: "
+
+// http3Transport makes the round trips of an epoch over QUIC. http3.Transport
+// has connections of its own as well, but counts requests as done when the
+// response header is there, and forgets connections without closing them.
+type http3Transport struct {
+	epoch *epoch
+	h3    http3.Transport // makes clients of connections, and nothing else
+	idle  time.Duration   // 0: connections stay
+
+	mu      sync.Mutex
+	conns   []*http3Conn
+	dialing *http3Dial // nil when none is under way
+}
+
+// http3Conn is a connection; its fields are guarded by http3Transport.mu.
+type http3Conn struct {
+	quic     *quicConn
+	client   *http3.ClientConn
+	active   int  // requests in flight
+	used     bool // there was a request
+	draining bool // there will be no new one
+	timer    *time.Timer
+}
+
+// http3Dial is a dial for all requests that wait for a connection.
+type http3Dial struct {
+	done chan struct{}
+	conn *http3Conn
+	err  error
+}
+
+func newHTTP3Transport(ep *epoch) *http3Transport {
+	t := &http3Transport{epoch: ep, idle: ep.pool.dialer.settings.IdleTimeout}
+	t.h3.DisableCompression = true // bodies pass as they are
+	t.h3.MaxResponseHeaderBytes = maxResponseHeader
+	return t
+}
+
+// RoundTrip implements http.RoundTripper. A request that the server has
+// certainly not looked at is repeated, on another connection.
+func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	refuse := func(err error) (*http.Response, error) {
+		if req.Body != nil {
+			req.Body.Close()
+		}
+		return nil, err
+	}
+	if err := checkHTTP3(req); err != nil {
+		return refuse(err)
+	}
+	for try := 1; ; try++ {
+		c, fresh, err := t.acquire(req.Context())
+		if err != nil {
+			return refuse(err)
+		}
+		if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
+			trace.GotConn(httptrace.GotConnInfo{Reused: !fresh})
+		}
+		res, touched, err := t.send(c, req)
+		if err == nil {
+			return res, nil
+		}
+		refused := refusedQUIC(err)
+		if !refused && !rejected(err) && !strings.HasPrefix(err.Error(), unusableWords) {
+			return refuse(err)
+		}
+		t.drain(c)
+		if touched && req.GetBody == nil {
+			return refuse(err)
+		}
+		if refused || fresh || try == staleTries {
+			return refuse(t.unsent(err))
+		}
+		if touched {
+			body, bodyErr := req.GetBody()
+			if bodyErr != nil {
+				return refuse(err)
+			}
+			again := *req
+			again.Body = body
+			req = &again
+		}
+	}
+}
+
+// send makes the round trip on c, which it gives back when it is over. After an
+// error, touched says that some of the body has been read.
+func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Response, touched bool, err error) {
+	ctx, cancel := context.WithCancel(req.Context())
+	over := sync.OnceFunc(func() {
+		cancel()
+		t.release(c)
+	})
+	out := req.WithContext(ctx)
+	out.Method = cmp.Or(req.Method, http.MethodGet)
+	var up *upload
+	if req.Body != nil && req.Body != http.NoBody {
+		up = &upload{body: req.Body}
+		out.Body = up
+	}
+	if res, err = c.client.RoundTrip(out); err != nil {
+		over()
+		return nil, up.stop(), err
+	}
+	res.Request = req
+	res.Body = &http3Body{res.Body, ctx, over}
+	return res, false, nil
+}
+
+// unsent is the error of a request that the server has not looked at.
+func (t *http3Transport) unsent(err error) error {
+	d := t.epoch.pool.dialer
+	if rejected(err) {
+		err = fmt.Errorf("the server has turned the request away unread: %w", err)
+	}
+	return &ConnectError{d.cluster, d.endpoint, explain(explainSilence(err), d.identity, false)}
+}
+
+// rejected reports whether the server says that it did not look at the request
+// (RFC 9114, section 4.1.1).
+func rejected(err error) bool {
+	e, ok := errors.AsType[*http3.Error](err)
+	return ok && e.Remote && e.ErrorCode == http3.ErrCodeRequestRejected
+}
+
+// acquire counts a request onto a connection, dialled if need be. fresh says
+// that it is the first.
+func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool, err error) {
+	for {
+		t.mu.Lock()
+		if c := t.pick(); c != nil {
+			fresh := t.take(c)
+			t.mu.Unlock()
+			return c, fresh, nil
+		}
+		d := t.dialing
+		if d == nil {
+			d = &http3Dial{done: make(chan struct{})}
+			t.dialing = d
+			// The others wait for it too, so it goes on when this one leaves.
+			go t.dial(d)
+		}
+		t.mu.Unlock()
+		select {
+		case <-d.done:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+		if d.err != nil {
+			return nil, false, d.err
+		}
+		t.mu.Lock()
+		// Even when it has ended already: the request then learns why, and does
+		// not dial again and again.
+		if d.conn.active < maxStreams && !d.conn.draining {
+			fresh := t.take(d.conn)
+			t.mu.Unlock()
+			return d.conn, fresh, nil
+		}
+		t.mu.Unlock()
+	}
+}
+
+// pick chooses the first connection with room, so that the others can become
+// idle. Called with mu held.
+func (t *http3Transport) pick() *http3Conn {
+	t.conns = slices.DeleteFunc(t.conns, func(c *http3Conn) bool { return c.draining || c.quic.Context().Err() != nil })
+	for _, c := range t.conns {
+		if c.active < maxStreams {
+			return c
+		}
+	}
+	return nil
+}
+
+// take is called with mu held.
+func (t *http3Transport) take(c *http3Conn) (fresh bool) {
+	fresh = !c.used
+	c.used = true
+	c.active++
+	if c.timer != nil {
+		c.timer.Stop()
+	}
+	return fresh
+}
+
+func (t *http3Transport) dial(d *http3Dial) {
+	defer close(d.done)
+	q, err := t.epoch.dialQUIC()
+	var c *http3Conn
+	if err == nil {
+		c = &http3Conn{quic: q, client: t.h3.NewClientConn(q.Conn)}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dialing = nil
+	if d.conn, d.err = c, err; err == nil {
+		t.conns = append(t.conns, c)
+		t.rest(c) // everybody may have left
+	}
+}
+
+// release is called when a request is over.
+func (t *http3Transport) release(c *http3Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.active--
+	t.rest(c)
+}
+
+// rest closes a connection that carries nothing: now, or later unless there is
+// a request. Called with mu held.
+func (t *http3Transport) rest(c *http3Conn) {
+	switch {
+	case c.active > 0:
+	case c.draining:
+		go c.quic.Close()
+	case t.idle > 0 && c.timer == nil:
+		c.timer = time.AfterFunc(t.idle, func() { t.drain(c) })
+	case t.idle > 0:
+		c.timer.Reset(t.idle)
+	}
+}
+
+// drain gives c no more requests, and closes it after the last.
+func (t *http3Transport) drain(c *http3Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c.draining = true
+	t.rest(c)
+}
+
+// CloseIdleConnections closes the connections that carry nothing.
+func (t *http3Transport) CloseIdleConnections() {
+	t.mu.Lock()
+	idle := slices.DeleteFunc(slices.Clone(t.conns), func(c *http3Conn) bool { return c.active > 0 })
+	for _, c := range idle {
+		c.draining = true
+	}
+	t.mu.Unlock()
+	for _, c := range idle {
+		c.quic.Close()
+	}
+}

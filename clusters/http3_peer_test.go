@@ -1,0 +1,148 @@
+package clusters_test
+
+import (
+	"context"
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+// quicPeer is a strict HTTP/3 server: no handshake without a client certificate.
+type quicPeer struct {
+	addr    string
+	socket  *net.UDPConn
+	handler http.Handler
+	end     func()
+
+	mu     sync.Mutex
+	server *http3.Server // of new connections
+	names  []string      // of the client certificates, one for each connection
+	open   int
+	all    int
+}
+
+// serveHTTP3 starts a server on addr, 127.0.0.1:0 when it is "".
+func serveHTTP3(t testing.TB, addr string, ca *tlstest.CA, h http.Handler, alpn ...string) *quicPeer {
+	t.Helper()
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	if alpn == nil {
+		alpn = []string{http3.NextProtoH3}
+	}
+	udp, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenUDP("udp", udp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &quicPeer{addr: socket.LocalAddr().String(), socket: socket, handler: h}
+	cert, key := ca.Server(t, "localhost", "127.0.0.1", "::1")
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca.PEM())
+	transport := &quic.Transport{Conn: socket}
+	listener, err := transport.ListenEarly(&cryptotls.Config{
+		Certificates: []cryptotls.Certificate{tlstest.Certificate(t, cert, key)},
+		ClientAuth:   cryptotls.RequireAndVerifyClientCert,
+		ClientCAs:    pool,
+		NextProtos:   alpn,
+		VerifyConnection: func(cs cryptotls.ConnectionState) error {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			name := cs.PeerCertificates[0].Subject.CommonName
+			if cs.DidResume {
+				name += " resumed"
+			}
+			p.names = append(p.names, name)
+			return nil
+		},
+	}, &quic.Config{MaxIncomingStreams: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.replace()
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			c, err := listener.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			work.Go(func() { p.serve(c) })
+		}
+	})
+	p.end = sync.OnceFunc(func() {
+		p.current().Close()
+		listener.Close()
+		transport.Close()
+		socket.Close()
+		work.Wait()
+	})
+	t.Cleanup(p.end)
+	return p
+}
+
+func (p *quicPeer) serve(c *quic.Conn) {
+	select {
+	case <-c.HandshakeComplete():
+	case <-c.Context().Done():
+		return
+	}
+	p.mu.Lock()
+	p.open++
+	p.all++
+	server := p.server
+	p.mu.Unlock()
+	_ = server.ServeQUICConn(c)
+	<-c.Context().Done()
+	p.mu.Lock()
+	p.open--
+	p.mu.Unlock()
+}
+
+// replace puts another server behind the port, and returns the one before.
+func (p *quicPeer) replace() *http3.Server {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.server
+	p.server = &http3.Server{Handler: p.handler}
+	return old
+}
+
+func (p *quicPeer) current() *http3.Server {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.server
+}
+
+// connections is how many are open, and were ever.
+func (p *quicPeer) connections() (open, all int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open, p.all
+}
+
+func (p *quicPeer) seen() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.names...)
+}
+
+// http3Cluster is a configuration that reaches the peer.
+func http3Cluster(t testing.TB, name string, p *quicPeer, ca *tlstest.CA) clusters.Config {
+	t.Helper()
+	cfg := cluster(t, name, "https://"+p.addr+"/mcp")
+	cfg.Protocols, cfg.TLS = []string{"h3"}, identity(t, ca, "the-client")
+	return cfg
+}
