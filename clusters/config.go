@@ -16,6 +16,7 @@ type Config struct {
 	Dir          config.Path             `yaml:"dir" doc:"Working directory of the command."`
 	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time."`
 	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1,h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://), [h3] HTTP/3, on the UDP port of the same number."`
+	Proxy        string                  `yaml:"proxy_protocol" default:"none" enum:"none,v1,v2" doc:"A PROXY header at the start of each connection. Connections are shared by clients, so it names none of them: UNKNOWN (v1) or LOCAL (v2)."`
 	DNSRefresh   time.Duration           `yaml:"dns_refresh" default:"30s" min:"1s" doc:"How often names are resolved anew; every address is an endpoint of its own."`
 	Balancing    string                  `yaml:"load_balancing" default:"least_request" enum:"least_request,round_robin" later:"ring_hash" doc:"How an endpoint is chosen."`
 	MCP          MCPConfig               `yaml:"mcp" doc:"How MCP is spoken; only for clusters that an mcp route names."`
@@ -67,6 +68,7 @@ func (c *Config) health() (*HealthCheck, error) {
 type connectSettings struct {
 	TLS              *tls.ClientConfig       `yaml:"tls"`
 	Protocols        []string                `yaml:"protocols"`
+	Proxy            string                  `yaml:"proxy_protocol"`
 	ConnectTimeout   time.Duration           `yaml:"connect_timeout"`
 	IdleTimeout      time.Duration           `yaml:"idle_timeout"`
 	MaxConnectionAge time.Duration           `yaml:"max_connection_age"`
@@ -79,7 +81,7 @@ type connectSettings struct {
 // and connect settings. Clusters in which it differs never share a connection.
 func (c *Config) ConnectFingerprint() [32]byte {
 	return config.Fingerprint(connectSettings{
-		c.TLS, c.Protocols, c.ConnectTimeout, c.IdleTimeout, c.MaxConnectionAge, c.Command, c.Env, c.Dir,
+		c.TLS, c.Protocols, c.Proxy, c.ConnectTimeout, c.IdleTimeout, c.MaxConnectionAge, c.Command, c.Env, c.Dir,
 	})
 }
 

@@ -114,6 +114,10 @@ func (d *dialer) connect(ctx context.Context, alpn []string, wrap func(net.Conn)
 	if err != nil {
 		return nil, err
 	}
+	if err := introduce(tcp, d.settings.Proxy); err != nil {
+		tcp.Close()
+		return nil, err
+	}
 	if wrap != nil {
 		tcp = wrap(tcp)
 	}

@@ -99,7 +99,7 @@ func (c *Config) validateProtocols(s *config.Scope, first *url.URL) {
 }
 
 func (c *Config) validateCommand(s *config.Scope) {
-	for _, key := range []string{"protocols", "dns_refresh", "tls", "headers", "connect_timeout", "idle_timeout", "max_connection_age"} {
+	for _, key := range []string{"protocols", "proxy_protocol", "dns_refresh", "tls", "headers", "connect_timeout", "idle_timeout", "max_connection_age"} {
 		if s.IsSet(key) {
 			s.Errorf(key, "a command has no connections; this has no effect on it")
 		}

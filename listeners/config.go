@@ -12,11 +12,11 @@ import (
 
 // Config is one element of `listeners`.
 type Config struct {
-	_              struct{}          `later:"proxy_protocol"`
 	Name           string            `yaml:"name" required:"true" pattern:"[A-Za-z0-9][A-Za-z0-9._-]{0,62}" doc:"name that routes refer to" example:"public"`
 	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path" example:"0.0.0.0:8443"`
 	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2,h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text; h3 is served on the UDP port of the same number"`
-	TrustedProxies []netip.Prefix    `yaml:"trusted_proxies" doc:"CIDRs whose X-Forwarded-* is believed"`
+	ProxyProtocol  ProxyProtocol     `yaml:"proxy_protocol" doc:"PROXY v1 and v2 in front of TLS"`
+	TrustedProxies []netip.Prefix    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is believed"`
 	TLS            *tls.ServerConfig `yaml:"tls" doc:"absent: plain text"`
 	Limits         Limits            `yaml:"limits" doc:"bounds on what clients may use"`
 }
@@ -47,6 +47,8 @@ func (c *Config) Validate(s *config.Scope) {
 		s.Errorf("protocols", "h3 needs tls: there is no HTTP/3 in plain text")
 	case c.serves(protoHTTP3) && strings.HasPrefix(c.Address, "unix:"):
 		s.Errorf("protocols", "h3 needs a UDP port, which a unix socket has not")
+	case c.serves(protoHTTP3) && len(c.ProxyProtocol.From) > 0:
+		s.Errorf("protocols", "h3 cannot be introduced by proxy_protocol, which is for TCP")
 	case c.serves(protoHTTP3) && len(c.Protocols) == 1:
 		s.Errorf("protocols", "h3 stands beside http/1.1 or h2: clients learn of it there (Alt-Svc), and where UDP is blocked they come back")
 	}
@@ -58,11 +60,12 @@ func (c *Config) Validate(s *config.Scope) {
 func (c *Config) DefinitionFingerprint() [32]byte {
 	definition := struct {
 		Protocols      []string       `yaml:"protocols"`
+		ProxyProtocol  ProxyProtocol  `yaml:"proxy_protocol"`
 		TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
 		Limits         Limits         `yaml:"limits"`
 		TLS            bool           `yaml:"tls"`
 		Handshake      []handshake    `yaml:"handshake"`
-	}{Protocols: c.Protocols, TrustedProxies: c.TrustedProxies, Limits: c.Limits, TLS: c.TLS != nil}
+	}{Protocols: c.Protocols, ProxyProtocol: c.ProxyProtocol, TrustedProxies: c.TrustedProxies, Limits: c.Limits, TLS: c.TLS != nil}
 	if c.TLS != nil {
 		definition.Handshake = append(definition.Handshake, handshake{nil, c.TLS.MinVersion, c.TLS.ClientAuth.Mode})
 		for _, p := range c.TLS.Policies {

@@ -23,6 +23,12 @@ const (
 // serve brings a connection through its handshake to the http.Server of its
 // protocol, which has a goroutine of its own for it.
 func (s *Server) serve(c *Conn) {
+	if err := s.introduce(c); err != nil {
+		s.trace.rejected(s.config.Name, "proxy_protocol", c.raw.RemoteAddr())
+		c.raw.Close()
+		s.remove(c)
+		return
+	}
 	socket := &paced{Conn: c.raw, conn: c}
 	c.wire = &wire{Conn: socket, conn: c}
 	if s.tls != nil {

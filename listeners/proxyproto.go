@@ -1,0 +1,136 @@
+package listeners
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pires/go-proxyproto"
+)
+
+// ProxyProtocol says from whom a PROXY header is required.
+type ProxyProtocol struct {
+	From []netip.Prefix `yaml:"from" doc:"CIDRs of load balancers that begin each connection with a PROXY v1 or v2 header; from others none is accepted"`
+}
+
+// maxProxyHeader bounds a PROXY header in bytes. Version 2 could be 64 KiB
+// long; real ones have addresses and a few hundred bytes of TLVs.
+const maxProxyHeader = 4 << 10
+
+// introduced is a connection whose PROXY header was read: it has the addresses
+// of the client, and begins behind the header.
+type introduced struct {
+	net.Conn
+	remote, local net.Addr
+	rest          []byte // what came together with the header
+}
+
+func (i *introduced) RemoteAddr() net.Addr { return i.remote }
+func (i *introduced) LocalAddr() net.Addr  { return i.local }
+
+func (i *introduced) Read(p []byte) (int, error) {
+	if len(i.rest) == 0 {
+		return i.Conn.Read(p)
+	}
+	n := copy(p, i.rest)
+	if i.rest = i.rest[n:]; len(i.rest) == 0 {
+		i.rest = nil
+	}
+	return n, nil
+}
+
+// CloseWrite lets an answer end before its connection does.
+func (i *introduced) CloseWrite() error { return closeWrite(i.Conn) }
+
+// introduce reads the PROXY header of a connection from a load balancer. From
+// anybody else it would be a claim, and is left to be refused as what it is: no
+// TLS and no HTTP.
+func (s *Server) introduce(c *Conn) error {
+	if !slices.ContainsFunc(s.config.ProxyProtocol.From, func(p netip.Prefix) bool { return p.Contains(c.remote.Addr()) }) {
+		return nil
+	}
+	c.raw.SetReadDeadline(time.Now().Add(s.config.Limits.HeaderTimeout))
+	defer c.raw.SetReadDeadline(time.Time{})
+	raw, rest, err := readProxyHeader(c.raw)
+	if err != nil {
+		return fmt.Errorf("PROXY header from %s: %w", c.remote, err)
+	}
+	// The library takes a header of version 1 only when it is whole.
+	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), maxProxyHeader))
+	if err != nil {
+		return fmt.Errorf("PROXY header from %s: %w", c.remote, err)
+	}
+	in := &introduced{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
+	// LOCAL and UNKNOWN are the load balancer itself, such as its health check.
+	if source, destination, ok := header.TCPAddrs(); ok && !header.Command.IsLocal() {
+		in.remote, in.local = source, destination
+		c.remote, c.local, c.peer = addrPort(source), addrPort(destination), source
+	}
+	c.raw = in
+	return nil
+}
+
+// The forms of a header begin like this; no TLS record and no request does.
+const (
+	proxyV1 = "PROXY "
+	proxyV2 = "\r\n\r\n\x00\r\nQUIT\n"
+)
+
+var errNoProxyHeader = errors.New("the connection does not begin with one; does the load balancer send it?")
+
+// readProxyHeader reads until the header is whole, in however many pieces it
+// comes. rest is what came behind it.
+func readProxyHeader(conn net.Conn) (header, rest []byte, err error) {
+	buf := make([]byte, 0, maxProxyHeader)
+	for {
+		n, err := conn.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		size, wrong := proxyHeaderSize(buf)
+		switch {
+		case wrong != nil:
+			return nil, nil, wrong
+		case size > 0 && len(buf) >= size:
+			return buf[:size], slices.Clone(buf[size:]), nil
+		case err != nil:
+			return nil, nil, err
+		}
+	}
+}
+
+// proxyHeaderSize is the length of the header that b begins with; 0 while that
+// cannot be told.
+func proxyHeaderSize(b []byte) (int, error) {
+	const longestV1 = 107 // with the line's end
+	switch {
+	case begins(b, proxyV1):
+		if end := bytes.IndexByte(b, '\n'); end >= 0 && end < longestV1 {
+			return end + 1, nil
+		} else if len(b) >= longestV1 {
+			return 0, errors.New("the line has no end")
+		}
+		return 0, nil
+	case begins(b, proxyV2):
+		const fixed = 16
+		if len(b) < fixed {
+			return 0, nil
+		}
+		size := fixed + int(binary.BigEndian.Uint16(b[fixed-2:]))
+		if size > maxProxyHeader {
+			return 0, fmt.Errorf("it has %d bytes, and may have %d", size, maxProxyHeader)
+		}
+		return size, nil
+	}
+	return 0, errNoProxyHeader
+}
+
+// begins reports whether b begins with the prefix, as far as it goes.
+func begins(b []byte, prefix string) bool {
+	n := min(len(b), len(prefix))
+	return string(b[:n]) == prefix[:n]
+}
