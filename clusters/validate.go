@@ -82,6 +82,9 @@ func (c *Config) validateProtocols(s *config.Scope, first *url.URL) {
 		if c.HealthCheck != nil && c.HealthCheck.Kind == "tcp" {
 			s.Errorf("health_check.kind", "HTTP/3 has no TCP connection to check; use http or mcp")
 		}
+		if c.Proxy != "none" && c.Proxy != "" {
+			s.Errorf("proxy_protocol", "is for TCP, which HTTP/3 does not use")
+		}
 		if first != nil && first.Scheme == "http" {
 			s.Errorf("protocols", "HTTP/3 is always encrypted; the endpoints need https://")
 			return
