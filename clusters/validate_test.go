@@ -67,6 +67,7 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		`{name: a, command: [cat], health_check: {kind: http}}`:          "a command has only mcp",
 
 		`{name: a, endpoints: [http://x], protocols: [h3]}`:                             "the endpoints need https://",
+		`{name: a, endpoints: [https://x], protocols: [h3], proxy_protocol: v2}`:        "is for TCP",
 		`{name: a, endpoints: [https://x], protocols: [h3, h2]}`:                        "h3 stands alone",
 		`{name: a, endpoints: [https://x], protocols: [http/1.1, h3]}`:                  "h3 stands alone",
 		`{name: a, endpoints: [https://x], protocols: [h3], health_check: {kind: tcp}}`: "use http or mcp",

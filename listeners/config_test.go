@@ -20,10 +20,12 @@ func TestEachMistakeOfAListenerHasItsOwnError(t *testing.T) {
 		"{name: a, address: 'systemd:web'}":                                     "l.address: systemd sockets are not supported by this version",
 		"{name: a, address: 'unix:a.sock'}":                                     "must be absolute",
 		"{name: a, address: ':1', protocols: []}":                               "l.protocols: at least one",
-		"{name: a, address: ':1', protocols: [h2, h3]}":                         "h3 needs tls",
-		"{name: a, address: ':1', proxy_protocol: {from: []}}":                  "l.proxy_protocol: not supported by this version",
-		"{name: a, address: ':1', limits: {idle_timeout: 0s}}":                  "l.limits.idle_timeout",
-		"{name: a, address: ':1', trusted_proxies: [10.0.0.1]}":                 "l.trusted_proxies[0]",
+		"{name: a, address: ':1', protocols: [h2, h3], tls: {certificates: [{acme: [a.test]}]}, proxy_protocol: {from: [10.0.0.0/8]}}": "which is for TCP",
+		"{name: a, address: ':1', protocols: [h3], tls: {certificates: [{acme: [a.test]}]}}":                                           "h3 stands beside http/1.1 or h2",
+		"{name: a, address: 'unix:/x', protocols: [h2, h3], tls: {certificates: [{acme: [a.test]}]}}":                                  "needs a UDP port",
+		"{name: a, address: ':1', protocols: [h2, h3]}":                                                                                "h3 needs tls",
+		"{name: a, address: ':1', limits: {idle_timeout: 0s}}":                                                                         "l.limits.idle_timeout",
+		"{name: a, address: ':1', trusted_proxies: [10.0.0.1]}":                                                                        "l.trusted_proxies[0]",
 	} {
 		path := tlstest.WriteFile(t, t.TempDir(), "config.yaml", []byte("l: "+yaml+"\n"))
 		var dst struct {
