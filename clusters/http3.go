@@ -38,16 +38,6 @@ type http3Transport struct {
 	dialing *http3Dial // nil when none is under way
 }
 
-// http3Conn is a connection; its fields are guarded by http3Transport.mu.
-type http3Conn struct {
-	quic     *quicConn
-	client   *http3.ClientConn
-	active   int  // requests in flight
-	used     bool // there was a request
-	draining bool // there will be no new one
-	timer    *time.Timer
-}
-
 // http3Dial is a dial for all requests that wait for a connection.
 type http3Dial struct {
 	done chan struct{}
@@ -155,7 +145,7 @@ func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool,
 	for {
 		t.mu.Lock()
 		if c := t.pick(); c != nil {
-			fresh := t.take(c)
+			fresh := c.take()
 			t.mu.Unlock()
 			return c, fresh, nil
 		}
@@ -179,7 +169,7 @@ func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool,
 		// Even when it has ended already: the request then learns why, and does
 		// not dial again and again.
 		if d.conn.active < maxStreams && !d.conn.draining {
-			fresh := t.take(d.conn)
+			fresh := d.conn.take()
 			t.mu.Unlock()
 			return d.conn, fresh, nil
 		}
@@ -187,27 +177,23 @@ func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool,
 	}
 }
 
-// pick chooses the first connection with room, so that the others can become
-// idle. Called with mu held.
+// pick chooses the first good connection with room, so that the others can
+// become idle. Called with mu held.
 func (t *http3Transport) pick() *http3Conn {
-	t.conns = slices.DeleteFunc(t.conns, func(c *http3Conn) bool { return c.draining || c.quic.Context().Err() != nil })
+	now := time.Now()
+	t.conns = slices.DeleteFunc(t.conns, func(c *http3Conn) bool {
+		if !c.draining && c.hushed(now) {
+			c.draining = true // what is on it may still be answered
+			t.rest(c)
+		}
+		return c.draining || c.quic.Context().Err() != nil
+	})
 	for _, c := range t.conns {
 		if c.active < maxStreams {
 			return c
 		}
 	}
 	return nil
-}
-
-// take is called with mu held.
-func (t *http3Transport) take(c *http3Conn) (fresh bool) {
-	fresh = !c.used
-	c.used = true
-	c.active++
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	return fresh
 }
 
 func (t *http3Transport) dial(d *http3Dial) {

@@ -230,6 +230,29 @@ func TestAKilledHTTP3ServerFailsTheCallAndTheNextReconnects(t *testing.T) {
 	}
 }
 
+func TestCallsLeaveAServerThatHasForgottenTheConnection(t *testing.T) {
+	ca := tlstest.NewCA(t, "Test CA")
+	server := serveHTTP3(t, "", ca, everything())
+	c := get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")
+	fetch(t, c, "/")
+	server.socket.Close() // no goodbye
+	server.end()
+	again := serveHTTP3(t, server.addr, ca, everything())
+	eventually(t, "an answer", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		res, err := c.RoundTrip(request(t, "POST", "/", "x").WithContext(ctx))
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return true
+	})
+	if open, all := again.connections(); open != 1 || all != 1 {
+		t.Errorf("%d of %d connections are open", open, all)
+	}
+}
+
 func TestNoCallFailsWhileHTTP3ServersShutDown(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
 	server := serveHTTP3(t, "", ca, everything())
