@@ -164,6 +164,7 @@ func (c *streamConn) writeHead(p []byte) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("the answer to a WebSocket: %w", err)
 	}
+	defer res.Body.Close() // a 101 has none
 	if err := c.begin(res.Header); err != nil {
 		return 0, err
 	}

@@ -80,14 +80,14 @@ func (s *Socket) BindQUIC() (undo func(), err error) {
 	s.sockets.mu.Lock()
 	defer s.sockets.mu.Unlock()
 	if q := s.sockets.quic[s.address]; q != nil && q.claim() {
-		return func() {}, nil
+		return q.abandon, nil
 	}
 	q, err := s.sockets.listenQUIC(s.address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on UDP %s, for h3: %w", s.address, err)
 	}
 	s.sockets.quic[s.address] = q
-	return q.leave, nil
+	return q.abandon, nil
 }
 
 // claim keeps a socket from closing; false if it is too late for that.
@@ -99,6 +99,16 @@ func (q *quicSocket) claim() bool {
 	}
 	q.idle = false
 	return true
+}
+
+// abandon takes back a claim that nothing came of.
+func (q *quicSocket) abandon() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.server == nil {
+		q.idle = true
+		q.settle()
+	}
 }
 
 // listenQUIC is called with s.mu held.

@@ -162,7 +162,7 @@ func (a *account) user(ctx context.Context, client *acmez.Client) (acme.Account,
 	if err := a.storage.Lock(ctx, lock); err != nil {
 		return acme.Account{}, fmt.Errorf("lock the registration of the ACME account: %w", err)
 	}
-	defer a.storage.Unlock(ctx, lock)
+	defer func() { _ = a.storage.Unlock(ctx, lock) }() // else it is found to be stale
 	user, err := a.loadUser(ctx)
 	if err == nil {
 		return user, nil

@@ -124,7 +124,7 @@ func (k *keeper) renew() error {
 	if err := a.storage.Lock(k.ctx, lock); err != nil {
 		return fmt.Errorf("lock the certificate of %s in acme.storage %s: %w", k.name, a.storage.Path, err)
 	}
-	defer a.storage.Unlock(k.ctx, lock)
+	defer func() { _ = a.storage.Unlock(k.ctx, lock) }() // else it is found to be stale
 
 	stored, err := a.load(k.ctx, k.name)
 	if err == nil && !stored.same(k.own) && !stored.expired() {

@@ -88,7 +88,7 @@ func listening(t *testing.T) []string {
 	var ours []string
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip("no /proc")
+		t.Fatal("no /proc, where open ports would be read")
 	}
 	for _, fd := range fds {
 		if target, err := os.Readlink(filepath.Join("/proc/self/fd", fd.Name())); err == nil {
