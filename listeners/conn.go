@@ -38,6 +38,7 @@ type Conn struct {
 	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
 	streams  atomic.Int64
 	requests atomic.Int64 // in progress, of HTTP/3
+	served   atomic.Bool  // a request of HTTP/3 has come
 	ending   chan struct{}
 	gone     chan struct{}
 
@@ -181,8 +182,34 @@ func (c *Conn) leaveAt(at time.Time) {
 		c.goTimer.Stop()
 	}
 	if !c.removed {
-		c.goTimer = time.AfterFunc(time.Until(at), c.leave)
+		c.goTimer = time.AfterFunc(time.Until(at), c.retireHTTP3)
 	}
+}
+
+// retireHTTP3 has the connection leave. One that has carried nothing may carry
+// one request first: clients send a request that crossed with GOAWAY again, but
+// only once.
+func (c *Conn) retireHTTP3() {
+	if c.served.Load() {
+		c.leave()
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.removed {
+		c.goTimer = time.AfterFunc(c.server.config.Limits.HeaderTimeout, c.leave)
+	}
+}
+
+// request counts a request of HTTP/3 until done is called. GOAWAY names what
+// comes after this one.
+func (c *Conn) request() (done func()) {
+	c.requests.Add(1)
+	c.served.Store(true)
+	if c.Retired() {
+		c.leave()
+	}
+	return func() { c.requests.Add(-1) }
 }
 
 // leave ends the connection as soon as no request is in progress, which may be

@@ -158,8 +158,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	defer s.handled()
 	c := FromContext(r.Context())
 	if r.ProtoMajor == 3 {
-		c.requests.Add(1)
-		defer c.requests.Add(-1)
+		defer c.request()()
 	}
 	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor}
 	if r.Body != nil && r.Body != http.NoBody {
