@@ -1,0 +1,67 @@
+package tls
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Keys in every form that OpenSSL writes, read as files of users are.
+func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	sh := func(script string) {
+		t.Helper()
+		cmd := exec.Command("sh", "-euc", script)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+	}
+	read := func(name string) []byte {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	pass := []byte("correct horse")
+	sh(`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.key
+		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.key
+		openssl genpkey -algorithm ED25519 -out ed25519.key
+		for k in rsa ec ed25519; do openssl req -x509 -new -key $k.key -out $k.crt -days 1 -subj /CN=$k; done`)
+	for _, c := range []struct{ key, form, command string }{
+		{"rsa", "PKCS8", "openssl pkey -in rsa.key"},
+		{"rsa", "PKCS1", "openssl rsa -in rsa.key -traditional"},
+		{"ec", "PKCS8", "openssl pkey -in ec.key"},
+		{"ec", "SEC1", "openssl ec -in ec.key"},
+		{"ec", "SEC1 behind its parameters", "openssl ecparam -name prime256v1; openssl ec -in ec.key"},
+		{"ed25519", "PKCS8", "openssl pkey -in ed25519.key"},
+		{"rsa", "encrypted PKCS8", "openssl pkcs8 -topk8 -in rsa.key -passout 'pass:correct horse'"},
+		{"rsa", "encrypted PKCS8, AES-128 and SHA-1", "openssl pkcs8 -topk8 -v2 aes-128-cbc -v2prf hmacWithSHA1 -in rsa.key -passout 'pass:correct horse'"},
+		{"ec", "encrypted PKCS8, scrypt", "openssl pkcs8 -topk8 -scrypt -in ec.key -passout 'pass:correct horse'"},
+		{"ed25519", "encrypted PKCS8", "openssl pkcs8 -topk8 -in ed25519.key -passout 'pass:correct horse'"},
+		{"rsa", "encrypted, old form", "openssl rsa -in rsa.key -traditional -aes256 -passout 'pass:correct horse'"},
+		{"ec", "encrypted, old form", "openssl ec -in ec.key -aes128 -passout 'pass:correct horse'"},
+	} {
+		t.Run(c.key+"/"+c.form, func(t *testing.T) {
+			sh("{ " + c.command + "; } > made.key 2>/dev/null")
+			cert, key := read(c.key+".crt"), read("made.key")
+			if _, err := ParseIdentity(cert, key, pass); err != nil {
+				t.Error(err)
+			}
+			if !strings.Contains(c.form, "encrypted") {
+				return
+			}
+			if _, err := ParseIdentity(cert, key, nil); err == nil || !strings.Contains(err.Error(), "passphrase") {
+				t.Errorf("without a passphrase: %v", err)
+			}
+			if _, err := ParseIdentity(cert, key, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "cannot be decrypted") || !Torn(err) {
+				t.Errorf("with a wrong one: %v", err)
+			}
+		})
+	}
+}
