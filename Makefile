@@ -40,7 +40,7 @@ run: build examples ## try it: two strict-mTLS MCP servers behind the gateway on
 # The timeout is that of one package; the slowest decides.
 .PHONY: test
 test: ## run every test with the race detector
-	@.ci/need openssl curl pgrep=procps gcc
+	@.ci/need openssl curl pgrep=procps gcc chromium
 	CGO_ENABLED=1 go test -race -timeout 9m ./...
 
 .PHONY: race
