@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -60,13 +61,51 @@ type streamUpgrade struct {
 	stream  *streamConn   // after Hijack
 }
 
-// WriteHeader keeps a 101 for Hijack. Every other answer is one.
+// WriteHeader keeps a 101 for Hijack. Every other answer is one, but none of
+// them may look as if the WebSocket was there: what is no WebSocket answers an
+// upgrade of HTTP/1.1 with 200 and means it.
 func (u *streamUpgrade) WriteHeader(status int) {
 	if status == http.StatusSwitchingProtocols {
 		u.status = status
 		return
 	}
+	if status >= 200 && status < 300 {
+		status = http.StatusNotImplemented // RFC 8441 section 4
+	}
 	u.response.WriteHeader(status)
+}
+
+func (u *streamUpgrade) Write(p []byte) (int, error) {
+	u.implicit()
+	return u.response.Write(p)
+}
+
+// WriteString spares io.WriteString a copy.
+func (u *streamUpgrade) WriteString(s string) (int, error) {
+	u.implicit()
+	return u.response.WriteString(s)
+}
+
+// ReadFrom is for io.Copy.
+func (u *streamUpgrade) ReadFrom(src io.Reader) (int64, error) {
+	u.implicit()
+	return u.response.ReadFrom(src)
+}
+
+// FlushError is what http.ResponseController looks for.
+func (u *streamUpgrade) FlushError() error {
+	u.implicit()
+	return u.response.FlushError()
+}
+
+// Flush makes it an http.Flusher.
+func (u *streamUpgrade) Flush() { _ = u.FlushError() }
+
+// implicit is the 200 of a handler that names no status.
+func (u *streamUpgrade) implicit() {
+	if !u.wrote {
+		u.WriteHeader(http.StatusOK)
+	}
 }
 
 // Hijack hands over the stream.
@@ -85,6 +124,14 @@ func (u *streamUpgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // EnableFullDuplex has nothing to do: a stream goes both ways.
 func (u *streamUpgrade) EnableFullDuplex() error { return nil }
+
+// finish is called when the handler has returned.
+func (u *streamUpgrade) finish() {
+	if u.stream == nil {
+		u.implicit()
+	}
+	u.response.finish()
+}
 
 // wait returns once whoever took the stream over has closed it: it ends with
 // the handler.

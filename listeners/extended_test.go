@@ -2,8 +2,6 @@ package listeners
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -15,80 +13,20 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/quic-go/quic-go/http3"
+
+	"github.com/mcpgateway/mcpgateway/listeners/listenerstest"
 )
-
-// overHTTP3 opens WebSockets by an extended CONNECT (RFC 9220), and tells its
-// caller of a 101, as HTTP/1.1 would.
-type overHTTP3 struct {
-	client *quicClient
-	status int // of the last answer
-}
-
-func (o *overHTTP3) RoundTrip(req *http.Request) (*http.Response, error) {
-	to, err := net.ResolveUDPAddr("udp4", req.URL.Host)
-	if err != nil {
-		return nil, err
-	}
-	qc, err := o.client.transport.Dial(req.Context(), to.String(), o.client.tls, o.client.transport.QUICConfig)
-	if err != nil {
-		return nil, err
-	}
-	conn := o.client.transport.NewClientConn(qc)
-	select {
-	case <-conn.ReceivedSettings():
-	case <-req.Context().Done():
-		return nil, req.Context().Err()
-	}
-	if !conn.Settings().EnableExtendedConnect {
-		return nil, errors.New("the server does not offer the extended CONNECT")
-	}
-	str, err := conn.OpenRequestStream(req.Context())
-	if err != nil {
-		return nil, err
-	}
-	key := req.Header.Get("Sec-WebSocket-Key")
-	out := req.Clone(context.WithoutCancel(req.Context()))
-	out.Method, out.Proto, out.URL.Scheme, out.Host = http.MethodConnect, "websocket", "https", "localhost"
-	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Key"} {
-		out.Header.Del(name)
-	}
-	if err := str.SendRequestHeader(out); err != nil {
-		return nil, err
-	}
-	res, err := str.ReadResponse()
-	if err != nil {
-		return nil, err
-	}
-	if o.status = res.StatusCode; res.StatusCode != http.StatusOK {
-		return res, nil
-	}
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	res.StatusCode = http.StatusSwitchingProtocols
-	res.Header.Set("Connection", "Upgrade")
-	res.Header.Set("Upgrade", "websocket")
-	res.Header.Set("Sec-WebSocket-Accept", base64.StdEncoding.EncodeToString(sum[:]))
-	res.Body = bothWays{str}
-	return res, nil
-}
-
-type bothWays struct{ *http3.RequestStream }
-
-func (b bothWays) Close() error {
-	b.CancelRead(0x10c) // H3_REQUEST_CANCELLED
-	return b.RequestStream.Close()
-}
 
 func (f *fixture) webSocket(t *testing.T, protocols ...string) (*websocket.Conn, int, error) {
 	t.Helper()
-	o := &overHTTP3{client: f.quic(f.clientTLS(nil))}
+	o := &listenerstest.WebSocketTransport{HTTP3: true, TLS: f.clientTLS(nil)}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	ws, res, err := websocket.Dial(ctx, "ws://"+f.socket.Addr().String()+"/ws", &websocket.DialOptions{HTTPClient: &http.Client{Transport: o}, Subprotocols: protocols})
 	if res != nil && res.Body != nil && err != nil {
 		res.Body.Close()
 	}
-	return ws, o.status, err
+	return ws, o.Status, err
 }
 
 func TestWebSocketOverAStreamOfHTTP3(t *testing.T) {
@@ -97,7 +35,7 @@ func TestWebSocketOverAStreamOfHTTP3(t *testing.T) {
 			http.Error(w, "no", http.StatusForbidden)
 			return
 		}
-		if r.Method != http.MethodGet || r.Proto != "HTTP/3.0" || r.URL.Path != "/ws" || r.Host != "localhost" {
+		if r.Method != http.MethodGet || r.Proto != "HTTP/3.0" || r.URL.Path != "/ws" || r.Host == "" {
 			t.Errorf("the handler got %s %s %s of %s", r.Method, r.Proto, r.URL, r.Host)
 		}
 		ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"mcp"}, InsecureSkipVerify: true})

@@ -178,7 +178,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		u := &streamUpgrade{response: res, request: r}
 		defer u.wait() // also when the handler panics
 		s.handler.ServeHTTP(u, asUpgrade(r))
-		res.finish()
+		u.finish()
 		return
 	}
 	s.handler.ServeHTTP(res, r)

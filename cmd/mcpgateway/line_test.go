@@ -53,8 +53,8 @@ func (o overWebSocket) Close() error {
 }
 
 // newLineWorld is a world that serves HTTP+SSE and WebSockets too.
-func newLineWorld(t *testing.T) *world {
-	w := newWorld(t)
+func newLineWorld(t *testing.T, env ...string) *world {
+	w := newWorld(t, env...)
 	w.mcp = ", sse: {path: /sse}, websocket: {path: /ws}"
 	w.mustApply(w.yaml())
 	return w

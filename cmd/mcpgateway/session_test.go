@@ -35,10 +35,10 @@ type world struct {
 }
 
 // newWorld starts two servers, and the gateway with cluster one on /mcp.
-func newWorld(t *testing.T) *world { return newWorldOf(t, "/mcp", streamable) }
+func newWorld(t *testing.T, env ...string) *world { return newWorldOf(t, "/mcp", streamable, env...) }
 
 // newWorldOf does so with servers of another transport.
-func newWorldOf(t *testing.T, path string, transport func(*mcp.Server) http.Handler) *world {
+func newWorldOf(t *testing.T, path string, transport func(*mcp.Server) http.Handler, env ...string) *world {
 	t.Helper()
 	w := &world{ca: tlstest.NewCA(t, "Test CA"), dir: shortDir(t), members: "one", path: path}
 	w.one = w.serve(t, transport(tools("one")))
@@ -47,7 +47,7 @@ func newWorldOf(t *testing.T, path string, transport func(*mcp.Server) http.Hand
 	w.issueServer(t)
 	w.issueClient(t, "one", "client one")
 	w.issueClient(t, "two", "client two")
-	w.gateway = start(t, w.dir, w.yaml())
+	w.gateway = start(t, w.dir, w.yaml(), env...)
 	return w
 }
 
@@ -79,6 +79,7 @@ drain: {timeout: 5s, close_spread: 100ms}
 listeners:
   - name: public
     address: 127.0.0.1:0
+    protocols: [http/1.1, h2, h3]
     tls: {certificates: [{cert: server.crt, key: server.key}]}
     limits: {%s}
 routes:

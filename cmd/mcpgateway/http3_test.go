@@ -1,0 +1,298 @@
+package main_test
+
+import (
+	"context"
+	cryptotls "crypto/tls"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/mcpgateway/mcpgateway/listeners/listenerstest"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+// The official SDK calls all the time, while certificates are rotated and the
+// listener is redefined. It is told by GOAWAY, comes back on a new connection,
+// and the old one ends.
+func TestTheSDKSpeaksOverHTTP3AndLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hc, dials := clientOf(t, "h3", w.ca.PEM(), nil)
+	c := callOver(t, "echo", &mcp.StreamableClientTransport{Endpoint: w.url("/mcp"), HTTPClient: hc})
+	c.more(t, 20)
+	if n := len(dials.all()); n != 1 {
+		t.Fatalf("%d connections before anything happened", n)
+	}
+	w.issueServer(t)
+	w.mustReload()
+	w.issueClient(t, "one", "client one anew")
+	w.mustReload()
+	c.more(t, 20)
+	if n := len(dials.all()); n != 1 {
+		t.Errorf("new certificates cost the connection: there are %d", n)
+	}
+	w.limits = "max_concurrent_streams: 50"
+	w.mustApply(w.yaml())
+	c.more(t, 20)
+	w.eventually("the old connection to end", func() error {
+		all := dials.all()
+		if len(all) < 2 || all[0].Context().Err() == nil {
+			return fmt.Errorf("%d connections, the first goes on", len(all))
+		}
+		return nil
+	})
+	if err := context.Cause(dials.all()[0].Context()); !strings.Contains(err.Error(), "0x100") {
+		t.Errorf("the old connection ended by %v, not in order", err)
+	}
+	c.more(t, 20)
+	c.stop(t)
+	if !strings.Contains(w.logs.String(), `"protocol":"HTTP/3.0"`) {
+		t.Error("no request came over HTTP/3")
+	}
+}
+
+// edgeHTTP3 is a gateway on HTTP/3 whose old connections may take their time.
+func edgeHTTP3(t *testing.T, env ...string) (*gateway, *tlstest.CA, *plainAPI) {
+	t.Helper()
+	ca, dir, api := tlstest.NewCA(t, "CA"), shortDir(t), &plainAPI{}
+	cert, key := ca.Server(t, "localhost", "127.0.0.1")
+	tlstest.WritePair(t, dir, "server", cert, key)
+	upstream := httptest.NewServer(api)
+	t.Cleanup(upstream.Close)
+	return start(t, dir, edgeHTTP3Config(upstream.URL, 100), env...), ca, api
+}
+
+func edgeHTTP3Config(upstream string, streams int) string {
+	return fmt.Sprintf(`
+reload: {watch: false}
+drain: {timeout: 30s, close_spread: 50ms}
+listeners:
+  - name: public
+    address: 127.0.0.1:0
+    protocols: [http/1.1, h2, h3]
+    tls: {certificates: [{cert: server.crt, key: server.key}]}
+    limits: {max_concurrent_streams: %d}
+routes:
+  - {match: {path_prefix: /api}, cluster: api, timeout: 0s}
+  - {match: {path: /hello}, respond: {body: "hello"}}
+clusters:
+  - {name: api, endpoints: ["%s"]}
+`, streams, upstream)
+}
+
+func TestHTTP3StreamsOutliveRotationAndRedefinition(t *testing.T) {
+	t.Parallel()
+	ca, dir, api := tlstest.NewCA(t, "CA"), shortDir(t), &plainAPI{}
+	issue := func() {
+		cert, key := ca.Server(t, "127.0.0.1")
+		tlstest.WritePair(t, dir, "server", cert, key)
+	}
+	issue()
+	upstream := httptest.NewServer(api)
+	t.Cleanup(upstream.Close)
+	g := start(t, dir, edgeHTTP3Config(upstream.URL, 100))
+	base := "https://" + g.address("public")
+	hc, _ := clientOf(t, "h3", ca.PEM(), nil)
+	first := open(t, api, base+"/api", "h3", hc)
+	issue()
+	g.mustReload()
+	other, dials := clientOf(t, "h3", ca.PEM(), nil)
+	second := open(t, api, base+"/api", "h3", other)
+	if got, was := dials.all()[0].ConnectionState().TLS.PeerCertificates[0].SerialNumber, serial(t, g.address("public")); fmt.Sprintf("%X", got) != was {
+		t.Errorf("over QUIC the new handshake showed %X, over TCP %s", got, was)
+	}
+	g.mustApply(edgeHTTP3Config(upstream.URL, 50))
+	if _, body, _, err := ask(hc, base+"/hello", ""); err != nil || body != "hello" {
+		t.Errorf("after the redefinition: %q, %v", body, err)
+	}
+	if s := g.status(); len(s.Draining) == 0 {
+		t.Error("nothing drains, although streams are open on the old definition")
+	}
+	first.finish()
+	second.finish()
+	g.eventually("the old generation to be free", func() error {
+		if n := len(g.status().Draining); n > 0 {
+			return fmt.Errorf("%d drain", n)
+		}
+		return nil
+	})
+}
+
+// A client that moves from one network to another keeps its connection and the
+// streams on it (RFC 9000 section 9).
+func TestAnHTTP3ClientMayMove(t *testing.T) {
+	t.Parallel()
+	g, ca, api := edgeHTTP3(t)
+	here, there := udpSocket(t), udpSocket(t)
+	to, err := net.ResolveUDPAddr("udp4", g.address("public"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	conn, err := here.Dial(ctx, to, &cryptotls.Config{RootCAs: ca.Pool(), ServerName: "localhost", NextProtos: []string{"h3"}}, &quic.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hc := &http.Client{Transport: (&http3.Transport{}).NewClientConn(conn)}
+	o := open(t, api, "https://localhost/api", "h3", hc)
+	path, err := conn.AddPath(there)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.Probe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := path.Switch(); err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _, err := ask(hc, "https://localhost/hello", ""); err != nil || body != "hello" {
+		t.Errorf("after the move: %q, %v", body, err)
+	}
+	o.finish()
+}
+
+func udpSocket(t *testing.T) *quic.Transport {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &quic.Transport{Conn: conn}
+	t.Cleanup(func() {
+		tr.Close()
+		conn.Close()
+	})
+	return tr
+}
+
+// lossy passes packets both ways between one client and to, and loses every
+// twentieth, by chance. It returns the address to send to.
+func lossy(t *testing.T, to string, lost *atomic.Int64) string {
+	t.Helper()
+	server, err := net.Dial("udp4", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	front, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	t.Cleanup(func() {
+		server.Close()
+		front.Close()
+		running.Wait()
+	})
+	var client atomic.Pointer[net.UDPAddr]
+	lose := func() bool {
+		if rand.N(20) > 0 {
+			return false
+		}
+		lost.Add(1)
+		return true
+	}
+	running.Go(func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, from, err := front.ReadFromUDP(buf)
+			if err != nil {
+				return
+			}
+			client.Store(from)
+			if !lose() {
+				_, _ = server.Write(buf[:n])
+			}
+		}
+	})
+	running.Go(func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := server.Read(buf)
+			if err != nil {
+				return
+			}
+			if at := client.Load(); at != nil && !lose() {
+				_, _ = front.WriteToUDP(buf[:n], at)
+			}
+		}
+	})
+	return front.LocalAddr().String()
+}
+
+func TestHTTP3EnduresLoss(t *testing.T) {
+	t.Parallel()
+	g, ca, api := edgeHTTP3(t)
+	var lost atomic.Int64
+	base := "https://" + lossy(t, g.address("public"), &lost)
+	hc, _ := clientOf(t, "h3", ca.PEM(), nil)
+	o := open(t, api, base+"/api", "h3", hc)
+	for n := range 200 {
+		if _, body, _, err := ask(hc, base+"/hello", ""); err != nil || body != "hello" {
+			t.Fatalf("request %d: %q, %v", n, body, err)
+		}
+	}
+	o.finish()
+	if lost.Load() < 5 {
+		t.Errorf("only %d packets were lost; the test shows little", lost.Load())
+	}
+}
+
+// A WebSocket on a stream of HTTP/2 (which Go serves only when its environment
+// says so) or 3, to an upstream that speaks HTTP/1.1, and to an mcp route.
+func TestWebSocketsOverStreams(t *testing.T) {
+	t.Parallel()
+	g, ca, _ := edgeHTTP3(t, "GODEBUG=http2xconnect=1")
+	for _, overHTTP3 := range []bool{false, true} {
+		name := map[bool]string{false: "h2", true: "h3"}[overHTTP3]
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		transport := &listenerstest.WebSocketTransport{HTTP3: overHTTP3, TLS: &cryptotls.Config{RootCAs: ca.Pool()}}
+		ws, _, err := websocket.Dial(ctx, "ws://"+g.address("public")+"/api/ws", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for n := range 3 {
+			want := strings.Repeat("x", 1+n*10000)
+			if err := ws.Write(ctx, websocket.MessageText, []byte(want)); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if _, got, err := ws.Read(ctx); err != nil || string(got) != want {
+				t.Fatalf("%s: %d bytes, %v", name, len(got), err)
+			}
+		}
+		if err := ws.Close(websocket.StatusNormalClosure, ""); err != nil {
+			t.Errorf("%s: closing: %v", name, err)
+		}
+		if _, _, err := websocket.Dial(ctx, "ws://"+g.address("public")+"/hello", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}}); err == nil || transport.Status != http.StatusNotImplemented {
+			t.Errorf("%s: a WebSocket to what is none: %d, %v", name, transport.Status, err)
+		}
+	}
+}
+
+func TestMCPOverWebSocketsOnStreams(t *testing.T) {
+	t.Parallel()
+	w := newLineWorld(t, "GODEBUG=http2xconnect=1")
+	for _, overHTTP3 := range []bool{false, true} {
+		transport := &listenerstest.WebSocketTransport{HTTP3: overHTTP3, TLS: &cryptotls.Config{RootCAs: w.ca.Pool()}}
+		ws, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(w.url("/ws"), "https"), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"mcp"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := callOver(t, "echo", overWebSocket{ws, new(sync.Once)})
+		c.more(t, 20)
+		c.stop(t)
+	}
+}
