@@ -1,0 +1,244 @@
+package main_test
+
+import (
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+const acmeName = "mcp.example.test"
+
+// authority is an ACME server whose root and directory a gateway's file names.
+type authority struct{ *acmetest.Pebble }
+
+func newAuthority(t *testing.T, dir string, o acmetest.Options) authority {
+	t.Helper()
+	p := acmetest.Start(t, o)
+	ca, err := os.ReadFile(p.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, dir, "acme-ca.crt", ca)
+	return authority{p}
+}
+
+// handshake connects by a name, and returns who was shown; roots nil believes
+// anybody.
+func handshake(address, name string, roots *x509.CertPool, certs ...cryptotls.Certificate) (*x509.Certificate, error) {
+	conn, err := cryptotls.Dial("tcp", address, &cryptotls.Config{ServerName: name, RootCAs: roots, InsecureSkipVerify: roots == nil, Certificates: certs})
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0], nil
+}
+
+// A listener that demands client certificates answers the authority, which has
+// none. The certificate comes, and is renewed, again and again since it lives
+// for seconds, while streams are open over all versions of HTTP. The authority
+// may be away when it is to be renewed.
+func TestACMECertificateIsRenewedUnderOpenStreams(t *testing.T) {
+	t.Parallel()
+	dir, clients, api := shortDir(t), tlstest.NewCA(t, "clients"), &plainAPI{}
+	p := newAuthority(t, dir, acmetest.Options{Validity: 15 * time.Second})
+	writeFile(t, dir, "clients.crt", clients.PEM())
+	upstream := httptest.NewServer(api)
+	t.Cleanup(upstream.Close)
+	g := start(t, dir, fmt.Sprintf(`
+acme: {email: ops@example.com, directory: "%s", ca_cert: acme-ca.crt, storage: store, challenges: [tls-alpn-01]}
+listeners:
+  - name: public
+    address: 127.0.0.1:%d
+    protocols: [http/1.1, h2, h3]
+    tls:
+      certificates: [{acme: [%s]}]
+      client_auth: {mode: require, ca_cert: clients.crt}
+routes:
+  - {match: {path_prefix: /api}, cluster: api, timeout: 0s}
+clusters:
+  - {name: api, endpoints: ["%s"]}
+`, p.Directory, p.TLSPort, acmeName, upstream.URL))
+	cert, key := clients.Client(t, "client")
+	me := tlstest.Certificate(t, cert, key)
+	var first *x509.Certificate
+	g.eventually("the certificate", func() (err error) {
+		first, err = handshake(g.address("public"), acmeName, p.Roots(), me)
+		return err
+	})
+	var all []*opened
+	for _, protocol := range transports {
+		hc, _ := clientOf(t, protocol, clients.PEM(), func(cfg *cryptotls.Config) {
+			cfg.ServerName, cfg.RootCAs, cfg.Certificates = acmeName, p.Roots(), []cryptotls.Certificate{me}
+		})
+		all = append(all, open(t, api, "https://"+g.address("public")+"/api", protocol, hc))
+	}
+	renewed := func(what string, roots func() *x509.CertPool) {
+		t.Helper()
+		g.eventually(what, func() error {
+			now, err := handshake(g.address("public"), acmeName, roots(), me)
+			if err != nil {
+				return err
+			}
+			if now.Equal(first) {
+				return fmt.Errorf("serial %X is still shown", now.SerialNumber)
+			}
+			first = now
+			return nil
+		})
+	}
+	renewed("the first renewal", p.Roots)
+	p.Stop()
+	// With the authority gone, the certificate serves on and a reload works.
+	if o := g.reload(); o.Result == "rejected" {
+		t.Errorf("reload without the authority: %v", o.Errors)
+	}
+	g.eventually("a renewal to fail", func() error {
+		for _, c := range g.status().Certs {
+			if c.Use == "acme" && c.Subject == acmeName && c.Error != "" {
+				return nil
+			}
+		}
+		return fmt.Errorf("no error yet")
+	})
+	if now, err := handshake(g.address("public"), acmeName, nil, me); err != nil || !now.Equal(first) {
+		t.Errorf("without the authority: %v", err)
+	}
+	p.Restart() // which has forgotten all, its root too
+	renewed("a renewal by the authority that is back", p.Roots)
+	for _, o := range all {
+		o.finish()
+	}
+	metrics, err := g.metrics()
+	if err != nil || !strings.Contains(metrics, `mcpgateway_acme_events_total{event="obtained"} 1`) || !strings.Contains(metrics, `mcpgateway_acme_events_total{event="renewed"}`) {
+		t.Errorf("the events are not in the metrics (%v)", err)
+	}
+	if !strings.Contains(metrics, `mcpgateway_certificate_not_after_timestamp_seconds{serial="`) || !strings.Contains(metrics, `subject="`+acmeName+`",use="acme"`) {
+		t.Error("the certificate's end is not in the metrics")
+	}
+}
+
+// The authority is away at the start, wants an account of its own, and asks in
+// plain text, on a listener whose routes would answer everything.
+func TestACMEWaitsForItsAuthorityAndKeepsWhatItGot(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	mac := base64.RawURLEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
+	p := newAuthority(t, dir, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac}})
+	p.Stop()
+	writeFile(t, dir, "mac.key", []byte(mac+"\n"))
+	config := fmt.Sprintf(`
+acme:
+  directory: "%s"
+  ca_cert: acme-ca.crt
+  storage: store
+  challenges: [http-01]
+  external_account: {key_id: kid-1, mac_key_file: mac.key}
+listeners:
+  - {name: plain, address: "127.0.0.1:%d"}
+  - {name: public, address: "127.0.0.1:%d", tls: {certificates: [{acme: [%s]}]}}
+routes:
+  - {match: {path_prefix: /}, listeners: [all], respond: {body: "not a challenge"}}
+`, p.Directory, p.HTTPPort, p.TLSPort, acmeName)
+	g := start(t, dir, config) // which waits until it is ready
+	if _, err := handshake(g.address("public"), acmeName, nil); err == nil {
+		t.Fatal("a certificate without an authority")
+	}
+	for _, path := range []string{"/", "/.well-known/acme-challenge/forged"} {
+		if _, body, _, err := ask(http.DefaultClient, "http://"+g.address("plain")+path, acmeName); err != nil || body != "not a challenge" {
+			t.Errorf("%s meanwhile: %q, %v", path, body, err)
+		}
+	}
+	g.eventually("status to say why", func() error {
+		if s := g.status(); len(s.Certs) != 1 || !strings.Contains(s.Certs[0].Error, "connection refused") {
+			return fmt.Errorf("%+v", s.Certs)
+		}
+		return nil
+	})
+	p.Restart()
+	var got *x509.Certificate
+	g.eventually("the certificate", func() (err error) {
+		got, err = handshake(g.address("public"), acmeName, p.Roots())
+		return err
+	})
+
+	// Another process, without the authority: what is stored serves at once.
+	p.Stop()
+	g.cmd.Process.Kill()
+	<-g.done
+	g = start(t, dir, config)
+	if now, err := handshake(g.address("public"), acmeName, nil); err != nil || !now.Equal(got) {
+		t.Errorf("after a restart: %v", err)
+	}
+	// What is no longer named is no longer kept.
+	g.mustApply(strings.Replace(config, "{acme: ["+acmeName+"]}", "{acme: [other.example.test]}", 1))
+	if _, err := handshake(g.address("public"), acmeName, nil); err == nil {
+		t.Error("the certificate of a removed name is still shown")
+	}
+	if s := g.status(); len(s.Certs) != 1 || s.Certs[0].Subject != "other.example.test" {
+		t.Errorf("certificates: %+v", s.Certs)
+	}
+	if keys, err := filepath.Glob(filepath.Join(dir, "store", "certificates", "*", acmeName, "*.key")); err != nil || len(keys) != 1 {
+		t.Errorf("keys in the storage: %v, %v", keys, err)
+	} else if info, err := os.Stat(keys[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the key's mode is %v, %v", info.Mode(), err)
+	}
+	if strings.Contains(g.logs.String(), mac) || strings.Contains(g.logs.String(), "PRIVATE KEY") {
+		t.Error("a secret is in the log")
+	}
+}
+
+func TestACMEIssuerIsChangedWithoutAGap(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	ports := acmetest.FreePorts(t, 1)
+	one := newAuthority(t, dir, acmetest.Options{TLSPort: ports[0]})
+	if err := os.Rename(filepath.Join(dir, "acme-ca.crt"), filepath.Join(dir, "one.crt")); err != nil {
+		t.Fatal(err)
+	}
+	two := newAuthority(t, dir, acmetest.Options{TLSPort: ports[0]})
+	two.Stop()
+	config := func(a authority, ca string) string {
+		return fmt.Sprintf(`
+acme: {directory: "%s", ca_cert: %s, storage: store}
+listeners:
+  - {name: public, address: "127.0.0.1:%d", tls: {certificates: [{acme: [%s]}]}}
+routes:
+  - {match: {path: /}, respond: {body: "here"}}
+`, a.Directory, ca, ports[0], acmeName)
+	}
+	g := start(t, dir, config(one, "one.crt"))
+	g.eventually("the first issuer's certificate", func() error {
+		_, err := handshake(g.address("public"), acmeName, one.Roots())
+		return err
+	})
+	old := one.Roots()
+	g.mustApply(config(two, "acme-ca.crt"))
+	for range 5 { // the new one is away
+		if _, err := handshake(g.address("public"), acmeName, old); err != nil {
+			t.Fatalf("while the new issuer is asked: %v", err)
+		}
+	}
+	two.Restart()
+	g.eventually("the second issuer's certificate", func() error {
+		if _, err := handshake(g.address("public"), acmeName, two.Roots()); err != nil {
+			if _, gap := handshake(g.address("public"), acmeName, old); gap != nil {
+				if _, now := handshake(g.address("public"), acmeName, two.Roots()); now != nil {
+					return fatal{fmt.Errorf("neither is shown: %w", gap)}
+				}
+			}
+			return err
+		}
+		return nil
+	})
+}
