@@ -68,6 +68,7 @@ func (t tunnel) Close() error {
 	return nil
 }
 
+//nolint:staticcheck // net/http has the same, and refuses :protocol
 func overHTTP2(req *http.Request, cfg *cryptotls.Config) (*http.Response, error) {
 	cfg.NextProtos = []string{"h2"}
 	transport := &http2.Transport{TLSClientConfig: cfg}
