@@ -61,9 +61,9 @@ func TestTwoHundredReloadsUnderLoadLeaveNothingBehind(t *testing.T) {
 	stop := make(chan struct{})
 	var load sync.WaitGroup
 	var clients []*http.Client
-	for i := range 8 {
-		protocol := []string{"http/1.1", "h2"}[i%2]
-		c := client(t, e.ca.PEM(), protocol)
+	for i := range 9 {
+		protocol := transports[i%3]
+		c, _ := clientOf(t, protocol, e.ca.PEM(), nil)
 		clients = append(clients, c)
 		base := e.base()
 		load.Go(func() {
@@ -84,12 +84,16 @@ func TestTwoHundredReloadsUnderLoadLeaveNothingBehind(t *testing.T) {
 			}
 		})
 	}
-	streamClients := []*http.Client{client(t, e.ca.PEM(), "http/1.1"), client(t, e.ca.PEM(), "h2")}
+	var streamClients []*http.Client
+	for _, protocol := range transports {
+		c, _ := clientOf(t, protocol, e.ca.PEM(), nil)
+		streamClients = append(streamClients, c)
+	}
 	clients = append(clients, streamClients...)
 	var streams []*opened
 	for i := range 200 {
 		if i%20 == 0 {
-			for j, p := range []string{"http/1.1", "h2"} {
+			for j, p := range transports {
 				streams = append(streams, open(t, e.api, e.base(), p, streamClients[j]))
 			}
 		}

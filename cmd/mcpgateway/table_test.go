@@ -81,6 +81,7 @@ drain: {timeout: 1s, close_spread: 50ms}
 listeners:
   - name: public
     address: 127.0.0.1:0
+    protocols: [http/1.1, h2, h3]
     tls:
       certificates: [{cert: server.crt, key: server.key}]
       %s
