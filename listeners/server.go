@@ -107,6 +107,9 @@ func (s *Server) Unverified(snapshot *tls.ServerSnapshot) []*Conn {
 	return conns
 }
 
+// Listener is the name of the listener whose definition this was.
+func (s *Server) Listener() string { return s.config.Name }
+
 // Stats returns the present numbers.
 func (s *Server) Stats() Stats {
 	stats := Stats{Handshakes: int(s.handshakes.Load())}

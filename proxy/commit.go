@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // commit puts a prepared generation in force. It cannot fail. The order
@@ -146,6 +147,9 @@ func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map
 	if connections > 0 {
 		lines = append(lines, "draining "+count(connections, "connection")+", "+count(streams, "stream"))
 	}
+	for server, conns := range g.refuseDraining(p, leaving) {
+		unverified[server] = append(unverified[server], conns...)
+	}
 	refused := 0
 	for server, conns := range unverified {
 		refused += len(conns)
@@ -155,6 +159,33 @@ func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map
 		lines = append(lines, fmt.Sprintf("closing %s, refused by the new client authentication", count(refused, "connection")))
 	}
 	return lines
+}
+
+// refuseDraining returns, for each server that drains, the connections whose
+// peers new trust refuses: they do not have until drain.timeout. Clients that
+// were let in without a certificate have: how clients are asked is the
+// definition, which drains as a whole.
+func (g *Gateway) refuseDraining(p *prepared, leaving []*listeners.Server) map[*listeners.Server][]*listeners.Conn {
+	draining := slices.Clone(leaving)
+	g.mu.Lock()
+	for _, d := range g.draining {
+		draining = append(draining, d.leaving...)
+	}
+	g.mu.Unlock()
+	refused := map[*listeners.Server][]*listeners.Conn{}
+	for _, server := range draining {
+		before, after := p.old.find(server.Listener()), p.gen.find(server.Listener())
+		if before == nil || after == nil || before.tls == nil || after.tls == nil ||
+			before.config.TLS.TrustFingerprint() == after.config.TLS.TrustFingerprint() {
+			continue
+		}
+		for _, c := range server.Unverified(after.tls) {
+			if tls.VerifiedPeer(c.TLS()) != nil {
+				refused[server] = append(refused[server], c)
+			}
+		}
+	}
+	return refused
 }
 
 func (g *Gateway) commitAdmin(p *prepared) {

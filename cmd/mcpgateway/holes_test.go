@@ -210,6 +210,57 @@ func TestResumedHandshakesMeetTheNewTrust(t *testing.T) {
 	}
 }
 
+// A client whose connection drains, since its listener was redefined, is
+// revoked: it does not have until drain.timeout.
+func TestARevokedClientIsSentAwayFromADrainingListener(t *testing.T) {
+	t.Parallel()
+	ca, dir, api := tlstest.NewCA(t, "CA"), shortDir(t), &plainAPI{}
+	cert, key := ca.Server(t, "localhost", "127.0.0.1")
+	tlstest.WritePair(t, dir, "server", cert, key)
+	writeFile(t, dir, "ca.crt", ca.PEM())
+	soon := time.Now().Add(time.Hour)
+	writeFile(t, dir, "ca.crl", ca.CRL(t, soon))
+	upstream := httptest.NewServer(api)
+	t.Cleanup(upstream.Close)
+	config := func(streams int) string {
+		return strings.Replace(strings.Replace(edgeHTTP3Config(upstream.URL, streams), "drain: {timeout: 30s", "drain: {timeout: 1h", 1),
+			"key: server.key}]}", "key: server.key}], client_auth: {mode: require, ca_cert: ca.crt, crl: ca.crl}}", 1)
+	}
+	g := start(t, dir, config(100))
+	var bad, stay []*opened
+	badCert, badKey := ca.Client(t, "bad")
+	goodCert, goodKey := ca.Client(t, "good")
+	for _, protocol := range transports {
+		for _, c := range []struct {
+			cert []byte
+			key  []byte
+			to   *[]*opened
+		}{{badCert, badKey, &bad}, {goodCert, goodKey, &stay}} {
+			hc, _ := clientOf(t, protocol, ca.PEM(), with(tlstest.Certificate(t, c.cert, c.key)))
+			*c.to = append(*c.to, open(t, api, "https://"+g.address("public")+"/api", protocol, hc))
+		}
+	}
+	g.mustApply(config(50))
+	writeFile(t, dir, "ca.crl", ca.CRL(t, soon, badCert))
+	g.mustReload()
+	for i, o := range bad {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for o.events.Scan() {
+			}
+		}()
+		select {
+		case <-ended:
+		case <-time.After(15 * time.Second):
+			t.Errorf("the revoked client's stream over %s goes on", transports[i])
+		}
+	}
+	for _, o := range stay {
+		o.finish()
+	}
+}
+
 func (g *gateway) mustReload() {
 	g.t.Helper()
 	if o := g.reload(); o.Result != "applied" {
