@@ -95,8 +95,13 @@ func newFixture(t *testing.T, handler http.HandlerFunc, changes ...func(*Config)
 		t.Fatal(err)
 	}
 	f.socket = socket
-	if f.cfg.serves(protoHTTP3) {
-		if _, err := f.socket.BindQUIC(); err != nil {
+	for try := 0; f.cfg.serves(protoHTTP3); try++ {
+		if _, err = f.socket.BindQUIC(); err == nil {
+			break
+		}
+		// The port may be somebody's for UDP.
+		f.socket.Close()
+		if f.socket, err = f.sockets.Bind(f.cfg.Address); err != nil || try == 20 {
 			t.Fatal(err)
 		}
 	}

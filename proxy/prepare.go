@@ -2,9 +2,12 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -216,27 +219,43 @@ func (g *Gateway) prepareSockets(p *prepared) error {
 	return nil
 }
 
+// anyPortTries bounds the search for a port, where the kernel picks it, that is
+// free for TCP and for UDP.
+const anyPortTries = 20
+
 func (g *Gateway) prepareSocket(p *prepared, s *served, held map[*listeners.Socket]bool) error {
+	for try := 1; ; try++ {
+		err := g.bind(p, s, held)
+		if err == nil {
+			return nil
+		}
+		if try == anyPortTries || !strings.HasSuffix(s.config.Address, ":0") || !errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("listener %s: %w", s.config.Name, err)
+		}
+	}
+}
+
+func (g *Gateway) bind(p *prepared, s *served, held map[*listeners.Socket]bool) (err error) {
+	giveUp := func() {}
 	if before := p.old.find(s.config.Name); before != nil && before.config.Address == s.config.Address {
 		s.socket = before.socket
 	} else {
-		socket, err := g.sockets.Bind(s.config.Address)
+		if s.socket, err = g.sockets.Bind(s.config.Address); err != nil {
+			return err
+		}
+		if !held[s.socket] {
+			giveUp = s.socket.Close
+		}
+	}
+	if slices.Contains(s.config.Protocols, "h3") {
+		undo, err := s.socket.BindQUIC()
 		if err != nil {
-			return fmt.Errorf("listener %s: %w", s.config.Name, err)
+			giveUp()
+			return err
 		}
-		s.socket = socket
-		if !held[socket] {
-			p.onDiscard(socket.Close)
-		}
+		p.onDiscard(undo)
 	}
-	if !slices.Contains(s.config.Protocols, "h3") {
-		return nil
-	}
-	undo, err := s.socket.BindQUIC()
-	if err != nil {
-		return fmt.Errorf("listener %s: %w", s.config.Name, err)
-	}
-	p.onDiscard(undo)
+	p.onDiscard(giveUp)
 	return nil
 }
 
