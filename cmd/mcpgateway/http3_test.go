@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	cryptotls "crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -20,6 +21,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/mcpgateway/mcpgateway/listeners/listenerstest"
+	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -294,5 +296,39 @@ func TestMCPOverWebSocketsOnStreams(t *testing.T) {
 		c := callOver(t, "echo", overWebSocket{ws, new(sync.Once)})
 		c.more(t, 20)
 		c.stop(t)
+	}
+}
+
+// A gateway that was killed cannot say goodbye. The one that takes its place
+// tells clients that their connections are gone, as soon as they ask (RFC 9000
+// section 10.3), where both have the same state key.
+func TestAnotherProcessResetsTheConnectionsOfAKilledOne(t *testing.T) {
+	t.Parallel()
+	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
+	cert, key := ca.Server(t, "localhost", "127.0.0.1")
+	tlstest.WritePair(t, dir, "server", cert, key)
+	writeFile(t, dir, "state.key", []byte(strings.Repeat("k", 32)))
+	config := strings.Replace(edgeHTTP3Config("http://127.0.0.1:1", 100), "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", acmetest.FreePorts(t, 1)[0]), 1) + "state_key_files: [state.key]\n"
+	g := start(t, dir, config)
+	hc, dials := clientOf(t, "h3", ca.PEM(), nil)
+	url := "https://" + g.address("public") + "/hello"
+	if _, _, _, err := ask(hc, url, ""); err != nil {
+		t.Fatal(err)
+	}
+	g.cmd.Process.Kill()
+	<-g.done
+	start(t, dir, config)
+	conn := dials.all()[0]
+	_, _, _, _ = ask(hc, url, "") // lost, and answered by the reset
+	select {
+	case <-conn.Context().Done():
+	case <-time.After(10 * time.Second):
+	}
+	var reset *quic.StatelessResetError
+	if err := context.Cause(conn.Context()); !errors.As(err, &reset) {
+		t.Errorf("the old connection ended by %v", err)
+	}
+	if _, body, _, err := ask(hc, url, ""); err != nil || body != "hello" {
+		t.Errorf("after the reset: %q, %v", body, err)
 	}
 }
