@@ -1,8 +1,10 @@
 // Package tls holds certificates and trust: who we are, and whom we believe.
 //
-// A ServerSnapshot is everything that decides about a downstream handshake, and
-// is immutable; a Server is one atomic pointer to it, so that no handshake ever
-// sees a new certificate with an old CA. A Client is the upstream side of one
+// A ServerSnapshot is everything that decides about a downstream handshake, a
+// policy for every server name, and is immutable; a Server is one atomic pointer
+// to it, so that no handshake ever sees a new certificate with an old CA. What
+// changes by itself, a certificate by ACME and session-ticket keys, is asked for
+// at each handshake; tickets belong to one policy and one set of certificates. A Client is the upstream side of one
 // identity: it owns the TLS sessions that were made with it. Peers are
 // authorised in VerifyConnection, which, unlike VerifyPeerCertificate, also
 // runs on resumed handshakes.

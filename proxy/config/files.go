@@ -15,7 +15,7 @@ import (
 
 const (
 	maxYAML  = 4 << 20 // bytes of the YAML file
-	maxNamed = 1 << 20 // bytes of a file that it names
+	maxNamed = 8 << 20 // bytes of a file that it names: revocation lists grow
 	maxFiles = 1024    // files that it names
 
 	longestPath = 4096 // bytes of a path that Linux takes

@@ -57,7 +57,7 @@ func TestFilesThatAreNoRegularFilesAreRefused(t *testing.T) {
 		"it is not a regular file":  func(path string) error { return syscall.Mkfifo(path, 0o644) },
 		"it is a directory":         func(path string) error { return os.Mkdir(path, 0o755) },
 		"no such file or directory": func(path string) error { return nil },
-		"it is larger than 1MiB":    func(path string) error { return os.WriteFile(path, make([]byte, 1<<20+1), 0o644) },
+		"it is larger than 8MiB":    func(path string) error { return os.WriteFile(path, make([]byte, 8<<20+1), 0o644) },
 		"too many levels of symbolic links": func(path string) error {
 			return os.Symlink(path, path)
 		},
