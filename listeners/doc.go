@@ -6,12 +6,14 @@
 // definition changes without its port ever closing. The UDP side of an address,
 // for HTTP/3, does the same with each first packet; it outlives the Socket for
 // as long as a connection is open, and a Socket that is bound there again takes
-// it over. A Server belongs to a
-// generation; it is retired connection by connection (see Server.Drain), never
-// by http.Server.Shutdown, which closes idle HTTP/1.1 connections at once and
-// loses the request that crosses on the wire.
+// it over.
+//
+// A Server belongs to a generation; it is retired connection by connection (see
+// Server.Drain), never by http.Server.Shutdown, which closes idle HTTP/1.1
+// connections at once and loses the request that crosses on the wire.
 //
 // All exported methods are safe for concurrent use. An idle connection costs
-// one goroutine (HTTP/1.1), two (HTTP/2) or five (HTTP/3). Server.Done is closed when nothing
-// of a server runs any more: no connection, handshake, handler or goroutine.
+// one goroutine (HTTP/1.1), two (HTTP/2) or five (HTTP/3). Server.Done is closed
+// when nothing of a server runs any more: no connection, handshake, handler or
+// goroutine.
 package listeners
