@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/modelcontextprotocol/go-sdk/mcp"
-
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -391,85 +389,4 @@ func TestClustersOnOneAddressKeepTheirOwnIdentity(t *testing.T) {
 		}
 		all.Wait()
 	}
-}
-
-func TestTheVerifiedIdentityGoesUpstreamAndNoOther(t *testing.T) {
-	t.Parallel()
-	f := newFront(t)
-	partner, _ := f.identity("partner", "spiffe://td/partner")
-	const forged = "Hash=00;Subject=\"CN=admin\""
-	for _, protocol := range transports {
-		client, _ := clientOf(t, protocol, f.ca.PEM(), func(cfg *cryptotls.Config) {
-			cfg.ServerName, cfg.Certificates = "partners.test", []cryptotls.Certificate{partner}
-		})
-		_, got, _, err := ask(client, f.url("open", "/who"), "partners.test", "X-Forwarded-Client-Cert", forged)
-		if err != nil || !strings.HasPrefix(got, "Hash=") || strings.Contains(got, "admin") || !strings.HasSuffix(got, `;Subject="CN=partner";URI=spiffe://td/partner`) {
-			t.Errorf("%s: the upstream was told %q, %v", protocol, got, err)
-		}
-		stranger, _ := clientOf(t, protocol, f.ca.PEM(), nil)
-		if _, got, _, err := ask(stranger, f.url("open", "/who"), "localhost", "X-Forwarded-Client-Cert", forged); err != nil || got != "" {
-			t.Errorf("%s: of a stranger the upstream was told %q, %v", protocol, got, err)
-		}
-	}
-}
-
-// So it does with every request that a session sends to a server.
-func TestTheVerifiedIdentityGoesToMCPServersAndNoOther(t *testing.T) {
-	t.Parallel()
-	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
-	cert, key := ca.Server(t, "localhost", "127.0.0.1")
-	tlstest.WritePair(t, dir, "server", cert, key)
-	writeFile(t, dir, "ca.crt", ca.PEM())
-	var mu sync.Mutex
-	told := map[string]int{}
-	serve := streamable(tools("one"))
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		told[strings.Join(r.Header["X-Forwarded-Client-Cert"], " AND ")]++
-		mu.Unlock()
-		serve.ServeHTTP(w, r)
-	}))
-	t.Cleanup(upstream.Close)
-	g := start(t, dir, fmt.Sprintf(`
-listeners:
-  - name: public
-    address: 127.0.0.1:0
-    tls: {certificates: [{cert: server.crt, key: server.key}], client_auth: {mode: request, ca_cert: ca.crt, forward: true}}
-routes:
-  - {match: {path: /mcp}, mcp: {clusters: [one], forward_headers: [X-Forwarded-Client-Cert]}}
-clusters:
-  - {name: one, endpoints: ["%s/mcp"], health_check: {kind: tcp}}
-`, upstream.URL))
-	session := func(hc *http.Client) {
-		t.Helper()
-		hc.Transport = forging{hc.Transport}
-		c := callOver(t, "echo", &mcp.StreamableClientTransport{Endpoint: "https://" + g.address("public") + "/mcp", HTTPClient: hc})
-		c.more(t, 3)
-		c.stop(t)
-	}
-	session(client(t, ca.PEM(), "h2"))
-	mu.Lock()
-	if len(told) != 1 || told[""] == 0 {
-		t.Errorf("of a stranger the server was told %v", told)
-	}
-	clear(told)
-	mu.Unlock()
-	cert, key = ca.Client(t, "someone", "spiffe://td/someone")
-	session(client(t, ca.PEM(), "h2", tlstest.Certificate(t, cert, key)))
-	mu.Lock()
-	defer mu.Unlock()
-	for header, n := range told {
-		if !strings.HasSuffix(header, `;Subject="CN=someone";URI=spiffe://td/someone`) || !strings.HasPrefix(header, "Hash=") {
-			t.Errorf("%d times the server was told %q", n, header)
-		}
-	}
-}
-
-// forging claims to be somebody.
-type forging struct{ http.RoundTripper }
-
-func (f forging) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("X-Forwarded-Client-Cert", `Hash=00;Subject="CN=admin"`)
-	return f.RoundTripper.RoundTrip(r)
 }
