@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +17,10 @@ import (
 // request before it is closed: clients close it themselves, and the frame
 // should arrive before the end does.
 const quietMoment = time.Second
+
+// errClosed ends a handshake that was begun on a server which has been closed
+// since.
+var errClosed = errors.New("the listener was closed")
 
 // takeQUIC makes the Conn of a handshake that begins. It does not block.
 func (s *Server) takeQUIC(remote, local net.Addr, open *atomic.Int64) (c *Conn, refusal string) {
@@ -69,6 +74,11 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 		IdleTimeout:    s.config.Limits.IdleTimeout,
 		Logger:         slog.New(slog.DiscardHandler), // what it says, the trace says
 	}
+	s.mu.Lock()
+	if s.closed {
+		err = errClosed
+	}
+	s.mu.Unlock()
 	cut := func() { _ = qc.CloseWithError(codeNoError, "") }
 	if err == nil && c.speaksHTTP3(func() { s.running.Go(func() { c.goAwayQUIC(hs, qc) }) }, cut) {
 		s.handshakes.Add(-1)
