@@ -50,6 +50,7 @@ type Conn struct {
 	goAway  func()      // in phaseHTTP2 and phaseHTTP3
 	cut     func()      // ends everything; nil before there is a connection
 	goTimer *time.Timer // towards retireAt, in phaseHTTP3
+	idle    *time.Timer // towards the end for want of a request, in phaseHTTP3
 	expiry  *time.Timer // towards the client certificate's NotAfter, then the force
 
 	// Of QUIC, during the handshake.
@@ -209,7 +210,29 @@ func (c *Conn) request() (done func()) {
 	if c.Retired() {
 		c.leave()
 	}
-	return func() { c.requests.Add(-1) }
+	return func() {
+		if c.requests.Add(-1) == 0 {
+			c.awaitRequest()
+		}
+	}
+}
+
+// awaitRequest has a connection of HTTP/3 end when no request comes for the
+// idle timeout. http3's own takes one whose header never ends for activity.
+func (c *Conn) awaitRequest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.removed {
+		return
+	}
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	c.idle = time.AfterFunc(c.server.config.Limits.IdleTimeout, func() {
+		if c.requests.Load() == 0 {
+			c.kill()
+		}
+	})
 }
 
 // leave ends the connection as soon as no request is in progress, which may be

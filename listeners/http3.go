@@ -71,7 +71,6 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 	hs := &http3.Server{
 		Handler:        http.HandlerFunc(s.handle),
 		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),
-		IdleTimeout:    s.config.Limits.IdleTimeout,
 		Logger:         slog.New(slog.DiscardHandler), // what it says, the trace says
 	}
 	s.mu.Lock()
@@ -83,6 +82,7 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 	if err == nil && c.speaksHTTP3(func() { s.running.Go(func() { c.goAwayQUIC(hs, qc) }) }, cut) {
 		s.handshakes.Add(-1)
 		s.trace.handshake(s.config.Name, c.peer, nil, time.Since(c.began))
+		c.awaitRequest()
 		s.running.Go(func() {
 			_ = hs.ServeQUICConn(qc) // until the connection, and each of its handlers, has ended
 			s.remove(c)

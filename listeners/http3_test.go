@@ -393,3 +393,23 @@ func TestHTTP3PortIsFreeOnceItsConnectionsHaveEnded(t *testing.T) {
 	}
 	udp.Close()
 }
+
+// A request whose header never ends is none, and does not keep its connection.
+func TestHTTP3HeaderThatNeverEndsIsGivenUp(t *testing.T) {
+	f := newFixture(t, func(http.ResponseWriter, *http.Request) {}, withHTTP3, limits(func(l *Limits) { l.IdleTimeout = 500 * time.Millisecond }))
+	c := f.quic(f.clientTLS(nil))
+	c.transport.QUICConfig.KeepAlivePeriod = 100 * time.Millisecond
+	c.get(t, "/")
+	str, err := c.last().OpenStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := str.Write([]byte{0x01, 0x40}); err != nil { // HEADERS, and half of its length
+		t.Fatal(err)
+	}
+	select {
+	case <-c.last().Context().Done():
+	case <-time.After(patience):
+		t.Error("the connection stays for a header that never ends")
+	}
+}

@@ -174,7 +174,7 @@ func (s *Server) remove(c *Conn) {
 	c.mu.Lock()
 	first := !c.removed
 	c.removed = true
-	for _, timer := range []*time.Timer{c.expiry, c.goTimer} {
+	for _, timer := range []*time.Timer{c.expiry, c.goTimer, c.idle} {
 		if timer != nil {
 			timer.Stop()
 		}
