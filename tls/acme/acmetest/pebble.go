@@ -194,19 +194,29 @@ func (p *Pebble) get(url string) []byte {
 	}
 }
 
-// FreePorts returns TCP ports of 127.0.0.1 that were free a moment ago.
+// FreePorts returns ports of 127.0.0.1 that were free for TCP and for UDP a
+// moment ago.
 func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
+	var ports []int
+	for range 100 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		port := l.Addr().(*net.TCPAddr).Port
+		u, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			continue // somebody's for UDP
+		}
+		u.Close()
+		if ports = append(ports, port); len(ports) == n {
+			return ports
+		}
 	}
-	return ports
+	t.Fatal("no port is free for both")
+	return nil
 }
 
 // log collects what a process writes.
