@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"math/big"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func appendAuth(list []admin.Certificate, use string, a *tls.ClientAuth) []admin
 		for _, l := range lists.Lists() {
 			if !l.NextUpdate.IsZero() {
 				list = append(list, admin.Certificate{
-					Use: use + ", crl", Subject: l.Issuer.String(), Serial: number(l.Number.Bytes()),
+					Use: use + ", crl", Subject: l.Issuer.String(), Serial: number(l.Number),
 					NotAfter: l.NextUpdate, DaysLeft: daysLeft(l.NextUpdate),
 				})
 			}
@@ -79,7 +80,7 @@ func appendTrust(list []admin.Certificate, use string, ca config.File) []admin.C
 }
 
 func describe(use string, c *x509.Certificate, end time.Time) admin.Certificate {
-	return admin.Certificate{Use: use, Subject: tls.PeerName(c), Serial: number(c.SerialNumber.Bytes()), NotAfter: end, DaysLeft: daysLeft(end)}
+	return admin.Certificate{Use: use, Subject: tls.PeerName(c), Serial: number(c.SerialNumber), NotAfter: end, DaysLeft: daysLeft(end)}
 }
 
 // describeManaged describes a certificate by ACME, which may not be there yet.
@@ -97,7 +98,14 @@ func describeManaged(s acme.Status) admin.Certificate {
 	return c
 }
 
-func number(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }
+// number is as openssl prints it; empty for a revocation list without one, such
+// as openssl makes from a configuration without crlnumber.
+func number(n *big.Int) string {
+	if n == nil {
+		return ""
+	}
+	return strings.ToUpper(hex.EncodeToString(n.Bytes()))
+}
 
 func daysLeft(end time.Time) int { return int(math.Floor(time.Until(end).Hours() / 24)) }
 
