@@ -117,7 +117,7 @@ func TestAFirstGenerationThatFailsLeavesNothingRunning(t *testing.T) {
 func TestANewClusterThatIsUnhealthyIsReportedAndDoesNotBlock(t *testing.T) {
 	const listener = unwatched + "listeners: [{name: public, address: \"127.0.0.1:0\"}]\n"
 	p := run(t, "", listener)
-	o := p.mustApply(listener + "clusters:\n  - {name: dead, endpoints: [\"http://" + freePort(t) + "\"], health_check: {kind: tcp, interval: 10ms}}\n" +
+	o := p.mustApply(listener + "clusters:\n  - {name: dead, endpoints: [\"http://" + deadPort(t) + "\"], health_check: {kind: tcp, interval: 10ms}}\n" +
 		"  - {name: live, endpoints: [\"" + api(t).URL + "\"], health_check: {kind: tcp}}\n")
 	if len(o.Warnings) != 1 || !strings.HasPrefix(o.Warnings[0], "cluster dead: 1 of 1 endpoints take no traffic yet; http://127.0.0.1:") ||
 		!strings.Contains(o.Warnings[0], "is unhealthy: ") || !strings.Contains(o.Warnings[0], "connection refused") {
