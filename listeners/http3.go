@@ -3,6 +3,7 @@ package listeners
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -72,6 +73,9 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 		Handler:        http.HandlerFunc(s.handle),
 		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),
 		Logger:         slog.New(slog.DiscardHandler), // what it says, the trace says
+	}
+	if cs.NegotiatedProtocol != protoHTTP3 {
+		err = fmt.Errorf("the client speaks %q over QUIC", cs.NegotiatedProtocol)
 	}
 	s.mu.Lock()
 	if s.closed {

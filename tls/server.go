@@ -3,6 +3,7 @@ package tls
 import (
 	cryptotls "crypto/tls"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,6 +12,9 @@ import (
 // ALPNChallenge is the protocol of an ACME server that verifies a name (RFC
 // 8737 section 6.2). A connection with it carries nothing.
 const ALPNChallenge = "acme-tls/1"
+
+// alpnHTTP3 is what only QUIC offers (RFC 9114 section 3.1).
+const alpnHTTP3 = "h3"
 
 // Server is the downstream side of TLS on a listener: one atomic pointer to the
 // snapshot that decides the next handshake.
@@ -36,12 +40,15 @@ func (s *Server) Snapshot() *ServerSnapshot { return s.snapshot.Load() }
 // come.
 func (s *Server) Config(nextProtos []string) *cryptotls.Config {
 	built := configs{nextProtos: nextProtos}
+	// An authority comes over TCP (RFC 8737 section 3), and its connection ends
+	// after the handshake; over QUIC nothing would end it.
+	overTCP := !slices.Contains(nextProtos, alpnHTTP3)
 	return &cryptotls.Config{
 		MinVersion: cryptotls.VersionTLS12,
 		NextProtos: nextProtos,
 		GetConfigForClient: func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Config, error) {
 			snapshot := s.snapshot.Load()
-			if isChallenge(hello) {
+			if overTCP && isChallenge(hello) {
 				return challengeConfig(snapshot.managed)
 			}
 			return built.of(snapshot.policyFor(hello.ServerName)), nil

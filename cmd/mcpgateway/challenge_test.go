@@ -1,0 +1,87 @@
+package main_test
+
+import (
+	"context"
+	cryptotls "crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/certmagic"
+	"github.com/mholt/acmez/v3/acme"
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+// An authority has no client certificate, and its handshake is answered on a
+// listener that demands one. Nothing else may come in by that door: not over
+// TCP, where the connection ends, and not over QUIC, where no authority comes.
+func TestAChallengeLetsNobodyIn(t *testing.T) {
+	t.Parallel()
+	const directory = "https://127.0.0.1:1/dir" // where nobody is
+	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
+	writeFile(t, dir, "clients.crt", ca.PEM())
+	// As another gateway on the same storage has asked for it.
+	challenge, err := json.Marshal(acme.Challenge{
+		Type: acme.ChallengeTypeTLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint",
+		Identifier: acme.Identifier{Type: "dns", Value: acmeName},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "store", "acme", certmagic.StorageKeys.Safe((&certmagic.ACMEIssuer{CA: directory}).IssuerKey()), "challenge_tokens", acmeName+".json")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, challenge, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, dir, fmt.Sprintf(`
+acme: {directory: "%s", storage: store}
+listeners:
+  - name: public
+    address: 127.0.0.1:0
+    protocols: [http/1.1, h2, h3]
+    tls: {certificates: [{acme: [%s]}], client_auth: {mode: require, ca_cert: clients.crt}}
+routes:
+  - {match: {path_prefix: /}, respond: {body: "secret"}}
+`, directory, acmeName))
+	hello := &cryptotls.Config{ServerName: acmeName, NextProtos: []string{challengeALPN}, InsecureSkipVerify: true}
+
+	conn, err := cryptotls.Dial("tcp", g.address("public"), hello)
+	if err != nil {
+		t.Fatalf("the challenge is not answered; the test shows nothing: %v", err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+acmeName+"\r\n\r\n")
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || err == nil {
+		t.Errorf("over TCP the gateway answered")
+	}
+
+	to, err := net.ResolveUDPAddr("udp4", g.address("public"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	qc, err := udpSocket(t).Dial(ctx, to, hello, &quic.Config{})
+	if err != nil {
+		return // refused in the handshake
+	}
+	hc := &http.Client{Transport: (&http3.Transport{}).NewClientConn(qc)}
+	if status, body, _, err := ask(hc, "https://"+acmeName+"/", ""); err == nil {
+		t.Errorf("over QUIC a stranger got %d %s", status, body)
+	}
+}
+
+// challengeALPN is the protocol of a TLS-ALPN-01 challenge (RFC 8737 section 6.2).
+const challengeALPN = "acme-tls/1"
