@@ -67,8 +67,7 @@ func (c *Config) DefinitionFingerprint() [32]byte {
 		Handshake      []handshake    `yaml:"handshake"`
 	}{Protocols: c.Protocols, ProxyProtocol: c.ProxyProtocol, TrustedProxies: c.TrustedProxies, Limits: c.Limits, TLS: c.TLS != nil}
 	if c.TLS != nil {
-		definition.Handshake = append(definition.Handshake, handshake{nil, c.TLS.MinVersion, c.TLS.ClientAuth.Mode})
-		for _, p := range c.TLS.Policies {
+		for _, p := range c.TLS.Resolved() {
 			definition.Handshake = append(definition.Handshake, handshake{p.Hosts, p.MinVersion, p.ClientAuth.Mode})
 		}
 	}

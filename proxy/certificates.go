@@ -25,7 +25,9 @@ func appendServer(list []admin.Certificate, use string, t *tls.ServerConfig) []a
 	for _, p := range t.Policies {
 		at := use + ", policy " + p.Hosts[0]
 		list = appendPairs(list, at, p.Certificates)
-		list = appendAuth(list, at, &p.ClientAuth)
+		if p.ClientAuth != nil {
+			list = appendAuth(list, at, p.ClientAuth)
+		}
 	}
 	return list
 }

@@ -57,8 +57,10 @@ func fillServer(t *tls.ServerConfig, m *spiffe.Material) {
 		t.Certificates = []tls.KeyPair{{Cert: delivered(m, m.CertPEM), Key: config.Secret{File: delivered(m, m.KeyPEM)}}}
 	}
 	auths := []*tls.ClientAuth{&t.ClientAuth}
-	for i := range t.Policies {
-		auths = append(auths, &t.Policies[i].ClientAuth)
+	for _, p := range t.Policies {
+		if p.ClientAuth != nil {
+			auths = append(auths, p.ClientAuth)
+		}
 	}
 	for _, a := range auths {
 		if a.Mode != tls.ClientAuthNone && a.CACert.IsZero() {

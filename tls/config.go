@@ -42,12 +42,34 @@ type ServerConfig struct {
 	Policies     []Policy   `yaml:"policies" doc:"other rules for some names; the first that fits the SNI. The keys above are for every other name, and for none"`
 }
 
-// Policy is what holds for some server names of a listener.
+// Policy is what holds for some server names of a listener. What it leaves out
+// is the listener's: a policy that is there for another certificate must not
+// open a listener that demands one of its clients.
 type Policy struct {
-	Hosts        []string   `yaml:"hosts" required:"true" doc:"server names (SNI); *. stands for one label" example:"[partners.example.com]"`
-	Certificates []KeyPair  `yaml:"certificates" doc:"chosen by SNI; the first is the default. Absent: those of the listener"`
-	MinVersion   string     `yaml:"min_version" default:"1.2" enum:"1.2,1.3" doc:"lowest TLS version"`
-	ClientAuth   ClientAuth `yaml:"client_auth" doc:"mutual TLS towards clients"`
+	Hosts        []string    `yaml:"hosts" required:"true" doc:"server names (SNI); *. stands for one or more labels, as in a route's hosts" example:"[partners.example.com]"`
+	Certificates []KeyPair   `yaml:"certificates" doc:"chosen by SNI; the first is the default. Absent: those of the listener"`
+	MinVersion   string      `yaml:"min_version" enum:"1.2,1.3" doc:"lowest TLS version. Absent: that of the listener"`
+	ClientAuth   *ClientAuth `yaml:"client_auth" doc:"mutual TLS towards clients. Absent: that of the listener"`
+}
+
+// Resolved are the policies with all that they take from the listener. The last
+// one has no hosts, and is for every other name.
+func (c *ServerConfig) Resolved() []Policy {
+	rest := Policy{Certificates: c.Certificates, MinVersion: c.MinVersion, ClientAuth: &c.ClientAuth}
+	list := make([]Policy, 0, len(c.Policies)+1)
+	for _, p := range c.Policies {
+		if len(p.Certificates) == 0 {
+			p.Certificates = rest.Certificates
+		}
+		if p.MinVersion == "" {
+			p.MinVersion = rest.MinVersion
+		}
+		if p.ClientAuth == nil {
+			p.ClientAuth = rest.ClientAuth
+		}
+		list = append(list, p)
+	}
+	return append(list, rest)
 }
 
 // SPIFFE says where an identity and its trust bundle come from.

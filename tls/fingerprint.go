@@ -5,8 +5,8 @@ import "github.com/mcpgateway/mcpgateway/proxy/config"
 // IdentityFingerprint sums the certificates that clients are shown: when it
 // differs, the next handshake shows others.
 func (c *ServerConfig) IdentityFingerprint() [32]byte {
-	sets := [][]KeyPair{c.Certificates}
-	for _, p := range c.Policies {
+	var sets [][]KeyPair
+	for _, p := range c.Resolved() {
 		sets = append(sets, p.Certificates)
 	}
 	return config.Fingerprint(sets)
@@ -15,8 +15,8 @@ func (c *ServerConfig) IdentityFingerprint() [32]byte {
 // TrustFingerprint sums what clients are verified by: when it differs, open
 // peers are verified again.
 func (c *ServerConfig) TrustFingerprint() [32]byte {
-	auths := []ClientAuth{c.ClientAuth}
-	for _, p := range c.Policies {
+	var auths []*ClientAuth
+	for _, p := range c.Resolved() {
 		auths = append(auths, p.ClientAuth)
 	}
 	return config.Fingerprint(auths)

@@ -13,7 +13,7 @@ import (
 // policy is what decides about the handshakes for some server names. It is
 // immutable but for its ticket keys, which rotate by time.
 type policy struct {
-	hosts        []string            // empty: every other name, and none
+	hosts        []string            // in canonical form; empty: every other name, and none
 	certificates []source            // in file order; the first is the default
 	byName       map[string][]source // by lower-case DNS name or *.parent
 	managed      ACME                // nil where nothing is by ACME
@@ -45,18 +45,22 @@ type ACME interface {
 	Version() uint64
 }
 
-func newPolicy(hosts []string, pairs []KeyPair, version string, auth *ClientAuth, acme ACME) (*policy, error) {
+// newPolicy builds what cfg, which is resolved, says.
+func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
+	auth := cfg.ClientAuth
 	p := &policy{
-		hosts:      slices.Clone(hosts),
 		byName:     make(map[string][]source),
-		minVersion: minVersion(version),
+		minVersion: minVersion(cfg.MinVersion),
 		mode:       auth.Mode,
 		crlExpired: auth.CRLExpired,
 		names:      slices.Clone(auth.AllowedNames),
 		forward:    auth.Forward,
 		tickets:    new(ticketKeys),
 	}
-	for i, pair := range pairs {
+	for _, host := range cfg.Hosts {
+		p.hosts = append(p.hosts, canonicalName(host))
+	}
+	for i, pair := range cfg.Certificates {
 		if err := p.addPair(&pair, acme); err != nil {
 			return nil, fmt.Errorf("certificates[%d]: %w", i, err)
 		}

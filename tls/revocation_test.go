@@ -110,7 +110,7 @@ func TestPolicyIsChosenByServerName(t *testing.T) {
 	open, partner := pair(ca.Server(t, "localhost")), pair(ca.Server(t, "partners.test", "*.partners.test"))
 	cfg := ServerConfig{Certificates: []KeyPair{open}, Policies: []Policy{{
 		Hosts: []string{"partners.test", "*.partners.test"}, Certificates: []KeyPair{partner}, MinVersion: "1.3",
-		ClientAuth: ClientAuth{Mode: ClientAuthRequire, CACert: file(ca.PEM())},
+		ClientAuth: &ClientAuth{Mode: ClientAuthRequire, CACert: file(ca.PEM())},
 	}}}
 	s := snapshot(t, &cfg, nil)
 	server := NewServer(s).Config(nil)
@@ -126,7 +126,8 @@ func TestPolicyIsChosenByServerName(t *testing.T) {
 		{"", false, cryptotls.VersionTLS12, true},
 		{"partners.test", false, cryptotls.VersionTLS13, false},
 		{"a.Partners.test", false, cryptotls.VersionTLS13, false},
-		{"a.b.partners.test", false, cryptotls.VersionTLS13, true},
+		{"a.b.partners.test", false, cryptotls.VersionTLS13, false},
+		{"notpartners.test", false, cryptotls.VersionTLS13, true},
 		{"partners.test", true, cryptotls.VersionTLS13, true},
 		{"partners.test", true, cryptotls.VersionTLS12, false},
 	} {
@@ -144,6 +145,43 @@ func TestPolicyIsChosenByServerName(t *testing.T) {
 	}
 }
 
+// A policy that is there for another certificate opens nothing.
+func TestAPolicyTakesWhatItLeavesOutFromTheListener(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	cfg := ServerConfig{
+		Certificates: []KeyPair{pair(ca.Server(t, "localhost"))},
+		MinVersion:   "1.3",
+		ClientAuth:   ClientAuth{Mode: ClientAuthRequire, CACert: file(ca.PEM())},
+		Policies: []Policy{
+			{Hosts: []string{"static.test"}, Certificates: []KeyPair{pair(ca.Server(t, "static.test"))}},
+			{Hosts: []string{"open.test"}, ClientAuth: &ClientAuth{Mode: ClientAuthNone}},
+		},
+	}
+	server := NewServer(snapshot(t, &cfg, nil)).Config(nil)
+	cert, key := ca.Client(t, "client")
+	identity := []cryptotls.Certificate{tlstest.Certificate(t, cert, key)}
+	for _, c := range []struct {
+		sni    string
+		certs  []cryptotls.Certificate
+		max    uint16
+		passes bool
+	}{
+		{"static.test", nil, cryptotls.VersionTLS13, false},
+		{"static.test", identity, cryptotls.VersionTLS13, true},
+		{"static.test", identity, cryptotls.VersionTLS12, false},
+		{"open.test", nil, cryptotls.VersionTLS13, true},
+		{"open.test", nil, cryptotls.VersionTLS12, false},
+	} {
+		out := connect(t, server, &cryptotls.Config{ServerName: c.sni, InsecureSkipVerify: true, MaxVersion: c.max, Certificates: c.certs})
+		if passed := out.clientErr == nil && out.serverErr == nil; passed != c.passes {
+			t.Errorf("%s, %d certificates, %x: client %v, server %v", c.sni, len(c.certs), c.max, out.clientErr, out.serverErr)
+		}
+		if c.passes && c.sni == "open.test" && out.client.PeerCertificates[0].DNSNames[0] != "localhost" {
+			t.Error("the listener's certificate is not shown")
+		}
+	}
+}
+
 // The tickets of an open policy are worth nothing on a strict one, whether it
 // stands on the same listener or on another.
 func TestTicketOfAnOpenPolicyDoesNotResumeOnAStrictOne(t *testing.T) {
@@ -151,7 +189,7 @@ func TestTicketOfAnOpenPolicyDoesNotResumeOnAStrictOne(t *testing.T) {
 	strict := ClientAuth{Mode: ClientAuthRequest, CACert: file(ca.PEM())}
 	cfg := ServerConfig{
 		Certificates: []KeyPair{pair(ca.Server(t, "localhost", "partners.test"))},
-		Policies:     []Policy{{Hosts: []string{"partners.test"}, ClientAuth: strict}},
+		Policies:     []Policy{{Hosts: []string{"partners.test"}, ClientAuth: &strict}},
 	}
 	one := NewServer(snapshot(t, &cfg, nil)).Config(nil)
 	other := NewServer(snapshot(t, &ServerConfig{Certificates: cfg.Certificates, ClientAuth: strict}, nil)).Config(nil)

@@ -22,27 +22,21 @@ type ServerSnapshot struct {
 // the certificates that are not from files, and answers challenges; it may be
 // nil where cfg has none.
 func NewServerSnapshot(cfg *ServerConfig, previous *ServerSnapshot, acme ACME) (*ServerSnapshot, error) {
-	s := &ServerSnapshot{managed: acme}
-	for i := range cfg.Policies {
-		c := &cfg.Policies[i]
-		pairs := c.Certificates
-		if len(pairs) == 0 {
-			pairs = cfg.Certificates
-		}
-		p, err := newPolicy(c.Hosts, pairs, c.MinVersion, &c.ClientAuth, acme)
-		if err != nil {
-			return nil, fmt.Errorf("tls: policies[%d]: %w", i, err)
-		}
-		s.policies = append(s.policies, p)
-	}
 	if len(cfg.Certificates) == 0 {
 		return nil, errors.New("tls: no certificate")
 	}
-	p, err := newPolicy(nil, cfg.Certificates, cfg.MinVersion, &cfg.ClientAuth, acme)
-	if err != nil {
-		return nil, fmt.Errorf("tls: %w", err)
+	s := &ServerSnapshot{managed: acme}
+	for i, c := range cfg.Resolved() {
+		p, err := newPolicy(&c, acme)
+		if err != nil {
+			at := "tls"
+			if i < len(cfg.Policies) {
+				at = fmt.Sprintf("tls: policies[%d]", i)
+			}
+			return nil, fmt.Errorf("%s: %w", at, err)
+		}
+		s.policies = append(s.policies, p)
 	}
-	s.policies = append(s.policies, p)
 	if previous != nil {
 		s.inherit(previous)
 	}
@@ -69,7 +63,7 @@ func (s *ServerSnapshot) policyFor(serverName string) *policy {
 	name := canonicalName(serverName)
 	last := len(s.policies) - 1
 	for _, p := range s.policies[:last] {
-		if slices.ContainsFunc(p.hosts, func(host string) bool { return matchDNS(host, name) }) {
+		if slices.ContainsFunc(p.hosts, func(host string) bool { return covers(host, name) }) {
 			return p
 		}
 	}
@@ -101,6 +95,17 @@ func (s *ServerSnapshot) Leaf(serverName string) *x509.Certificate {
 		return nil
 	}
 	return cert.Leaf
+}
+
+// covers reports whether a host of a policy, in canonical form, stands for a
+// name. The * of a wildcard is one or more labels, as in the hosts of a route:
+// if it were fewer, a route for *.example.com would serve a.b.example.com to
+// clients that the policy of the same words never saw.
+func covers(host, name string) bool {
+	if parent, wild := strings.CutPrefix(host, "*"); wild {
+		return len(name) > len(parent) && strings.HasSuffix(name, parent)
+	}
+	return host == name
 }
 
 // canonicalName is a DNS name as it is compared.

@@ -19,18 +19,36 @@ func (c *ServerConfig) Validate(s *config.Scope) {
 	if c.SPIFFE == nil {
 		requireTrust(s, "client_auth.", &c.ClientAuth)
 	}
-	seen := map[string]int{}
 	for i := range c.Policies {
 		p := &c.Policies[i]
-		requireTrust(s, fmt.Sprintf("policies[%d].client_auth.", i), &p.ClientAuth)
+		if p.ClientAuth != nil {
+			requireTrust(s, fmt.Sprintf("policies[%d].client_auth.", i), p.ClientAuth)
+		}
 		for j, host := range p.Hosts {
-			at := fmt.Sprintf("policies[%d].hosts[%d]", i, j)
-			if first, dup := seen[canonicalName(host)]; dup {
-				s.Errorf(at, "%s is decided by policies[%d] already", host, first)
+			if first, by := c.decidedBefore(i, j); by != "" {
+				s.Errorf(fmt.Sprintf("policies[%d].hosts[%d]", i, j), "%s is decided by policies[%d] already, by %s, which stands before it", host, first, by)
 			}
-			seen[canonicalName(host)] = i
 		}
 	}
+}
+
+// decidedBefore finds the earlier host that leaves host j of policy i without
+// effect.
+func (c *ServerConfig) decidedBefore(i, j int) (policy int, host string) {
+	name := canonicalName(c.Policies[i].Hosts[j])
+	for k, p := range c.Policies[:i] {
+		for _, before := range p.Hosts {
+			if covers(canonicalName(before), name) {
+				return k, before
+			}
+		}
+	}
+	for _, before := range c.Policies[i].Hosts[:j] {
+		if canonicalName(before) == name {
+			return i, before
+		}
+	}
+	return 0, ""
 }
 
 // Validate checks the names of a policy.
@@ -51,13 +69,25 @@ func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return fmt.Errorf("%q: clients never name an IP address; what holds without a name stands in tls itself", host)
 	}
-	if err := CheckName(host); err != nil {
-		return err
+	name := strings.TrimSuffix(strings.TrimPrefix(host, "*."), ".")
+	if len(name) > 253 {
+		return fmt.Errorf("%q is longer than a DNS name can be", host)
 	}
-	if strings.ContainsAny(host, "@:") {
-		return fmt.Errorf("%q is not a DNS name", host)
+	for label := range strings.SplitSeq(name, ".") {
+		if strings.ContainsFunc(label, func(r rune) bool { return r > 0x7f }) {
+			return fmt.Errorf("%q: clients name it in ASCII (xn--…), and so must this", host)
+		}
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, notOfLabel) {
+			return fmt.Errorf("%q is not a DNS name; *. may stand before one", host)
+		}
 	}
 	return nil
+}
+
+// notOfLabel reports what no label of a host name holds. An underscore stands
+// in names that never were host names, and yet are used as such.
+func notOfLabel(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 }
 
 // Validate checks that certificate and key are there, fit, and are in date.
