@@ -324,15 +324,22 @@ func (c *Conn) handshaken(cs *cryptotls.ConnectionState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.removed {
-		c.expiry = time.AfterFunc(time.Until(peer.NotAfter), c.expire)
+		c.expiry = time.AfterFunc(time.Until(peer.NotAfter), c.evict)
 	}
 }
 
-func (c *Conn) expire() {
+// evict ends the connection of a peer that may not be here any more. What has
+// not ended by itself after the grace is cut: a stream of a kind that nobody
+// tells to end, or an answer whose client takes its time.
+func (c *Conn) evict() {
 	c.end()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.removed {
-		c.expiry = time.AfterFunc(c.server.grace, c.kill)
+	if c.removed {
+		return
 	}
+	if c.expiry != nil {
+		c.expiry.Stop()
+	}
+	c.expiry = time.AfterFunc(c.server.grace, c.kill)
 }

@@ -83,8 +83,8 @@ func (s *Server) wait(d time.Duration) bool {
 
 // Retire ends connections of peers that may no longer be here, within spread:
 // each is told to go at a random moment in it; when it has passed, those without
-// a request are closed, and streams on the others are told to end. Requests in
-// progress finish. It returns at once.
+// a request are closed, and streams on the others are told to end. What is left
+// soon after is cut. It returns at once.
 func (s *Server) Retire(conns []*Conn, spread time.Duration) {
 	now := time.Now()
 	for _, c := range conns {
@@ -98,7 +98,7 @@ func (s *Server) Retire(conns []*Conn, spread time.Duration) {
 	s.running.Go(func() {
 		if s.wait(spread) {
 			for _, c := range conns {
-				c.end()
+				c.evict()
 			}
 		}
 	})

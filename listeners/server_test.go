@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -173,6 +174,53 @@ func TestConnectionsThatNoLongerVerifyAreFoundAndRetired(t *testing.T) {
 	stays.get("/")
 	if stays.answer().Close {
 		t.Error("the verified connection was told to go")
+	}
+}
+
+// An answer that goes on and on, such as a gRPC stream, is not told to end. Its
+// client would keep it for as long as it likes.
+func TestARetiredPeerKeepsNoAnswerForEver(t *testing.T) {
+	for _, proto := range []string{"http/1.1", "h2", "h3"} {
+		t.Run(proto, func(t *testing.T) {
+			handlerEnds := make(chan struct{})
+			f := newFixture(t, func(w http.ResponseWriter, r *http.Request) {
+				defer close(handlerEnds)
+				for tick := time.Tick(10 * time.Millisecond); ; {
+					if _, err := io.WriteString(w, "more\n"); err != nil {
+						return
+					}
+					_ = http.NewResponseController(w).Flush()
+					select {
+					case <-tick:
+					case <-r.Context().Done():
+						return
+					}
+				}
+			}, withHTTP3)
+			f.server.grace = 50 * time.Millisecond
+			var client *http.Client
+			switch proto {
+			case "http/1.1":
+				client = f.client((*http.Protocols).SetHTTP1)
+			case "h2":
+				client = f.client((*http.Protocols).SetHTTP2)
+			case "h3":
+				client = f.quic(f.clientTLS(nil)).Client
+			}
+			res, err := client.Get(f.url("/"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			f.server.Retire(f.server.open(), 10*time.Millisecond)
+			switch _, err := io.Copy(io.Discard, res.Body); {
+			case err == nil:
+				t.Error("the answer ended as if it were whole")
+			case os.IsTimeout(err):
+				t.Error("the answer went on until the client had enough")
+			}
+			wait(t, handlerEnds, "end of the handler")
+		})
 	}
 }
 
