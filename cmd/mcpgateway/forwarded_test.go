@@ -34,6 +34,34 @@ func TestTheVerifiedIdentityGoesUpstreamAndNoOther(t *testing.T) {
 	}
 }
 
+// Load balancers append to X-Forwarded-For, and pass on what they do not know.
+func TestATrustedProxyPassesNoForgedIdentityOn(t *testing.T) {
+	t.Parallel()
+	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
+	cert, key := ca.Server(t, "127.0.0.1")
+	tlstest.WritePair(t, dir, "server", cert, key)
+	writeFile(t, dir, "ca.crt", ca.PEM())
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s for %s", r.Header["X-Forwarded-Client-Cert"], r.Header["X-Forwarded-For"])
+	}))
+	t.Cleanup(upstream.Close)
+	g := start(t, dir, fmt.Sprintf(`
+listeners:
+  - name: public
+    address: 127.0.0.1:0
+    trusted_proxies: [127.0.0.0/8]
+    tls: {certificates: [{cert: server.crt, key: server.key}], client_auth: {mode: request, ca_cert: ca.crt, forward: true}}
+routes:
+  - {match: {path_prefix: /}, cluster: upstream}
+clusters:
+  - {name: upstream, endpoints: ["%s"]}
+`, upstream.URL))
+	_, got, _, err := ask(client(t, ca.PEM(), "h2"), "https://"+g.address("public")+"/", "", "X-Forwarded-Client-Cert", `Subject="CN=admin"`, "X-Forwarded-For", "192.0.2.1")
+	if err != nil || got != "[] for [192.0.2.1, 127.0.0.1]" {
+		t.Errorf("the upstream was told %s, %v", got, err)
+	}
+}
+
 // So it does with every request that a session sends to a server.
 func TestTheVerifiedIdentityGoesToMCPServersAndNoOther(t *testing.T) {
 	t.Parallel()

@@ -228,9 +228,7 @@ func (h *Handler) upstreamHeader(r *http.Request) http.Header {
 			out[name] = values
 		}
 	}
-	if !filter.FromTrustedProxy(r) {
-		delete(out, tls.ForwardedHeader)
-	}
+	delete(out, tls.ForwardedHeader) // ours, or nobody's
 	if conn := listeners.FromContext(r.Context()); conn != nil {
 		if identity := conn.ForwardedIdentity(); identity != "" {
 			out[tls.ForwardedHeader] = []string{identity}

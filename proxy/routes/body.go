@@ -32,7 +32,9 @@ func (x *exchange) attachBody(out *http.Request) error {
 	if len(r.Trailer) > 0 {
 		out.Trailer = make(http.Header, len(r.Trailer))
 		for name := range r.Trailer {
-			out.Trailer[name] = nil
+			if trails(name) {
+				out.Trailer[name] = nil
+			}
 		}
 		x.body.trailer = out.Trailer
 		out.ContentLength = -1 // trailers need chunks on HTTP/1.1

@@ -249,6 +249,11 @@ func TestTrailersPassBothWays(t *testing.T) {
 		w.Header().Set("Trailer", "X-Announced")
 		io.WriteString(w, "body")
 		w.Header().Set("X-Announced", r.Trailer.Get("X-Sum"))
+		for name := range r.Trailer {
+			if name != "X-Sum" {
+				w.Header().Set("X-Announced", name+" came in the trailer")
+			}
+		}
 		w.Header().Set(http.TrailerPrefix+"X-Late", "late")
 	}
 	for name, url := range map[string]string{"HTTP/1.1": upstream(t, handler), "HTTP/2": upstreamH2C(t, http.HandlerFunc(handler))} {
@@ -256,7 +261,8 @@ func TestTrailersPassBothWays(t *testing.T) {
 		g := start(t, "routes: [{match: {path_prefix: /}, cluster: up}]\nclusters: [{name: up, endpoints: ['%s'], protocols: [%s]}]", url, protocol)
 		for proto, client := range map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": h2c(t)} {
 			req, _ := http.NewRequest(http.MethodPost, g.url("/"), struct{ io.Reader }{strings.NewReader("data")})
-			req.Trailer = http.Header{"X-Sum": {"42"}}
+			// What says who the client is belongs into the header, or nowhere.
+			req.Trailer = http.Header{"X-Sum": {"42"}, "X-Forwarded-Client-Cert": {"Subject=admin"}, "X-Forwarded-For": {"192.0.2.1"}, "Cookie": {"user=admin"}}
 			resp, err := client.Do(req)
 			if err != nil {
 				t.Fatalf("%s to %s: %v", proto, name, err)

@@ -37,11 +37,14 @@ func setForwarded(h http.Header, r *http.Request) {
 	believed := filter.FromTrustedProxy(r)
 	if !believed {
 		for name := range h {
-			if name == "Forwarded" || name == "X-Real-Ip" || name == "X-Request-Id" || strings.HasPrefix(name, "X-Forwarded-") {
+			if aboutClient(name) {
 				delete(h, name)
 			}
 		}
 	}
+	// Nobody's word: proxies that append to X-Forwarded-For pass this one on as
+	// it came, and whoever stands before them would be who they like.
+	delete(h, tls.ForwardedHeader)
 	if peer := peerAddr(conn, r); peer != "" {
 		if earlier := h["X-Forwarded-For"]; len(earlier) > 0 {
 			peer = strings.Join(earlier, ", ") + ", " + peer
@@ -55,13 +58,18 @@ func setForwarded(h http.Header, r *http.Request) {
 	}
 	if conn != nil {
 		if identity := conn.ForwardedIdentity(); identity != "" {
-			// Also over a trusted proxy's word: this is about the peer itself.
 			h[tls.ForwardedHeader] = []string{identity}
 		}
 	}
 	if id := filter.RecordFrom(r.Context()).RequestID(); id != "" {
 		h["X-Request-Id"] = []string{id}
 	}
+}
+
+// aboutClient reports whether a field says who the client is, or where it came
+// from.
+func aboutClient(name string) bool {
+	return name == "Forwarded" || name == "X-Real-Ip" || name == "X-Request-Id" || strings.HasPrefix(name, "X-Forwarded-")
 }
 
 func setAbsent(h http.Header, name, value string) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // hopByHop reports whether a canonical field name belongs to one connection
@@ -31,6 +33,14 @@ func endToEnd(dst, src http.Header) {
 			dst[name] = values
 		}
 	}
+}
+
+// trails reports whether a client's trailer goes upstream. What decides where a
+// request goes, and whose it is, was decided by its header: such a field in the
+// trailer is at best late (RFC 9110 section 6.5.1), and upstreams that merge
+// both would believe it.
+func trails(name string) bool {
+	return httpguts.ValidTrailerHeader(name) && name != "Cookie" && !hopByHop(name) && !aboutClient(name)
 }
 
 func namedBy(connection []string, name string) bool {
