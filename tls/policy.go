@@ -240,7 +240,7 @@ func (p *policy) verify(cs cryptotls.ConnectionState) error {
 // one of them may have a list.
 func (p *policy) checkRevocation(chains [][]*x509.Certificate) (err error) {
 	now := time.Now()
-	for _, chain := range chains {
+	for _, chain := range p.trust.completed(chains) {
 		if err = p.crls.check(chain, p.crlExpired, now); err == nil {
 			return nil
 		}

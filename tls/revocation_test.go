@@ -94,6 +94,48 @@ func TestPartialRevocationListsAreRefused(t *testing.T) {
 	}
 }
 
+// Clients that send no more than their own certificate need the CA that issued
+// it in the file.
+func TestAnIntermediateInTheFileIsRevokedByItsRoot(t *testing.T) {
+	soon := time.Now().Add(time.Hour)
+	root, other := tlstest.NewCA(t, "root"), tlstest.NewCA(t, "other root")
+	below := root.Intermediate(t, "intermediate")
+	deep := below.Intermediate(t, "deep")
+	leaf := func(ca *tlstest.CA) (cert, key []byte) {
+		cert, key = ca.Client(t, "client")
+		block, _ := pem.Decode(cert)
+		return pem.EncodeToMemory(block), key // without its intermediates
+	}
+	for _, c := range []struct {
+		name   string
+		trust  []*tlstest.CA
+		issuer *tlstest.CA
+		crl    [][]byte
+		want   string
+	}{
+		{"good", []*tlstest.CA{root, below}, below, [][]byte{root.CRL(t, soon), below.CRL(t, soon)}, ""},
+		{"revoked", []*tlstest.CA{root, below}, below, [][]byte{root.CRL(t, soon, below.PEM()), below.CRL(t, soon)}, "was revoked by"},
+		{"revoked, in another order", []*tlstest.CA{below, other, root}, below, [][]byte{root.CRL(t, soon, below.PEM()), below.CRL(t, soon)}, "was revoked by"},
+		{"no list of the root", []*tlstest.CA{root, below}, below, [][]byte{below.CRL(t, soon)}, "no revocation list of"},
+		{"revoked two above", []*tlstest.CA{root, below, deep}, deep, [][]byte{root.CRL(t, soon, below.PEM()), below.CRL(t, soon), deep.CRL(t, soon)}, "was revoked by"},
+		{"its root is not believed", []*tlstest.CA{below}, below, [][]byte{below.CRL(t, soon)}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMTLS(t, ClientAuthRequire)
+			var trust []byte
+			for _, ca := range c.trust {
+				trust = append(trust, ca.PEM()...)
+			}
+			m.cfg.ClientAuth.CACert, m.cfg.ClientAuth.CRL = file(trust), file(bytes.Join(c.crl, nil))
+			cert, key := leaf(c.issuer)
+			err := connect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, pair(cert, key))).serverErr
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 func FuzzCRLs(f *testing.F) {
 	ca := tlstest.NewCA(f, "CA")
 	f.Add(ca.CRL(f, time.Now(), ca.PEM()))

@@ -1,9 +1,12 @@
 package tls
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -11,6 +14,9 @@ import (
 type Trust struct {
 	pool *x509.CertPool
 	cas  []*x509.Certificate
+	// above are the CAs of the file that signed a CA of the file, by the SHA-256
+	// of the latter.
+	above map[[32]byte][]*x509.Certificate
 	// lastNotAfter is when the last of the CAs expires.
 	lastNotAfter time.Time
 	// ignored counts the certificates of the file that are no CA.
@@ -40,7 +46,44 @@ func ParseTrust(caPEM []byte) (*Trust, error) {
 	if trust.ignored == len(certs) {
 		return nil, fmt.Errorf("the file holds no CA: %q may not sign certificates", certs[0].Subject)
 	}
+	trust.link()
 	return trust, nil
+}
+
+// link finds out which CAs of the file have signed which.
+func (t *Trust) link() {
+	t.above = make(map[[32]byte][]*x509.Certificate)
+	for _, ca := range t.cas {
+		if selfIssued(ca) {
+			continue
+		}
+		for _, issuer := range t.cas {
+			if bytes.Equal(issuer.RawSubject, ca.RawIssuer) && ca.CheckSignatureFrom(issuer) == nil {
+				sum := sha256.Sum256(ca.Raw)
+				t.above[sum] = append(t.above[sum], issuer)
+			}
+		}
+	}
+}
+
+// completed leads each chain on to the top of the file. Intermediates stand in
+// it where clients send no more than their own certificate, and to crypto/x509
+// each is a root: what the CA above it has revoked would not count.
+func (t *Trust) completed(chains [][]*x509.Certificate) (whole [][]*x509.Certificate) {
+	for rest := chains; len(rest) > 0; {
+		chain := rest[0]
+		rest = rest[1:]
+		ends := true
+		for _, issuer := range t.above[sha256.Sum256(chain[len(chain)-1].Raw)] {
+			if !slices.ContainsFunc(chain, issuer.Equal) {
+				ends, rest = false, append(rest, append(slices.Clip(chain), issuer))
+			}
+		}
+		if ends {
+			whole = append(whole, chain)
+		}
+	}
+	return whole
 }
 
 // CAs are the certificates that are believed, not to be modified.
