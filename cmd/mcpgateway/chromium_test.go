@@ -2,10 +2,11 @@ package main_test
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"encoding/pem"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -25,31 +26,32 @@ routes:
     respond: {content_type: "text/plain", body: "came over the same connection"}
 `
 
-// A browser, which shares no code with the gateway, loads a page and what its
-// script asks for over HTTP/3.
-func TestChromiumLoadsAPageOverHTTP3(t *testing.T) {
-	t.Parallel()
+// chromium has a gateway on chromiumConfig load a page in a browser, which
+// shares no code with it.
+func chromium(t *testing.T, args func(host string) []string) *gateway {
+	t.Helper()
 	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
 	cert, key := ca.Server(t, "localhost", "127.0.0.1")
 	tlstest.WritePair(t, dir, "server", cert, key)
 	g := start(t, dir, chromiumConfig)
-	block, _ := pem.Decode(cert)
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	spki := sha256.Sum256(leaf.RawSubjectPublicKeyInfo)
+	spki := sha256.Sum256(tlstest.Certificate(t, cert, key).Leaf.RawSubjectPublicKeyInfo)
 	host := "127.0.0.1:" + g.port("public")
-	cmd := exec.Command("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-		"--user-data-dir="+shortDir(t), "--origin-to-force-quic-on="+host,
-		"--ignore-certificate-errors-spki-list="+base64.StdEncoding.EncodeToString(spki[:]),
-		"--virtual-time-budget=5000", "--dump-dom", "https://"+host+"/page")
+	cmd := exec.Command("chromium", append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+		"--user-data-dir=" + shortDir(t),
+		"--ignore-certificate-errors-spki-list=" + base64.StdEncoding.EncodeToString(spki[:]),
+		"--virtual-time-budget=5000", "--dump-dom", "https://" + host + "/page"}, args(host)...)...)
 	var says strings.Builder
 	cmd.Stderr = &says
 	out, err := cmd.Output()
 	if err != nil || !strings.Contains(string(out), "came over the same connection") {
 		t.Fatalf("%v\n%s\n%s", err, out, tail(says.String(), 3000))
 	}
+	return g
+}
+
+// over checks which version of HTTP the page and its part were loaded by.
+func (g *gateway) over(protocol string) {
+	g.t.Helper()
 	for _, path := range []string{"/page", "/part"} {
 		over := ""
 		for _, l := range g.lines() {
@@ -57,8 +59,29 @@ func TestChromiumLoadsAPageOverHTTP3(t *testing.T) {
 				over, _ = l["protocol"].(string)
 			}
 		}
-		if over != "HTTP/3.0" {
-			t.Errorf("%s came over %q", path, over)
+		if over != protocol {
+			g.t.Errorf("%s came over %q, want %s", path, over, protocol)
 		}
+	}
+}
+
+func TestChromiumLoadsAPageOverHTTP3(t *testing.T) {
+	t.Parallel()
+	chromium(t, func(host string) []string { return []string{"--origin-to-force-quic-on=" + host} }).over("HTTP/3.0")
+}
+
+// The key exchange that a quantum computer does not break is agreed on with
+// others than Go's own client.
+func TestChromiumAgreesOnAPostQuantumKeyExchange(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(shortDir(t), "net.json")
+	chromium(t, func(string) []string { return []string{"--log-net-log=" + log, "--disable-quic"} }).over("HTTP/2.0")
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const x25519MLKEM768 = `"key_exchange_group":4588,"next_proto":"h2"`
+	if !strings.Contains(string(data), x25519MLKEM768) {
+		t.Errorf("no handshake with X25519MLKEM768: %s", regexp.MustCompile(`"key_exchange_group":\d+`).FindAllString(string(data), -1))
 	}
 }
