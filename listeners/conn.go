@@ -22,6 +22,7 @@ const (
 	phaseHTTP2
 	phaseHTTP3
 	phaseHijacked // a handler owns it
+	phaseGone     // a QUIC handshake that came to nothing
 )
 
 // Conn is one downstream connection, as the handlers of its requests see it.
@@ -39,6 +40,7 @@ type Conn struct {
 	streams  atomic.Int64
 	requests atomic.Int64 // in progress, of HTTP/3
 	served   atomic.Bool  // a request of HTTP/3 has come
+	answered atomic.Int64 // Unix nanoseconds: when the last request of HTTP/3 ended
 	ending   chan struct{}
 	gone     chan struct{}
 
@@ -56,6 +58,7 @@ type Conn struct {
 	// Of QUIC, during the handshake.
 	began    time.Time
 	snapshot *tls.ServerSnapshot // which decided when it began
+	proven   func()              // it was the client, where it says it is
 }
 
 type contextKey struct{}
@@ -211,6 +214,7 @@ func (c *Conn) request() (done func()) {
 		c.leave()
 	}
 	return func() {
+		c.answered.Store(time.Now().UnixNano())
 		if c.requests.Add(-1) == 0 {
 			c.awaitRequest()
 		}
@@ -273,8 +277,11 @@ func (c *Conn) kill() {
 	c.mu.Lock()
 	cut := c.cut
 	c.mu.Unlock()
-	if cut != nil {
+	switch {
+	case cut != nil:
 		cut()
+	case c.raw == nil:
+		c.server.failHandshake(c, errClosed) // serveQUIC closes it, should it come to be
 	}
 	if c.is(phaseHijacked) {
 		c.server.remove(c)

@@ -51,6 +51,7 @@ func (s *Server) drain(options DrainOptions) {
 		if !s.wait(idle) {
 			return
 		}
+		s.hurry()
 		for _, c := range s.open() {
 			c.leave()
 		}
@@ -66,6 +67,24 @@ func (s *Server) drain(options DrainOptions) {
 		for _, c := range s.open() {
 			c.kill()
 		}
+	}
+}
+
+// hurry has connections of HTTP/3 end that have got GOAWAY.
+func (s *Server) hurry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !isClosed(s.shutting) {
+		close(s.shutting)
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -113,12 +113,13 @@ func (u *streamUpgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if u.stream != nil {
 		return nil, nil, http.ErrHijacked
 	}
-	u.stream = &streamConn{upgrade: u, closed: make(chan struct{})}
+	stream := &streamConn{upgrade: u, closed: make(chan struct{})}
 	if u.status == http.StatusSwitchingProtocols {
-		if err := u.stream.begin(nil); err != nil {
-			return nil, nil, err
+		if err := stream.begin(nil); err != nil {
+			return nil, nil, err // nobody will close it
 		}
 	}
+	u.stream = stream
 	return u.stream, bufio.NewReadWriter(bufio.NewReader(u.stream), bufio.NewWriter(u.stream)), nil
 }
 
@@ -133,12 +134,22 @@ func (u *streamUpgrade) finish() {
 	u.response.finish()
 }
 
-// wait returns once whoever took the stream over has closed it: it ends with
-// the handler.
-func (u *streamUpgrade) wait() {
-	if u.stream != nil {
+// serve has a handler answer, and returns once whoever took the stream over has
+// closed it: the stream ends with the handler. One that panics has given it up.
+func (u *streamUpgrade) serve(handler http.Handler) {
+	returned := false
+	defer func() {
+		if u.stream == nil {
+			return
+		}
+		if !returned {
+			u.stream.Close()
+		}
 		<-u.stream.closed
-	}
+	}()
+	handler.ServeHTTP(u, asUpgrade(u.request))
+	returned = true
+	u.finish()
 }
 
 // streamConn is the stream as a net.Conn.

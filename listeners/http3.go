@@ -14,13 +14,23 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// quietMoment is how long a connection that got GOAWAY may be without a
-// request before it is closed: clients close it themselves, and the frame
-// should arrive before the end does.
-const quietMoment = time.Second
+const (
+	// quietMoment is how long a connection has at least between GOAWAY and its
+	// end: the frame should arrive first.
+	quietMoment = time.Second
+	// drainLinger is how long one has at least between its last answer and its
+	// end: CONNECTION_CLOSE makes a client drop what is still on its way to it,
+	// and what it has not read yet, and nobody tells us when it has.
+	drainLinger = 10 * time.Second
+	// shutdownLinger is the same where somebody waits for us to be gone.
+	shutdownLinger = 3 * time.Second
+	// lingerTrips is both in round trips, for what was lost and is sent again.
+	lingerTrips = 10
+	// lookEvery is how often a connection is looked at that is to end.
+	lookEvery = 250 * time.Millisecond
+)
 
-// errClosed ends a handshake that was begun on a server which has been closed
-// since.
+// errClosed ends a handshake on a server that was closed, or is about to be.
 var errClosed = errors.New("the listener was closed")
 
 // takeQUIC makes the Conn of a handshake that begins. It does not block.
@@ -47,20 +57,21 @@ func (s *Server) takeQUIC(remote, local net.Addr, open *atomic.Int64) (c *Conn, 
 	return c, ""
 }
 
-// endHandshake is called when a QUIC connection has ended, or never came to
-// be.
-func (s *Server) endHandshake(c *Conn, cause error) {
-	if !c.is(phaseHandshake) {
+// failHandshake forgets a QUIC connection that has not come to be, unless it has
+// meanwhile.
+func (s *Server) failHandshake(c *Conn, cause error) {
+	if !c.advance(phaseGone, nil, nil) {
 		return
 	}
 	s.handshakes.Add(-1)
-	s.trace.handshake(s.config.Name, c.peer, handshakeGone(cause), time.Since(c.began))
+	s.trace.handshake(s.config.Name, c.peer, cause, time.Since(c.began))
 	s.remove(c)
 }
 
 // serveQUIC serves a connection whose handshake has ended. It does not block.
 func (s *Server) serveQUIC(qc *quic.Conn) {
 	c := FromContext(qc.Context())
+	c.proven()
 	cs := qc.ConnectionState().TLS
 	c.handshaken(&cs)
 	var err error
@@ -72,7 +83,7 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 	hs := &http3.Server{
 		Handler:        http.HandlerFunc(s.handle),
 		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),
-		Logger:         slog.New(slog.DiscardHandler), // what it says, the trace says
+		Logger:         slog.New(slog.NewTextHandler(s.errorLog.Writer(), &slog.HandlerOptions{Level: slog.LevelError, ReplaceAttr: bare})),
 	}
 	if cs.NegotiatedProtocol != protoHTTP3 {
 		err = fmt.Errorf("the client speaks %q over QUIC", cs.NegotiatedProtocol)
@@ -82,64 +93,84 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 		err = errClosed
 	}
 	s.mu.Unlock()
-	cut := func() { _ = qc.CloseWithError(codeNoError, "") }
-	if err == nil && c.speaksHTTP3(func() { s.running.Go(func() { c.goAwayQUIC(hs, qc) }) }, cut) {
+	end := func() { _ = qc.CloseWithError(codeNoError, "") }
+	if err == nil && c.advance(phaseHTTP3, func() { s.running.Go(func() { c.goAwayQUIC(hs, qc) }) }, end) {
 		s.handshakes.Add(-1)
 		s.trace.handshake(s.config.Name, c.peer, nil, time.Since(c.began))
 		c.awaitRequest()
 		s.running.Go(func() {
 			_ = hs.ServeQUICConn(qc) // until the connection, and each of its handlers, has ended
+			end()                    // it may also give up a client that is still there
 			s.remove(c)
 		})
 		return
 	}
-	// Refused, or told to leave before it began.
-	_ = qc.CloseWithError(codeNoError, "")
-	if err != nil {
-		s.trace.handshake(s.config.Name, c.peer, err, time.Since(c.began))
+	// Refused, gone, or told to leave before it began.
+	end()
+	if err == nil {
+		err = errClosed
 	}
-	c.setPhase(phaseHTTP3)
-	s.handshakes.Add(-1)
-	s.remove(c)
+	s.failHandshake(c, err)
 }
 
-// speaksHTTP3 has leave send GOAWAY, and kill cut, from now on. It reports
-// false if the connection is to leave already.
-func (c *Conn) speaksHTTP3(goAway, cut func()) bool {
+// bare leaves of what http3 logs what the trace does not know already.
+func bare(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// advance ends the handshake of a QUIC connection, for better or worse; only
+// the first to call it succeeds. In phaseHTTP3, which one that is to leave does
+// not reach, leave sends GOAWAY and kill cuts.
+func (c *Conn) advance(to phase, goAway, cut func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.leaving {
+	if c.phase != phaseHandshake || to == phaseHTTP3 && c.leaving {
 		return false
 	}
-	c.phase, c.goAway, c.cut = phaseHTTP3, goAway, cut
-	if at := c.retireAt.Load(); at != 0 {
+	c.phase, c.goAway, c.cut = to, goAway, cut
+	if at := c.retireAt.Load(); to == phaseHTTP3 && at != 0 {
 		c.leaveAt(time.Unix(0, at))
 	}
 	return true
 }
 
 // goAwayQUIC sends GOAWAY (RFC 9114 section 5.2), has requests in progress
-// finish, and closes the connection when there are none for a moment: a client
-// need not do that itself.
+// finish, and closes the connection once their answers must have arrived: a
+// client should do that itself, and many do not.
 func (c *Conn) goAwayQUIC(hs *http3.Server, qc *quic.Conn) {
+	told := time.Now()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = hs.Shutdown(context.Background()) // until the connection has ended
 	}()
-	look := time.NewTicker(hurry)
+	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	quiet := time.Duration(0)
-	for quiet < quietMoment {
+	for time.Since(told) < quietMoment || !c.delivered(max(c.server.lingers(), lingerTrips*qc.ConnectionStats().SmoothedRTT)) {
 		select {
 		case <-done:
 			return
 		case <-look.C:
 		}
-		if quiet += hurry; c.requests.Load() > 0 {
-			quiet = 0
-		}
 	}
 	_ = qc.CloseWithError(codeNoError, "")
 	<-done
+}
+
+// lingers is how long an answer has to arrive.
+func (s *Server) lingers() time.Duration {
+	if isClosed(s.shutting) {
+		return min(shutdownLinger, s.linger)
+	}
+	return s.linger
+}
+
+// delivered reports whether the last answer of a connection of HTTP/3 ended so
+// long ago.
+func (c *Conn) delivered(ago time.Duration) bool {
+	last := c.answered.Load()
+	return c.requests.Load() == 0 && (last == 0 || time.Since(time.Unix(0, last)) >= ago)
 }

@@ -22,10 +22,23 @@ const (
 	// first, which costs it a round trip (RFC 9000 section 8.1.2).
 	unvalidatedPerSecond = 100
 	unvalidatedBurst     = 200
+	// wary is for how long after that everybody proves it. A client asks again
+	// before it has read the Retry, and its second packet must not begin a
+	// handshake that nobody will end.
+	wary = 2 * time.Second
 
 	// receiveBuffer is what QUIC wants of the kernel, in bytes: a burst that
 	// does not fit is lost, and has to be sent again.
 	receiveBuffer = 7 << 20
+
+	// What a client may send that nobody has read yet, in bytes: about what it may
+	// over HTTP/2.
+	streamWindow     = 1 << 20
+	connectionWindow = 2 << 20
+
+	// connectionIDLength, in bytes, makes it unlikely that two connections get
+	// the same ID, and hopeless to guess one: whoever can, can have it reset.
+	connectionIDLength = 12
 
 	// codeNoError ends an HTTP/3 connection in order (RFC 9114 section 8.1).
 	codeNoError quic.ApplicationErrorCode = 0x100
@@ -42,6 +55,9 @@ type quicSocket struct {
 	transport *quic.Transport
 	listener  *quic.Listener
 	limiter   *rate.Limiter
+	waryUntil atomic.Int64 // Unix nanoseconds
+	// unproven counts handshakes of clients that may not be where they say.
+	unproven atomic.Int64
 
 	mu     sync.Mutex
 	server *Server
@@ -49,6 +65,7 @@ type quicSocket struct {
 	users  int           // connections, handshakes included
 	idle   bool          // nobody is to serve
 	closed bool
+	gone   chan struct{} // closed once the port is free again
 }
 
 // quicKeys are secrets of the QUIC sockets.
@@ -79,8 +96,18 @@ func (s *Sockets) UseSecret(secret []byte) {
 func (s *Socket) BindQUIC() (undo func(), err error) {
 	s.sockets.mu.Lock()
 	defer s.sockets.mu.Unlock()
-	if q := s.sockets.quic[s.address]; q != nil && q.claim() {
-		return q.abandon, nil
+	for q := s.sockets.quic[s.address]; q != nil; q = s.sockets.quic[s.address] {
+		if q.claim() {
+			return q.abandon, nil
+		}
+		s.sockets.mu.Unlock()
+		<-q.gone
+		s.sockets.mu.Lock()
+	}
+	for other := range s.sockets.quic {
+		if s.address.overlaps(other) {
+			return nil, fmt.Errorf("listen on UDP %s, for h3: it overlaps %s, whose HTTP/3 connections are still draining; move to another port, or try again when they have ended", s.address, other)
+		}
 	}
 	q, err := s.sockets.listenQUIC(s.address)
 	if err != nil {
@@ -121,18 +148,18 @@ func (s *Sockets) listenQUIC(a address) (*quicSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &quicSocket{sockets: s, address: a, conn: conn, limiter: rate.NewLimiter(unvalidatedPerSecond, unvalidatedBurst)}
+	q := &quicSocket{sockets: s, address: a, conn: conn, limiter: rate.NewLimiter(unvalidatedPerSecond, unvalidatedBurst), gone: make(chan struct{})}
 	q.transport = &quic.Transport{
 		Conn:                conn,
 		ConnContext:         q.admit,
-		VerifySourceAddress: func(net.Addr) bool { return !q.limiter.Allow() },
+		ConnectionIDLength:  connectionIDLength,
+		VerifySourceAddress: func(net.Addr) bool { return q.validates(time.Now()) },
 	}
 	if k := s.quicKeys; k != nil {
 		q.transport.StatelessResetKey, q.transport.TokenGeneratorKey = &k.reset, &k.token
 	} else {
 		q.transport.StatelessResetKey = &s.randomReset
 	}
-	s.adviseBuffer(conn)
 	q.listener, err = q.transport.Listen(&cryptotls.Config{
 		MinVersion: cryptotls.VersionTLS13,
 		NextProtos: []string{protoHTTP3},
@@ -144,13 +171,13 @@ func (s *Sockets) listenQUIC(a address) (*quicSocket, error) {
 		_ = conn.Close()
 		return nil, err
 	}
+	s.adviseBuffer(conn) // after quic-go, which may have been allowed more
 	s.running.Go(q.accept)
 	return q, nil
 }
 
 // adviseBuffer says once what the operator can do about a small buffer.
 func (s *Sockets) adviseBuffer(conn *net.UDPConn) {
-	_ = conn.SetReadBuffer(receiveBuffer) // the kernel gives what it may
 	got, err := readBuffer(conn)
 	if err != nil || got >= receiveBuffer {
 		return
@@ -187,10 +214,30 @@ func (q *quicSocket) settle() {
 		if q.sockets.quic[q.address] == q {
 			delete(q.sockets.quic, q.address)
 		}
+		close(q.gone)
 	})
 }
 
 var errNotServed = errors.New("no listener speaks HTTP/3 here")
+
+// validates reports whether a client that comes now must prove its address.
+func (q *quicSocket) validates(now time.Time) bool {
+	if !q.limiter.AllowN(now, 1) || q.unproven.Load() >= q.mostUnproven() {
+		q.waryUntil.Store(now.Add(wary).UnixNano())
+	}
+	return now.UnixNano() < q.waryUntil.Load()
+}
+
+// mostUnproven is a tenth of the listener's places: packets from nobody must not
+// keep its clients out, over TCP neither.
+func (q *quicSocket) mostUnproven() int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.server == nil {
+		return 0
+	}
+	return max(1, int64(q.server.config.Limits.MaxConnections/10))
+}
 
 // configure gives a connection the limits of its listener.
 func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
@@ -205,9 +252,11 @@ func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
 		HandshakeIdleTimeout: limits.HeaderTimeout,
 		MaxIdleTimeout:       limits.IdleTimeout,
 		// A stream may be silent for longer, while its client is there.
-		KeepAlivePeriod:       limits.IdleTimeout / 3,
-		MaxIncomingStreams:    int64(limits.MaxConcurrentStreams),
-		MaxIncomingUniStreams: 8, // HTTP/3 has three (RFC 9114 section 6.2)
+		KeepAlivePeriod:            limits.IdleTimeout / 3,
+		MaxIncomingStreams:         int64(limits.MaxConcurrentStreams),
+		MaxIncomingUniStreams:      8, // HTTP/3 has three (RFC 9114 section 6.2)
+		MaxStreamReceiveWindow:     streamWindow,
+		MaxConnectionReceiveWindow: connectionWindow,
 	}, nil
 }
 
@@ -225,8 +274,15 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 		return nil, errors.New(refusal)
 	}
 	q.users++
+	proven := func() {}
+	if !info.AddrVerified {
+		q.unproven.Add(1)
+		proven = sync.OnceFunc(func() { q.unproven.Add(-1) })
+	}
+	c.proven = proven
 	context.AfterFunc(ctx, func() {
-		c.server.endHandshake(c, context.Cause(ctx))
+		proven()
+		c.server.failHandshake(c, handshakeGone(context.Cause(ctx)))
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.users--
@@ -253,7 +309,3 @@ func handshakeGone(cause error) error {
 	}
 	return cause
 }
-
-// hurry is how long after a connection was told to go it is looked at, again
-// and again, whether it has gone.
-const hurry = 250 * time.Millisecond

@@ -176,9 +176,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	if webSocketOf(r) {
 		u := &streamUpgrade{response: res, request: r}
-		defer u.wait() // also when the handler panics
-		s.handler.ServeHTTP(u, asUpgrade(r))
-		u.finish()
+		u.serve(s.handler)
 		return
 	}
 	s.handler.ServeHTTP(res, r)

@@ -26,6 +26,7 @@ type Server struct {
 	handler   http.Handler
 	http1     *http1
 	grace     time.Duration // how long streams that were told to end may take
+	linger    time.Duration // how long the last answer over HTTP/3 has to arrive
 
 	handlers   atomic.Int64
 	handshakes atomic.Int64
@@ -33,6 +34,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*Conn]struct{}
 	draining bool
+	shutting chan struct{} // closed once connections without a request are not to stay
 	closed   bool
 	settled  bool           // draining, and nothing is left
 	empty    chan struct{}  // closed when settled
@@ -54,13 +56,15 @@ type Stats struct {
 // if snapshot is nil. The trace may be nil.
 func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, trace *Trace) *Server {
 	s := &Server{
-		config:  *cfg,
-		trace:   trace,
-		handler: handler,
-		grace:   endGrace,
-		conns:   make(map[*Conn]struct{}),
-		empty:   make(chan struct{}),
-		done:    make(chan struct{}),
+		config:   *cfg,
+		trace:    trace,
+		handler:  handler,
+		grace:    endGrace,
+		linger:   drainLinger,
+		conns:    make(map[*Conn]struct{}),
+		shutting: make(chan struct{}),
+		empty:    make(chan struct{}),
+		done:     make(chan struct{}),
 	}
 	s.errorLog = log.New(logWriter{s}, "", 0)
 	s.http1 = newHTTP1(s)

@@ -101,14 +101,7 @@ func (s *Socket) quic() *quicSocket {
 	return s.sockets.quic[s.address]
 }
 
-func (s *Socket) isClosing() bool {
-	select {
-	case <-s.closing:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Socket) isClosing() bool { return isClosed(s.closing) }
 
 // accept runs until Close, and ends when the backlog is empty.
 func (s *Socket) accept() {

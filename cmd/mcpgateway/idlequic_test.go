@@ -20,7 +20,8 @@ func TestAThousandIdleHTTP3ConnectionsAreGivenBack(t *testing.T) {
 	const connections = 1000
 	e := newEdge(t, func(e *edge) {
 		e.cluster = "idle_timeout: 500ms" // upstream connections are another matter
-		e.listener = "min_version: \"1.2\"\n    limits: {idle_timeout: 8s}"
+		// Nobody is given up before all are there, however slow the machine is.
+		e.listener = "min_version: \"1.2\"\n    limits: {idle_timeout: 5m}"
 	})
 	to, err := net.ResolveUDPAddr("udp4", e.address("public"))
 	if err != nil {
@@ -29,7 +30,7 @@ func TestAThousandIdleHTTP3ConnectionsAreGivenBack(t *testing.T) {
 	dial := func(from *quic.Transport) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		conn, err := from.Dial(ctx, to, &cryptotls.Config{RootCAs: e.ca.Pool(), ServerName: "localhost", NextProtos: []string{"h3"}}, &quic.Config{KeepAlivePeriod: 2 * time.Second})
+		conn, err := from.Dial(ctx, to, &cryptotls.Config{RootCAs: e.ca.Pool(), ServerName: "localhost", NextProtos: []string{"h3"}}, &quic.Config{MaxIdleTimeout: 10 * time.Second, KeepAlivePeriod: 2 * time.Second})
 		if err != nil {
 			t.Errorf("dialling: %v", err)
 			return
@@ -60,7 +61,7 @@ func TestAThousandIdleHTTP3ConnectionsAreGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	from[0].Close()      // each says goodbye
-	from[1].Conn.Close() // nobody does: they time out
+	from[1].Conn.Close() // nobody does: they time out, as was agreed with them
 	e.eventually("half of them to be gone", func() error {
 		if n := e.status().Listeners[0].Connections; n > connections/2+1 {
 			return fmt.Errorf("%d", n)
