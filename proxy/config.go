@@ -155,6 +155,8 @@ func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, k
 	if len(r.Listeners) == 0 {
 		if len(known) > 1 {
 			s.Errorf(at("listeners"), "needed, since there are several listeners; name them, or write [all]")
+		} else if len(known) == 1 {
+			c.checkClientCert(s, i, r, known)
 		}
 		r.Listeners = slices.Clone(known)
 		return
@@ -163,19 +165,32 @@ func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, k
 		if len(r.Listeners) > 1 {
 			s.Errorf(at("listeners"), `"all" stands alone`)
 		}
+		// A listener that does not ask answers 401, and keeps the path from the
+		// routes below; but the route is for nobody when none of them asks.
+		if r.Auth != nil && r.Auth.ClientCert != nil &&
+			!slices.ContainsFunc(c.Listeners, func(l listeners.Config) bool { return l.TLS.AsksForCertificates() }) {
+			s.Errorf(at("auth.client_cert"), "no listener asks for a client certificate; set tls.client_auth.mode of one, or of one of its policies, to request or require")
+		}
 		r.Listeners = slices.Clone(known)
 		return
 	}
 	for j, name := range r.Listeners {
 		if !slices.Contains(known, name) {
 			s.Errorf(at(fmt.Sprintf("listeners[%d]", j)), "there is no listener %q%s", name, config.Suggest(name, known))
-			continue
 		}
-		if r.Auth == nil || r.Auth.ClientCert == nil {
-			continue
-		}
-		if l := c.Listeners[slices.IndexFunc(c.Listeners, func(l listeners.Config) bool { return l.Name == name })]; l.TLS == nil || l.TLS.ClientAuth.Mode == "none" {
-			s.Errorf(at("auth.client_cert"), "listener %q asks for no client certificate; set its tls.client_auth.mode to request or require", name)
+	}
+	c.checkClientCert(s, i, r, r.Listeners)
+}
+
+// checkClientCert reports a route that wants to see a certificate, on a
+// listener which asks nobody for one, whatever the server name.
+func (c *Config) checkClientCert(s *config.Scope, i int, r *routes.Config, on []string) {
+	if r.Auth == nil || r.Auth.ClientCert == nil {
+		return
+	}
+	for _, l := range c.Listeners {
+		if slices.Contains(on, l.Name) && !l.TLS.AsksForCertificates() {
+			s.Errorf(fmt.Sprintf("routes[%d].auth.client_cert", i), "listener %q asks for no client certificate; set its tls.client_auth.mode, or that of one of its policies, to request or require", l.Name)
 		}
 	}
 }

@@ -1,6 +1,10 @@
 package tls
 
-import "github.com/mcpgateway/mcpgateway/proxy/config"
+import (
+	"slices"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+)
 
 // KeyPair is a certificate with its private key, from files or by ACME.
 type KeyPair struct {
@@ -40,6 +44,14 @@ type ServerConfig struct {
 	MinVersion   string     `yaml:"min_version" default:"1.2" enum:"1.2,1.3" doc:"lowest TLS version"`
 	ClientAuth   ClientAuth `yaml:"client_auth" doc:"mutual TLS towards clients"`
 	Policies     []Policy   `yaml:"policies" doc:"other rules for some names; the first that fits the SNI. The keys above are for every other name, and for none"`
+}
+
+// AsksForCertificates reports whether there is a server name whose clients are
+// asked for a certificate; where c is nil, there is not even TLS.
+func (c *ServerConfig) AsksForCertificates() bool {
+	return c != nil && slices.ContainsFunc(c.Resolved(), func(p Policy) bool {
+		return p.ClientAuth.Mode != ClientAuthNone && p.ClientAuth.Mode != ""
+	})
 }
 
 // Policy is what holds for some server names of a listener. What it leaves out

@@ -1,0 +1,86 @@
+package main_test
+
+import (
+	cryptotls "crypto/tls"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// A listener that is open, but for one name, whose route is for those who
+// showed a certificate.
+const partnersConfig = `
+reload: {watch: false}
+listeners:
+  - name: open
+    address: localhost:0
+    protocols: [http/1.1, h2, h3]
+    tls:
+      certificates: [{cert: server.crt, key: server.key}]
+      policies:
+        - hosts: [partners.test]
+          client_auth: {mode: %s, ca_cert: clients.crt, crl: clients.crl}
+routes:
+  - name: partners
+    match: {hosts: [partners.test], path_prefix: /}
+    listeners: [open]
+    auth: {client_cert: {allowed_names: [partner]}}
+    respond: {body: "partner"}
+  - match: {path_prefix: /}
+    listeners: [all]
+    respond: {body: "anybody"}
+`
+
+func TestARouteAsksForTheCertificateThatOnlyAPolicyDemands(t *testing.T) {
+	t.Parallel()
+	f := newFront(t)
+	f.mustApply(strings.Replace(partnersConfig, "%s", "require", 1))
+	partner, _ := f.identity("partner", "partner")
+	other, _ := f.identity("other", "other")
+	for _, protocol := range transports {
+		for _, c := range []struct {
+			who, host string
+			shows     []cryptotls.Certificate
+			status    int
+			want      string
+		}{
+			{"the partner", "partners.test", []cryptotls.Certificate{partner}, 200, "partner"},
+			{"somebody else with a certificate", "partners.test", []cryptotls.Certificate{other}, 401, ""},
+			{"a stranger", "localhost", nil, 200, "anybody"},
+		} {
+			hc, _ := clientOf(t, protocol, f.ca.PEM(), func(cfg *cryptotls.Config) {
+				cfg.ServerName, cfg.Certificates = c.host, c.shows
+			})
+			status, body, _, err := ask(hc, f.url("open", "/"), c.host)
+			if err != nil || status != c.status || c.want != "" && body != c.want {
+				t.Errorf("%s: %s got %d %q, %v; want %d %q", protocol, c.who, status, body, err, c.status, c.want)
+			}
+		}
+	}
+}
+
+func TestARouteThatNobodyCanUseIsRefused(t *testing.T) {
+	t.Parallel()
+	f := newFront(t)
+	const named, all = "    listeners: [open]\n", "    listeners: [all]\n"
+	for on, want := range map[string]string{
+		named: `listener "open" asks for no client certificate`,
+		"":    `listener "open" asks for no client certificate`,
+		all:   "no listener asks for a client certificate",
+	} {
+		for mode, code := range map[string]int{"none": 2, "request": 0} {
+			yaml := strings.NewReplacer("%s", mode, named, on).Replace(partnersConfig)
+			if on == all {
+				// Where it answers 401, it keeps the path from the route below.
+				yaml = strings.Replace(yaml, "routes:", "  - {name: plain, address: \"localhost:0\"}\nroutes:", 1)
+			}
+			f.configure(yaml)
+			cmd := exec.Command(binary, "validate", "-c", "config.yaml")
+			cmd.Dir = f.dir
+			out, err := cmd.CombinedOutput()
+			if exitCode(err) != code || strings.Contains(string(out), "routes[0].auth.client_cert: "+want) != (code == 2) {
+				t.Errorf("%q, with the policy's mode %s: exit %d\n%s", on, mode, exitCode(err), out)
+			}
+		}
+	}
+}
