@@ -78,11 +78,12 @@ func monotonicMicroseconds() int64 {
 	return ts.Nano() / int64(time.Microsecond)
 }
 
-// Load reads the file at path into a checked Config. The snapshot is returned
+// Load reads the file at path into a checked Config. running is what the
+// generation in force was loaded from, nil where there is none. The snapshot is returned
 // also beside an error, never nil: its Files are what to watch for the mend.
-func Load(ctx context.Context, path string, env func(string) (string, bool)) (*Config, *config.Snapshot, error) {
+func Load(ctx context.Context, path string, env func(string) (string, bool), running *config.Snapshot) (*Config, *config.Snapshot, error) {
 	cfg := new(Config)
-	snapshot, err := config.Load(ctx, path, config.Options{Env: env}, cfg)
+	snapshot, err := config.Load(ctx, path, config.Options{Env: env, Running: running}, cfg)
 	if err != nil {
 		return nil, snapshot, err
 	}
@@ -110,7 +111,11 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, w
 		return o, watch
 	}
 
-	cfg, snapshot, err := Load(ctx, g.options.Path, g.options.Env)
+	var running *config.Snapshot
+	if old != nil {
+		running = old.snapshot
+	}
+	cfg, snapshot, err := Load(ctx, g.options.Path, g.options.Env, running)
 	watch = snapshot
 	for _, w := range snapshot.Warnings {
 		o.Warnings = append(o.Warnings, w.Error())

@@ -257,7 +257,7 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 		report(s, keyField, err)
 		return
 	}
-	report(s, certField, id.checkDates(time.Now()))
+	reportDates(s, certField, cert, id.checkDates(time.Now()))
 	if id.reordered {
 		s.Warnf(certField, "the certificates of the file are not in order; they are sent with the key's own first and each before its issuer")
 	}
@@ -273,10 +273,21 @@ func validateTrust(s *config.Scope, field string, ca config.File) {
 		report(s, field, err)
 		return
 	}
-	report(s, field, trust.checkDates(time.Now()))
+	reportDates(s, field, ca, trust.checkDates(time.Now()))
 	if trust.ignored > 0 {
 		s.Warnf(field, "%d certificates of the file are no CA, and are not believed", trust.ignored)
 	}
+}
+
+// reportDates reports what is out of date. It is no mistake of an edit where it
+// serves already: else one certificate that ran out would keep everything from
+// being applied, the revocation of another included.
+func reportDates(s *config.Scope, field string, f config.File, err error) {
+	if err != nil && s.Serves(f) {
+		s.Warnf(field, "%v; it serves on, since it was in force already; replace it", err)
+		return
+	}
+	report(s, field, err)
 }
 
 func report(s *config.Scope, field string, err error) {

@@ -131,3 +131,53 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 		})
 	}
 }
+
+// What has run out while it served must not keep an edit from being applied; an
+// edit that brings it in is refused.
+func TestWhatServesAlreadyMayRunOutAndOnlyThat(t *testing.T) {
+	dir, ca := t.TempDir(), tlstest.NewCA(t, "CA")
+	expired, ancient := tlstest.Template(t, "x"), tlstest.Template(t, "CA")
+	expired.NotAfter = time.Now().Add(-time.Minute)
+	ancient.IsCA, ancient.BasicConstraintsValid, ancient.NotAfter = true, true, expired.NotAfter
+	write := func(name string) {
+		cert, key := ca.Issue(t, expired)
+		tlstest.WritePair(t, dir, name, cert, key)
+		cert, key = ca.Issue(t, ancient)
+		tlstest.WritePair(t, dir, name+"-ca", cert, key)
+	}
+	write("old")
+	load := func(yaml string, running *config.Snapshot) (*config.Snapshot, config.Errors) {
+		t.Helper()
+		path := tlstest.WriteFile(t, dir, "config.yaml", []byte(yaml))
+		snapshot, err := config.Load(t.Context(), path, config.Options{RetryFor: -1, Running: running}, new(section))
+		var errs config.Errors
+		if err != nil && !errors.As(err, &errs) {
+			t.Fatal(err)
+		}
+		return snapshot, errs
+	}
+	const yaml = "cluster: {ca_cert: old-ca.crt, client_cert: old.crt, client_key: old.key}\n" +
+		"listener: {certificates: [{cert: old.crt, key: old.key}], client_auth: {mode: require, ca_cert: old-ca.crt}}\n"
+	running, errs := load(yaml, nil)
+	if len(errs) != 4 {
+		t.Fatalf("while nothing serves: %v", errs)
+	}
+	snapshot, errs := load(yaml, running)
+	if len(errs) > 0 || len(snapshot.Warnings) != 4 {
+		t.Fatalf("while it serves: %v, warnings %v", errs, snapshot.Warnings)
+	}
+	for i, want := range []string{
+		"cluster.ca_cert: every CA of the file has expired, the last on " + date(ancient.NotAfter),
+		"cluster.client_cert: the certificate expired on " + date(expired.NotAfter),
+		"listener.certificates[0].cert: the certificate expired on " + date(expired.NotAfter),
+		"listener.client_auth.ca_cert: every CA of the file has expired, the last on " + date(ancient.NotAfter),
+	} {
+		if got := snapshot.Warnings[i].Error(); !strings.HasSuffix(got, want+"; it serves on, since it was in force already; replace it") {
+			t.Errorf("warning %q, want %q", got, want)
+		}
+	}
+	write("new")
+	if _, errs := load(strings.ReplaceAll(yaml, "old", "new"), running); len(errs) != 4 {
+		t.Errorf("of other content, while the old serves: %v", errs)
+	}
+}

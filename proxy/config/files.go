@@ -85,6 +85,16 @@ func (f *files) sum() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
+// holds reports whether data is what one of the files was read as.
+func (f *files) holds(data []byte) bool {
+	for _, c := range f.read {
+		if c.err == nil && bytes.Equal(c.data, data) {
+			return true
+		}
+	}
+	return false
+}
+
 func (f *files) paths() []string { return slices.Clone(f.order) }
 
 // readFile reads a regular file of at most limit bytes. Its errors do not name

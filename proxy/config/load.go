@@ -18,6 +18,9 @@ type Options struct {
 	RetryFor time.Duration
 	// RetryEvery is the pause between two tries; 0 is 100ms.
 	RetryEvery time.Duration
+	// Running is what the generation in force was loaded from, so that what
+	// serves already can be told from what an edit brings in; nil where none is.
+	Running *Snapshot
 }
 
 // Snapshot is what a Load read.
@@ -38,6 +41,9 @@ type Snapshot struct {
 // Moved reads all files again and names the first that is not as the snapshot
 // has it, or returns "".
 func (s *Snapshot) Moved() string { return s.read.moved() }
+
+// holds reports whether data is the content of one of the files.
+func (s *Snapshot) holds(data []byte) bool { return s != nil && s.read != nil && s.read.holds(data) }
 
 // Load reads the YAML file, and every file it names, into dst, a pointer to a
 // struct, which is overwritten as a whole, or on error not at all.
@@ -66,7 +72,7 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 	deadline := time.Now().Add(opts.RetryFor)
 	for {
 		fresh := reflect.New(s.typ).Elem()
-		snapshot, errs := try(path, abs, opts.Env, fresh, s)
+		snapshot, errs := try(path, abs, opts, fresh, s)
 		switch {
 		case len(errs) == 0:
 			target.Set(fresh)
@@ -86,14 +92,14 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 
 // try reads everything once, decodes it, and reads it again to see that
 // nothing moved meanwhile.
-func try(path, abs string, env func(string) (string, bool), v reflect.Value, s *spec) (*Snapshot, Errors) {
+func try(path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, Errors) {
 	read, errors, warnings := newFiles(), newReporter(path), newReporter(path)
 	if data, err := read.get(abs, maxYAML); err != nil {
 		errors.add(Error{Message: "cannot read it: " + err.Error()})
 	} else if root := parse(data, errors); root != nil {
-		d := decoder{dir: filepath.Dir(abs), env: env, files: read, report: errors}
+		d := decoder{dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
 		d.value(root, v, s, "")
-		Scope{root: root, errors: errors, warnings: warnings}.validate(v, s)
+		Scope{root: root, running: opts.Running, errors: errors, warnings: warnings}.validate(v, s)
 	}
 	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}
 	if moved := read.moved(); moved != "" {

@@ -21,6 +21,7 @@ type Validator interface{ Validate(*Scope) }
 type Scope struct {
 	root             *node
 	path             string
+	running          *Snapshot
 	errors, warnings *reporter
 }
 
@@ -45,6 +46,12 @@ func (s *Scope) Warnf(field, format string, args ...any) {
 
 // IsSet reports whether the key stood in the file.
 func (s *Scope) IsSet(field string) bool { return s.find(field).exact }
+
+// Serves reports whether the generation in force was loaded with a file of the
+// same content, under whichever name: moving a file changes nothing. What only
+// time has spoilt there must not keep an edit from being applied. It is not for
+// secrets, which are not kept as the file has them.
+func (s *Scope) Serves(f File) bool { return !f.IsZero() && s.running.holds(f.Data) }
 
 // Failed reports whether the field has been reported already, so that its
 // value says nothing.

@@ -3,6 +3,7 @@ package config_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -115,6 +116,44 @@ func TestScopeKnowsWhatStoodInTheFile(t *testing.T) {
 			}
 		}
 	})
+}
+
+// serving asks whether its file serves already.
+type serving struct {
+	File   config.File `yaml:"file"`
+	serves bool
+}
+
+func (s *serving) Validate(scope *config.Scope) { s.serves = scope.Serves(s.File) }
+
+func TestScopeTellsWhatServesAlreadyFromWhatIsNew(t *testing.T) {
+	path := write(t, map[string]string{"config.yaml": "file: one", "one": "content", "moved": "content", "two": "other"})
+	var running *config.Snapshot
+	for _, step := range []struct {
+		yaml string
+		want bool
+	}{
+		{"file: one", false}, // nothing runs yet
+		{"file: one", true},
+		{"file: moved", true},
+		{"file: two", false},
+		{"file: \"\"", false},
+	} {
+		if err := os.WriteFile(path, []byte(step.yaml), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var s serving
+		snapshot, err := config.Load(t.Context(), path, config.Options{Running: running}, &s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.serves != step.want {
+			t.Errorf("%s: %t", step.yaml, s.serves)
+		}
+		if running == nil {
+			running = snapshot
+		}
+	}
 }
 
 func TestErrorOfTheStructItself(t *testing.T) {
