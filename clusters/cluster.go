@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // Cluster is a group of interchangeable endpoints, and an http.RoundTripper
@@ -108,6 +110,14 @@ func (c *Cluster) Name() string { return c.cfg.Name }
 
 // Config is what the cluster was made from. It must not be modified.
 func (c *Cluster) Config() *Config { return c.cfg }
+
+// TLS is the cluster's identity and trust; nil on plain text.
+func (c *Cluster) TLS() *tls.Client {
+	if c.connector == nil {
+		return nil
+	}
+	return c.connector.identity
+}
 
 // IsCommand reports whether the cluster is a command, whose one endpoint starts
 // processes.

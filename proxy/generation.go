@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
@@ -30,6 +31,8 @@ type Generation struct {
 	// handlers route the requests of each listener, by its name.
 	handlers map[string]http.Handler
 	mcp      []*mcp.Handler
+	// certificates are those of files and Workload APIs.
+	certificates []admin.Certificate
 
 	// users counts requests in flight, pins, and being current. It starts at
 	// one for being current; once zero it never rises again.

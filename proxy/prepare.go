@@ -93,6 +93,7 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 	if err = g.prepareServers(p); err != nil {
 		return nil, err
 	}
+	p.gen.certificates = p.gen.describe()
 	warm, cancel := context.WithTimeout(ctx, cfg.Reload.WarmTimeout)
 	p.gen.clusters.Warm(warm)
 	cancel()

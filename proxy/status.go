@@ -43,9 +43,6 @@ func (g *Gateway) Status() admin.Status {
 			Name: l.config.Name, Address: l.socket.Addr().String(), TLS: l.config.TLS != nil,
 			Connections: stats.Connections, Streams: stats.Streams,
 		})
-		if l.config.TLS != nil {
-			s.Certs = appendServer(s.Certs, "listener "+l.config.Name, l.config.TLS)
-		}
 	}
 	for _, c := range gen.clusters.All() {
 		cluster := admin.Cluster{Name: c.Name(), Endpoints: []admin.Endpoint{}}
@@ -56,13 +53,8 @@ func (g *Gateway) Status() admin.Status {
 			cluster.Endpoints = append(cluster.Endpoints, endpointStatus(e))
 		}
 		s.Clusters = append(s.Clusters, cluster)
-		if t := c.Config().TLS; t != nil {
-			s.Certs = appendClient(s.Certs, "cluster "+c.Name(), t)
-		}
 	}
-	for _, st := range g.acme.Status() {
-		s.Certs = append(s.Certs, describeManaged(st))
-	}
+	s.Certs = append(s.Certs, g.certificates(gen)...)
 	return s
 }
 

@@ -77,15 +77,6 @@ func (c *CRLs) add(der []byte) error {
 // none has one.
 func (c *CRLs) NotAfter() time.Time { return c.notAfter }
 
-// Lists are the revocation lists themselves, not to be modified.
-func (c *CRLs) Lists() []*x509.RevocationList {
-	var lists []*x509.RevocationList
-	for _, l := range c.lists {
-		lists = append(lists, l.list)
-	}
-	return lists
-}
-
 // check reports why no certificate of the chain, from a leaf to a root, may be
 // relied on as of now. Every CA of the chain needs a list that it signed, as
 // with nginx and Envoy: else whoever can hide a list can undo a revocation.

@@ -20,6 +20,8 @@ type Identity struct {
 	notAfter time.Time
 	// reordered says that the file had another order than peers need.
 	reordered bool
+	// delivered says that it is a Workload API's, not a file's.
+	delivered bool
 }
 
 // ParseIdentity reads a PEM certificate and its intermediates, in any order,

@@ -29,8 +29,8 @@ type policy struct {
 
 // source is one certificate: of a file, or what ACME has for a name now.
 type source struct {
-	certificate *cryptotls.Certificate // nil for ACME
-	name        string                 // of ACME
+	identity *Identity // nil for ACME
+	name     string    // of ACME
 }
 
 // ACME answers handshakes with certificates that are obtained by ACME.
@@ -75,6 +75,7 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 	if p.trust, err = ParseTrust(auth.CACert.Data); err != nil {
 		return nil, fmt.Errorf("client_auth.ca_cert: %w", err)
 	}
+	p.trust.delivered = delivered(auth.CACert)
 	if !auth.CRL.IsZero() {
 		if p.crls, err = ParseCRLs(auth.CRL.Data); err != nil {
 			return nil, fmt.Errorf("client_auth.crl: %w", err)
@@ -99,7 +100,8 @@ func (p *policy) addPair(pair *KeyPair, acme ACME) error {
 	if !hasSAN(id.Leaf) {
 		names = []string{id.Leaf.Subject.CommonName}
 	}
-	p.add(source{certificate: &id.Certificate}, names)
+	id.delivered = delivered(pair.Cert)
+	p.add(source{identity: id}, names)
 	return nil
 }
 
@@ -130,10 +132,10 @@ func (p *policy) resumes(previous *policy) bool {
 		p.trust.equal(previous.trust) &&
 		p.crls.equal(previous.crls) && p.crlExpired == previous.crlExpired &&
 		slices.EqualFunc(p.certificates, previous.certificates, func(a, b source) bool {
-			if a.certificate == nil || b.certificate == nil {
+			if a.identity == nil || b.identity == nil {
 				return a == b
 			}
-			return a.certificate.Leaf.Equal(b.certificate.Leaf)
+			return a.identity.Leaf.Equal(b.identity.Leaf)
 		})
 }
 
@@ -171,8 +173,8 @@ func (p *policy) choose(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificat
 }
 
 func (p *policy) get(s source, hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
-	if s.certificate != nil {
-		return s.certificate, nil
+	if s.identity != nil {
+		return &s.identity.Certificate, nil
 	}
 	return p.managed.Certificate(s.name, hello)
 }

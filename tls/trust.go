@@ -21,6 +21,8 @@ type Trust struct {
 	lastNotAfter time.Time
 	// ignored counts the certificates of the file that are no CA.
 	ignored int
+	// delivered says that they are a Workload API's, not a file's.
+	delivered bool
 }
 
 // ParseTrust reads the CAs of a PEM file. Certificates that are no CA are
@@ -85,9 +87,6 @@ func (t *Trust) completed(chains [][]*x509.Certificate) (whole [][]*x509.Certifi
 	}
 	return whole
 }
-
-// CAs are the certificates that are believed, not to be modified.
-func (t *Trust) CAs() []*x509.Certificate { return t.cas }
 
 // isCA follows what chain verification accepts as a root: version 3 says so in
 // its basic constraints (RFC 5280 section 4.2.1.9), earlier versions cannot.
