@@ -13,14 +13,30 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls/acme"
 )
 
+// dated is a certificate or a revocation list in use.
+type dated struct {
+	admin.Certificate
+	began   time.Time // of its life, which ends with NotAfter
+	renewal renewal
+	// outlived: it is on its way out, and another one stands beside it.
+	outlived bool
+}
+
 // describe lists what the generation rests on. That does not change any more
 // once it is prepared, so it is done once: a status or a scrape must neither
 // derive a key from a passphrase nor read a revocation list.
-func (g *Generation) describe() []admin.Certificate {
-	var list []admin.Certificate
+func (g *Generation) describe() []dated {
+	var list []dated
 	add := func(use string, all []tls.Dated) {
 		for _, d := range all {
-			list = append(list, admin.Certificate{Use: use + d.Use, Subject: d.Subject, Serial: number(d.Serial), NotAfter: d.NotAfter})
+			c := dated{
+				Certificate: admin.Certificate{Use: use + d.Use, Subject: d.Subject, Serial: number(d.Serial), NotAfter: d.NotAfter},
+				began:       d.NotBefore, renewal: byHand, outlived: d.Outlived,
+			}
+			if d.Delivered {
+				c.renewal = byAgent
+			}
+			list = append(list, c)
 		}
 	}
 	for _, l := range g.served {
@@ -38,7 +54,7 @@ func (g *Generation) describe() []admin.Certificate {
 
 // certificates lists what is in use now: certificates by ACME come and go
 // within a generation.
-func (g *Gateway) certificates(gen *Generation) []admin.Certificate {
+func (g *Gateway) certificates(gen *Generation) []dated {
 	list := slices.Clone(gen.certificates)
 	for _, s := range g.acme.Status() {
 		list = append(list, describeManaged(s))
@@ -52,10 +68,10 @@ func (g *Gateway) certificates(gen *Generation) []admin.Certificate {
 }
 
 // describeManaged describes a certificate by ACME, which may not be there yet.
-func describeManaged(s acme.Status) admin.Certificate {
-	d := admin.Certificate{Use: "acme", Subject: s.Name}
+func describeManaged(s acme.Status) dated {
+	d := dated{Certificate: admin.Certificate{Use: "acme", Subject: s.Name}, renewal: byACME}
 	if s.Leaf != nil {
-		d.Serial, d.NotAfter = number(s.Leaf.SerialNumber), s.Leaf.NotAfter
+		d.Serial, d.NotAfter, d.began = number(s.Leaf.SerialNumber), s.Leaf.NotAfter, s.Leaf.NotBefore
 	}
 	if s.LastError != nil {
 		d.Error = s.LastError.Error()

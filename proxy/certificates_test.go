@@ -53,9 +53,8 @@ listeners:
 
 func TestTheDaysThatAreLeftAreThoseOfTheMoment(t *testing.T) {
 	synctest.Test(t, func(*testing.T) {
-		const day = 24 * time.Hour
 		g := &Gateway{acme: acme.NewManager(nil, nil)}
-		gen := &Generation{certificates: []admin.Certificate{{NotAfter: time.Now().Add(2*day + time.Hour)}}}
+		gen := &Generation{certificates: []dated{{Certificate: admin.Certificate{NotAfter: time.Now().Add(2*day + time.Hour)}}}}
 		var left []int
 		for range 4 {
 			left = append(left, g.certificates(gen)[0].DaysLeft)

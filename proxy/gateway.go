@@ -146,13 +146,20 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 	g.notifyReady(outcome)
 	w.Watch(snapshot)
 	said := expiries{}
-	g.warnExpiries(said)
-	look := time.NewTicker(lookEvery)
+	look := time.NewTimer(g.warnExpiries(said))
 	defer look.Stop()
+	reload := func(trigger string) admin.Outcome {
+		outcome := g.reload(ctx, trigger, w)
+		if outcome.Result == admin.Applied {
+			// What it brought in may have but a day left.
+			look.Reset(g.warnExpiries(said))
+		}
+		return outcome
+	}
 	for {
 		select {
 		case <-look.C:
-			g.warnExpiries(said)
+			look.Reset(g.warnExpiries(said))
 		case <-ctx.Done():
 			return nil
 		case <-reopen:
@@ -160,15 +167,15 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 				g.logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
 			}
 		case <-hup:
-			g.reload(ctx, "signal", w)
+			reload("signal")
 		case <-w.Changed():
-			g.reload(ctx, "file change", w)
+			reload("file change")
 		case <-g.identities:
-			g.reload(ctx, "Workload API", w)
+			reload("Workload API")
 		case first := <-g.reloads:
 			// All that wait by now began before this reload: one serves them.
 			waiting := append([]chan<- admin.Outcome{first}, g.pending()...)
-			outcome := g.reload(ctx, "admin", w)
+			outcome := reload("admin")
 			for _, waiter := range waiting {
 				waiter <- outcome
 			}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
-	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
@@ -32,7 +31,7 @@ type Generation struct {
 	handlers map[string]http.Handler
 	mcp      []*mcp.Handler
 	// certificates are those of files and Workload APIs.
-	certificates []admin.Certificate
+	certificates []dated
 
 	// users counts requests in flight, pins, and being current. It starts at
 	// one for being current; once zero it never rises again.

@@ -54,7 +54,9 @@ func (g *Gateway) Status() admin.Status {
 		}
 		s.Clusters = append(s.Clusters, cluster)
 	}
-	s.Certs = append(s.Certs, g.certificates(gen)...)
+	for _, c := range g.certificates(gen) {
+		s.Certs = append(s.Certs, c.Certificate)
+	}
 	return s
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -57,5 +58,34 @@ func TestAnIdentityEndsWithTheFirstOfItsChain(t *testing.T) {
 	}
 	if got := list[0]; !got.NotAfter.Equal(below.Cert.NotAfter) || !got.NotBefore.Equal(c.identity.Leaf.NotBefore) || got.Serial.Cmp(c.identity.Leaf.SerialNumber) != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// An agent phases CAs out: they stay in its bundle to their end, beside those
+// that come after them. In a file, each is the operator's.
+func TestADeliveredBundleEndsWithItsLastCA(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	template := tlstest.Template(t, "on its way out")
+	template.IsCA, template.BasicConstraintsValid, template.NotAfter = true, true, time.Now().Add(time.Minute)
+	leaving, _ := ca.Issue(t, template)
+	certPEM, keyPEM := ca.Client(t, "gateway")
+	for path, want := range map[string]string{"/etc/ca.crt": "", "spiffe://example.org/gateway": "CN=on its way out, server CA"} {
+		of := func(data []byte) config.File { return config.File{Path: path, Data: data} }
+		c, err := NewClient(&ClientConfig{CACert: of(slices.Concat(leaving, ca.PEM())), ClientCert: of(certPEM), ClientKey: config.Secret{File: of(keyPEM)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		outlived := ""
+		for _, d := range c.Dated() {
+			if d.Delivered != (want != "") {
+				t.Errorf("%s: %+v", path, d)
+			}
+			if d.Outlived {
+				outlived += d.Subject + d.Use
+			}
+		}
+		if outlived != want {
+			t.Errorf("%s: outlived is %q, want %q", path, outlived, want)
+		}
 	}
 }
