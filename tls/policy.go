@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // policy is what decides about the handshakes for some server names. It is
@@ -23,6 +25,7 @@ type policy struct {
 	crls         *CRLs  // nil: nobody is revoked
 	crlExpired   CRLExpired
 	names        []string
+	workload     string // our SPIFFE ID, where the trust is by a Workload API
 	forward      bool
 	tickets      *ticketKeys
 }
@@ -75,7 +78,9 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 	if p.trust, err = ParseTrust(auth.CACert.Data); err != nil {
 		return nil, fmt.Errorf("client_auth.ca_cert: %w", err)
 	}
-	p.trust.delivered = delivered(auth.CACert)
+	if p.trust.delivered = delivered(auth.CACert); p.trust.delivered {
+		p.workload = auth.CACert.Path
+	}
 	if !auth.CRL.IsZero() {
 		if p.crls, err = ParseCRLs(auth.CRL.Data); err != nil {
 			return nil, fmt.Errorf("client_auth.crl: %w", err)
@@ -128,7 +133,7 @@ func minVersion(version string) uint16 {
 func (p *policy) resumes(previous *policy) bool {
 	return p.mode == previous.mode &&
 		slices.Equal(p.hosts, previous.hosts) &&
-		slices.Equal(p.names, previous.names) &&
+		slices.Equal(p.names, previous.names) && p.workload == previous.workload &&
 		p.trust.equal(previous.trust) &&
 		p.crls.equal(previous.crls) && p.crlExpired == previous.crlExpired &&
 		slices.EqualFunc(p.certificates, previous.certificates, func(a, b source) bool {
@@ -225,6 +230,9 @@ func (p *policy) verify(cs cryptotls.ConnectionState) error {
 	chains, err := verifyChain(cs.PeerCertificates, p.trust.pool, x509.ExtKeyUsageClientAuth)
 	if err == nil && p.crls != nil {
 		err = p.checkRevocation(chains)
+	}
+	if err == nil && p.workload != "" {
+		err = spiffe.Member(leaf, p.workload)
 	}
 	if err != nil {
 		return fmt.Errorf("client certificate of %s: %w", PeerName(leaf), err)

@@ -3,11 +3,14 @@ package tls
 import (
 	"bytes"
 	cryptotls "crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -129,6 +132,38 @@ func TestAnIntermediateInTheFileIsRevokedByItsRoot(t *testing.T) {
 			m.cfg.ClientAuth.CACert, m.cfg.ClientAuth.CRL = file(trust), file(bytes.Join(c.crl, nil))
 			cert, key := leaf(c.issuer)
 			err := connect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, pair(cert, key))).serverErr
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// The bundle of a Workload API may hold a CA that vouches for others, too.
+func TestOnlyOurOwnTrustDomainIsLetInByABundle(t *testing.T) {
+	ca := tlstest.NewCA(t, "corporate root")
+	signing := tlstest.Template(t, "")
+	signing.KeyUsage = x509.KeyUsageCertSign
+	u, err := url.Parse("spiffe://example.org/ca")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signing.URIs = []*url.URL{u}
+	for _, c := range []struct {
+		name string
+		pair KeyPair
+		want string
+	}{
+		{"ours", pair(ca.Client(t, "", "spiffe://example.org/client")), ""},
+		{"another domain's", pair(ca.Client(t, "", "spiffe://evil.example/client")), "only example.org is believed"},
+		{"two identities", pair(ca.Client(t, "", "spiffe://example.org/client", "spiffe://example.org/other")), "no SPIFFE identity"},
+		{"no identity", pair(ca.Client(t, "client", "www.example.org")), "no SPIFFE identity"},
+		{"one that signs", pair(ca.Issue(t, signing)), "may sign certificates"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMTLS(t, ClientAuthRequire)
+			m.cfg.ClientAuth.CACert = config.File{Path: "spiffe://example.org/gateway", Data: ca.PEM()}
+			err := connect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, c.pair)).serverErr
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
