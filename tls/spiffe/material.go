@@ -3,6 +3,7 @@ package spiffe
 import (
 	"bytes"
 	"fmt"
+	"time"
 
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
@@ -27,15 +28,15 @@ type Material struct {
 	BundlePEM []byte
 }
 
-func newMaterial(x *workloadapi.X509Context) (*Material, error) {
+func newMaterial(x *workloadapi.X509Context, now time.Time) (*Material, error) {
 	svid := x.DefaultSVID()
 	domain := svid.ID.TrustDomain()
 	bundle, ok := x.Bundles.Get(domain)
 	if !ok {
 		return nil, fmt.Errorf("the bundle that came with %s is of another trust domain; look at the agent", svid.ID)
 	}
-	if bundle.Empty() {
-		return nil, fmt.Errorf("the bundle of trust domain %s holds no CA; look at the agent", domain.Name())
+	if err := checkDates(svid, bundle.X509Authorities(), now); err != nil {
+		return nil, err
 	}
 	m := &Material{ID: svid.ID.String()}
 	var err error

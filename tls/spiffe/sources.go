@@ -34,10 +34,11 @@ func NewSources(changed func(), trace *Trace) *Sources {
 	return s
 }
 
-// Get returns what the Workload API at socket has last delivered. The first
-// call for a socket starts a watch and waits for the first delivery until ctx
-// ends; the watch goes on after that. An agent that is lost later is looked for
-// again, and meanwhile its last material counts.
+// Get returns what the Workload API at socket has last delivered; what was of no
+// use, being out of date, does not count. The first call for a socket starts a
+// watch and waits for the first delivery until ctx ends; the watch goes on after
+// that. An agent that is lost later is looked for again, and meanwhile its last
+// material counts.
 func (s *Sources) Get(ctx context.Context, socket string) (*Material, error) {
 	addr, err := address(socket)
 	if err != nil {

@@ -6,7 +6,8 @@ type Trace struct {
 	// Updated is called when a socket has delivered something new.
 	Updated func(socket, id string)
 	// Failed is called at each failure, also of trying again: go-spiffe does so
-	// after one second, then two, and at last every 30 seconds.
+	// after one second, then two, and at last every 30 seconds. A delivery that
+	// cannot be used, such as one out of date, is a failure.
 	Failed func(socket string, err error)
 }
 

@@ -2,6 +2,8 @@ package spiffe
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/spiffe/go-spiffe/v2/workloadapi"
 )
@@ -34,23 +36,45 @@ func (w *watch) run(ctx context.Context) {
 	}
 	defer client.Close()
 	// Every error has been given to OnX509ContextWatchError.
-	_ = client.WatchX509Context(ctx, &watcher{w, ctx})
+	_ = client.WatchX509Context(ctx, &watcher{w, ctx, func() {}})
 }
 
 // watcher is the face that a watch shows to go-spiffe.
 type watcher struct {
 	*watch
 	ctx context.Context
+	// drop gives up what has been delivered before its time.
+	drop context.CancelFunc
 }
 
 // OnX509ContextUpdate implements workloadapi.X509ContextWatcher.
 func (w *watcher) OnX509ContextUpdate(x *workloadapi.X509Context) {
-	m, err := newMaterial(x)
-	if err != nil {
-		w.fail(w.ctx, err)
+	w.drop()
+	var ctx context.Context
+	ctx, w.drop = context.WithCancel(w.ctx)
+	w.take(ctx, x)
+}
+
+// take delivers what is in date. What is not yet has to wait here, since an
+// agent sends it once: a host whose clock is behind would never get any.
+func (w *watcher) take(ctx context.Context, x *workloadapi.X509Context) {
+	m, err := newMaterial(x, time.Now())
+	if err == nil {
+		w.deliver(ctx, m)
 		return
 	}
-	w.deliver(w.ctx, m)
+	w.fail(ctx, err)
+	early, ok := errors.AsType[*earlyError](err)
+	if !ok {
+		return
+	}
+	w.sources.running.Go(func() {
+		select {
+		case <-time.After(time.Until(early.from.Add(-skew))):
+			w.take(ctx, x)
+		case <-ctx.Done():
+		}
+	})
 }
 
 // OnX509ContextWatchError implements workloadapi.X509ContextWatcher.
