@@ -21,7 +21,7 @@ func (c *ServerConfig) Validate(s *config.Scope) {
 	}
 	for i := range c.Policies {
 		p := &c.Policies[i]
-		if p.ClientAuth != nil {
+		if p.ClientAuth != nil && c.SPIFFE == nil {
 			requireTrust(s, fmt.Sprintf("policies[%d].client_auth.", i), p.ClientAuth)
 		}
 		for j, host := range p.Hosts {

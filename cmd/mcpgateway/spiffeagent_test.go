@@ -1,0 +1,94 @@
+package main_test
+
+import (
+	cryptotls "crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"testing"
+
+	"github.com/mcpgateway/mcpgateway/tls/spiffe/spiffetest"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+// agent is a Workload API, and the CA of its trust domain.
+type agent struct {
+	*spiffetest.WorkloadAPI
+	t  testing.TB
+	ca *tlstest.CA
+}
+
+// newAgent has delivered the gateway's first SVID.
+func newAgent(t testing.TB) *agent {
+	t.Helper()
+	a := &agent{spiffetest.Start(t), t, tlstest.NewCA(t, "example.org")}
+	a.rotate()
+	return a
+}
+
+// issue makes an SVID for somebody of the trust domain.
+func (a *agent) issue(path string) cryptotls.Certificate {
+	a.t.Helper()
+	cert, key := a.ca.Issue(a.t, spiffetest.Template(a.t, tlstest.Template(a.t, ""), "spiffe://example.org"+path))
+	return tlstest.Certificate(a.t, cert, key)
+}
+
+// rotate delivers another SVID for the gateway.
+func (a *agent) rotate() *x509.Certificate {
+	a.t.Helper()
+	cert, key := a.ca.Issue(a.t, spiffetest.Template(a.t, tlstest.Template(a.t, ""), "spiffe://example.org/gateway"))
+	a.SetSVID("spiffe://example.org/gateway", cert, key, a.ca.PEM())
+	return tlstest.Certificate(a.t, cert, key).Leaf
+}
+
+// shows tells whether a listener shows this certificate.
+func shows(address string, want *x509.Certificate) error {
+	conn, err := cryptotls.Dial("tcp", address, &cryptotls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if got := conn.ConnectionState().PeerCertificates[0]; !got.Equal(want) {
+		return fmt.Errorf("it shows %x, not %x", got.SerialNumber, want.SerialNumber)
+	}
+	return nil
+}
+
+// A policy that asks for client certificates believes the agent's CAs, also
+// where the listener asks for none, and those of the next rotation.
+func TestTheTrustOfAPolicyComesFromTheAgent(t *testing.T) {
+	t.Parallel()
+	a, dir := newAgent(t), shortDir(t)
+	g := start(t, dir, fmt.Sprintf(`
+listeners:
+  - name: mesh
+    address: 127.0.0.1:0
+    tls:
+      spiffe: {socket: "%s"}
+      policies: [{hosts: [partners.example.org], client_auth: {mode: require}}]
+routes: [{match: {path: /}, respond: {body: hello}}]
+`, a.Socket))
+	partner := func(certs ...cryptotls.Certificate) error {
+		c, _ := clientOf(t, "http/1.1", a.ca.PEM(), func(cfg *cryptotls.Config) {
+			cfg.ServerName, cfg.InsecureSkipVerify, cfg.Certificates = "partners.example.org", true, certs
+		})
+		defer c.CloseIdleConnections()
+		status, body, _, err := ask(c, "https://"+g.address("mesh"), "partners.example.org")
+		if err == nil && (status != 200 || body != "hello") {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	}
+	if err := partner(a.issue("/client")); err != nil {
+		t.Errorf("a workload of the domain: %v", err)
+	}
+	if err := partner(); err == nil {
+		t.Error("somebody without a certificate was let in")
+	}
+	old := a.issue("/client")
+	a.ca = tlstest.NewCA(t, "next")
+	a.rotate()
+	g.eventually("the next CA to be believed", func() error { return partner(a.issue("/client")) })
+	if err := partner(old); err == nil {
+		t.Error("the CA that was taken out of the bundle is believed still")
+	}
+}
