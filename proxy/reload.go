@@ -115,16 +115,15 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, w
 	if old != nil {
 		running = old.snapshot
 	}
-	cfg, snapshot, err := Load(ctx, g.options.Path, g.options.Env, running)
+	file, snapshot, err := Load(ctx, g.options.Path, g.options.Env, running)
 	watch = snapshot
 	for _, w := range snapshot.Warnings {
 		o.Warnings = append(o.Warnings, w.Error())
 	}
-	if err == nil {
-		wait, cancel := context.WithTimeout(ctx, cfg.Reload.WarmTimeout)
-		err = cfg.fillSPIFFE(wait, g.spiffe)
-		cancel()
+	if err != nil {
+		return reject(err)
 	}
+	cfg, err := file.withIdentities(ctx, g.spiffe)
 	if err != nil {
 		return reject(err)
 	}
@@ -192,5 +191,5 @@ func errorLines(err error) []string {
 		}
 		return lines
 	}
-	return []string{err.Error()}
+	return strings.Split(err.Error(), "\n") // of errors.Join, one a line
 }

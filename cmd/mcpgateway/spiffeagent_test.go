@@ -4,6 +4,9 @@ import (
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/tls/spiffe/spiffetest"
@@ -91,4 +94,47 @@ routes: [{match: {path: /}, respond: {body: hello}}]
 	if err := partner(old); err == nil {
 		t.Error("the CA that was taken out of the bundle is believed still")
 	}
+}
+
+// A listener without its identity cannot serve, so that the gateway ends, and
+// is started again by whoever looks after it.
+func TestAStartWithoutAnAgentSaysWhoMissesWhatAndWhatToDo(t *testing.T) {
+	t.Parallel()
+	a, dir := newAgent(t), shortDir(t)
+	writeFile(t, dir, "config.yaml", fmt.Appendf(nil, `
+listeners: [{name: mesh, address: "127.0.0.1:0", tls: {spiffe: {socket: "%[1]s/agent.sock"}}}]
+clusters:
+  - {name: far, endpoints: ["https://127.0.0.1:1"], tls: {spiffe: {socket: "unix://%[1]s/agent.sock"}, verify_names: ["spiffe://example.org/far"]}}
+  - {name: near, endpoints: ["https://127.0.0.1:1"], tls: {spiffe: {socket: "%[2]s"}, verify_names: ["spiffe://example.org/near"]}}
+`, dir, a.Socket))
+	cmd := exec.Command(binary, "run")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if exitCode(err) != 1 {
+		t.Errorf("exit %d, want 1", exitCode(err))
+	}
+	for _, want := range []string{
+		"listener mesh: spiffe: " + dir + "/agent.sock delivered no identity: ",
+		"cluster far: spiffe: unix://" + dir + "/agent.sock delivered no identity: ",
+		fmt.Sprintf("; see that the agent runs, that this process (uid %d, pid %d) may use the socket, and that there is a registration entry for it (waited 10s)", os.Getuid(), cmd.Process.Pid),
+		`"errors":2`,
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the log does not say %q:\n%s", want, out)
+		}
+	}
+	if strings.Contains(string(out), "cluster near") {
+		t.Errorf("the agent that runs is blamed, too:\n%s", out)
+	}
+}
+
+func TestNoWaitForHealthIsNoHasteWithAnIdentity(t *testing.T) {
+	t.Parallel()
+	a, dir := newAgent(t), shortDir(t)
+	g := start(t, dir, fmt.Sprintf(`
+reload: {warm_timeout: 0s}
+listeners: [{name: mesh, address: "127.0.0.1:0", tls: {spiffe: {socket: "%s"}}}]
+`, a.Socket))
+	next := a.rotate()
+	g.eventually("the next SVID", func() error { return shows(g.address("mesh"), next) })
 }

@@ -102,7 +102,7 @@ func (w *watch) missing(socket string, ctx context.Context) error {
 	default:
 		reason = errors.New("the Workload API has not answered yet")
 	}
-	err := fmt.Errorf("spiffe: %s delivered no identity: %w; is the agent running? may this process (uid %d, pid %d) use the socket? is there a registration entry for it?",
+	err := fmt.Errorf("spiffe: %s delivered no identity: %w; see that the agent runs, that this process (uid %d, pid %d) may use the socket, and that there is a registration entry for it",
 		socket, reason, os.Getuid(), os.Getpid())
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w (%w)", err, context.Cause(ctx))

@@ -97,8 +97,8 @@ func TestAgentThatIsDownAtFirstIsFoundLater(t *testing.T) {
 		t.Errorf("error does not wrap the cause and the last failure: %v", err)
 	}
 	for _, want := range []string{
-		f.agent.Socket, "no such file", "is the agent running?", "registration entry", "time is up",
-		fmt.Sprintf("may this process (uid %d, pid %d) use the socket?", os.Getuid(), os.Getpid()),
+		f.agent.Socket, "no such file", "see that the agent runs", "registration entry", "time is up",
+		fmt.Sprintf("this process (uid %d, pid %d) may use the socket", os.Getuid(), os.Getpid()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v does not say %q", err, want)
