@@ -75,6 +75,9 @@ type Gateway struct {
 	// The rest belongs to the goroutine that runs reloads.
 	admin   *admin.Server
 	numbers uint64
+	// again receives when it is time to look for a rotation once more; nil is never.
+	again            <-chan time.Time
+	rotateAgainAfter time.Duration
 }
 
 // New prepares a gateway that serves nothing yet.
@@ -95,6 +98,8 @@ func New(o Options) *Gateway {
 		metrics:  admin.NewMetrics(o.Version),
 		reloads:  make(chan chan<- admin.Outcome),
 		stopping: make(chan struct{}),
+
+		rotateAgainAfter: rotateAgainAfter,
 	}
 	g.listenerTrace = g.traceListeners()
 	g.clusterTrace = g.traceClusters()
@@ -148,8 +153,7 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 	said := expiries{}
 	look := time.NewTimer(g.warnExpiries(said))
 	defer look.Stop()
-	reload := func(trigger string) admin.Outcome {
-		outcome := g.reload(ctx, trigger, w)
+	after := func(outcome admin.Outcome) admin.Outcome {
 		if outcome.Result == admin.Applied {
 			// What it brought in may have but a day left.
 			look.Reset(g.warnExpiries(said))
@@ -167,15 +171,17 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 				g.logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
 			}
 		case <-hup:
-			reload("signal")
+			after(g.reload(ctx, "signal", w))
 		case <-w.Changed():
-			reload("file change")
+			after(g.reload(ctx, "file change", w))
 		case <-g.identities:
-			reload("Workload API")
+			after(g.rotate(ctx))
+		case <-g.again:
+			after(g.rotate(ctx))
 		case first := <-g.reloads:
 			// All that wait by now began before this reload: one serves them.
 			waiting := append([]chan<- admin.Outcome{first}, g.pending()...)
-			outcome := reload("admin")
+			outcome := after(g.reload(ctx, "admin", w))
 			for _, waiter := range waiting {
 				waiter <- outcome
 			}

@@ -22,7 +22,10 @@ type Generation struct {
 	number   uint64
 	config   *Config
 	snapshot *config.Snapshot
-	applied  time.Time
+	// file is config as the file gave it, without the identities of Workload
+	// APIs. It belongs to the goroutine that runs reloads.
+	file    *Config
+	applied time.Time
 
 	served   []served
 	clusters *clusters.Set

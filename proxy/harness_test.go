@@ -39,19 +39,33 @@ const unwatched = "reload: {watch: false, warm_timeout: 5s}\n"
 func run(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
 	t.Helper()
 	p := begin(t, dir, yaml, edit...)
-	eventually(t, "the gateway to be ready", func() error {
+	p.serves()
+	return p
+}
+
+// serves waits until it does.
+func (p *process) serves() {
+	p.t.Helper()
+	eventually(p.t, "the gateway to be ready", func() error {
 		if isClosed(p.done) {
-			t.Fatalf("the gateway ended: %v\n%s", p.err, p.logs)
+			p.t.Fatalf("the gateway ended: %v\n%s", p.err, p.logs)
 		}
 		if !p.ready.Load() {
 			return fmt.Errorf("not yet")
 		}
 		return nil
 	})
-	return p
 }
 
 func begin(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
+	t.Helper()
+	p := idle(t, dir, yaml, edit...)
+	p.begin()
+	return p
+}
+
+// idle is a process that has not begun.
+func idle(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
 	t.Helper()
 	if dir == "" {
 		dir = t.TempDir()
@@ -63,17 +77,20 @@ func begin(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
 	}
 	write(t, o.Path, yaml)
 	p.Gateway = New(o)
+	return p
+}
+
+func (p *process) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	go func() { defer close(p.done); p.err = p.Run(ctx, p.hup, nil, p.kill) }()
-	t.Cleanup(func() {
+	p.t.Cleanup(func() {
 		p.stop()
 		p.ended()
-		if t.Failed() {
-			t.Logf("the gateway's log:\n%s", p.logs)
+		if p.t.Failed() {
+			p.t.Logf("the gateway's log:\n%s", p.logs)
 		}
 	})
-	return p
 }
 
 // ended waits for Run to return.

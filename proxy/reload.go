@@ -60,12 +60,14 @@ func (g *Gateway) reload(ctx context.Context, trigger string, w *watcher) admin.
 // 4096, and would wait for READY=1 for ever.
 const maxStatus = 1024
 
-func (g *Gateway) notifyReady(o admin.Outcome) {
+func (g *Gateway) notifyReady(o admin.Outcome) { g.options.Notify("READY=1\n" + statusOf(o)) }
+
+func statusOf(o admin.Outcome) string {
 	status := strings.ReplaceAll(outcomeLine(o), "\n", " ") // a line is a statement
 	if len(status) > maxStatus {
 		status = strings.ToValidUTF8(status[:maxStatus], "") + "…"
 	}
-	g.options.Notify("READY=1\nSTATUS=" + status)
+	return "STATUS=" + status
 }
 
 // monotonicMicroseconds reads the clock that systemd compares with; Go's own
@@ -93,58 +95,78 @@ func Load(ctx context.Context, path string, env func(string) (string, bool), run
 // apply loads the file and, where it differs, makes it the current
 // generation. It returns the snapshot whose files are to be watched, whatever
 // the outcome; nil where reload.watch is off.
-func (g *Gateway) apply(ctx context.Context, trigger string) (o admin.Outcome, watch *config.Snapshot) {
-	old := g.current.Load()
-	o.Trigger = trigger
-	defer func() {
-		o.Time = time.Now()
-		if cur := g.current.Load(); cur != nil {
-			o.Generation = cur.number
-			if !cur.config.Reload.Watch {
-				watch = nil
-			}
-		}
-		g.report(o)
-	}()
-	reject := func(err error) (admin.Outcome, *config.Snapshot) {
-		o.Result, o.Errors = admin.Rejected, errorLines(err)
-		return o, watch
-	}
-
+func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *config.Snapshot) {
 	var running *config.Snapshot
-	if old != nil {
-		running = old.snapshot
+	if cur := g.current.Load(); cur != nil {
+		running = cur.snapshot
 	}
 	file, snapshot, err := Load(ctx, g.options.Path, g.options.Env, running)
-	watch = snapshot
-	for _, w := range snapshot.Warnings {
-		o.Warnings = append(o.Warnings, w.Error())
+	o := admin.Outcome{Trigger: trigger, Warnings: warnings(snapshot)}
+	if err == nil {
+		err = g.put(ctx, &o, file, snapshot)
 	}
-	if err != nil {
-		return reject(err)
+	g.conclude(&o, err)
+	if cur := g.current.Load(); cur != nil && !cur.config.Reload.Watch {
+		return o, nil
 	}
+	return o, snapshot
+}
+
+// put makes what the file says, with the identities of now, the current
+// generation where it differs from that one. An error changes nothing.
+func (g *Gateway) put(ctx context.Context, o *admin.Outcome, file *Config, snapshot *config.Snapshot) error {
 	cfg, err := file.withIdentities(ctx, g.spiffe)
 	if err != nil {
-		return reject(err)
+		return err
 	}
+	old := g.current.Load()
 	if old != nil && Diff(old.config, cfg).Empty() {
-		o.Result = admin.Unchanged
-		return o, watch
+		// What is equal today may not be after a rotation: a file with the CA
+		// that the agent has, too.
+		old.file, o.Result = file, admin.Unchanged
+		return nil
 	}
 	p, err := g.prepare(ctx, cfg, snapshot, old)
 	if err != nil {
-		return reject(err)
+		return err
 	}
+	p.gen.file = file
 	o.Warnings = append(o.Warnings, p.warnings...)
 	o.Summary, o.Plan, o.Result = g.commit(p), p.plan.Details(), admin.Applied
-	return o, watch
+	return nil
+}
+
+// conclude completes an outcome and reports it.
+func (g *Gateway) conclude(o *admin.Outcome, err error) {
+	if err != nil {
+		o.Result, o.Errors = admin.Rejected, errorLines(err)
+	}
+	o.Time = time.Now()
+	if cur := g.current.Load(); cur != nil {
+		o.Generation = cur.number
+		g.rotateLater(o, cur)
+	}
+	g.report(*o)
+}
+
+func warnings(s *config.Snapshot) []string {
+	var lines []string
+	for _, w := range s.Warnings {
+		lines = append(lines, w.Error())
+	}
+	return lines
 }
 
 // report logs, counts and keeps an outcome.
 func (g *Gateway) report(o admin.Outcome) {
-	g.metrics.Reloaded(o.Result, o.Time)
 	g.mu.Lock()
-	g.lastReload = &o
+	last := g.lastReload
+	// A rotation is no answer to a file that was rejected: that is told until
+	// the file is mended.
+	if o.Trigger != rotation || last == nil || last.Trigger == rotation || last.Result != admin.Rejected {
+		g.lastReload = &o
+		g.metrics.Reloaded(o.Result, o.Time)
+	}
 	g.mu.Unlock()
 	log := g.logs.Logger()
 	for _, w := range o.Warnings {

@@ -4,11 +4,13 @@ import (
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe/spiffetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -137,4 +139,75 @@ listeners: [{name: mesh, address: "127.0.0.1:0", tls: {spiffe: {socket: "%s"}}}]
 `, a.Socket))
 	next := a.rotate()
 	g.eventually("the next SVID", func() error { return shows(g.address("mesh"), next) })
+}
+
+// rotated is a file with one listener of the agent's, that answers with body.
+func rotated(a *agent, reload, body string) string {
+	return fmt.Sprintf(`
+reload: {%s}
+listeners: [{name: mesh, address: "127.0.0.1:0", tls: {spiffe: {socket: "%s"}}}]
+routes: [{match: {path: /}, respond: {body: %s}}]
+`, reload, a.Socket, body)
+}
+
+func TestARotationByTheAgentAppliesNoEdit(t *testing.T) {
+	t.Parallel()
+	a, dir := newAgent(t), shortDir(t)
+	g := start(t, dir, rotated(a, "watch: false", "one"))
+	address := g.address("mesh")
+	answers := func(want string) {
+		t.Helper()
+		if _, got, _ := get(t, anyCert(), "https://"+address); got != want {
+			t.Errorf("it answers %s, want %s", got, want)
+		}
+	}
+	g.configure(rotated(a, "watch: false", "two"))
+	for range 2 {
+		next := a.rotate()
+		g.eventually("the next SVID", func() error { return shows(address, next) })
+		answers("one")
+	}
+	if o := g.reload(); o.Result != admin.Applied {
+		t.Errorf("the edit was %s: %v", o.Result, o.Errors)
+	}
+	answers("two")
+	next := a.rotate()
+	g.eventually("the next SVID", func() error { return shows(address, next) })
+	answers("two")
+}
+
+func TestARotationByTheAgentGoesOnWhileTheFileIsBroken(t *testing.T) {
+	t.Parallel()
+	a, dir := newAgent(t), shortDir(t)
+	g := start(t, dir, rotated(a, "watch: true", "one"))
+	address := g.address("mesh")
+	rejected := func() error {
+		if o := g.status().LastReload; o.Result != admin.Rejected || o.Trigger != "file change" {
+			return fmt.Errorf("the last reload, by %s, is shown as %s", o.Trigger, o.Result)
+		}
+		return nil
+	}
+	g.configure(rotated(a, "watch: true", "{broken"))
+	g.eventually("the broken file to be seen", rejected)
+	for range 2 {
+		next := a.rotate()
+		g.eventually("the next SVID", func() error { return shows(address, next) })
+	}
+	if err := rejected(); err != nil {
+		t.Errorf("the file is broken still: %v", err)
+	}
+	// It is watched still.
+	g.configure(rotated(a, "watch: true", "two"))
+	g.eventually("the mended file", func() error {
+		if _, got, _ := get(t, anyCert(), "https://"+address); got != "two" {
+			return fmt.Errorf("it answers %s", got)
+		}
+		return nil
+	})
+}
+
+// anyCert is a client that looks at no certificate.
+func anyCert() *http.Client {
+	tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &cryptotls.Config{InsecureSkipVerify: true}}
+	return &http.Client{Transport: tr}
 }
