@@ -53,7 +53,6 @@ func (g *Gateway) commit(p *prepared) string {
 	gen.clusters.Commit()
 	_ = g.hub.UseKeys(gen.config.stateKeys()) // their lengths have been checked
 	g.hub.Commit(gen.mcp)
-	g.spiffe.Keep(gen.config.spiffeSockets())
 	parts = append(parts, g.drain(p, leaving, unverified)...)
 	g.commitAdmin(p)
 	g.ready.Store(true)

@@ -144,6 +144,8 @@ func (g *Gateway) conclude(o *admin.Outcome, err error) {
 	o.Time = time.Now()
 	if cur := g.current.Load(); cur != nil {
 		o.Generation = cur.number
+		// Also after a rejection: what was begun for it has no use any more.
+		g.spiffe.Keep(cur.config.spiffeSockets())
 		g.rotateLater(o, cur)
 	}
 	g.report(*o)

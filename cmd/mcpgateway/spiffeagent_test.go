@@ -4,6 +4,7 @@ import (
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -204,6 +205,38 @@ func TestARotationByTheAgentGoesOnWhileTheFileIsBroken(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestASocketIsLeftThatNoFileInForceNames(t *testing.T) {
+	t.Parallel()
+	a, other, dir := newAgent(t), newAgent(t), shortDir(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	g := start(t, dir, rotated(a, "watch: false", "one"))
+	left := func(from *agent) {
+		t.Helper()
+		g.eventually("the watch to end", func() error {
+			if n := from.Watches(); n > 0 {
+				return fmt.Errorf("%d are left", n)
+			}
+			return nil
+		})
+	}
+	// Rejected only once the other agent has delivered.
+	if o := g.apply(strings.ReplaceAll(rotated(other, "watch: false", "one"), "127.0.0.1:0", taken.Addr().String())); o.Result != admin.Rejected || !strings.Contains(o.Errors[0], "listen on") {
+		t.Fatalf("the file was %s: %v", o.Result, o.Errors)
+	}
+	left(other)
+	if o := g.apply(rotated(a, "watch: false", "one")); o.Result != admin.Unchanged {
+		t.Errorf("the file of before was %s", o.Result)
+	}
+	next := a.rotate()
+	g.eventually("the next SVID", func() error { return shows(g.address("mesh"), next) })
+	g.mustApply(rotated(other, "watch: false", "one"))
+	left(a)
 }
 
 // anyCert is a client that looks at no certificate.

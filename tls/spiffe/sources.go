@@ -137,7 +137,8 @@ func (s *Sources) stale() bool {
 }
 
 // Keep ends the watches of all sockets but these. The owner calls it when he
-// has committed to a configuration that needs no others. It does not wait.
+// has committed to a configuration that needs no others, or has given up one
+// that needs more. It does not wait.
 func (s *Sources) Keep(sockets []string) {
 	keep := make(map[string]bool, len(sockets))
 	for _, socket := range sockets {

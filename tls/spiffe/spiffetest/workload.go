@@ -39,6 +39,7 @@ type WorkloadAPI struct {
 	federated map[string][]byte
 	responses []*workload.X509SVIDResponse // every one, oldest first; nil: no identity
 	added     chan struct{}                // closed with the next one
+	watches   int
 }
 
 // Start serves until the test ends. Until SetSVID is called it denies
@@ -113,6 +114,13 @@ func (w *WorkloadAPI) Revoke() {
 	w.add(nil)
 }
 
+// Watches is how many streams are open.
+func (w *WorkloadAPI) Watches() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.watches
+}
+
 func (w *WorkloadAPI) add(r *workload.X509SVIDResponse) {
 	w.responses = append(w.responses, r)
 	close(w.added)
@@ -160,7 +168,13 @@ func (w *WorkloadAPI) FetchX509SVID(_ *workload.X509SVIDRequest, stream grpc.Ser
 	}
 	w.mu.Lock()
 	next := len(w.responses) - 1
+	w.watches++
 	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.watches--
+	}()
 	for {
 		w.mu.Lock()
 		due, added := w.responses[next:], w.added
