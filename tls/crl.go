@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // CRLs are the revocation lists of a file. They are immutable.
@@ -25,22 +28,26 @@ type crl struct {
 	signers sync.Map
 }
 
-// ParseCRLs reads one DER list, or any number of PEM ones. Lists that cover
-// only a part of what their CA issued are refused: what they do not name would
-// pass. See Torn about its errors.
+// ParseCRLs reads any number of lists, all in DER or all in PEM. Lists that
+// cover only a part of what their CA issued are refused: what they do not name
+// would pass. See Torn about its errors.
 func ParseCRLs(data []byte) (*CRLs, error) {
 	var lists CRLs
-	if len(data) > 0 && data[0] == 0x30 {
-		if err := lists.add(data); err != nil {
+	if isDER(data) {
+		if err := lists.addAll(data); err != nil {
 			return nil, err
 		}
 		return &lists, nil
+	}
+	if bytes.ContainsFunc(data, binary) {
+		// The reader of PEM would pass over it.
+		return nil, torn("the file holds something between its PEM blocks, or after them, that is no text; revocation lists are all in PEM or all in DER")
 	}
 	kinds, err := eachBlock(data, func(block *pem.Block) error {
 		if block.Type != "X509 CRL" {
 			return nil
 		}
-		return lists.add(block.Bytes)
+		return lists.addAll(block.Bytes)
 	})
 	if err != nil {
 		return nil, err
@@ -49,6 +56,42 @@ func ParseCRLs(data []byte) (*CRLs, error) {
 		return nil, fmt.Errorf("the file holds no revocation list, but %s", kinds)
 	}
 	return &lists, nil
+}
+
+// isDER tells DER from PEM. Text before the first block of PEM may begin with
+// the byte that DER does.
+func isDER(data []byte) bool {
+	if len(data) == 0 || data[0] != 0x30 {
+		return false
+	}
+	if !bytes.Contains(data, []byte("-----BEGIN ")) {
+		return true
+	}
+	var first cryptobyte.String
+	rest := cryptobyte.String(data)
+	if !rest.ReadASN1Element(&first, asn1.SEQUENCE) {
+		return false
+	}
+	_, err := x509.ParseRevocationList(first)
+	return err == nil
+}
+
+// binary finds what is in every DER list, and in no text.
+func binary(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' && r != '\f' }
+
+// addAll adds lists that stand one behind the other. x509.ParseRevocationList
+// would take the first, and be silent about the rest.
+func (c *CRLs) addAll(der []byte) error {
+	for rest := cryptobyte.String(der); !rest.Empty(); {
+		var list cryptobyte.String
+		if !rest.ReadASN1Element(&list, asn1.SEQUENCE) {
+			return torn("revocation list %d of the file is cut off, or no list", len(c.lists)+1)
+		}
+		if err := c.add(list); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *CRLs) add(der []byte) error {

@@ -23,7 +23,6 @@ func TestRevokedClientIsRefused(t *testing.T) {
 	badCert, badKey := ca.Client(t, "bad")
 	deepCert, deepKey := below.Client(t, "deep")
 	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
-	der := func(crl []byte) []byte { block, _ := pem.Decode(crl); return block.Bytes }
 
 	for _, c := range []struct {
 		name      string

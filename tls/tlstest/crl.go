@@ -24,6 +24,12 @@ func (ca *CA) CRL(t testing.TB, next time.Time, revoked ...[]byte) (crlPEM []byt
 		}
 		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: cert.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})
 	}
+	return ca.IssueCRL(t, list)
+}
+
+// IssueCRL signs a list, for what the other methods do not make.
+func (ca *CA) IssueCRL(t testing.TB, list *x509.RevocationList) (crlPEM []byte) {
+	t.Helper()
 	der, err := x509.CreateRevocationList(rand.Reader, list, ca.Cert, ca.Key)
 	if err != nil {
 		t.Fatalf("revocation list: %v", err)
@@ -35,12 +41,8 @@ func (ca *CA) CRL(t testing.TB, next time.Time, revoked ...[]byte) (crlPEM []byt
 // section 5.2.5).
 func (ca *CA) PartialCRL(t testing.TB) (crlPEM []byte) {
 	t.Helper()
-	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+	return ca.IssueCRL(t, &x509.RevocationList{
 		Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour),
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 28}, Critical: true, Value: []byte{0x30, 3, 0x81, 1, 0xff}}},
-	}, ca.Cert, ca.Key)
-	if err != nil {
-		t.Fatalf("revocation list: %v", err)
-	}
-	return encode("X509 CRL", der)
+	})
 }
