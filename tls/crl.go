@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
+	tags "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // CRLs are the revocation lists of a file. They are immutable.
@@ -22,6 +22,7 @@ type CRLs struct {
 // crl is one list.
 type crl struct {
 	list    *x509.RevocationList
+	scope   scope
 	revoked map[string]struct{} // serial numbers, as big-endian bytes
 	// signers are the CAs, by their SHA-256, whose signature was found good:
 	// to verify it at each handshake would cost as much as the handshake.
@@ -69,7 +70,7 @@ func isDER(data []byte) bool {
 	}
 	var first cryptobyte.String
 	rest := cryptobyte.String(data)
-	if !rest.ReadASN1Element(&first, asn1.SEQUENCE) {
+	if !rest.ReadASN1Element(&first, tags.SEQUENCE) {
 		return false
 	}
 	_, err := x509.ParseRevocationList(first)
@@ -84,7 +85,7 @@ func binary(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r'
 func (c *CRLs) addAll(der []byte) error {
 	for rest := cryptobyte.String(der); !rest.Empty(); {
 		var list cryptobyte.String
-		if !rest.ReadASN1Element(&list, asn1.SEQUENCE) {
+		if !rest.ReadASN1Element(&list, tags.SEQUENCE) {
 			return torn("revocation list %d of the file is cut off, or no list", len(c.lists)+1)
 		}
 		if err := c.add(list); err != nil {
@@ -100,12 +101,11 @@ func (c *CRLs) add(der []byte) error {
 	if err != nil {
 		return torn("revocation list %d of the file: %w", at, err)
 	}
-	for _, e := range list.Extensions {
-		if e.Critical {
-			return fmt.Errorf("revocation list %d of the file, of %q: it is a delta or covers only a part of the certificates (critical extension %s); a complete list is needed", at, list.Issuer, e.Id)
-		}
+	scope, err := newScope(list)
+	if err != nil {
+		return fmt.Errorf("revocation list %d of the file, of %q: %w; a complete list is needed", at, list.Issuer, err)
 	}
-	l := &crl{list: list, revoked: make(map[string]struct{}, len(list.RevokedCertificateEntries))}
+	l := &crl{list: list, scope: scope, revoked: make(map[string]struct{}, len(list.RevokedCertificateEntries))}
 	for _, entry := range list.RevokedCertificateEntries {
 		l.revoked[string(entry.SerialNumber.Bytes())] = struct{}{}
 	}
@@ -140,20 +140,23 @@ func (c *CRLs) checkOne(cert, issuer *x509.Certificate, expired CRLExpired, now 
 			continue
 		}
 		if err := l.signedBy(issuer); err != nil {
-			reason = err
+			reason = fmt.Errorf("the revocation list of %q is not its own: %w", issuer.Subject, err)
 			continue
 		}
 		// In any of them: a later list may drop only what has expired.
 		if _, revoked := l.revoked[string(cert.SerialNumber.Bytes())]; revoked {
 			return fmt.Errorf("the certificate with serial number %X was revoked by %q", cert.SerialNumber, issuer.Subject)
 		}
-		if newest == nil || l.list.ThisUpdate.After(newest.list.ThisUpdate) {
+		switch {
+		case !l.scope.covers(cert):
+			reason = fmt.Errorf("the revocation list of %q is for certificates that name its distribution point, and %q does not; a complete list is needed", issuer.Subject, cert.Subject)
+		case newest == nil || l.list.ThisUpdate.After(newest.list.ThisUpdate):
 			newest = l
 		}
 	}
 	switch {
 	case newest == nil && reason != nil:
-		return fmt.Errorf("the revocation list of %q is not its own: %w", issuer.Subject, reason)
+		return reason
 	case newest == nil:
 		return fmt.Errorf("there is no revocation list of %q, which issued %q; add it to the file of crl", issuer.Subject, cert.Subject)
 	case expired != CRLExpiredAccept && !newest.list.NextUpdate.IsZero() && now.After(newest.list.NextUpdate):

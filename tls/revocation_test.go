@@ -33,7 +33,7 @@ func TestRevokedClientIsRefused(t *testing.T) {
 	}{
 		{"not named", ca.CRL(t, soon, badCert), "", goodCert, goodKey, ""},
 		{"revoked", ca.CRL(t, soon, badCert), "", badCert, badKey, "was revoked by"},
-		{"revoked, in DER", der(ca.CRL(t, soon, badCert)), "", badCert, badKey, "was revoked by"},
+		{"revoked, in DER", derOf(ca.CRL(t, soon, badCert)), "", badCert, badKey, "was revoked by"},
 		{"expired list", ca.CRL(t, past, badCert), CRLExpiredReject, goodCert, goodKey, "expired on"},
 		{"expired list is accepted", ca.CRL(t, past, badCert), CRLExpiredAccept, goodCert, goodKey, ""},
 		{"revoked by an expired list", ca.CRL(t, past, badCert), CRLExpiredAccept, badCert, badKey, "was revoked by"},
@@ -173,6 +173,7 @@ func TestOnlyOurOwnTrustDomainIsLetInByABundle(t *testing.T) {
 func FuzzCRLs(f *testing.F) {
 	ca := tlstest.NewCA(f, "CA")
 	f.Add(ca.CRL(f, time.Now(), ca.PEM()))
+	f.Add(bytes.Repeat(derOf(ca.CRL(f, time.Now())), 2))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		lists, err := ParseCRLs(data)
 		if err == nil && len(lists.lists) == 0 {
