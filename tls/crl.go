@@ -150,6 +150,8 @@ func (c *CRLs) checkOne(cert, issuer *x509.Certificate, expired CRLExpired, now 
 		switch {
 		case !l.scope.covers(cert):
 			reason = fmt.Errorf("the revocation list of %q is for certificates that name its distribution point, and %q does not; a complete list is needed", issuer.Subject, cert.Subject)
+		case l.early(now):
+			reason = fmt.Errorf("the revocation list of %q is not valid before %s", issuer.Subject, date(l.list.ThisUpdate))
 		case newest == nil || l.list.ThisUpdate.After(newest.list.ThisUpdate):
 			newest = l
 		}
@@ -164,6 +166,13 @@ func (c *CRLs) checkOne(cert, issuer *x509.Certificate, expired CRLExpired, now 
 	}
 	return nil
 }
+
+// crlSkew is how much the clock of a CA may be ahead of ours.
+const crlSkew = 5 * time.Minute
+
+// early reports whether the list is not to be relied on yet. What it revokes
+// is revoked all the same.
+func (l *crl) early(now time.Time) bool { return l.list.ThisUpdate.After(now.Add(crlSkew)) }
 
 func (l *crl) signedBy(issuer *x509.Certificate) error {
 	sum := sha256.Sum256(issuer.Raw)

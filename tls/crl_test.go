@@ -167,6 +167,49 @@ func TestAListForADistributionPointIsGoodForTheCertificatesThatNameIt(t *testing
 	}
 }
 
+func TestAListFromTheFutureRevokesButLetsNobodyIn(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	var certs []*x509.Certificate
+	for range 2 {
+		cert, _ := ca.Client(t, "client")
+		parsed, err := x509.ParseCertificate(derOf(cert))
+		if err != nil {
+			t.Fatal(err)
+		}
+		certs = append(certs, parsed)
+	}
+	good, bad := certs[0], certs[1]
+	list := func(ahead time.Duration) []byte {
+		return ca.IssueCRL(t, &x509.RevocationList{
+			Number: big.NewInt(1), ThisUpdate: time.Now().Add(ahead), NextUpdate: time.Now().Add(24 * time.Hour),
+			RevokedCertificateEntries: []x509.RevocationListEntry{{SerialNumber: bad.SerialNumber, RevocationTime: time.Now()}},
+		})
+	}
+	present := ca.CRL(t, time.Now().Add(time.Hour))
+	for _, c := range []struct {
+		name string
+		cert *x509.Certificate
+		file []byte
+		want string
+	}{
+		{"in an hour", good, list(time.Hour), "not valid before"},
+		{"in an hour, revoked", bad, list(time.Hour), "was revoked by"},
+		{"by a clock that is a little ahead", good, list(time.Minute), ""},
+		{"in an hour, beside the present one", good, append(list(time.Hour), present...), ""},
+		{"in an hour, beside the present one, revoked", bad, append(list(time.Hour), present...), "was revoked by"},
+	} {
+		lists, err := ParseCRLs(c.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// No configuration makes a list good before its time.
+		err = lists.check([]*x509.Certificate{c.cert, ca.Cert}, CRLExpiredAccept, time.Now())
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
 func FuzzCRLScope(f *testing.F) {
 	f.Add(issuingPointOf("http://crl.test/1").Value, []byte{0x30, 13, 0x30, 11, 0xa0, 9, 0xa0, 7, 0x86, 1, 'y', 0x86, 2, 'x', 'y'})
 	f.Add([]byte{0x30, 7, 0xa0, 5, 0xa0, 3, 0x86, 1, 'x'}, []byte{0x30, 9, 0x30, 7, 0xa0, 5, 0xa0, 3, 0x86, 1, 'x'})

@@ -188,6 +188,11 @@ func (a *ClientAuth) validateCRL(s *config.Scope) {
 		// and handshakes are decided one by one.
 		s.Warnf("crl", "a revocation list expired on %s; crl_expired is %s", date(end), a.CRLExpired)
 	}
+	for _, l := range lists.lists {
+		if l.early(time.Now()) {
+			s.Warnf("crl", "the revocation list of %q is not valid before %s, and lets nobody in till then; is one of the clocks wrong?", l.list.Issuer, date(l.list.ThisUpdate))
+		}
+	}
 	if trust, err := ParseTrust(a.CACert.Data); err == nil {
 		for _, name := range lists.missing(trust) {
 			s.Warnf("crl", "there is no list of the CA %s; its clients are refused", name)

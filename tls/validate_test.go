@@ -3,8 +3,10 @@ package tls
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +53,7 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 	write("upside", append(below.PEM(), belowCert[:bytes.Index(belowCert, below.PEM())]...), belowKey)
 	tlstest.WriteFile(t, dir, "ca.crl", ca.CRL(t, time.Now().Add(time.Hour)))
 	tlstest.WriteFile(t, dir, "old.crl", ca.CRL(t, time.Now().Add(-time.Minute)))
+	tlstest.WriteFile(t, dir, "early.crl", ca.IssueCRL(t, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now().Add(time.Hour), NextUpdate: time.Now().Add(2 * time.Hour)}))
 	tlstest.WriteFile(t, dir, "other.crl", tlstest.NewCA(t, "other CA").CRL(t, time.Now().Add(time.Hour)))
 	tlstest.WriteFile(t, dir, "ca.crt", ca.PEM())
 	tlstest.WriteFile(t, dir, "both.crt", append(ca.PEM(), cert...))
@@ -91,6 +94,7 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 		{name: "crl_expired without CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl_expired: accept}}", warning: "no effect without crl"},
 		{name: "no CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: good.crt}}", want: []string{"client_auth.crl: the file holds no revocation list"}},
 		{name: "expired CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: old.crl}}", warning: "expired"},
+		{name: "CRL from the future", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: early.crl}}", warning: "not valid before"},
 		{name: "another CA's CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: other.crl}}", warning: "no list of the CA"},
 		{name: "policies", yaml: "listener: {" + good + ", policies: [{hosts: [a.test, \"*.b.test\"], client_auth: {mode: require, ca_cert: ca.crt}, min_version: \"1.3\"}]}"},
 		{name: "policy twice", yaml: "listener: {" + good + ", policies: [{hosts: [a.test]}, {hosts: [A.test]}]}", want: []string{"policies[1].hosts[0]: A.test is decided by policies[0]"}},
