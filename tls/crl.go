@@ -98,7 +98,10 @@ func (c *CRLs) addAll(der []byte) error {
 func (c *CRLs) add(der []byte) error {
 	at := len(c.lists) + 1
 	list, err := x509.ParseRevocationList(der)
-	if err != nil {
+	switch {
+	case err != nil && isVersion1(der):
+		return fmt.Errorf("revocation list %d of the file is of version 1, and version 2 is needed: `openssl ca -gencrl` makes it with -crlexts, or with crl_extensions or crlnumber in its configuration", at)
+	case err != nil:
 		return torn("revocation list %d of the file: %w", at, err)
 	}
 	scope, err := newScope(list)
@@ -114,6 +117,13 @@ func (c *CRLs) add(der []byte) error {
 		c.notAfter = next
 	}
 	return nil
+}
+
+// isVersion1 recognises a list that does not begin with its version (RFC 5280
+// section 5.1).
+func isVersion1(der cryptobyte.String) bool {
+	var list, body cryptobyte.String
+	return der.ReadASN1(&list, tags.SEQUENCE) && list.ReadASN1(&body, tags.SEQUENCE) && body.PeekASN1Tag(tags.SEQUENCE)
 }
 
 // NotAfter is when the first of the lists is past its next update; zero when

@@ -6,13 +6,18 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	tags "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
-// Keys in every form that OpenSSL writes, read as files of users are.
-func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
-	t.Parallel()
+// openssl runs shell scripts in a directory of the test, and reads its files.
+func openssl(t *testing.T) (sh func(script string), read func(name string) []byte) {
 	dir := t.TempDir()
-	sh := func(script string) {
+	sh = func(script string) {
 		t.Helper()
 		cmd := exec.Command("sh", "-euc", script)
 		cmd.Dir = dir
@@ -20,7 +25,7 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", script, err, out)
 		}
 	}
-	read := func(name string) []byte {
+	read = func(name string) []byte {
 		t.Helper()
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -28,6 +33,13 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 		}
 		return data
 	}
+	return sh, read
+}
+
+// Keys in every form that OpenSSL writes, read as files of users are.
+func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
+	t.Parallel()
+	sh, read := openssl(t)
 	pass := []byte("correct horse")
 	sh(`openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.key
 		openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ec.key
@@ -63,5 +75,50 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 				t.Errorf("with a wrong one: %v", err)
 			}
 		})
+	}
+}
+
+func TestAListOfVersion1IsRefusedWithTheWayOut(t *testing.T) {
+	t.Parallel()
+	// The list as it was before it had a version and extensions.
+	var list, body, rest cryptobyte.String
+	outer := cryptobyte.String(derOf(tlstest.NewCA(t, "CA").CRL(t, time.Now())))
+	if !outer.ReadASN1(&list, tags.SEQUENCE) || !list.ReadASN1(&body, tags.SEQUENCE) || !body.SkipASN1(tags.INTEGER) {
+		t.Fatal("no list of version 2")
+	}
+	rest = list
+	var b cryptobyte.Builder
+	b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(tags.SEQUENCE, func(b *cryptobyte.Builder) {
+			for !body.PeekASN1Tag(tags.Tag(0).ContextSpecific().Constructed()) {
+				var element cryptobyte.String
+				body.ReadAnyASN1Element(&element, new(tags.Tag))
+				b.AddBytes(element)
+			}
+		})
+		b.AddBytes(rest)
+	})
+	_, err := ParseCRLs(b.BytesOrPanic())
+	if err == nil || Torn(err) || !strings.Contains(err.Error(), "version 1") {
+		t.Fatalf("got %v", err)
+	}
+
+	sh, read := openssl(t)
+	sh(`openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days 1 -subj /CN=CA
+		touch index; echo 01 >number
+		printf '[ca]\ndefault_ca=a\n[x]\nauthorityKeyIdentifier=keyid\n[a]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=1\n' >plain.cnf
+		{ cat plain.cnf; echo crlnumber=number; } >crlnumber.cnf
+		{ cat plain.cnf; echo crl_extensions=x; } >crl_extensions.cnf
+		crl() { openssl ca -gencrl -cert ca.crt -keyfile ca.key "$@"; }
+		crl -config plain.cnf -crlexts x -out -crlexts
+		crl -config crlnumber.cnf -out crlnumber
+		crl -config crl_extensions.cnf -out crl_extensions`)
+	for _, way := range []string{"-crlexts", "crlnumber", "crl_extensions"} {
+		if !strings.Contains(err.Error(), way) {
+			t.Errorf("%s is not a way out: %v", way, err)
+		}
+		if _, err := ParseCRLs(read(way)); err != nil {
+			t.Errorf("with %s: %v", way, err)
+		}
 	}
 }
