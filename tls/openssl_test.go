@@ -16,7 +16,10 @@ import (
 
 // openssl runs shell scripts in a directory of the test, and reads its files.
 func openssl(t *testing.T) (sh func(script string), read func(name string) []byte) {
-	dir := t.TempDir()
+	return opensslIn(t, t.TempDir())
+}
+
+func opensslIn(t *testing.T, dir string) (sh func(script string), read func(name string) []byte) {
 	sh = func(script string) {
 		t.Helper()
 		cmd := exec.Command("sh", "-euc", script)
@@ -54,6 +57,9 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 		{"ed25519", "PKCS8", "openssl pkey -in ed25519.key"},
 		{"rsa", "encrypted PKCS8", "openssl pkcs8 -topk8 -in rsa.key -passout 'pass:correct horse'"},
 		{"rsa", "encrypted PKCS8, AES-128 and SHA-1", "openssl pkcs8 -topk8 -v2 aes-128-cbc -v2prf hmacWithSHA1 -in rsa.key -passout 'pass:correct horse'"},
+		{"rsa", "encrypted PKCS8, triple DES and SHA-384", "openssl pkcs8 -topk8 -v2 des3 -v2prf hmacWithSHA384 -in rsa.key -passout 'pass:correct horse'"},
+		{"ec", "encrypted PKCS8, AES-192 and SHA-512", "openssl pkcs8 -topk8 -v2 aes-192-cbc -v2prf hmacWithSHA512 -iter 100000 -in ec.key -passout 'pass:correct horse'"},
+		{"ec", "encrypted PKCS8, SHA-224", "openssl pkcs8 -topk8 -v2prf hmacWithSHA224 -in ec.key -passout 'pass:correct horse'"},
 		{"ec", "encrypted PKCS8, scrypt", "openssl pkcs8 -topk8 -scrypt -in ec.key -passout 'pass:correct horse'"},
 		{"ed25519", "encrypted PKCS8", "openssl pkcs8 -topk8 -in ed25519.key -passout 'pass:correct horse'"},
 		{"rsa", "encrypted, old form", "openssl rsa -in rsa.key -traditional -aes256 -passout 'pass:correct horse'"},
@@ -75,6 +81,30 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 				t.Errorf("with a wrong one: %v", err)
 			}
 		})
+	}
+}
+
+// A key that will never be read is no wrong passphrase, and is not tried again.
+func TestAnEncryptionThatIsNotReadIsToldFromAWrongPassphrase(t *testing.T) {
+	t.Parallel()
+	sh, read := openssl(t)
+	sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ec.key -out ec.crt -days 1 -subj /CN=ec")
+	for _, form := range []string{
+		"openssl pkcs8 -topk8 -v1 PBE-SHA1-3DES",
+		"openssl pkcs8 -topk8 -v2 camellia-256-cbc",
+		"openssl pkcs8 -topk8 -v2 aria-256-cbc",
+		"openssl ec -camellia256",
+	} {
+		sh(form + " -in ec.key -out made.key -passout pass:secret")
+		_, err := ParseIdentity(read("ec.crt"), read("made.key"), []byte("secret"))
+		const way = "openssl pkcs8 -topk8 -v2 aes-256-cbc"
+		if err == nil || Torn(err) || !strings.Contains(err.Error(), "not supported") || !strings.Contains(err.Error(), way) {
+			t.Errorf("%s: got %v", form, err)
+		}
+		sh(way + " -in made.key -passin pass:secret -out converted.key -passout pass:secret")
+		if _, err := ParseIdentity(read("ec.crt"), read("converted.key"), []byte("secret")); err != nil {
+			t.Errorf("%s: the way out does not lead out: %v", form, err)
+		}
 	}
 }
 

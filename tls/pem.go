@@ -74,12 +74,10 @@ func parseKey(data, passphrase []byte) (crypto.Signer, error) {
 }
 
 func parseKeyBlock(block *pem.Block, passphrase []byte) (crypto.Signer, error) {
-	plain, err := decrypt(block, passphrase)
+	block, err := decrypt(block, passphrase)
 	if err != nil {
 		return nil, err
 	}
-	decrypted := plain != block
-	block = plain
 	var key any
 	switch block.Type {
 	case "RSA PRIVATE KEY":
@@ -90,10 +88,6 @@ func parseKeyBlock(block *pem.Block, passphrase []byte) (crypto.Signer, error) {
 		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	default:
 		return nil, fmt.Errorf("a key of kind %q cannot be used", block.Type)
-	}
-	if err != nil && decrypted {
-		// The older form has no more than its padding to tell by.
-		return nil, wrongPassphrase(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)

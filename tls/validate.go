@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -253,7 +254,11 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 	chain, certErr := parseCertificates(cert.Data)
 	report(s, certField, certErr)
 	signer, keyErr := parseKey(key.Data, passphrase.Data)
-	report(s, keyField, keyErr)
+	if errors.Is(keyErr, errNoPassphrase) && !passphrase.IsZero() {
+		report(s, passField, torn("the file is empty, and should hold the passphrase of %s", keyField))
+	} else {
+		report(s, keyField, keyErr)
+	}
 	if certErr != nil || keyErr != nil {
 		return
 	}

@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"math/big"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/youmark/pkcs8"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -25,6 +22,7 @@ type section struct {
 
 func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 	dir := t.TempDir()
+	sh, _ := opensslIn(t, dir)
 	ca := tlstest.NewCA(t, "CA")
 	write := func(name string, certPEM, keyPEM []byte) { tlstest.WritePair(t, dir, name, certPEM, keyPEM) }
 	cert, key := ca.Server(t, "localhost")
@@ -42,12 +40,9 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 	ancientCert, ancientKey := ca.Issue(t, ancient)
 	write("ancient", ancientCert, ancientKey)
 	write("encrypted", cert, []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"))
-	locked, err := pkcs8.MarshalPrivateKey(tlstest.Certificate(t, cert, key).PrivateKey, []byte("secret"), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tlstest.WriteFile(t, dir, "locked.key", pem.EncodeToMemory(&pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: locked}))
+	sh("openssl pkcs8 -topk8 -in good.key -out locked.key -passout pass:secret")
 	tlstest.WriteFile(t, dir, "pass", []byte("secret\r\n"))
+	tlstest.WriteFile(t, dir, "void", []byte("\r\n"))
 	below := ca.Intermediate(t, "intermediate")
 	belowCert, belowKey := below.Server(t, "localhost")
 	write("upside", append(below.PEM(), belowCert[:bytes.Index(belowCert, below.PEM())]...), belowKey)
@@ -87,6 +82,8 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 		{name: "ACME for a wildcard", yaml: "listener: {certificates: [{acme: [\"*.x.test\"]}]}", want: []string{"acme[0]: a certificate for the wildcard *.x.test takes a DNS challenge"}},
 		{name: "passphrase", yaml: "cluster: {client_cert: good.crt, client_key: locked.key, client_key_passphrase_file: pass}"},
 		{name: "wrong passphrase", yaml: "cluster: {client_cert: good.crt, client_key: locked.key, client_key_passphrase_file: good.crt}", want: []string{"cluster.client_key: the private key cannot be decrypted"}},
+		{name: "empty passphrase", yaml: "cluster: {client_cert: good.crt, client_key: locked.key, client_key_passphrase_file: void}", want: []string{"cluster.client_key_passphrase_file: the file is empty"}},
+		{name: "empty passphrase of a plain key", yaml: "cluster: {client_cert: good.crt, client_key: good.key, client_key_passphrase_file: void}"},
 		{name: "passphrase for nothing", yaml: "cluster: {client_key_passphrase_file: pass}", want: []string{"client_key_passphrase_file: has no effect without client_key"}},
 		{name: "any order", yaml: "cluster: {client_cert: upside.crt, client_key: upside.key}", warning: "not in order"},
 		{name: "CRL", yaml: "listener: {" + good + ", client_auth: {mode: require, ca_cert: ca.crt, crl: ca.crl}}"},
