@@ -1,6 +1,7 @@
 package tls
 
 import (
+	cryptotls "crypto/tls"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -104,6 +105,39 @@ func TestAnEncryptionThatIsNotReadIsToldFromAWrongPassphrase(t *testing.T) {
 		sh(way + " -in made.key -passin pass:secret -out converted.key -passout pass:secret")
 		if _, err := ParseIdentity(read("ec.crt"), read("converted.key"), []byte("secret")); err != nil {
 			t.Errorf("%s: the way out does not lead out: %v", form, err)
+		}
+	}
+}
+
+func TestAKeyIsRefusedIfAndOnlyIfCryptoTLSCannotUseIt(t *testing.T) {
+	t.Parallel()
+	sh, read := openssl(t)
+	sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days 1 -subj /CN=CA")
+	for key, want := range map[string]string{
+		"RSA -pkeyopt rsa_keygen_bits:1000":       "RSA of 1000 bits is too short",
+		"RSA -pkeyopt rsa_keygen_bits:1023":       "RSA of 1023 bits is too short",
+		"RSA -pkeyopt rsa_keygen_bits:1024":       "",
+		"EC -pkeyopt ec_paramgen_curve:secp224r1": "the curve P-224",
+		"EC -pkeyopt ec_paramgen_curve:P-256":     "",
+		"EC -pkeyopt ec_paramgen_curve:P-384":     "",
+		"EC -pkeyopt ec_paramgen_curve:P-521":     "",
+		"ED25519":                                 "",
+	} {
+		sh("openssl genpkey -algorithm " + key + ` -out made.key
+			openssl pkey -in made.key -pubout -out made.pub
+			openssl x509 -new -force_pubkey made.pub -CA ca.crt -CAkey ca.key -subj /CN=made -days 1 -out made.crt`)
+		_, err := ParseIdentity(read("made.crt"), read("made.key"), nil)
+		if want == "" && err != nil || want != "" && (err == nil || Torn(err) || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", key, err, want)
+		}
+		cert, err := cryptotls.X509KeyPair(read("made.crt"), read("made.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := &cryptotls.Config{Certificates: []cryptotls.Certificate{cert}}
+		out := connect(t, server, &cryptotls.Config{InsecureSkipVerify: true})
+		if used := out.serverErr == nil; used != (want == "") {
+			t.Errorf("%s: crypto/tls says %v", key, out.serverErr)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -12,6 +13,9 @@ import (
 	"fmt"
 	"strings"
 )
+
+// minRSA is what crypto/rsa signs with.
+const minRSA = 1024
 
 // tornError is a fault that is seen while somebody replaces a file, and that
 // may be gone a moment later.
@@ -92,11 +96,23 @@ func parseKeyBlock(block *pem.Block, passphrase []byte) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("private key: %w", err)
 	}
+	return usableKey(key)
+}
+
+// usableKey refuses what crypto/tls would refuse at each handshake.
+func usableKey(key any) (crypto.Signer, error) {
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
+		if bits := key.N.BitLen(); bits < minRSA {
+			return nil, fmt.Errorf("private key: RSA of %d bits is too short to sign with; TLS takes %d, and 2048 or more are wanted", bits, minRSA)
+		}
 		return key, nil
 	case *ecdsa.PrivateKey:
-		return key, nil
+		switch key.Curve {
+		case elliptic.P256(), elliptic.P384(), elliptic.P521():
+			return key, nil
+		}
+		return nil, fmt.Errorf("private key: TLS 1.3 does not sign with the curve %s, but with P-256, P-384 and P-521", key.Params().Name)
 	case ed25519.PrivateKey:
 		return key, nil
 	default:
