@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"fmt"
 	"strings"
 )
 
@@ -29,7 +30,8 @@ func Forwarded(peer, own *x509.Certificate) string {
 	}
 	sum := sha256.Sum256(peer.Raw)
 	add("Hash", hex.EncodeToString(sum[:]))
-	add("Subject", quote(peer.Subject.String()))
+	// As Envoy has it, without another layer of backslashes.
+	add("Subject", `"`+distinguishedName(peer.RawSubject)+`"`)
 	for _, uri := range peer.URIs {
 		add("URI", quoteIfNeeded(uri.String()))
 	}
@@ -40,22 +42,30 @@ func Forwarded(peer, own *x509.Certificate) string {
 }
 
 func quoteIfNeeded(s string) string {
-	if strings.ContainsAny(s, `,;="\`) || strings.ContainsFunc(s, unprintable) {
+	if strings.ContainsAny(s, ` ,;="\`) || strings.ContainsFunc(s, unprintable) {
 		return quote(s)
 	}
 	return s
 }
 
-// quote escapes what would end the value. What a header cannot hold becomes a
-// question mark.
+// quote escapes what would end the value, and what a header cannot hold: the
+// latter, and backslashes, as pairs of hexadecimal digits. Readers do not agree
+// about two backslashes: to some, the second escapes the quote that follows.
 func quote(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unprintable(r) {
-			return '?'
+	var b strings.Builder
+	b.WriteByte('"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"':
+			b.WriteString(`\"`)
+		case c == '\\' || c < ' ' || c >= 0x7f:
+			fmt.Fprintf(&b, `\%02X`, c)
+		default:
+			b.WriteByte(c)
 		}
-		return r
-	}, s)
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 func unprintable(r rune) bool { return r < ' ' || r >= 0x7f }
