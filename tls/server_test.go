@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -230,28 +229,4 @@ func TestVerifyFailsOnceTheCertificateExpired(t *testing.T) {
 	if err := s.Verify(cryptotls.ConnectionState{PeerCertificates: []*x509.Certificate{&expired}}); err == nil {
 		t.Error("an expired certificate passed")
 	}
-}
-
-func TestTicketKeysRotateDaily(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var tickets ticketKeys
-		epoch, first := tickets.at(time.Now(), 0)
-		<-time.After(ticketRotation - time.Second)
-		if again, _ := tickets.at(time.Now(), 0); again != epoch {
-			t.Error("rotated early")
-		}
-		<-time.After(time.Second)
-		next, keys := tickets.at(time.Now(), 0)
-		if next == epoch || len(keys) != 2 || keys[0] == first[0] || keys[1] != first[0] {
-			t.Error("after a day a new key should seal, and the old one open")
-		}
-		<-time.After(ticketRotation)
-		if _, keys = tickets.at(time.Now(), 0); len(keys) != ticketKeysKept || keys[1] == first[0] {
-			t.Error("after two days the first key should be gone")
-		}
-		<-time.After(10 * ticketRotation)
-		if _, keys = tickets.at(time.Now(), 0); len(keys) != 1 {
-			t.Error("after a long silence no old key should open")
-		}
-	})
 }

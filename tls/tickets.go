@@ -10,9 +10,10 @@ import (
 const (
 	// ticketRotation is how long one key seals new session tickets.
 	ticketRotation = 24 * time.Hour
-	// ticketKeysKept bounds how long a stolen key can read recorded TLS 1.2
-	// traffic, and a ticket resume: between one and two days.
-	ticketKeysKept = 2
+	// ticketKeyLife is how long a key opens tickets. It bounds how long a
+	// stolen one can read recorded TLS 1.2 traffic, and a ticket resume:
+	// between one and two days.
+	ticketKeyLife = 2 * ticketRotation
 )
 
 // ticketKeys are the session-ticket keys of one client-auth policy. They are
@@ -23,8 +24,8 @@ const (
 type ticketKeys struct {
 	mu    sync.Mutex
 	keys  [][32]byte // the first seals, all open
-	born  time.Time  // of the first
-	epoch uint64     // counts rotations
+	born  []time.Time
+	epoch uint64 // counts changes of keys
 	// version is that of the identities at the last rotation.
 	version uint64
 }
@@ -33,23 +34,24 @@ type ticketKeys struct {
 // afterwards; the epoch changes when it does. Another version of the identities
 // begins anew.
 func (t *ticketKeys) at(now time.Time, version uint64) (epoch uint64, keys [][32]byte) {
+	now = now.Round(0) // while a machine sleeps, only the wall clock goes on
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if version != t.version {
-		t.keys, t.version = nil, version
+	alive := 0
+	for alive < len(t.keys) && version == t.version && now.Sub(t.born[alive]) < ticketKeyLife {
+		alive++
 	}
-	age := now.Sub(t.born)
-	if len(t.keys) > 0 && age < ticketRotation {
+	t.version = version
+	due := alive == 0 || now.Sub(t.born[0]) >= ticketRotation
+	if !due && alive == len(t.keys) {
 		return t.epoch, t.keys
 	}
-	if age >= ticketKeysKept*ticketRotation {
-		t.keys = nil
+	t.keys, t.born = slices.Clone(t.keys[:alive]), t.born[:alive]
+	if due {
+		var key [32]byte
+		rand.Read(key[:]) // never fails: it ends the process instead
+		t.keys, t.born = slices.Insert(t.keys, 0, key), slices.Insert(t.born, 0, now)
 	}
-	var key [32]byte
-	rand.Read(key[:]) // never fails: it ends the process instead
-	t.keys = slices.Insert(slices.Clone(t.keys), 0, key)
-	t.keys = t.keys[:min(len(t.keys), ticketKeysKept)]
-	t.born = now
 	t.epoch++
 	return t.epoch, t.keys
 }
