@@ -4,7 +4,7 @@ import (
 	cryptotls "crypto/tls"
 	"errors"
 	"slices"
-	"sync"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -39,7 +39,6 @@ func (s *Server) Snapshot() *ServerSnapshot { return s.snapshot.Load() }
 // follows Swap; a handshake takes its snapshot once, when the ClientHello has
 // come.
 func (s *Server) Config(nextProtos []string) *cryptotls.Config {
-	built := configs{nextProtos: nextProtos}
 	// An authority comes over TCP (RFC 8737 section 3), and its connection ends
 	// after the handshake; over QUIC nothing would end it.
 	overTCP := !slices.Contains(nextProtos, alpnHTTP3)
@@ -51,38 +50,35 @@ func (s *Server) Config(nextProtos []string) *cryptotls.Config {
 			if overTCP && isChallenge(hello) {
 				return challengeConfig(snapshot.managed)
 			}
-			return built.of(snapshot.policyFor(hello.ServerName)), nil
+			return snapshot.config(snapshot.policyFor(hello.ServerName), nextProtos), nil
 		},
 	}
 }
 
-// configs keeps what was built: a config is costly, and lasts until its policy
-// is replaced or the ticket keys rotate.
-type configs struct {
-	nextProtos []string
-	byPolicy   sync.Map // *policy to *built, for those that are in use
-	policies   atomic.Int64
-}
-
+// built is a config that was made of a policy: it is costly, and lasts until
+// the ticket keys rotate.
 type built struct {
 	epoch  uint64
 	config *cryptotls.Config
 }
 
-// maxConfigs bounds what is kept of policies that are gone.
-const maxConfigs = 64
+// offer is a policy with the protocols that are offered under it. TCP and QUIC
+// offer others.
+type offer struct {
+	policy *policy
+	protos string
+}
 
-func (c *configs) of(p *policy) *cryptotls.Config {
+// config is what handshakes under a policy of the snapshot need now. It is kept
+// with the snapshot, so that private keys are gone when that is.
+func (s *ServerSnapshot) config(p *policy, nextProtos []string) *cryptotls.Config {
 	epoch, keys := p.ticketKeys(time.Now())
-	if b, ok := c.byPolicy.Load(p); ok && b.(*built).epoch == epoch {
+	key := offer{p, strings.Join(nextProtos, ",")}
+	if b, ok := s.configs.Load(key); ok && b.(*built).epoch == epoch {
 		return b.(*built).config
 	}
-	if c.policies.Add(1) > maxConfigs {
-		c.policies.Store(1)
-		c.byPolicy.Clear()
-	}
-	b := &built{epoch, p.config(c.nextProtos, keys)}
-	c.byPolicy.Store(p, b)
+	b := &built{epoch, p.config(nextProtos, keys)}
+	s.configs.Store(key, b)
 	return b.config
 }
 

@@ -7,13 +7,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ServerSnapshot is everything that decides about a downstream handshake: a
-// policy for every server name. It is immutable but for ticket keys.
+// policy for every server name. It is immutable but for ticket keys and what is
+// made of both.
 type ServerSnapshot struct {
 	policies []*policy // in file order; the last is that of every other name
 	managed  ACME      // nil where there is none
+	configs  sync.Map  // offer to *built, for those that were asked for
 }
 
 // NewServerSnapshot parses what cfg names. Sessions begun under previous, which
