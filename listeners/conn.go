@@ -37,6 +37,7 @@ type Conn struct {
 
 	state    atomic.Pointer[cryptotls.ConnectionState]
 	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
+	notAfter atomic.Int64 // of the client certificate, in Unix seconds; 0 is none
 	streams  atomic.Int64
 	requests atomic.Int64 // in progress, of HTTP/3
 	served   atomic.Bool  // a request of HTTP/3 has come
@@ -48,6 +49,7 @@ type Conn struct {
 	phase   phase
 	leaving bool        // ends as soon as no request is in progress
 	ended   bool        // ending is closed
+	evicted bool        // it is ending, or will be cut
 	removed bool        // nothing serves it any more
 	goAway  func()      // in phaseHTTP2 and phaseHTTP3
 	cut     func()      // ends everything; nil before there is a connection
@@ -324,29 +326,7 @@ func (c *Conn) setReadDeadline(t time.Time) error {
 // certificate.
 func (c *Conn) handshaken(cs *cryptotls.ConnectionState) {
 	c.state.Store(cs)
-	peer := tls.VerifiedPeer(cs)
-	if peer == nil {
-		return
+	if end := tls.VerifiedUntil(cs); !end.IsZero() {
+		c.endsAt(end)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.removed {
-		c.expiry = time.AfterFunc(time.Until(peer.NotAfter), c.evict)
-	}
-}
-
-// evict ends the connection of a peer that may not be here any more. What has
-// not ended by itself after the grace is cut: a stream of a kind that nobody
-// tells to end, or an answer whose client takes its time.
-func (c *Conn) evict() {
-	c.end()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.removed {
-		return
-	}
-	if c.expiry != nil {
-		c.expiry.Stop()
-	}
-	c.expiry = time.AfterFunc(c.server.grace, c.kill)
 }

@@ -169,6 +169,12 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		copied.Body = res.body
 		r = &copied
 	}
+	if c.expired() {
+		c.evict()
+		refuseExpired(res)
+		res.finish()
+		return
+	}
 	if res.version == 1 && len(r.TransferEncoding) > 0 && !s.unambiguous(c, r) {
 		refuseAmbiguous(res)
 		res.finish()
