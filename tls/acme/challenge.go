@@ -89,13 +89,24 @@ func (a *account) challengeKey(serverName string) string {
 }
 
 // loadChallenge reads what another gateway has asked for.
-func (a *account) loadChallenge(ctx context.Context, serverName string) (acme.Challenge, error) {
-	var challenge acme.Challenge
-	data, err := a.storage.Load(ctx, a.challengeKey(serverName))
-	if err == nil {
-		err = json.Unmarshal(data, &challenge)
+func (a *account) loadChallenge(ctx context.Context, incoming string) (acme.Challenge, error) {
+	data, err := a.storage.Load(ctx, a.challengeKey(incoming))
+	if err != nil {
+		return acme.Challenge{}, err
 	}
-	return challenge, err
+	return parseChallenge(data, incoming)
+}
+
+// parseChallenge reads a stored challenge that comes in under a name.
+func parseChallenge(data []byte, incoming string) (acme.Challenge, error) {
+	var challenge acme.Challenge
+	if err := json.Unmarshal(data, &challenge); err != nil {
+		return acme.Challenge{}, err
+	}
+	if name := serverName(challenge); name != incoming {
+		return acme.Challenge{}, fmt.Errorf("the stored challenge of %s is of %q", incoming, name)
+	}
+	return challenge, nil
 }
 
 // serverName is what a challenge comes in under: for TLS, an address is asked

@@ -2,10 +2,12 @@ package acme
 
 import (
 	cryptotls "crypto/tls"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 
+	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -66,4 +68,33 @@ func TestAnAddressIsAskedForByItsReverseName(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
+}
+
+func FuzzStoredChallenge(f *testing.F) {
+	for _, challenge := range []acme.Challenge{
+		{Type: ChallengeHTTP01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "dns", Value: name}},
+		{Type: ChallengeTLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "dns", Value: "Gateway.example.com"}},
+		{Type: ChallengeTLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "dns", Value: "other.example.com"}},
+		{Type: ChallengeTLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "ip", Value: "192.0.2.7"}},
+	} {
+		data, err := json.Marshal(challenge)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte("{}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, asked := range []string{name, "192.0.2.7"} {
+			incoming := reverseName(asked)
+			challenge, err := parseChallenge(data, incoming)
+			if err != nil || challenge.Type != ChallengeTLSALPN01 {
+				continue
+			}
+			cert, err := acmez.TLSALPN01ChallengeCert(challenge)
+			if err == nil && cert.Leaf.VerifyHostname(asked) != nil {
+				t.Errorf("%s is answered with a certificate of %v, %v", asked, cert.Leaf.DNSNames, cert.Leaf.IPAddresses)
+			}
+		}
+	})
 }
