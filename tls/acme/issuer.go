@@ -104,8 +104,5 @@ func parseRetryAfter(header string) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	if latest := time.Now().Add(24 * time.Hour); at.After(latest) {
-		at = latest
-	}
-	return at, true
+	return notBeyondADay(time.Now(), at), true
 }

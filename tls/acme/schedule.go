@@ -81,6 +81,16 @@ func renewalTime(leaf *x509.Certificate, info *acme.RenewalInfo) time.Time {
 	return leaf.NotAfter.Add(-lifetime / 3)
 }
 
+// notBeyondADay is when an authority is asked again that wants to be left alone
+// until then: not so late that a mass revocation, or the end of an outage, goes
+// unnoticed.
+func notBeyondADay(now, until time.Time) time.Time {
+	if latest := now.Add(24 * time.Hour); until.After(latest) {
+		return latest
+	}
+	return until
+}
+
 // afterIssuance puts a renewal off that would follow an issuance at once, for
 // instance since the authority's window is always in the past: that would
 // order certificates as fast as they come.

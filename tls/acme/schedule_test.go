@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -95,4 +96,23 @@ func TestRetryAfterIsReadAndBounded(t *testing.T) {
 			t.Errorf("%q is read as %v", header, at)
 		}
 	}
+}
+
+func FuzzRetryAfter(f *testing.F) {
+	for _, header := range []string{"120", "-1", "9223372036854775807", "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		before := time.Now()
+		at, ok := parseRetryAfter(header)
+		if latest := time.Now().Add(24 * time.Hour); at.After(latest) {
+			t.Errorf("%q puts an attempt off until %v", header, at)
+		}
+		if !ok && !at.IsZero() {
+			t.Errorf("%q is not read, and is %v", header, at)
+		}
+		if _, err := strconv.ParseUint(header, 10, 31); err == nil && (!ok || at.Before(before)) {
+			t.Errorf("%q seconds are %v", header, at)
+		}
+	})
 }

@@ -67,12 +67,24 @@ func (a *account) loadRenewalInfo(ctx context.Context, name string) *acme.Renewa
 	if err != nil {
 		return nil
 	}
+	return parseRenewalInfo(data)
+}
+
+// parseRenewalInfo reads what certmagic stores beside a certificate. An
+// authority that wanted to be left alone for longer is asked after a day all
+// the same.
+func parseRenewalInfo(data []byte) *acme.RenewalInfo {
 	var resource certmagic.CertificateResource
 	var issued acme.Certificate
 	if json.Unmarshal(data, &resource) != nil || json.Unmarshal(resource.IssuerData, &issued) != nil {
 		return nil
 	}
-	return issued.RenewalInfo
+	info := issued.RenewalInfo
+	if info != nil && info.RetryAfter != nil {
+		at := notBeyondADay(time.Now(), *info.RetryAfter)
+		info.RetryAfter = &at
+	}
+	return info
 }
 
 // checkStorage reports whether certificates can be kept in a directory, which
