@@ -1,12 +1,19 @@
 package acme
 
 import (
+	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,4 +149,94 @@ func TestAForgedOCSPResponseIsNotStapled(t *testing.T) {
 	if s, err := a.fetchStaple(t.Context(), name, h.tls); err == nil {
 		t.Errorf("a response of another CA is taken: %+v", s)
 	}
+}
+
+// issuerForFuzzing has the same key in each process of the fuzzing engine: what
+// it has signed for one verifies in the others.
+func issuerForFuzzing(t testing.TB) *tlstest.CA {
+	t.Helper()
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := tlstest.Template(t, "CA")
+	template.IsCA, template.BasicConstraintsValid = true, true
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tlstest.CA{Cert: cert, Key: key}
+}
+
+func FuzzStaple(f *testing.F) {
+	ca, other := issuerForFuzzing(f), tlstest.NewCA(f, "CA")
+	certificate := func(issuer *tlstest.CA, change func(*x509.Certificate)) cryptotls.Certificate {
+		template := tlstest.Template(f, name)
+		change(template)
+		certPEM, keyPEM := issuer.Issue(f, template)
+		return tlstest.Certificate(f, certPEM, keyPEM)
+	}
+	cert := certificate(ca, func(c *x509.Certificate) { c.SerialNumber = big.NewInt(7) })
+	cert.Certificate = append(cert.Certificate, ca.Cert.Raw)
+	appointed := certificate(ca, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning} })
+	someone := certificate(ca, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	stranger := certificate(other, func(c *x509.Certificate) { c.ExtKeyUsage = appointed.Leaf.ExtKeyUsage })
+	itself := cryptotls.Certificate{Leaf: ca.Cert, PrivateKey: ca.Key}
+	for _, by := range []cryptotls.Certificate{itself, appointed, someone, stranger} {
+		for _, serial := range []int64{7, 8} {
+			for _, status := range []int{ocsp.Good, ocsp.Revoked, ocsp.Unknown} {
+				template := ocsp.Response{Status: status, SerialNumber: big.NewInt(serial), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}
+				if by.Leaf != ca.Cert {
+					template.Certificate = by.Leaf
+				}
+				der, err := ocsp.CreateResponse(ca.Cert, by.Leaf, template, by.PrivateKey.(crypto.Signer))
+				if err != nil {
+					f.Fatal(err)
+				}
+				_, err = parseStaple(der, &cert)
+				if good := serial == 7 && (by.Leaf == ca.Cert || by.Leaf == appointed.Leaf); good != (err == nil) {
+					f.Errorf("a response about %d by %s: %v", serial, by.Leaf.Issuer, err)
+				}
+				f.Add(der)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, der []byte) {
+		s, err := parseStaple(der, &cert)
+		if err != nil {
+			if s.der != nil || s.usable() || s.revoked() {
+				t.Error("what was not verified is believed")
+			}
+			return
+		}
+		// Once more, without trust in who verified it.
+		response, err := ocsp.ParseResponseForCert(der, cert.Leaf, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer := ca.Cert
+		if by := response.Certificate; by != nil && !by.Equal(ca.Cert) {
+			if by.CheckSignatureFrom(ca.Cert) != nil || !slices.Contains(by.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
+				t.Fatal("somebody speaks who was not appointed")
+			}
+			signer = by
+		}
+		if err := signer.CheckSignature(response.SignatureAlgorithm, response.TBSResponseData, response.Signature); err != nil {
+			t.Errorf("not signed: %v", err)
+		}
+		if response.SerialNumber.Cmp(cert.Leaf.SerialNumber) != 0 {
+			t.Error("about another certificate")
+		}
+		if s.usable() && (response.Status != ocsp.Good || !time.Now().Before(response.NextUpdate)) {
+			t.Error("clients would refuse it")
+		}
+		h := &held{tls: &cert}
+		if stapled := h.stapled(s).tls.OCSPStaple != nil; stapled != s.usable() {
+			t.Errorf("stapled: %v, usable: %v", stapled, s.usable())
+		}
+	})
 }
