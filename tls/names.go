@@ -41,7 +41,7 @@ func PeerName(cert *x509.Certificate) string {
 	if name := firstSAN(cert); name != "" {
 		return name
 	}
-	if subject := cert.Subject.String(); subject != "" {
+	if subject := distinguishedName(cert.RawSubject); subject != "" {
 		return subject
 	}
 	sum := sha256.Sum256(cert.Raw)
