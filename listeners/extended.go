@@ -238,7 +238,7 @@ func (c *streamConn) writeHead(p []byte) (int, error) {
 // return.
 func (c *streamConn) Close() error {
 	c.once.Do(func() {
-		control := http.NewResponseController(c.upgrade.ResponseWriter)
+		control := http.NewResponseController(c.upgrade.response)
 		_ = control.SetReadDeadline(longAgo)
 		_ = control.SetWriteDeadline(time.Now().Add(closeMoment))
 		c.mu.Lock()
@@ -265,5 +265,5 @@ func (c *streamConn) SetReadDeadline(t time.Time) error {
 }
 
 func (c *streamConn) SetWriteDeadline(t time.Time) error {
-	return http.NewResponseController(c.upgrade.ResponseWriter).SetWriteDeadline(t)
+	return c.upgrade.response.SetWriteDeadline(t)
 }

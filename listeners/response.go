@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -20,6 +21,9 @@ type response struct {
 
 	fullDuplex bool
 	hijacked   bool
+
+	mu      sync.Mutex
+	writeBy time.Time // the deadline that somebody set, as in paced
 }
 
 // before is called when the header is about to go out, or never will.
@@ -57,6 +61,7 @@ func (r *response) finish() {
 	if !r.hijacked {
 		r.before()
 		r.boundBody()
+		r.pace(0) // http3 writes what is left, and the trailer
 	}
 }
 
@@ -82,10 +87,24 @@ type writerOnly struct{ io.Writer }
 // pace is what paced is for TCP: a client that takes nothing for the idle
 // timeout is given up.
 func (r *response) pace(n int) {
-	if r.version == 3 {
-		within := writeTime(r.conn.server, n)
-		_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(within))
+	if r.version != 3 {
+		return
 	}
+	by := time.Now().Add(writeTime(r.conn.server, n))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.writeBy.IsZero() && r.writeBy.Before(by) {
+		by = r.writeBy
+	}
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(by)
+}
+
+// SetWriteDeadline is what http.ResponseController looks for.
+func (r *response) SetWriteDeadline(t time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.writeBy = t
+	return http.NewResponseController(r.ResponseWriter).SetWriteDeadline(t)
 }
 
 // altSvcAge is how long clients remember that there is HTTP/3: short, so that a
@@ -125,6 +144,7 @@ func (r *response) Flush() { _ = r.FlushError() }
 // FlushError is what http.ResponseController looks for.
 func (r *response) FlushError() error {
 	r.before()
+	r.pace(0)
 	return http.NewResponseController(r.ResponseWriter).Flush()
 }
 
@@ -146,5 +166,5 @@ func (r *response) EnableFullDuplex() error {
 	return err
 }
 
-// Unwrap lets http.ResponseController reach deadlines.
+// Unwrap lets http.ResponseController reach the deadline for reading.
 func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
