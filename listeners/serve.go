@@ -162,12 +162,16 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor}
 	if r.Body != nil && r.Body != http.NoBody {
-		res.body = newBody(r.Body, http.NewResponseController(w), s.config.Limits.IdleTimeout)
-		defer res.body.finish()
 		// Not in place: net/http looks at the type of its own request's body.
 		copied := *r
-		copied.Body = res.body
-		r = &copied
+		if res.version == 3 {
+			copied.Body, copied.ContentLength = res.upload(r)
+		}
+		if r = &copied; r.Body != http.NoBody {
+			res.body = newBody(r.Body, http.NewResponseController(w), s.config.Limits.IdleTimeout)
+			defer res.body.finish()
+			r.Body = res.body
+		}
 	}
 	if c.expired() {
 		c.evict()
