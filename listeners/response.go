@@ -19,6 +19,7 @@ type response struct {
 	body    *body // of the request; nil if it has none
 	wrote   bool  // the header is out
 
+	expecting  *expecting // nil unless the client is, over HTTP/3
 	fullDuplex bool
 	hijacked   bool
 
@@ -62,6 +63,13 @@ func (r *response) finish() {
 		r.before()
 		r.boundBody()
 		r.pace(0) // http3 writes what is left, and the trailer
+	}
+}
+
+// over is called after finish, and when the handler has panicked.
+func (r *response) over() {
+	if r.expecting != nil {
+		r.expecting.end()
 	}
 }
 

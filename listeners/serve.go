@@ -161,6 +161,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		defer c.request()()
 	}
 	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor}
+	defer res.over()
 	if r.Body != nil && r.Body != http.NoBody {
 		// Not in place: net/http looks at the type of its own request's body.
 		copied := *r

@@ -15,6 +15,7 @@ type upload struct {
 	// the announced names, which all copies of the request share.
 	request *http.Request
 	trailer http.Header
+	ask     func() // tells the client to send; nil when there is no need
 	// What was read by empty.
 	first []byte
 	err   error
@@ -25,6 +26,14 @@ func (r *response) upload(req *http.Request) (io.ReadCloser, int64) {
 	u := &upload{ReadCloser: req.Body, request: req, trailer: req.Trailer}
 	if mayBeEmpty(req) && u.empty(http.NewResponseController(r.ResponseWriter), r.conn.server.config.Limits.HeaderTimeout) {
 		return http.NoBody, 0
+	}
+	if expects100(req) {
+		e := &expecting{ResponseWriter: r.ResponseWriter, header: make(http.Header)}
+		r.ResponseWriter, r.expecting = e, e
+		u.ask = func() {
+			r.pace(0)
+			e.proceed()
+		}
 	}
 	return u, req.ContentLength
 }
@@ -58,6 +67,10 @@ func (u *upload) empty(control *http.ResponseController, patience time.Duration)
 }
 
 func (u *upload) Read(p []byte) (n int, err error) {
+	if u.ask != nil {
+		u.ask()
+		u.ask = nil
+	}
 	switch {
 	case len(u.first) > 0:
 		n = copy(p, u.first)
