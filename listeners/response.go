@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -15,9 +16,10 @@ import (
 type response struct {
 	http.ResponseWriter
 	conn    *Conn
-	version int   // of HTTP
-	body    *body // of the request; nil if it has none
-	wrote   bool  // the header is out
+	version int    // of HTTP
+	host    string // of the request
+	body    *body  // of the request; nil if it has none
+	wrote   bool   // the header is out
 
 	expecting  *expecting // nil unless the client is, over HTTP/3
 	fullDuplex bool
@@ -38,10 +40,10 @@ func (r *response) before() {
 	}
 	if r.version < 3 {
 		r.advertise()
-	}
-	if r.version < 3 && r.conn.Retired() {
-		// Of HTTP/2 this makes GOAWAY, while other streams go on.
-		r.Header().Set("Connection", "close")
+		if r.conn.Retired() {
+			// Of HTTP/2 this makes GOAWAY, while other streams go on.
+			r.Header().Set("Connection", "close")
+		}
 	}
 	if !r.fullDuplex {
 		r.boundBody()
@@ -119,12 +121,23 @@ func (r *response) SetWriteDeadline(t time.Time) error {
 // listener that ceases to speak it is not asked for long.
 const altSvcAge = 5 * time.Minute
 
-// advertise tells clients of HTTP/1.1 and 2 that there is HTTP/3 (RFC 7838).
+// advertise tells clients of HTTP/1.1 and 2 that there is HTTP/3 (RFC 7838), on
+// the port that they came to: what is mapped to us is known to them by another
+// number than ours. A connection that is to go says nothing, since its successor
+// may speak no HTTP/3 any more. What the route says goes before.
 func (r *response) advertise() {
 	c := r.conn
-	if c.server.config.serves(protoHTTP3) && c.TLS() != nil && c.local.IsValid() {
-		r.Header()["Alt-Svc"] = []string{fmt.Sprintf(`h3=":%d"; ma=%d`, c.local.Port(), int(altSvcAge.Seconds()))}
+	if !c.server.config.serves(protoHTTP3) || c.TLS() == nil || c.retireAt.Load() != 0 {
+		return
 	}
+	if _, ok := r.Header()["Alt-Svc"]; ok {
+		return
+	}
+	port := (&url.URL{Host: r.host}).Port()
+	if port == "" {
+		port = "443"
+	}
+	r.Header()["Alt-Svc"] = []string{fmt.Sprintf(`h3=":%s"; ma=%d`, port, int(altSvcAge.Seconds()))}
 }
 
 // WriteString spares io.WriteString a copy.

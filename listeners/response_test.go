@@ -97,3 +97,38 @@ func TestAWriteInProgressGetsNoMoreTimeOnceItsStreamIsClosed(t *testing.T) {
 		t.Errorf("a closed stream has until %v", w.by)
 	}
 }
+
+func TestHTTP3IsAnnouncedOnThePortThatClientsKnow(t *testing.T) {
+	f := newFixture(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/own" {
+			w.Header().Set("Alt-Svc", "clear")
+		}
+	}, withHTTP3)
+	for _, set := range []func(*http.Protocols, bool){(*http.Protocols).SetHTTP1, (*http.Protocols).SetHTTP2} {
+		c := f.client(set)
+		announced := func(url string) string {
+			res, err := c.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			return res.Header.Get("Alt-Svc")
+		}
+		for url, want := range map[string]string{
+			"https://localhost/":      `h3=":443"; ma=300`,
+			"https://localhost:9443/": `h3=":9443"; ma=300`,
+			"https://localhost/own":   "clear",
+		} {
+			if got := announced(url); got != want {
+				t.Errorf("%s: %q, want %q", url, got, want)
+			}
+		}
+		// What follows may not speak HTTP/3. The connection goes much later.
+		f.server.Drain(DrainOptions{Spread: time.Hour, Timeout: 2 * time.Hour})
+		if got := announced("https://localhost/"); got != "" {
+			t.Errorf("a server that drains announces %q", got)
+		}
+		f.server = f.newServer(f.server.handler.(http.HandlerFunc))
+		f.socket.Serve(f.server)
+	}
+}

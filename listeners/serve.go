@@ -160,7 +160,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 3 {
 		defer c.request()()
 	}
-	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor}
+	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor, host: r.Host}
 	defer res.over()
 	if r.Body != nil && r.Body != http.NoBody {
 		// Not in place: net/http looks at the type of its own request's body.
