@@ -66,6 +66,7 @@ func TestConnectionFieldsStayOnTheirConnection(t *testing.T) {
 		h.Set("Proxy-Authenticate", "Basic")
 		h.Set("Keep-Alive", "timeout=5")
 		h.Set("X-Answer", "1")
+		h.Set("Alt-Svc", `h3=":443"; ma=2592000`)
 		echo(w, r)
 	})
 	a := g.get("/", "Connection", "X-Hop, Upgrade", "X-Hop", "1", "Upgrade", "h2c", "Http2-Settings", "AAAA", "Keep-Alive", "x",
@@ -78,7 +79,7 @@ func TestConnectionFieldsStayOnTheirConnection(t *testing.T) {
 	if a.echoed("Te") != "trailers" || a.echoed("X-End") != "1" {
 		t.Errorf("the upstream saw\n%s", a.body)
 	}
-	for _, name := range []string{"X-Answer-Hop", "Proxy-Authenticate", "Keep-Alive", "Connection"} {
+	for _, name := range []string{"X-Answer-Hop", "Proxy-Authenticate", "Keep-Alive", "Connection", "Alt-Svc"} {
 		if v := a.Header.Get(name); v != "" {
 			t.Errorf("%s: %q came back", name, v)
 		}

@@ -13,10 +13,11 @@ import (
 )
 
 // hopByHop reports whether a canonical field name belongs to one connection
-// (RFC 9110 section 7.6.1).
+// (RFC 9110 section 7.6.1). Alt-Svc does, in effect: the ports that an upstream
+// names are its own, and clients would look for them here, for a month.
 func hopByHop(name string) bool {
 	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+	case "Alt-Svc", "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings":
 		return true
 	}
