@@ -38,6 +38,7 @@ type recorder struct {
 	mu             sync.Mutex
 	opened, closed int
 	rejected       []string
+	unintroduced   []error
 	handshakes     []error
 	accepts        []error
 }
@@ -49,9 +50,16 @@ func (r *recorder) trace() *Trace {
 		f()
 	}
 	return &Trace{
-		Opened:   func(string) { note(func() { r.opened++ }) },
-		Closed:   func(string) { note(func() { r.closed++ }) },
-		Rejected: func(_, reason string, _ net.Addr) { note(func() { r.rejected = append(r.rejected, reason) }) },
+		Opened: func(string) { note(func() { r.opened++ }) },
+		Closed: func(string) { note(func() { r.closed++ }) },
+		Rejected: func(_, reason string, _ net.Addr, err error) {
+			note(func() {
+				r.rejected = append(r.rejected, reason)
+				if reason == "proxy_protocol" {
+					r.unintroduced = append(r.unintroduced, err)
+				}
+			})
+		},
 		Handshake: func(_ string, _ net.Addr, err error, _ time.Duration) {
 			note(func() { r.handshakes = append(r.handshakes, err) })
 		},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"time"
 
@@ -59,12 +60,12 @@ func (s *Server) introduce(c *Conn) error {
 	defer c.raw.SetReadDeadline(time.Time{})
 	raw, rest, err := readProxyHeader(c.raw)
 	if err != nil {
-		return fmt.Errorf("PROXY header from %s: %w", c.remote, err)
+		return fmt.Errorf("PROXY header: %w", err)
 	}
 	// The library takes a header of version 1 only when it is whole.
 	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), maxProxyHeader))
 	if err != nil {
-		return fmt.Errorf("PROXY header from %s: %w", c.remote, err)
+		return fmt.Errorf("PROXY header: %w", err)
 	}
 	in := &introduced{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
 	// LOCAL and UNKNOWN are the load balancer itself, such as its health check.
@@ -82,7 +83,10 @@ const (
 	proxyV2 = "\r\n\r\n\x00\r\nQUIT\n"
 )
 
-var errNoProxyHeader = errors.New("the connection does not begin with one; does the load balancer send it?")
+var (
+	errNoProxyHeader = errors.New("the connection does not begin with one; does the load balancer send it?")
+	errNoByte        = errors.New("the connection ended before its first byte")
+)
 
 // readProxyHeader reads until the header is whole, in however many pieces it
 // comes. rest is what came behind it.
@@ -97,8 +101,13 @@ func readProxyHeader(conn net.Conn) (header, rest []byte, err error) {
 			return nil, nil, wrong
 		case size > 0 && len(buf) >= size:
 			return buf[:size], slices.Clone(buf[size:]), nil
-		case err != nil:
-			return nil, nil, err
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, nil, fmt.Errorf("no more than %d bytes came within header_timeout", len(buf))
+		case len(buf) == 0:
+			return nil, nil, errNoByte
+		default:
+			return nil, nil, fmt.Errorf("it broke off after %d bytes", len(buf))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	cryptotls "crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -147,6 +148,39 @@ func TestASlowPROXYHeaderIsGivenUp(t *testing.T) {
 	}
 	if got := f.trace.reasons(); len(got) != 1 || got[0] != "proxy_protocol" {
 		t.Errorf("rejected for %v", got)
+	}
+}
+
+func TestWhatIsWrongWithAPROXYHeaderIsTold(t *testing.T) {
+	f := newFixture(t, tellAddresses, plain, introducedBy("127.0.0.0/8"), limits(func(l *Limits) { l.HeaderTimeout = 300 * time.Millisecond }))
+	for n, c := range []struct {
+		sent string
+		ends bool
+		want string // "" is nothing
+	}{
+		{"GET / HTTP/1.1\r\n", true, "PROXY header: the connection does not begin with one; does the load balancer send it?"},
+		{"PROXY TCP4", true, "PROXY header: it broke off after 10 bytes"},
+		{"PROXY TCP4", false, "PROXY header: no more than 10 bytes came within header_timeout"},
+		{"PROXY TCP4 1.2.3.4\r\n", false, "PROXY header: proxyproto: can't read address family or protocol"},
+		{"", false, "PROXY header: no more than 0 bytes came within header_timeout"},
+		{"", true, ""}, // a load balancer that looks whether the port is open
+	} {
+		conn, err := net.Dial("tcp", f.socket.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, c.sent)
+		if c.ends {
+			_ = conn.(*net.TCPConn).CloseWrite()
+		}
+		eventually(t, "a rejection", func() bool { return len(f.trace.reasons()) > n })
+		conn.Close()
+		f.trace.mu.Lock()
+		err = f.trace.unintroduced[n]
+		f.trace.mu.Unlock()
+		if got := fmt.Sprint(err); err == nil && c.want != "" || err != nil && (c.want == "" || !strings.HasPrefix(got, c.want)) {
+			t.Errorf("%q: got %v, want %q", c.sent, err, c.want)
+		}
 	}
 }
 

@@ -24,7 +24,10 @@ const (
 // protocol, which has a goroutine of its own for it.
 func (s *Server) serve(c *Conn) {
 	if err := s.introduce(c); err != nil {
-		s.trace.rejected(s.config.Name, "proxy_protocol", c.raw.RemoteAddr())
+		if errors.Is(err, errNoByte) {
+			err = nil
+		}
+		s.trace.notIntroduced(s.config.Name, c.raw.RemoteAddr(), err)
 		c.raw.Close()
 		s.remove(c)
 		return

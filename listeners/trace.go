@@ -11,8 +11,10 @@ type Trace struct {
 	// Opened and Closed frame every connection that was let in.
 	Opened, Closed func(listener string)
 	// Rejected is a connection that was closed before it carried a request, for
-	// a reason such as "max_connections".
-	Rejected func(listener, reason string, remote net.Addr)
+	// a reason such as "max_connections". For "proxy_protocol" err says what is
+	// wrong with the PROXY header, unless not a byte came: load balancers try
+	// ports like that.
+	Rejected func(listener, reason string, remote net.Addr, err error)
 	// Handshake is a TLS handshake that ended, well if err is nil.
 	Handshake func(listener string, remote net.Addr, err error, d time.Duration)
 	// AcceptError is a failure of a socket, which goes on accepting.
@@ -38,7 +40,13 @@ func (t *Trace) closed(listener string) {
 
 func (t *Trace) rejected(listener, reason string, remote net.Addr) {
 	if t != nil && t.Rejected != nil {
-		t.Rejected(listener, reason, remote)
+		t.Rejected(listener, reason, remote, nil)
+	}
+}
+
+func (t *Trace) notIntroduced(listener string, remote net.Addr, err error) {
+	if t != nil && t.Rejected != nil {
+		t.Rejected(listener, "proxy_protocol", remote, err)
 	}
 }
 

@@ -18,9 +18,14 @@ import (
 func (g *Gateway) traceListeners() *listeners.Trace {
 	return &listeners.Trace{
 		Opened: func(listener string) { g.metrics.Opened(listener) },
-		Rejected: func(listener, reason string, remote net.Addr) {
+		Rejected: func(listener, reason string, remote net.Addr, err error) {
 			g.metrics.Rejected(listener, reason)
-			g.logs.Logger().Debug().Str("listener", listener).Str("reason", reason).Stringer("remote", remote).Msg("connection refused")
+			log := g.logs.Logger()
+			e := log.Debug()
+			if err != nil { // only from proxy_protocol.from: it is for the operator to mend
+				e = log.Info().Err(err)
+			}
+			e.Str("listener", listener).Str("reason", reason).Stringer("remote", remote).Msg("connection refused")
 		},
 		Handshake: func(listener string, remote net.Addr, err error, d time.Duration) {
 			g.metrics.Handshake(listener, err)
