@@ -53,7 +53,8 @@ func (i *introduced) CloseWrite() error { return closeWrite(i.Conn) }
 // anybody else it would be a claim, and is left to be refused as what it is: no
 // TLS and no HTTP.
 func (s *Server) introduce(c *Conn) error {
-	if !slices.ContainsFunc(s.config.ProxyProtocol.From, func(p netip.Prefix) bool { return p.Contains(c.remote.Addr()) }) {
+	peer := c.remote.Addr().WithZone("") // with one it is in no prefix
+	if !slices.ContainsFunc(s.config.ProxyProtocol.From, func(p netip.Prefix) bool { return p.Contains(peer) }) {
 		return nil
 	}
 	c.raw.SetReadDeadline(time.Now().Add(s.config.Limits.HeaderTimeout))

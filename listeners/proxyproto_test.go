@@ -184,6 +184,21 @@ func TestWhatIsWrongWithAPROXYHeaderIsTold(t *testing.T) {
 	}
 }
 
+// A link-local address comes with the name of the interface, which no prefix has.
+func TestALoadBalancerOnTheSameLinkIsRecognised(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	go func() {
+		_, _ = theirs.Write(proxyHeader(t, 2))
+		theirs.Close()
+	}()
+	s := &Server{config: Config{Limits: Limits{HeaderTimeout: patience}, ProxyProtocol: ProxyProtocol{From: []netip.Prefix{netip.MustParsePrefix("fe80::/10")}}}}
+	c := &Conn{server: s, raw: ours, remote: netip.MustParseAddrPort("[fe80::1%eth0]:1")}
+	if err := s.introduce(c); err != nil || c.remote.String() != "192.0.2.7:4711" {
+		t.Errorf("the client is %s, %v", c.remote, err)
+	}
+}
+
 func FuzzPROXYHeader(f *testing.F) {
 	for _, version := range []byte{1, 2} {
 		f.Add(proxyHeader(f, version))

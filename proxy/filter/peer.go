@@ -66,7 +66,7 @@ func trusted(proxies []netip.Prefix, addr netip.Addr) bool {
 	if !addr.IsValid() {
 		return false
 	}
-	addr = addr.Unmap()
+	addr = addr.Unmap().WithZone("") // with one it is in no prefix
 	for _, p := range proxies {
 		if p.Contains(addr) {
 			return true
