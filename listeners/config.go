@@ -40,6 +40,9 @@ func (c *Config) Validate(s *config.Scope) {
 			s.Errorf("address", "%v", err)
 		}
 	}
+	if strings.HasPrefix(c.Address, "unix:") && len(c.ProxyProtocol.From) > 0 {
+		s.Errorf("proxy_protocol.from", "a unix socket's clients have no address that a CIDR could hold; let the load balancer connect over TCP")
+	}
 	switch {
 	case len(c.Protocols) == 0:
 		s.Errorf("protocols", "at least one protocol is needed")

@@ -15,6 +15,7 @@ func TestEachMistakeOfAListenerHasItsOwnError(t *testing.T) {
 	for yaml, want := range map[string]string{
 		"{name: a, address: 'localhost:8443'}":                                  "",
 		"{name: a, address: 'unix:/run/a.sock', trusted_proxies: [10.0.0.0/8]}": "",
+		"{name: a, address: 'unix:/x', proxy_protocol: {from: [10.0.0.0/8]}}":   "l.proxy_protocol.from: a unix socket",
 		"{name: all, address: ':1'}":                                            `l.name: "all" is what`,
 		"{name: a, address: localhost}":                                         "l.address: \"localhost\" is not host:port",
 		"{name: a, address: 'systemd:web'}":                                     "l.address: systemd sockets are not supported by this version",
