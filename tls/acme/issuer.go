@@ -37,7 +37,7 @@ func (a *account) IssuerKey() string { return a.issuerKey }
 // Issue implements certmagic.Issuer.
 func (a *account) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	issued, err := a.order(ctx, csr)
-	if problem, ok := errors.AsType[acme.Problem](err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
+	if problem, ok := problemOf(err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
 		// The authority was set up anew, as private ones are.
 		if user, loadErr := a.loadUser(ctx); loadErr == nil {
 			a.forget(ctx, user)
@@ -66,6 +66,18 @@ func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (*cer
 		return nil, fmt.Errorf("%s: the authority sent no certificate", a.directory)
 	}
 	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, nil
+}
+
+// problemOf is what the authority said, if err came of that. The client wraps it
+// as a value and, when an order fails that was being finalised, as a pointer.
+func problemOf(err error) (acme.Problem, bool) {
+	if p, ok := errors.AsType[acme.Problem](err); ok {
+		return p, true
+	}
+	if p, ok := errors.AsType[*acme.Problem](err); ok && p != nil {
+		return *p, true
+	}
+	return acme.Problem{}, false
 }
 
 // renewalInfo asks when the authority wants a certificate renewed.

@@ -2,7 +2,6 @@ package acme
 
 import (
 	"crypto/x509"
-	"errors"
 	"math/rand/v2"
 	"net/http"
 	"time"
@@ -45,7 +44,7 @@ func (t timing) longestFor(lifetime time.Duration) time.Duration {
 // no it grows steeply, since authorities count the orders that fail.
 func (t timing) backoff(failures int, longest time.Duration, err error, retryAfter time.Time) time.Duration {
 	wait, factor := t.retry, time.Duration(2)
-	problem, answered := errors.AsType[acme.Problem](err)
+	problem, answered := problemOf(err)
 	if answered && problem.Status < 500 {
 		wait, factor = t.problem, 6
 	}

@@ -15,6 +15,7 @@ import (
 func TestRetriesBeginWithinSecondsAndBackOff(t *testing.T) {
 	down := errors.New("connection refused")
 	refused := fmt.Errorf("wrapped: %w", acme.Problem{Type: acme.ProblemTypeUnauthorized, Status: http.StatusForbidden})
+	atTheEnd := fmt.Errorf("final order is invalid: %w", &acme.Problem{Type: acme.ProblemTypeCAA, Status: http.StatusForbidden})
 	limited := acme.Problem{Type: acme.ProblemTypeRateLimited, Status: http.StatusTooManyRequests}
 	later := time.Now().Add(3 * time.Hour)
 	for _, c := range []struct {
@@ -29,6 +30,7 @@ func TestRetriesBeginWithinSecondsAndBackOff(t *testing.T) {
 		{"hundredth, nobody there", 100, down, time.Time{}, time.Hour, 75 * time.Minute},
 		{"first refusal", 1, refused, time.Time{}, 5 * time.Second, 7 * time.Second},
 		{"third refusal", 3, refused, time.Time{}, 3 * time.Minute, 4 * time.Minute},
+		{"third refusal, of a finalised order", 3, atTheEnd, time.Time{}, 3 * time.Minute, 4 * time.Minute},
 		{"rate limit", 1, limited, time.Time{}, 10 * time.Minute, 13 * time.Minute},
 		{"rate limit that says how long", 1, limited, later, 3*time.Hour - time.Minute, 4 * time.Hour},
 		{"overloaded, says how long", 1, down, later, 3*time.Hour - time.Minute, 4 * time.Hour},
