@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -92,19 +93,28 @@ func (a *account) renewalInfo(ctx context.Context, leaf *x509.Certificate) (*acm
 }
 
 // retryAfterTransport notes the header Retry-After of refusals, which the ACME
-// client does not hand on.
+// client does not hand on, and bounds the bodies, which it reads whole.
 type retryAfterTransport struct{ *http.Transport }
 
 // RoundTrip implements http.RoundTripper.
 func (t *retryAfterTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.Transport.RoundTrip(req)
-	if err != nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+	if err != nil {
 		return resp, err
+	}
+	resp.Body = limitedBody{io.LimitReader(resp.Body, maxBody), resp.Body}
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return resp, nil
 	}
 	if at, ok := parseRetryAfter(resp.Header.Get("Retry-After")); ok {
 		attemptOf(req.Context()).retryAfter.Store(&at)
 	}
 	return resp, nil
+}
+
+type limitedBody struct {
+	io.Reader
+	io.Closer
 }
 
 // parseRetryAfter takes seconds or a date, and no more than a day of either.

@@ -95,6 +95,7 @@ func (k *keeper) failed(err error) time.Duration {
 	}
 	timing := k.manager.timing
 	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfter)
+	err = brief(err)
 	k.manager.update(k, func(e *entry) { e.err, e.next = err, time.Now().Add(wait) })
 	k.manager.log().Error().Err(err).Str("name", k.name).Dur("retry_in", wait).Bool("serving", k.own != nil).
 		Msg("acme: certificate not obtained")

@@ -64,6 +64,11 @@ func (c *zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	for _, key := range []string{"headers", "response_headers", "csr_pem"} {
 		delete(values.Fields, key)
 	}
+	for key, value := range values.Fields {
+		if text, ok := value.(string); ok {
+			values.Fields[key] = shorten(text)
+		}
+	}
 	event := c.log().WithLevel(mapLevel(e.Level)).Str("component", "acme")
 	if e.LoggerName != "" {
 		event = event.Str("logger", e.LoggerName)
