@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -158,11 +159,11 @@ func (a *account) user(ctx context.Context, client *acmez.Client) (acme.Account,
 	if user, err := a.loadUser(ctx); err == nil {
 		return user, nil
 	}
-	lock := "register_" + a.userKey("")
-	if err := a.storage.Lock(ctx, lock); err != nil {
-		return acme.Account{}, fmt.Errorf("lock the registration of the ACME account: %w", err)
+	unlock, err := a.lockUser(ctx)
+	if err != nil {
+		return acme.Account{}, err
 	}
-	defer func() { _ = a.storage.Unlock(ctx, lock) }() // else it is found to be stale
+	defer unlock()
 	user, err := a.loadUser(ctx)
 	if err == nil {
 		return user, nil
@@ -171,6 +172,15 @@ func (a *account) user(ctx context.Context, client *acmez.Client) (acme.Account,
 		return acme.Account{}, err
 	}
 	return a.register(ctx, client)
+}
+
+// lockUser keeps other gateways, and other names, from replacing the account.
+func (a *account) lockUser(ctx context.Context) (unlock func(), err error) {
+	lock := "register_" + a.userKey("")
+	if err := a.storage.Lock(ctx, lock); err != nil {
+		return nil, fmt.Errorf("lock the registration of the ACME account: %w", err)
+	}
+	return func() { _ = a.storage.Unlock(ctx, lock) }, nil // else it is found to be stale
 }
 
 func (a *account) loadUser(ctx context.Context) (acme.Account, error) {
@@ -229,9 +239,23 @@ func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Acco
 }
 
 // forget drops an account that the authority does not know any more, unless
-// somebody has replaced it meanwhile.
-func (a *account) forget(ctx context.Context, lost acme.Account) {
-	if stored, err := a.loadUser(ctx); err == nil && stored.Location == lost.Location {
-		_ = a.storage.Delete(ctx, a.userKey("account.json"))
+// somebody has replaced it meanwhile: a key of an external account may be good
+// for one registration only.
+func (a *account) forget(ctx context.Context, lost acme.Account) error {
+	unlock, err := a.lockUser(ctx)
+	if err != nil {
+		return err
 	}
+	defer unlock()
+	if stored, err := a.loadUser(ctx); err == nil && sameKey(stored, lost) {
+		return a.storage.Delete(ctx, a.userKey("account.json"))
+	}
+	return nil
+}
+
+// sameKey tells accounts apart. Their addresses do not: an authority that was set
+// up anew counts from one again.
+func sameKey(a, b acme.Account) bool {
+	key, ok := a.PrivateKey.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && b.PrivateKey != nil && key.Equal(b.PrivateKey.Public())
 }

@@ -37,36 +37,39 @@ func (a *account) IssuerKey() string { return a.issuerKey }
 
 // Issue implements certmagic.Issuer.
 func (a *account) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
-	issued, err := a.order(ctx, csr)
+	issued, used, err := a.order(ctx, csr)
 	if problem, ok := problemOf(err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
-		// The authority was set up anew, as private ones are.
-		if user, loadErr := a.loadUser(ctx); loadErr == nil {
-			a.forget(ctx, user)
-			issued, err = a.order(ctx, csr)
+		// The authority was set up anew, as private ones are. It does not know
+		// what is to be replaced either.
+		if err := a.forget(ctx, used); err != nil {
+			return nil, err
 		}
+		attemptOf(ctx).replaces = nil
+		issued, _, err = a.order(ctx, csr)
 	}
 	return issued, err
 }
 
-func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
+// order also returns the account with the authority that it used.
+func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, acme.Account, error) {
 	client := a.client()
 	user, err := a.user(ctx, client)
 	if err != nil {
-		return nil, err
+		return nil, user, err
 	}
 	params, err := acmez.OrderParametersFromCSR(user, csr)
 	if err != nil {
-		return nil, err
+		return nil, user, err
 	}
 	params.Replaces = attemptOf(ctx).replaces
 	chains, err := client.ObtainCertificate(ctx, params)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", a.directory, err)
+		return nil, user, fmt.Errorf("%s: %w", a.directory, err)
 	}
 	if len(chains) == 0 {
-		return nil, fmt.Errorf("%s: the authority sent no certificate", a.directory)
+		return nil, user, fmt.Errorf("%s: the authority sent no certificate", a.directory)
 	}
-	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, nil
+	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, user, nil
 }
 
 // problemOf is what the authority said, if err came of that. The client wraps it
