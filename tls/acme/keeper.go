@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"time"
@@ -18,7 +19,7 @@ type keeper struct {
 	cancel  context.CancelFunc
 
 	own      *held     // what the account has stored, nil: nothing usable
-	obtained time.Time // when this process obtained it, zero: it did not
+	ordered  time.Time // when this process obtained one last, zero: never
 	failures int       // in a row
 	askAgain time.Time // for renewal information
 	stapleAt time.Time // when a staple that did not come is asked for again
@@ -77,7 +78,11 @@ func (k *keeper) due() time.Time {
 	if k.own.staple.revoked() {
 		due = time.Time{}
 	}
-	return k.manager.timing.afterIssuance(due, k.obtained, k.own.leaf())
+	last := k.own.issued
+	if k.ordered.After(last) { // what the files say may be wrong
+		last = k.ordered
+	}
+	return k.manager.timing.afterIssuance(due, last, k.own.leaf())
 }
 
 func (k *keeper) failed(err error) time.Duration {
@@ -159,18 +164,27 @@ func (k *keeper) renew() error {
 		}
 		return err
 	}
+	k.ordered = time.Now()
 	k.adopt(stored)
-	k.obtained = time.Now()
+	if stored.expired() {
+		// It serves if nothing better does: others may know better what time it is.
+		return &limitedError{errStillborn(stored.leaf()), k.ordered.Add(k.manager.timing.gap(stored.leaf()))}
+	}
 	k.manager.log().Info().Str("name", k.name).Time("not_after", stored.leaf().NotAfter).Str("event", event).
 		Msg("acme: certificate obtained")
 	k.manager.event(event, k.name, nil)
 	return nil
 }
 
+// errStillborn is about a certificate that had expired when it came.
+func errStillborn(leaf *x509.Certificate) error {
+	return fmt.Errorf("the certificate that the authority issued expired at %s, before it came; is this machine's clock right?", leaf.NotAfter.Format(time.RFC3339))
+}
+
 // adopt serves what the account has now.
 func (k *keeper) adopt(h *held) {
 	if !h.same(k.own) {
-		k.obtained, k.askAgain, k.stapleAt = time.Time{}, time.Time{}, time.Time{}
+		k.askAgain, k.stapleAt = time.Time{}, time.Time{}
 	}
 	k.own = h
 	k.manager.update(k, func(e *entry) {

@@ -50,7 +50,9 @@ func (h *held) stapled(s staple) *held {
 	if s.usable() {
 		cert.OCSPStaple = s.der
 	}
-	return &held{tls: &cert, renewal: h.renewal, staple: s}
+	next := *h
+	next.tls, next.staple = &cert, s
+	return &next
 }
 
 // hasResponder reports whether anybody can be asked about the certificate.

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -70,6 +71,11 @@ func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *
 		if err := a.storage.Store(t.Context(), key, data); err != nil {
 			t.Fatal(err)
 		}
+	}
+	// Long ago, so that nothing is put off.
+	then := time.Now().Add(-24 * time.Hour)
+	if err := os.Chtimes(a.storage.Filename(certmagic.StorageKeys.SiteCert(a.issuerKey, name)), then, then); err != nil {
+		t.Fatal(err)
 	}
 	pair, err := cryptotls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {

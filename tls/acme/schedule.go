@@ -18,6 +18,7 @@ type timing struct {
 	rateLimit  time.Duration // after a rate limit that does not say how long
 	attempt    time.Duration // for one issuance
 	renewalGap time.Duration // before a certificate just obtained is renewed
+	floor      time.Duration // between two orders of a name, however short its certificates live
 }
 
 var defaultTiming = timing{
@@ -28,6 +29,7 @@ var defaultTiming = timing{
 	rateLimit:  10 * time.Minute,
 	attempt:    5 * time.Minute,
 	renewalGap: time.Hour,
+	floor:      5 * time.Second,
 }
 
 // longestFor is the longest wait between attempts for a certificate that lives so
@@ -90,15 +92,24 @@ func notBeyondADay(now, until time.Time) time.Time {
 	return until
 }
 
+// gap is the time between two orders of a name. It follows from the lifetime, not
+// from what seems to be left of it: the clock may be wrong.
+func (t timing) gap(leaf *x509.Certificate) time.Duration {
+	return max(min(t.renewalGap, leaf.NotAfter.Sub(leaf.NotBefore)/10), t.floor)
+}
+
 // afterIssuance puts a renewal off that would follow an issuance at once, for
-// instance since the authority's window is always in the past: that would
-// order certificates as fast as they come.
-func (t timing) afterIssuance(due, obtained time.Time, leaf *x509.Certificate) time.Time {
-	if obtained.IsZero() {
+// instance since the authority's window is always in the past: that would order
+// certificates as fast as they come, by turns where gateways share a storage.
+func (t timing) afterIssuance(due, issued time.Time, leaf *x509.Certificate) time.Time {
+	if issued.IsZero() {
 		return due
 	}
-	earliest := obtained.Add(min(t.renewalGap, leaf.NotAfter.Sub(obtained)/2))
-	if due.Before(earliest) {
+	gap := t.gap(leaf)
+	if issued.After(leaf.NotAfter) {
+		gap = t.floor // the time is of a copy, such as a backup, and the need is urgent
+	}
+	if earliest := issued.Add(gap); due.Before(earliest) {
 		return earliest
 	}
 	return due

@@ -79,7 +79,20 @@ func TestRenewalTimeFollowsTheAuthorityButNotIntoDanger(t *testing.T) {
 		t.Errorf("a certificate just obtained is renewed after %v", got.Sub(start))
 	}
 	if got := defaultTiming.afterIssuance(start.Add(-time.Hour), time.Time{}, leaf); !got.Equal(start.Add(-time.Hour)) {
-		t.Errorf("one that was stored is renewed after %v", got.Sub(start))
+		t.Errorf("one of an unknown age is renewed after %v", got.Sub(start))
+	}
+	// A clock that is almost a lifetime ahead sees the end at once.
+	ahead := start.Add(60*time.Hour - time.Minute)
+	if got := defaultTiming.afterIssuance(start.Add(40*time.Hour), ahead, leaf); !got.Equal(ahead.Add(time.Hour)) {
+		t.Errorf("by a clock that is ahead the renewal comes after %v", got.Sub(ahead))
+	}
+	// A storage that was copied back holds what expired long ago.
+	if got := defaultTiming.afterIssuance(start.Add(40*time.Hour), start.Add(90*time.Hour), leaf); got.After(start.Add(90*time.Hour + 10*time.Second)) {
+		t.Errorf("one that expired before it was copied waits until %v after that", got.Sub(start.Add(90*time.Hour)))
+	}
+	brief := &x509.Certificate{NotBefore: start, NotAfter: start}
+	if got := defaultTiming.afterIssuance(start, start, brief); got.Before(start.Add(5 * time.Second)) {
+		t.Errorf("one that never lived is ordered anew after %v", got.Sub(start))
 	}
 }
 

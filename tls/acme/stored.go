@@ -22,6 +22,8 @@ type held struct {
 	tls     *cryptotls.Certificate
 	renewal *acme.RenewalInfo // nil: the authority said nothing
 	staple  staple
+	// issued is when it was stored, by whichever gateway; zero: not known.
+	issued time.Time
 }
 
 func (h *held) leaf() *x509.Certificate { return h.tls.Leaf }
@@ -52,13 +54,23 @@ func (a *account) load(ctx context.Context, name string) (*held, error) {
 	if err := cert.Leaf.VerifyHostname(name); err != nil {
 		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
 	}
-	h := &held{tls: &cert, renewal: a.loadRenewalInfo(ctx, name)}
+	h := &held{tls: &cert, renewal: a.loadRenewalInfo(ctx, name), issued: a.issued(ctx, name)}
 	if der, err := a.storage.Load(ctx, a.stapleKey(name, &cert)); err == nil {
 		if s, err := parseStaple(der, &cert); err == nil && s.usable() {
 			h = h.stapled(s)
 		}
 	}
 	return h, nil
+}
+
+// issued is when the certificate of a name was stored, as far as that is known: a
+// time to come is of another clock.
+func (a *account) issued(ctx context.Context, name string) time.Time {
+	info, err := a.storage.Stat(ctx, certmagic.StorageKeys.SiteCert(a.issuerKey, name))
+	if err != nil || info.Modified.After(time.Now()) {
+		return time.Time{}
+	}
+	return info.Modified
 }
 
 // loadRenewalInfo is what the authority said when it issued the certificate.
