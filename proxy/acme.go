@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -107,13 +110,34 @@ func (g *Gateway) managed() tls.ACME {
 }
 
 func (g *Gateway) traceACME() *acme.Trace {
-	return &acme.Trace{Event: func(event, name string, err error) {
-		g.metrics.ACME(event)
-		log := g.logs.Logger()
-		e := log.Info()
-		if err != nil {
-			e = log.Warn().Err(err)
+	return &acme.Trace{Event: func(e acme.Event) {
+		g.metrics.ACME(e.Kind)
+		line := g.logs.Logger().WithLevel(acmeLevel(e)).Str("name", e.Name).Str("event", e.Kind).Err(e.Err)
+		if e.Kind == acme.EventFailed {
+			line = line.Dur("retry_in_ms", e.RetryIn).Bool("serving", e.Serving)
 		}
-		e.Str("name", name).Str("event", event).Msg("ACME certificate")
+		if e.Serving {
+			line = line.Time("not_after", e.NotAfter)
+		}
+		line.Msg("ACME certificate")
 	}}
+}
+
+// acmeLevel is error where clients are turned away, or soon will be, and warn
+// where something may come of it.
+func acmeLevel(e acme.Event) zerolog.Level {
+	switch e.Kind {
+	case acme.EventRevoked:
+		return zerolog.ErrorLevel
+	case acme.EventFailed:
+		if !e.Serving || time.Until(e.NotAfter) <= 0 {
+			return zerolog.ErrorLevel
+		}
+		return zerolog.WarnLevel
+	case acme.EventUnusable, acme.EventNoStaple:
+		return zerolog.WarnLevel
+	case acme.EventNoRenewal:
+		return zerolog.DebugLevel
+	}
+	return zerolog.InfoLevel
 }

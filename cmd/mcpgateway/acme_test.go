@@ -44,6 +44,29 @@ func handshake(address, name string, roots *x509.CertPool, certs ...cryptotls.Ce
 	return conn.ConnectionState().PeerCertificates[0], nil
 }
 
+// troubles visits what the log says of ACME as a warning or an error. Each failure
+// is one line.
+func (g *gateway) troubles(visit func(line map[string]any)) {
+	g.t.Helper()
+	failures := map[any]int{}
+	for _, line := range g.lines() {
+		if level := line["level"]; level != "warn" && level != "error" {
+			continue
+		}
+		if line["event"] == nil {
+			g.t.Errorf("beside the events of ACME the log says %v", line)
+			continue
+		}
+		visit(line)
+		failures[line["retry_in_ms"]]++ // no two waits are the same
+	}
+	for wait, n := range failures {
+		if n > 1 {
+			g.t.Errorf("the failure before a wait of %v ms is logged %d times", wait, n)
+		}
+	}
+}
+
 // A listener that demands client certificates answers the authority, which has
 // none. The certificate comes, and is renewed, again and again since it lives
 // for seconds, while streams are open over all versions of HTTP. The authority
@@ -165,6 +188,11 @@ routes:
 		}
 		return nil
 	})
+	g.troubles(func(line map[string]any) {
+		if line["event"] != "failed" || line["level"] != "error" || line["serving"] != false || line["retry_in_ms"] == nil || line["error"] == nil {
+			t.Errorf("a failure with nothing to serve is logged as %v", line)
+		}
+	})
 	p.Restart()
 	var got *x509.Certificate
 	g.eventually("the certificate", func() (err error) {
@@ -229,6 +257,23 @@ routes:
 			t.Fatalf("while the new issuer is asked: %v", err)
 		}
 	}
+	g.eventually("the failure in the log", func() error {
+		seen := 0
+		g.troubles(func(line map[string]any) {
+			switch {
+			case line["name"] != acmeName:
+			case line["not_after"] == nil: // before the first issuer's came
+			default:
+				if seen++; line["level"] != "warn" || line["serving"] != true {
+					t.Errorf("a failure while a former certificate serves is logged as %v", line)
+				}
+			}
+		})
+		if seen == 0 {
+			return fmt.Errorf("nothing")
+		}
+		return nil
+	})
 	two.Restart()
 	g.eventually("the second issuer's certificate", func() error {
 		if _, err := handshake(g.address("public"), acmeName, two.Roots()); err != nil {

@@ -50,8 +50,8 @@ func newGateway(t *testing.T) *gateway {
 	t.TempDir() // so that the test's directory is removed after the manager ended
 	g := &gateway{t: t, log: &syncBuffer{}, events: make(chan string, 1000)}
 	logger := zerolog.New(g.log)
-	g.Manager = NewManager(func() *zerolog.Logger { return &logger }, &Trace{Event: func(event, name string, err error) {
-		g.events <- event + " " + name
+	g.Manager = NewManager(func() *zerolog.Logger { return &logger }, &Trace{Event: func(e Event) {
+		g.events <- strings.TrimSpace(e.Kind + " " + e.Name)
 	}})
 	g.timing.check = time.Second
 	g.timing.retry = 100 * time.Millisecond

@@ -34,7 +34,7 @@ func newKeeper(m *Manager, a *account, name string) *keeper {
 	case err == nil:
 		k.own = h
 	case !missing(err):
-		m.log().Warn().Err(err).Str("name", name).Msg("acme: stored certificate is unusable")
+		k.event(EventUnusable, err)
 	}
 	return k
 }
@@ -42,7 +42,7 @@ func newKeeper(m *Manager, a *account, name string) *keeper {
 func (k *keeper) run() {
 	defer k.cancel()
 	if k.own != nil {
-		k.manager.event(EventLoaded, k.name, nil)
+		k.event(EventLoaded, nil)
 	}
 	for k.ctx.Err() == nil {
 		wait := time.NewTimer(k.step())
@@ -102,9 +102,7 @@ func (k *keeper) failed(err error) time.Duration {
 	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfter)
 	err = brief(err)
 	k.manager.update(k, func(e *entry) { e.err, e.next = err, time.Now().Add(wait) })
-	k.manager.log().Error().Err(err).Str("name", k.name).Dur("retry_in", wait).Bool("serving", k.own != nil).
-		Msg("acme: certificate not obtained")
-	k.manager.event(EventFailed, k.name, err)
+	k.tell(Event{Kind: EventFailed, Err: err, RetryIn: wait})
 	return wait
 }
 
@@ -135,7 +133,7 @@ func (k *keeper) renew() error {
 	stored, err := a.load(k.ctx, k.name)
 	if err == nil && !stored.same(k.own) && !stored.expired() {
 		k.adopt(stored)
-		k.manager.event(EventLoaded, k.name, nil)
+		k.event(EventLoaded, nil)
 		if time.Now().Before(k.due()) {
 			return nil
 		}
@@ -170,9 +168,7 @@ func (k *keeper) renew() error {
 		// It serves if nothing better does: others may know better what time it is.
 		return &limitedError{errStillborn(stored.leaf()), k.ordered.Add(k.manager.timing.gap(stored.leaf()))}
 	}
-	k.manager.log().Info().Str("name", k.name).Time("not_after", stored.leaf().NotAfter).Str("event", event).
-		Msg("acme: certificate obtained")
-	k.manager.event(event, k.name, nil)
+	k.event(event, nil)
 	return nil
 }
 
@@ -199,7 +195,7 @@ func (k *keeper) reload() {
 	stored, err := k.account.load(k.ctx, k.name)
 	if err == nil && !stored.same(k.own) && stored.leaf().NotAfter.After(k.own.leaf().NotAfter) {
 		k.adopt(stored)
-		k.manager.event(EventLoaded, k.name, nil)
+		k.event(EventLoaded, nil)
 	}
 }
 
@@ -221,7 +217,7 @@ func (k *keeper) refreshRenewalInfo() {
 		return
 	case err != nil:
 		k.askAgain = now.Add(time.Hour)
-		k.manager.log().Debug().Err(err).Str("name", k.name).Msg("acme: no renewal information")
+		k.event(EventNoRenewal, brief(err))
 		return
 	}
 	if known != nil && known.SameWindow(*info) && !known.SelectedTime.IsZero() {
@@ -247,14 +243,14 @@ func (k *keeper) refreshStaple() {
 	k.stapleAt = now.Add(time.Hour)
 	s, err := k.account.fetchStaple(k.ctx, k.name, k.own.tls)
 	if err != nil {
-		k.manager.log().Warn().Err(err).Str("name", k.name).Msg("acme: no OCSP response")
+		k.event(EventNoStaple, brief(err))
 		if k.own.staple.usable() || k.own.tls.OCSPStaple == nil {
 			return
 		}
 		s = staple{} // clients refuse one that has run out
 	}
 	if s.revoked() {
-		k.manager.log().Error().Str("name", k.name).Msg("acme: the certificate is revoked, and will be replaced")
+		k.event(EventRevoked, nil)
 	}
 	k.adopt(k.own.stapled(s))
 }

@@ -9,23 +9,6 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Trace is told what happens to certificates. Its function is called from the
-// manager's goroutines, one call at a time for a name.
-type Trace struct {
-	// Event is one of the events below, with the name that it concerns; err is
-	// the reason of a failure.
-	Event func(event, name string, err error)
-}
-
-// The events of a Trace.
-const (
-	EventLoaded   = "loaded"   // a stored certificate is served
-	EventObtained = "obtained" // the first certificate of a name came
-	EventRenewed  = "renewed"  // another one came
-	EventFailed   = "failed"   // an attempt failed, and will be repeated
-	EventReleased = "released" // the name is no longer wanted
-)
-
 // Manager keeps the certificates of the process, over all generations.
 type Manager struct {
 	log     func() *zerolog.Logger
@@ -44,8 +27,8 @@ type Manager struct {
 	entries map[string]*entry
 }
 
-// NewManager returns a manager of nothing. It logs to whatever log returns at
-// the time; trace may be nil.
+// NewManager returns a manager of nothing. What certmagic does goes to whatever
+// log returns at the time, for debugging; trace may be nil.
 func NewManager(log func() *zerolog.Logger, trace *Trace) *Manager {
 	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}}
 }
@@ -123,7 +106,7 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	m.mu.Unlock()
 
 	for _, name := range released {
-		m.event(EventReleased, name, nil)
+		m.event(Event{Kind: EventReleased, Name: name})
 	}
 	for _, k := range started {
 		next.keepers.Go(k.run)
@@ -142,10 +125,4 @@ func (m *Manager) Close() {
 	}
 	m.closed = true
 	m.ending.Wait()
-}
-
-func (m *Manager) event(event, name string, err error) {
-	if m.trace != nil && m.trace.Event != nil {
-		m.trace.Event(event, name, err)
-	}
 }

@@ -6,9 +6,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// zapCore writes what certmagic logs into the gateway's log. A level is taken
-// down by one: certmagic's info is each step of an issuance, and its error is
-// what the manager itself reports with the name and the next attempt.
+// zapCore writes what certmagic logs into the gateway's log, for debugging: its
+// failures are what the Trace is told, with the name and the next attempt.
 type zapCore struct {
 	log    func() *zerolog.Logger
 	fields []zapcore.Field
@@ -20,16 +19,10 @@ func newZap(log func() *zerolog.Logger) *zap.Logger {
 }
 
 func mapLevel(l zapcore.Level) zerolog.Level {
-	switch {
-	case l >= zapcore.ErrorLevel:
-		return zerolog.WarnLevel
-	case l == zapcore.WarnLevel:
-		return zerolog.InfoLevel
-	case l == zapcore.InfoLevel:
+	if l >= zapcore.InfoLevel {
 		return zerolog.DebugLevel
-	default:
-		return zerolog.TraceLevel
 	}
+	return zerolog.TraceLevel
 }
 
 // Enabled implements zapcore.LevelEnabler.
