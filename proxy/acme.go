@@ -101,6 +101,18 @@ func (g *Gateway) challenged(l *listeners.Config, next http.Handler) http.Handle
 	})
 }
 
+// releaseNames lets go of what no generation wants that may still be asked.
+func (g *Gateway) releaseNames() {
+	g.mu.Lock()
+	living := append([]*Generation{g.current.Load()}, g.draining...)
+	g.mu.Unlock()
+	var inUse []string
+	for _, gen := range living {
+		inUse = append(inUse, gen.config.acmeNames()...)
+	}
+	g.acme.Release(inUse)
+}
+
 // managed is the ACME side of TLS; nil where only the file is checked.
 func (g *Gateway) managed() tls.ACME {
 	if g.acme == nil {

@@ -34,7 +34,9 @@ func (g *Gateway) commit(p *prepared) string {
 	if p.log != nil {
 		g.logs.swap(p.log)
 	}
-	// First, so that what is stored serves with the first handshake.
+	// First, so that what is stored serves with the first handshake. What goes
+	// is asked for until the snapshots have been replaced, and later by servers
+	// that drain: it is released below, and with the generations.
 	g.acme.Commit(gen.config.ACME, gen.config.acmeNames(), gen.config.acmeChallenges())
 	unverified := g.swapTLS(p)
 	leaving := g.pinLeaving(p)
@@ -63,6 +65,7 @@ func (g *Gateway) commit(p *prepared) string {
 		g.mu.Unlock()
 		old.done() // it is no longer the current one
 	}
+	g.releaseNames()
 	return strings.Join(parts, "; ")
 }
 
@@ -212,6 +215,7 @@ func (g *Gateway) release(gen *Generation) {
 	living := append([]*Generation{g.current.Load()}, g.draining...)
 	g.mu.Unlock()
 	g.forget(gen, living)
+	g.releaseNames()
 	gen.router.Close()
 	gen.clusters.Release()
 	g.logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")

@@ -202,12 +202,12 @@ func (m *Manager) accountOf(serverName string, incoming func(string) string) *ac
 	if m.account == nil {
 		return nil
 	}
-	if _, ok := m.entries[serverName]; ok {
+	if e := m.entries[serverName]; e != nil && e.wanted {
 		return m.account
 	}
 	if strings.HasSuffix(serverName, ".arpa") {
-		for name := range m.entries {
-			if incoming(name) == serverName {
+		for name, e := range m.entries {
+			if e.wanted && incoming(name) == serverName {
 				return m.account
 			}
 		}

@@ -6,7 +6,7 @@
 // order under way and a failure that is being waited out all survive a reload
 // that does not concern them. Commit says which names are wanted; everything
 // that takes a network happens behind it, in one goroutine a name. Handshakes
-// are answered from memory.
+// are answered from memory, until Release says that nobody asks for a name.
 //
 // certmagic keeps the files and their locks, makes the keys and knows how an
 // issuance is kept from being done twice. Three things of it are replaced. Its

@@ -11,12 +11,15 @@ import (
 	"time"
 )
 
-// entry is a name that is wanted. Its fields are guarded by Manager.mu.
+// entry is a name that is wanted, or was a moment ago. Its fields are guarded by
+// Manager.mu.
 type entry struct {
 	name   string
-	keeper *keeper
-	serves *held // maybe from a former account; nil: none yet
-	err    error // of the last attempt; nil: it succeeded
+	wanted bool
+	unused time.Time // since when nobody can ask for it; zero: somebody can
+	keeper *keeper   // nil: released
+	serves *held     // maybe from a former account; nil: none yet
+	err    error     // of the last attempt; nil: it succeeded
 	next   time.Time
 }
 
@@ -62,6 +65,9 @@ func (m *Manager) Status() []Status {
 	defer m.mu.RUnlock()
 	list := make([]Status, 0, len(m.entries))
 	for _, e := range m.entries {
+		if !e.wanted {
+			continue
+		}
 		s := Status{Name: e.name, LastError: e.err, NextTry: e.next}
 		if e.serves != nil {
 			s.Leaf = e.serves.leaf()
@@ -79,10 +85,10 @@ func (m *Manager) takeOver(k *keeper) {
 	if e == nil {
 		e = &entry{name: k.name}
 		m.entries[k.name] = e
-	} else {
+	} else if e.keeper != nil {
 		e.keeper.cancel()
 	}
-	e.keeper, e.err, e.next = k, nil, time.Time{}
+	e.keeper, e.err, e.next, e.unused = k, nil, time.Time{}, time.Time{}
 	if k.own != nil && (e.serves == nil || !k.own.expired()) {
 		m.serve(e, k.own)
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/rs/zerolog"
 )
@@ -17,7 +18,7 @@ type Manager struct {
 	pending *pending
 	version atomic.Uint64
 
-	// committing serialises Commit and Close.
+	// committing serialises Commit, Release and Close.
 	committing sync.Mutex
 	closed     bool
 	ending     sync.WaitGroup // accounts on their way out
@@ -49,7 +50,8 @@ func (m *Manager) Prepare(cfg *Config) error {
 // it returns, what is not is obtained behind it, and tried again for as long as
 // it takes. What a former Commit said alike goes on undisturbed. A different
 // account takes the names over; what the former one obtained is served until it
-// has a certificate itself.
+// has a certificate itself. Names that are not wanted any more serve on until
+// Release.
 func (m *Manager) Commit(cfg *Config, names []string, challenges []string) {
 	m.committing.Lock()
 	defer m.committing.Unlock()
@@ -81,35 +83,67 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	var started []*keeper
 	for _, name := range names {
 		name = strings.ToLower(name)
-		if e := m.entries[name]; wanted[name] || e != nil && e.keeper.account == next {
-			wanted[name] = true
+		if wanted[name] {
 			continue
 		}
 		wanted[name] = true
-		started = append(started, newKeeper(m, next, name))
+		if e := m.entries[name]; e == nil || e.keeper == nil || e.keeper.account != next {
+			started = append(started, newKeeper(m, next, name))
+		}
 	}
 
 	m.mu.Lock()
 	m.account = next
-	var released []string
-	for name, e := range m.entries {
-		if !wanted[name] {
-			e.keeper.cancel()
-			delete(m.entries, name)
-			released = append(released, name)
-			m.version.Add(1)
-		}
-	}
 	for _, k := range started {
 		m.takeOver(k)
 	}
+	for name, e := range m.entries {
+		e.wanted = wanted[name]
+	}
 	m.mu.Unlock()
 
-	for _, name := range released {
-		m.event(Event{Kind: EventReleased, Name: name})
-	}
 	for _, k := range started {
 		next.keepers.Go(k.run)
+	}
+}
+
+// Release ends what is done for names that the last Commit did not want. It
+// comes when new handshakes do not ask for them any more. A handshake that has
+// begun still may, and so may those of a server that drains: what such a name
+// has serves on from memory while it is among inUse, and a while longer.
+func (m *Manager) Release(inUse []string) {
+	m.committing.Lock()
+	defer m.committing.Unlock()
+	used := map[string]bool{}
+	for _, name := range inUse {
+		used[strings.ToLower(name)] = true
+	}
+	var released []string
+	now := time.Now()
+	m.mu.Lock()
+	for name, e := range m.entries {
+		if e.wanted {
+			continue
+		}
+		if e.keeper != nil {
+			e.keeper.cancel()
+			e.keeper = nil
+			released = append(released, name)
+		}
+		switch {
+		case used[name]:
+			e.unused = time.Time{}
+		case e.unused.IsZero():
+			e.unused = now
+		}
+		if !e.unused.IsZero() && now.Sub(e.unused) >= m.timing.linger {
+			delete(m.entries, name)
+			m.version.Add(1)
+		}
+	}
+	m.mu.Unlock()
+	for _, name := range released {
+		m.event(Event{Kind: EventReleased, Name: name})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
@@ -121,16 +122,31 @@ func TestNamesAreReleased(t *testing.T) {
 		case <-t.Context().Done():
 		}
 	}
-	kept, version := g.leaf(name), g.Version()
+	const other = "other.example.com"
+	kept, left, version := g.leaf(name), g.leaf(other), g.Version()
 	g.Commit(cfg, []string{name}, both)
-	g.await("released other.example.com")
-	if _, err := g.Certificate("other.example.com", nil); err == nil {
+	if !g.leaf(other).Equal(left) {
+		t.Error("a name that handshakes still ask for is not served")
+	}
+	g.Release([]string{other}) // by a server that drains
+	g.await("released " + other)
+	if g.Release(nil); !g.leaf(other).Equal(left) {
+		t.Error("a name that a handshake under way may ask for is not served")
+	}
+	if len(g.Status()) != 1 {
+		t.Errorf("status of a released name: %+v", g.Status())
+	}
+	g.mu.Lock()
+	g.entries[other].unused = time.Now().Add(-time.Hour)
+	g.mu.Unlock()
+	g.Release(nil)
+	if _, err := g.Certificate(other, nil); err == nil {
 		t.Error("a name that was released is still served")
 	}
 	if g.Version() == version {
 		t.Error("the version did not grow")
 	}
-	if !kept.Equal(g.leaf(name)) || len(g.Status()) != 1 {
+	if !kept.Equal(g.leaf(name)) {
 		t.Error("the other name was touched")
 	}
 	g.Commit(cfg, []string{name, "other.example.com"}, both)

@@ -18,6 +18,7 @@ type timing struct {
 	rateLimit  time.Duration // after a rate limit that does not say how long
 	attempt    time.Duration // for one issuance
 	renewalGap time.Duration // before a certificate just obtained is renewed
+	linger     time.Duration // that a name stays in memory when nobody seems to ask for it any more
 	floor      time.Duration // between two orders of a name, however short its certificates live
 }
 
@@ -29,6 +30,7 @@ var defaultTiming = timing{
 	rateLimit:  10 * time.Minute,
 	attempt:    5 * time.Minute,
 	renewalGap: time.Hour,
+	linger:     time.Minute,
 	floor:      5 * time.Second,
 }
 

@@ -1,0 +1,143 @@
+package main_test
+
+import (
+	cryptotls "crypto/tls"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddyserver/certmagic"
+
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+// nobody is the directory of an authority that cannot be reached.
+const nobody = "https://127.0.0.1:1/dir"
+
+// keepACME puts a certificate of that authority into the folder store.
+func keepACME(t *testing.T, dir string, ca *tlstest.CA, name string) {
+	t.Helper()
+	issuer := (&certmagic.ACMEIssuer{CA: nobody}).IssuerKey()
+	cert, key := ca.Server(t, name)
+	for path, data := range map[string][]byte{
+		certmagic.StorageKeys.SiteCert(issuer, name):       append(cert, ca.PEM()...),
+		certmagic.StorageKeys.SitePrivateKey(issuer, name): key,
+		certmagic.StorageKeys.SiteMeta(issuer, name):       []byte("{}"),
+	} {
+		path = filepath.Join(dir, "store", path)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Many names, so that what is to be done for each of them at a commit takes its
+// time.
+func TestNamesGoFromACMEToFilesAndBackWithoutAGap(t *testing.T) {
+	t.Parallel()
+	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
+	var names []string
+	for i := range 50 {
+		names = append(names, fmt.Sprintf("n%d.test", i))
+		keepACME(t, dir, ca, names[i])
+	}
+	cert, key := ca.Server(t, names...)
+	tlstest.WritePair(t, dir, "server", cert, key)
+	config := func(certificates string) string {
+		return fmt.Sprintf(`
+acme: {directory: "%s", storage: store}
+listeners:
+  - {name: public, address: "127.0.0.1:0", tls: {certificates: [%s]}}
+routes:
+  - {match: {path: /}, respond: {body: "here"}}
+`, nobody, certificates)
+	}
+	byACME, byFiles := config("{acme: ["+strings.Join(names, ", ")+"]}"), config("{cert: server.crt, key: server.key}")
+	g := start(t, dir, byACME)
+	address := g.address("public")
+	var shaken atomic.Int64
+	stop := make(chan struct{})
+	var clients sync.WaitGroup
+	for i := range 4 {
+		clients.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := handshake(address, names[len(names)-1-i], nil); err != nil {
+					t.Errorf("after %d handshakes: %v", shaken.Load(), err)
+					return
+				}
+				shaken.Add(1)
+			}
+		})
+	}
+	defer clients.Wait()
+	defer close(stop)
+	for range 10 {
+		for _, next := range []string{byFiles, byACME} {
+			g.mustApply(next)
+			before := shaken.Load()
+			g.eventually("handshakes", func() error {
+				switch {
+				case t.Failed():
+					return fatal{fmt.Errorf("one failed")}
+				case shaken.Load() < before+50:
+					return fmt.Errorf("%d of them", shaken.Load()-before)
+				}
+				return nil
+			})
+		}
+	}
+}
+
+// A server that drains has accepted a connection, whose handshake has yet to
+// begin when the names have gone from the file.
+func TestAServerThatDrainsStillHasTheCertificatesOfItsNames(t *testing.T) {
+	t.Parallel()
+	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
+	keepACME(t, dir, ca, acmeName)
+	cert, key := ca.Server(t, "other.test")
+	tlstest.WritePair(t, dir, "server", cert, key)
+	config := func(certificates, more string) string {
+		return fmt.Sprintf(`
+acme: {directory: "%s", storage: store}
+listeners:
+  - {name: public, address: "127.0.0.1:0", tls: {certificates: [%s]}%s}
+routes:
+  - {match: {path: /}, respond: {body: "here"}}
+`, nobody, certificates, more)
+	}
+	g := start(t, dir, config("{acme: ["+acmeName+"]}", ""))
+	raw, err := net.Dial("tcp", g.address("public"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	g.eventually("the connection to be accepted", func() error {
+		if n := g.status().Listeners[0].Connections; n != 1 {
+			return fmt.Errorf("%d connections", n)
+		}
+		return nil
+	})
+	g.mustApply(config("{cert: server.crt, key: server.key}", ", limits: {max_connections: 9}"))
+	g.mustApply(config("{cert: server.crt, key: server.key}", ", limits: {max_connections: 8}"))
+	roots := ca.Pool()
+	conn := cryptotls.Client(raw, &cryptotls.Config{ServerName: acmeName, RootCAs: roots})
+	if err := conn.Handshake(); err != nil {
+		t.Error(err)
+	}
+	if _, err := handshake(g.address("public"), "other.test", roots); err != nil {
+		t.Errorf("on the new server: %v", err)
+	}
+}
