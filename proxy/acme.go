@@ -124,9 +124,17 @@ func (g *Gateway) managed() tls.ACME {
 func (g *Gateway) traceACME() *acme.Trace {
 	return &acme.Trace{Event: func(e acme.Event) {
 		g.metrics.ACME(e.Kind)
-		line := g.logs.Logger().WithLevel(acmeLevel(e)).Str("name", e.Name).Str("event", e.Kind).Err(e.Err)
+		line := g.logs.Logger().WithLevel(acmeLevel(e)).Str("event", e.Kind).Err(e.Err)
+		if e.RetryIn > 0 {
+			line = line.Dur("retry_in_ms", e.RetryIn)
+		}
+		if e.Name == "" {
+			line.Msg("ACME account")
+			return
+		}
+		line = line.Str("name", e.Name)
 		if e.Kind == acme.EventFailed {
-			line = line.Dur("retry_in_ms", e.RetryIn).Bool("serving", e.Serving)
+			line = line.Bool("serving", e.Serving)
 		}
 		if e.Serving {
 			line = line.Time("not_after", e.NotAfter)
@@ -146,7 +154,7 @@ func acmeLevel(e acme.Event) zerolog.Level {
 			return zerolog.ErrorLevel
 		}
 		return zerolog.WarnLevel
-	case acme.EventUnusable, acme.EventNoStaple:
+	case acme.EventUnusable, acme.EventNoStaple, acme.EventUnregistered:
 		return zerolog.WarnLevel
 	case acme.EventNoRenewal:
 		return zerolog.DebugLevel

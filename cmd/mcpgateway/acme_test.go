@@ -200,6 +200,24 @@ routes:
 		return err
 	})
 
+	// Nothing is due for weeks, and yet a wrong account shows.
+	says := func(want string) {
+		t.Helper()
+		g.eventually("status to say "+want, func() error {
+			if c := g.status().Certs[0]; !strings.Contains(c.Error, want) || want == "" && c.Error != "" {
+				return fmt.Errorf("%+v", c)
+			}
+			if now, err := handshake(g.address("public"), acmeName, p.Roots()); err != nil || !now.Equal(got) {
+				return fatal{fmt.Errorf("the certificate was not left alone: %w", err)}
+			}
+			return nil
+		})
+	}
+	g.mustApply(strings.Replace(config, "kid-1", "kid-2", 1))
+	says("the ACME account cannot be used")
+	g.mustApply(config)
+	says("")
+
 	// Another process, without the authority: what is stored serves at once.
 	p.Stop()
 	g.cmd.Process.Kill()

@@ -54,6 +54,9 @@ type account struct {
 	cancel  context.CancelFunc
 	keepers sync.WaitGroup
 
+	introduced bool  // or about to be; guarded by Manager.committing
+	err        error // why it cannot be used, nil: it can; guarded by Manager.mu
+
 	mu         sync.Mutex
 	challenges []string
 }

@@ -28,7 +28,8 @@ type Status struct {
 	Name string
 	// Leaf is the certificate that is served, nil when there is none.
 	Leaf *x509.Certificate
-	// LastError is why the last attempt failed, nil when it did not.
+	// LastError is why the last attempt failed, or why the next one will; nil
+	// where all is well.
 	LastError error
 	// NextTry is when the next attempt is due, to obtain the certificate or to
 	// renew it; zero while one is under way.
@@ -71,6 +72,9 @@ func (m *Manager) Status() []Status {
 		s := Status{Name: e.name, LastError: e.err, NextTry: e.next}
 		if e.serves != nil {
 			s.Leaf = e.serves.leaf()
+		}
+		if s.LastError == nil {
+			s.LastError = m.account.err
 		}
 		list = append(list, s)
 	}

@@ -23,6 +23,31 @@ type attempt struct {
 	retryAfter atomic.Pointer[time.Time] // when the authority wants to be asked again
 }
 
+// limitedError is a failure after which the authority wants to be left alone.
+type limitedError struct {
+	error
+	until time.Time
+}
+
+func (e *limitedError) Unwrap() error { return e.error }
+
+// limit adds to the failure of an attempt what the authority said about the next.
+func (at *attempt) limit(err error) error {
+	if until := at.retryAfter.Load(); err != nil && until != nil {
+		return &limitedError{err, *until}
+	}
+	return err
+}
+
+// retryAfterOf is when the attempt may be repeated that failed by err; zero: at
+// any time.
+func retryAfterOf(err error) time.Time {
+	if limited, ok := errors.AsType[*limitedError](err); ok {
+		return limited.until
+	}
+	return time.Time{}
+}
+
 type attemptKey struct{}
 
 func attemptOf(ctx context.Context) *attempt {

@@ -45,12 +45,17 @@ func (k *keeper) run() {
 		k.event(EventLoaded, nil)
 	}
 	for k.ctx.Err() == nil {
-		wait := time.NewTimer(k.step())
-		select {
-		case <-k.ctx.Done():
-		case <-wait.C:
-		}
-		wait.Stop()
+		sleep(k.ctx, k.step())
+	}
+}
+
+// sleep returns after d, or when ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
 	}
 }
 
@@ -90,29 +95,17 @@ func (k *keeper) failed(err error) time.Duration {
 		return 0 // it was told to end
 	}
 	k.failures++
-	var retryAfter time.Time
-	if limited, ok := errors.AsType[*limitedError](err); ok {
-		retryAfter, err = limited.until, limited.error
-	}
 	var lifetime time.Duration
 	if k.own != nil {
 		lifetime = k.own.leaf().NotAfter.Sub(k.own.leaf().NotBefore)
 	}
 	timing := k.manager.timing
-	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfter)
+	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfterOf(err))
 	err = brief(err)
 	k.manager.update(k, func(e *entry) { e.err, e.next = err, time.Now().Add(wait) })
 	k.tell(Event{Kind: EventFailed, Err: err, RetryIn: wait})
 	return wait
 }
-
-// limitedError is a failure after which the authority wants to be left alone.
-type limitedError struct {
-	error
-	until time.Time
-}
-
-func (e *limitedError) Unwrap() error { return e.error }
 
 // renew obtains a certificate, unless another gateway has.
 func (k *keeper) renew() error {
@@ -157,10 +150,7 @@ func (k *keeper) renew() error {
 		stored, err = a.load(k.ctx, k.name)
 	}
 	if err != nil {
-		if until := at.retryAfter.Load(); until != nil {
-			err = &limitedError{err, *until}
-		}
-		return err
+		return at.limit(err)
 	}
 	k.ordered = time.Now()
 	k.adopt(stored)

@@ -102,6 +102,13 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	}
 	m.mu.Unlock()
 
+	if len(wanted) > 0 && !next.introduced {
+		next.introduced = true
+		// Where a certificate is missing, its order does that at once.
+		if !slices.ContainsFunc(started, func(k *keeper) bool { return k.own == nil }) {
+			next.keepers.Go(func() { m.introduce(next) })
+		}
+	}
 	for _, k := range started {
 		next.keepers.Go(k.run)
 	}

@@ -89,7 +89,6 @@ func TestSecretsInTheStorageAreForTheGatewayAlone(t *testing.T) {
 }
 
 func TestAnExternalAccountIsBound(t *testing.T) {
-	const mac = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 	p := acmetest.Start(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac}})
 	g := newGateway(t)
 	g.listen(p)

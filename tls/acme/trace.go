@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Trace is told what happens to certificates. Its function is called from the
+// Trace is told what happens to certificates and the account. Its function is called from the
 // manager's goroutines, one call at a time for a name.
 type Trace struct {
 	Event func(Event)
 }
 
-// Event is something that happened to a certificate.
+// Event is something that happened to a certificate, or to the account.
 type Event struct {
 	// Kind is one of those below.
 	Kind string
-	// Name is whom the certificate is for.
+	// Name is whom the certificate is for; empty where it is about the account.
 	Name string
 	// Err is the reason of a failure.
 	Err error
@@ -38,6 +38,9 @@ const (
 	EventNoStaple  = "no_staple"  // the OCSP responder gave no response
 	EventNoRenewal = "no_renewal" // the authority gave no renewal information
 	EventReleased  = "released"   // the name is no longer wanted
+
+	EventRegistered   = "registered"   // the account can be used
+	EventUnregistered = "unregistered" // it cannot, which will be tried again
 )
 
 func (m *Manager) event(e Event) {
