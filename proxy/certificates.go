@@ -44,6 +44,9 @@ func (g *Generation) describe() []dated {
 			add("listener "+l.config.Name, l.tls.Dated())
 		}
 	}
+	if a := g.config.ACME; a != nil {
+		add("acme", a.Dated())
+	}
 	for _, c := range g.clusters.All() {
 		if t := c.TLS(); t != nil {
 			add("cluster "+c.Name(), t.Dated())

@@ -47,7 +47,7 @@ func (p *policy) dated(use string, other *policy) []Dated {
 		}
 	}
 	if p.trust != nil && !p.trust.equal(other.trust) {
-		list = append(list, p.trust.dated(use+", client CA")...)
+		list = append(list, p.trust.Dated(use+", client CA")...)
 	}
 	if p.crls != nil && !p.crls.equal(other.crls) {
 		list = append(list, p.crls.dated(use+", crl")...)
@@ -71,7 +71,7 @@ func (c *Client) Dated() []Dated {
 		list = append(list, c.identity.dated(""))
 	}
 	if c.trust != nil {
-		list = append(list, c.trust.dated(", server CA")...)
+		list = append(list, c.trust.Dated(", server CA")...)
 	}
 	return list
 }
@@ -82,7 +82,8 @@ func (i *Identity) dated(use string) Dated {
 	return d
 }
 
-func (t *Trust) dated(use string) []Dated {
+// Dated lists the CAs, as in use for something.
+func (t *Trust) Dated(use string) []Dated {
 	var list []Dated
 	for _, ca := range t.cas {
 		d := datedCertificate(use, ca)

@@ -88,6 +88,9 @@ func (t *Trust) completed(chains [][]*x509.Certificate) (whole [][]*x509.Certifi
 	return whole
 }
 
+// CAs are the certificates that are believed, not to be modified.
+func (t *Trust) CAs() []*x509.Certificate { return t.cas }
+
 // isCA follows what chain verification accepts as a root: version 3 says so in
 // its basic constraints (RFC 5280 section 4.2.1.9), earlier versions cannot.
 func isCA(cert *x509.Certificate) bool {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
-	"github.com/mcpgateway/mcpgateway/tls/acme"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
@@ -115,7 +114,7 @@ func (p *KeyPair) validateACME(s *config.Scope) {
 	}
 	for i, name := range p.ACME {
 		at := fmt.Sprintf("acme[%d]", i)
-		if err := acme.CheckName(name); err != nil {
+		if err := checkACMEName(name); err != nil {
 			s.Errorf(at, "%v", err)
 		}
 	}
@@ -145,7 +144,7 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 			s.Errorf("allowed_names", "%v", err)
 		}
 	}
-	validateTrust(s, "ca_cert", a.CACert)
+	ValidateTrust(s, "ca_cert", a.CACert)
 	a.validateCRL(s)
 	if a.Mode != ClientAuthNone && a.Mode != "" {
 		return
@@ -203,7 +202,7 @@ func (a *ClientAuth) validateCRL(s *config.Scope) {
 
 // Validate checks a cluster's identity, trust and names.
 func (c *ClientConfig) Validate(s *config.Scope) {
-	validateTrust(s, "ca_cert", c.CACert)
+	ValidateTrust(s, "ca_cert", c.CACert)
 	validatePair(s, "client_cert", c.ClientCert, "client_key", c.ClientKey, "client_key_passphrase_file", c.Passphrase)
 	c.validateSPIFFE(s)
 	if strings.ContainsAny(c.ServerName, "/ *") || hasPort(c.ServerName) {
@@ -273,8 +272,8 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 	}
 }
 
-// validateTrust reports on the CA file of a field; it may be absent.
-func validateTrust(s *config.Scope, field string, ca config.File) {
+// ValidateTrust reports on the CA file of a field; it may be absent.
+func ValidateTrust(s *config.Scope, field string, ca config.File) {
 	if ca.IsZero() {
 		return
 	}

@@ -9,10 +9,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -44,14 +46,20 @@ func handshake(address, name string, roots *x509.CertPool, certs ...cryptotls.Ce
 	return conn.ConnectionState().PeerCertificates[0], nil
 }
 
+// certificates are those of the status in use for something.
+func (g *gateway) certificates(use string) []admin.Certificate {
+	g.t.Helper()
+	return slices.DeleteFunc(g.status().Certs, func(c admin.Certificate) bool { return c.Use != use })
+}
+
 // troubles visits what the log says of ACME as a warning or an error. Each failure
 // is one line.
 func (g *gateway) troubles(visit func(line map[string]any)) {
 	g.t.Helper()
 	failures := map[any]int{}
 	for _, line := range g.lines() {
-		if level := line["level"]; level != "warn" && level != "error" {
-			continue
+		if level := line["level"]; level != "warn" && level != "error" || line["use"] != nil {
+			continue // the CA of a Pebble's directory lives for a day
 		}
 		if line["event"] == nil {
 			g.t.Errorf("beside the events of ACME the log says %v", line)
@@ -183,8 +191,8 @@ routes:
 		}
 	}
 	g.eventually("status to say why", func() error {
-		if s := g.status(); len(s.Certs) != 1 || !strings.Contains(s.Certs[0].Error, "connection refused") {
-			return fmt.Errorf("%+v", s.Certs)
+		if c := g.certificates("acme"); len(c) != 1 || !strings.Contains(c[0].Error, "connection refused") {
+			return fmt.Errorf("%+v", c)
 		}
 		return nil
 	})
@@ -204,7 +212,7 @@ routes:
 	says := func(want string) {
 		t.Helper()
 		g.eventually("status to say "+want, func() error {
-			if c := g.status().Certs[0]; !strings.Contains(c.Error, want) || want == "" && c.Error != "" {
+			if c := g.certificates("acme")[0]; !strings.Contains(c.Error, want) || want == "" && c.Error != "" {
 				return fmt.Errorf("%+v", c)
 			}
 			if now, err := handshake(g.address("public"), acmeName, p.Roots()); err != nil || !now.Equal(got) {
@@ -231,8 +239,14 @@ routes:
 	if _, err := handshake(g.address("public"), acmeName, nil); err == nil {
 		t.Error("the certificate of a removed name is still shown")
 	}
-	if s := g.status(); len(s.Certs) != 1 || s.Certs[0].Subject != "other.example.test" {
-		t.Errorf("certificates: %+v", s.Certs)
+	if c := g.certificates("acme"); len(c) != 1 || c[0].Subject != "other.example.test" {
+		t.Errorf("certificates: %+v", c)
+	}
+	if c := g.certificates("acme, directory CA"); len(c) != 1 || c[0].Subject != "localhost" || c[0].NotAfter.IsZero() {
+		t.Errorf("the CA of the directory: %+v", c)
+	}
+	if !slices.ContainsFunc(g.lines(), func(line map[string]any) bool { return line["use"] == "acme, directory CA" && line["level"] == "warn" }) {
+		t.Error("the log does not say that the CA of the directory, which lives for a day, comes to its end")
 	}
 	if keys, err := filepath.Glob(filepath.Join(dir, "store", "certificates", "*", acmeName, "*.key")); err != nil || len(keys) != 1 {
 		t.Errorf("keys in the storage: %v, %v", keys, err)

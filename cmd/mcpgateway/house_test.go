@@ -17,8 +17,8 @@ const module = "github.com/mcpgateway/mcpgateway"
 // floors are the packages from the top down: each imports only those below it.
 var floors = []string{
 	"cmd/mcpgateway", "proxy", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/relay", "proxy/mcp/upstream", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
-	"proxy/filter", "listeners", "clusters", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
-	"tls/acme", "tls/acme/acmetest", "proxy/config",
+	"proxy/filter", "listeners", "clusters", "tls/acme", "tls/acme/acmetest", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
+	"proxy/config",
 }
 
 // doors that stay shut although the floors would allow them.

@@ -72,8 +72,8 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending) *account {
 	}
 	if !cfg.CACert.IsZero() {
 		// Validate found it sound; if it is not, the system's trust remains.
-		if roots, err := parseRoots(cfg.CACert.Data); err == nil {
-			transport.TLSClientConfig = &cryptotls.Config{RootCAs: roots, MinVersion: cryptotls.VersionTLS12}
+		if pool, err := roots(cfg.CACert.Data); err == nil {
+			transport.TLSClientConfig = &cryptotls.Config{RootCAs: pool, MinVersion: cryptotls.VersionTLS12}
 		}
 	}
 	macKey, _ := cfg.ExternalAccount.macKey()

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // The challenges that can be answered.
@@ -45,11 +45,7 @@ func (c *Config) Validate(s *config.Scope) {
 	if strings.ContainsAny(c.Email, " ,<>\t") || c.Email != "" && strings.Count(c.Email, "@") != 1 {
 		s.Errorf("email", "%q is not one bare e-mail address", c.Email)
 	}
-	if !c.CACert.IsZero() {
-		if _, err := parseRoots(c.CACert.Data); err != nil {
-			s.Errorf("ca_cert", "%v", err)
-		}
-	}
+	tls.ValidateTrust(s, "ca_cert", c.CACert)
 	if c.Storage == "" {
 		s.Errorf("storage", "a directory is needed, which outlives the process: authorities limit how often a certificate is issued")
 	}
@@ -89,32 +85,29 @@ func (e *ExternalAccount) macKey() (string, error) {
 	return text, nil
 }
 
-// parseRoots is the system's trust and the certificates of a PEM file.
-func parseRoots(data []byte) (*x509.CertPool, error) {
+// roots are the system's, and the CAs of a PEM file.
+func roots(data []byte) (*x509.CertPool, error) {
+	trust, err := tls.ParseTrust(data)
+	if err != nil {
+		return nil, err
+	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool() // a container without any
 	}
-	found := 0
-	for rest := data; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("certificate %d of the file: %w", found+1, err)
-		}
-		pool.AddCert(cert)
-		found++
-	}
-	if found == 0 {
-		return nil, errors.New("the file holds no PEM certificate")
+	for _, ca := range trust.CAs() {
+		pool.AddCert(ca)
 	}
 	return pool, nil
+}
+
+// Dated lists the CAs of the file.
+func (c *Config) Dated() []tls.Dated {
+	trust, err := tls.ParseTrust(c.CACert.Data)
+	if err != nil {
+		return nil // there is no file, as Validate would have said
+	}
+	return trust.Dated(", directory CA")
 }
 
 // storagePath is the directory under its shortest name.

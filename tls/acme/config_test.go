@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -19,7 +20,15 @@ type section struct {
 
 func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 	dir := t.TempDir()
-	tlstest.WriteFile(t, dir, "ca.crt", tlstest.NewCA(t, "CA").PEM())
+	ca := tlstest.NewCA(t, "CA")
+	tlstest.WriteFile(t, dir, "ca.crt", ca.PEM())
+	leaf, _ := ca.Server(t, "localhost")
+	tlstest.WriteFile(t, dir, "leaf.crt", leaf)
+	old := tlstest.Template(t, "old CA")
+	old.IsCA, old.BasicConstraintsValid = true, true
+	old.NotBefore, old.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+	expired, _ := ca.Issue(t, old)
+	tlstest.WriteFile(t, dir, "expired.crt", expired)
 	tlstest.WriteFile(t, dir, "noca.crt", []byte("nothing\n"))
 	tlstest.WriteFile(t, dir, "mac", []byte(base64.URLEncoding.EncodeToString([]byte("a key of 25 bytes, padded"))+"\n"))
 	tlstest.WriteFile(t, dir, "badmac", []byte("not base64!\n"))
@@ -31,7 +40,9 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 		{"no host", "{directory: \"https:///dir\"}", "acme.directory:"},
 		{"two addresses", "{email: \"a@b.c, d@e.f\"}", "acme.email: \"a@b.c, d@e.f\" is not one bare"},
 		{"mailto", "{email: \"ops\"}", "acme.email: \"ops\" is not one bare"},
-		{"no CA", "{ca_cert: noca.crt}", "acme.ca_cert: the file holds no PEM certificate"},
+		{"no CA", "{ca_cert: noca.crt}", "acme.ca_cert: the file is not PEM"},
+		{"no CA in it", "{ca_cert: leaf.crt}", "acme.ca_cert: the file holds no CA"},
+		{"CA that has expired", "{ca_cert: expired.crt}", "acme.ca_cert: every CA of the file has expired"},
 		{"no challenge", "{challenges: []}", "acme.challenges: at least one challenge"},
 		{"unknown challenge", "{challenges: [dns-01]}", "acme.challenges[0]:"},
 		{"half a binding", "{external_account: {key_id: kid}}", "acme.external_account.mac_key_file: is missing"},

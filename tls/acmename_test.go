@@ -1,4 +1,4 @@
-package acme
+package tls
 
 import (
 	"strings"
@@ -22,7 +22,7 @@ func TestOnlyNamesThatCanBeProvedAreTaken(t *testing.T) {
 		strings.Repeat("a", 64):   "not a host name",
 		strings.Repeat("a.", 127): "longer",
 	} {
-		err := CheckName(name)
+		err := checkACMEName(name)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, not %q", name, err, want)
 		}

@@ -1,4 +1,4 @@
-package acme
+package tls
 
 import (
 	"errors"
@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// CheckName reports whether a certificate can be obtained for a name with the
+// checkACMEName reports whether a certificate can be obtained for a name with the
 // challenges that there are: it is a host name in ASCII, or an IP address as it
 // is usually written.
-func CheckName(name string) error {
+func checkACMEName(name string) error {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		if ip.Zone() != "" || ip.Unmap().String() != name {
 			return fmt.Errorf("write the address %s as %s", name, ip.WithZone("").Unmap())
