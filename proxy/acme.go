@@ -39,11 +39,9 @@ func (c *Config) acmeNames() []string {
 }
 
 // answers reports whether a listener can answer a challenge: TLS-ALPN-01 comes
-// with a TLS handshake over TCP, HTTP-01 in plain text.
+// with a TLS handshake, HTTP-01 in plain text. One on a unix socket can as well:
+// what stands before it hands on what it gets.
 func answers(l *listeners.Config, challenge string) bool {
-	if strings.HasPrefix(l.Address, "unix:") {
-		return false
-	}
 	return (l.TLS != nil) == (challenge == acme.ChallengeTLSALPN01)
 }
 
@@ -67,26 +65,22 @@ func (c *Config) checkACME(s *config.Scope) {
 		}
 		return
 	}
-	usable := c.acmeChallenges()
-	if s.IsSet("acme.challenges") {
-		for i, challenge := range c.ACME.Challenges {
-			if !slices.Contains(usable, challenge) {
-				s.Errorf(fmt.Sprintf("acme.challenges[%d]", i), "no listener can answer %s: %s", challenge, answerer(challenge))
-			}
-		}
-		return
+	if !s.IsSet("acme.challenges") {
+		return // all are offered, and those that nobody can answer are not used
 	}
-	// By default all are offered, and those that nobody can answer are not used.
-	if len(usable) == 0 && len(c.Listeners) > 0 {
-		s.Errorf("acme", "no listener can answer a challenge: tls-alpn-01 needs a listener with tls, http-01 one without, on a TCP port")
+	usable := c.acmeChallenges()
+	for i, challenge := range c.ACME.Challenges {
+		if !slices.Contains(usable, challenge) {
+			s.Errorf(fmt.Sprintf("acme.challenges[%d]", i), "no listener can answer %s: %s", challenge, answerer(challenge))
+		}
 	}
 }
 
 func answerer(challenge string) string {
 	if challenge == acme.ChallengeTLSALPN01 {
-		return "it needs a listener with tls on a TCP port, which the CA reaches as port 443"
+		return "it needs a listener with tls, which the CA reaches as port 443"
 	}
-	return "it needs a listener without tls on a TCP port, which the CA reaches as port 80"
+	return "it needs a listener without tls, which the CA reaches as port 80"
 }
 
 // challenged answers HTTP-01 before anything else looks at a request.

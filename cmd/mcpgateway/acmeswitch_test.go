@@ -1,9 +1,13 @@
 package main_test
 
 import (
+	"context"
 	cryptotls "crypto/tls"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +17,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
+	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -99,6 +104,39 @@ routes:
 			})
 		}
 	}
+}
+
+// Somebody else has the port that the authority calls, and hands on by a socket.
+func TestAPlainListenerOnASocketAnswersChallenges(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	p := newAuthority(t, dir, acmetest.Options{})
+	socket := filepath.Join(dir, "plain.sock")
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	before, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p.HTTPPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httptest.Server{Listener: before, Config: &http.Server{Handler: &httputil.ReverseProxy{
+		Transport: transport, Rewrite: func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", "gateway" },
+	}}}
+	proxy.Start()
+	t.Cleanup(proxy.Close)
+	g := start(t, dir, fmt.Sprintf(`
+acme: {directory: "%s", ca_cert: acme-ca.crt, storage: store, challenges: [http-01]}
+listeners:
+  - {name: plain, address: "unix:%s"}
+  - {name: public, address: "127.0.0.1:0", tls: {certificates: [{acme: [%s]}]}}
+routes:
+  - {match: {path_prefix: /}, listeners: [all], respond: {body: "not a challenge"}}
+`, p.Directory, socket, acmeName))
+	g.eventually("the certificate", func() error {
+		_, err := handshake(g.address("public"), acmeName, p.Roots())
+		return err
+	})
 }
 
 // A server that drains has accepted a connection, whose handshake has yet to
