@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -160,6 +161,33 @@ func (p *Pebble) Roots() *x509.CertPool {
 		p.t.Fatal("Pebble's root is no certificate")
 	}
 	return pool
+}
+
+// SuggestRenewal makes the server suggest a window for the renewal of a
+// certificate.
+func (p *Pebble) SuggestRenewal(leaf *x509.Certificate, start, end time.Time) {
+	p.t.Helper()
+	suggestion, err := json.Marshal(map[string]any{"suggestedWindow": map[string]time.Time{"start": start, "end": end}})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	body, err := json.Marshal(map[string]string{
+		"certificate": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Raw})),
+		"ariResponse": string(suggestion),
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	client := httpClient(p.t, p.CA)
+	defer client.CloseIdleConnections()
+	resp, err := client.Post("https://"+p.management+"/set-renewal-info/", "application/json", bytes.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		p.t.Fatalf("Pebble takes no suggestion: %s", resp.Status)
+	}
 }
 
 // Log is what the server wrote so far.
