@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	cryptotls "crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -103,6 +104,56 @@ routes:
 				return nil
 			})
 		}
+	}
+}
+
+// The pair stays behind the name that ACME is to take over, as the README says.
+// The authority is away at first.
+func TestACMETakesOverFromAFilePairWithoutAGap(t *testing.T) {
+	t.Parallel()
+	dir, ca := shortDir(t), tlstest.NewCA(t, "CA")
+	cert, key := ca.Server(t, acmeName)
+	tlstest.WritePair(t, dir, "server", cert, key)
+	p := newAuthority(t, dir, acmetest.Options{})
+	p.Stop()
+	config := func(certificates string) string {
+		return fmt.Sprintf(`
+acme: {directory: "%s", ca_cert: acme-ca.crt, storage: store}
+listeners:
+  - {name: public, address: "127.0.0.1:%d", tls: {certificates: [%s]}}
+routes:
+  - {match: {path: /}, respond: {body: "here"}}
+`, p.Directory, p.TLSPort, certificates)
+	}
+	g := start(t, dir, config("{cert: server.crt, key: server.key}"))
+	g.mustApply(config("{acme: [" + acmeName + "]}, {cert: server.crt, key: server.key}"))
+	g.eventually("an attempt to fail", func() error {
+		if _, err := handshake(g.address("public"), acmeName, ca.Pool()); err != nil {
+			return fatal{fmt.Errorf("meanwhile the pair does not serve: %w", err)}
+		}
+		if c := g.certificates("acme"); len(c) != 1 || !strings.Contains(c[0].Error, "connection refused") {
+			return fmt.Errorf("%+v", c)
+		}
+		return nil
+	})
+	p.Restart()
+	byACME := p.Roots()
+	both := byACME.Clone()
+	both.AddCert(ca.Cert)
+	g.eventually("the certificate of the authority", func() error {
+		leaf, err := handshake(g.address("public"), acmeName, both)
+		if err != nil {
+			return fatal{fmt.Errorf("neither is shown: %w", err)}
+		}
+		_, err = leaf.Verify(x509.VerifyOptions{Roots: ca.Pool()})
+		if err == nil {
+			return fmt.Errorf("the pair is still shown")
+		}
+		return nil
+	})
+	g.mustApply(config("{acme: [" + acmeName + "]}"))
+	if _, err := handshake(g.address("public"), acmeName, byACME); err != nil {
+		t.Errorf("without the pair: %v", err)
 	}
 }
 
