@@ -41,11 +41,11 @@ type source struct {
 type ACME interface {
 	// Certificate is the present one for a name; the error says why there is
 	// none yet.
-	Certificate(name string, hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error)
+	Certificate(name string) (*cryptotls.Certificate, error)
 	// Challenge answers TLS-ALPN-01 (RFC 8737).
 	Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error)
-	// Version grows whenever a certificate changes.
-	Version() uint64
+	// Changes counts what changed about certificates.
+	Changes() uint64
 }
 
 // newPolicy builds what cfg, which is resolved, says.
@@ -161,7 +161,7 @@ func (p *policy) choose(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificat
 	var last *cryptotls.Certificate
 	var missing error
 	for _, s := range candidates {
-		cert, err := p.get(s, hello)
+		cert, err := p.get(s)
 		if err != nil {
 			missing = err
 			continue
@@ -177,11 +177,11 @@ func (p *policy) choose(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificat
 	return last, nil
 }
 
-func (p *policy) get(s source, hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
+func (p *policy) get(s source) (*cryptotls.Certificate, error) {
 	if s.identity != nil {
 		return &s.identity.Certificate, nil
 	}
-	return p.managed.Certificate(s.name, hello)
+	return p.managed.Certificate(s.name)
 }
 
 // config is the policy as crypto/tls wants it.
@@ -208,11 +208,11 @@ func (p *policy) config(nextProtos []string, keys [][32]byte) *cryptotls.Config 
 // ticketKeys are the keys that hold now. What ACME has renewed is a new
 // identity, and nothing that began with the old one resumes.
 func (p *policy) ticketKeys(now time.Time) (epoch uint64, keys [][32]byte) {
-	var version uint64
+	var changes uint64
 	if p.managed != nil {
-		version = p.managed.Version()
+		changes = p.managed.Changes()
 	}
-	return p.tickets.at(now, version)
+	return p.tickets.at(now, changes)
 }
 
 // verify reports why the peer of a connection may not be here, as of now.

@@ -47,7 +47,7 @@ func (s *Server) Config(nextProtos []string) *cryptotls.Config {
 		NextProtos: nextProtos,
 		GetConfigForClient: func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Config, error) {
 			snapshot := s.snapshot.Load()
-			if overTCP && isChallenge(hello) {
+			if overTCP && IsChallenge(hello) {
 				return challengeConfig(snapshot.managed)
 			}
 			return snapshot.config(snapshot.policyFor(hello.ServerName), nextProtos), nil
@@ -82,9 +82,9 @@ func (s *ServerSnapshot) config(p *policy, nextProtos []string) *cryptotls.Confi
 	return b.config
 }
 
-// isChallenge recognises an ACME server: nobody else offers this protocol, and
+// IsChallenge recognises an ACME server: nobody else offers this protocol, and
 // it offers no other.
-func isChallenge(hello *cryptotls.ClientHelloInfo) bool {
+func IsChallenge(hello *cryptotls.ClientHelloInfo) bool {
 	return len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ALPNChallenge
 }
 

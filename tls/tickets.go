@@ -26,22 +26,22 @@ type ticketKeys struct {
 	keys  [][32]byte // the first seals, all open
 	born  []time.Time
 	epoch uint64 // counts changes of keys
-	// version is that of the identities at the last rotation.
-	version uint64
+	// changes are those of the identities at the last rotation.
+	changes uint64
 }
 
 // at returns the keys for a handshake at that time. The slice is not modified
-// afterwards; the epoch changes when it does. Another version of the identities
+// afterwards; the epoch changes when it does. After a change of the identities it
 // begins anew.
-func (t *ticketKeys) at(now time.Time, version uint64) (epoch uint64, keys [][32]byte) {
+func (t *ticketKeys) at(now time.Time, changes uint64) (epoch uint64, keys [][32]byte) {
 	now = now.Round(0) // while a machine sleeps, only the wall clock goes on
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	alive := 0
-	for alive < len(t.keys) && version == t.version && now.Sub(t.born[alive]) < ticketKeyLife {
+	for alive < len(t.keys) && changes == t.changes && now.Sub(t.born[alive]) < ticketKeyLife {
 		alive++
 	}
-	t.version = version
+	t.changes = changes
 	due := alive == 0 || now.Sub(t.born[0]) >= ticketRotation
 	if !due && alive == len(t.keys) {
 		return t.epoch, t.keys

@@ -18,11 +18,9 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
-)
 
-// ALPNProtocol is the only protocol in the ClientHello of a TLS-ALPN-01
-// challenge.
-const ALPNProtocol = acmez.ACMETLS1Protocol
+	"github.com/mcpgateway/mcpgateway/tls"
+)
 
 const httpChallengePath = "/.well-known/acme-challenge/"
 
@@ -140,9 +138,9 @@ func reverseName(name string) string {
 }
 
 // Challenge returns the certificate that answers a TLS-ALPN-01 challenge. The
-// handshake must negotiate ALPNProtocol, and the connection ends after it.
+// handshake must negotiate tls.ALPNChallenge, and the connection ends after it.
 func (m *Manager) Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
-	if len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != ALPNProtocol {
+	if !tls.IsChallenge(hello) {
 		return nil, errors.New("the handshake is not a TLS-ALPN-01 challenge")
 	}
 	name := strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))

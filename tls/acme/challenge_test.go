@@ -11,6 +11,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
@@ -46,11 +47,11 @@ func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
 		}
 	}
 	for what, hello := range map[string]*cryptotls.ClientHelloInfo{
-		"nothing pending":    {ServerName: name, SupportedProtos: []string{ALPNProtocol}},
-		"an ordinary client": {ServerName: name, SupportedProtos: []string{"h2", ALPNProtocol}},
+		"nothing pending":    {ServerName: name, SupportedProtos: []string{tls.ALPNChallenge}},
+		"an ordinary client": {ServerName: name, SupportedProtos: []string{"h2", tls.ALPNChallenge}},
 		"no ALPN":            {ServerName: name},
-		"no name":            {SupportedProtos: []string{ALPNProtocol}},
-		"an address":         {ServerName: "7.2.0.192.in-addr.arpa", SupportedProtos: []string{ALPNProtocol}},
+		"no name":            {SupportedProtos: []string{tls.ALPNChallenge}},
+		"an address":         {ServerName: "7.2.0.192.in-addr.arpa", SupportedProtos: []string{tls.ALPNChallenge}},
 	} {
 		if cert, err := g.Challenge(hello); err == nil {
 			t.Errorf("%s: answered with %v", what, cert)

@@ -40,8 +40,8 @@ var errUnderWay = errors.New("the first attempt is under way")
 
 // Certificate returns the certificate of a name, with its OCSP staple, from
 // memory. The error says that there is none yet, and why. The name is the one
-// given to Commit; hello may be nil.
-func (m *Manager) Certificate(name string, _ *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
+// given to Commit.
+func (m *Manager) Certificate(name string) (*cryptotls.Certificate, error) {
 	name = strings.ToLower(name)
 	m.mu.RLock()
 	defer m.mu.RUnlock()
@@ -57,8 +57,8 @@ func (m *Manager) Certificate(name string, _ *cryptotls.ClientHelloInfo) (*crypt
 	return nil, fmt.Errorf("the certificate of %s is not obtained yet: %w", name, errUnderWay)
 }
 
-// Version grows whenever a certificate that is served changes, comes or goes.
-func (m *Manager) Version() uint64 { return m.version.Load() }
+// Changes counts the certificates served that changed, came or went.
+func (m *Manager) Changes() uint64 { return m.changes.Load() }
 
 // Status lists the names that are wanted, in order.
 func (m *Manager) Status() []Status {
@@ -103,7 +103,7 @@ func (m *Manager) serve(e *entry, h *held) {
 	changed := e.serves == nil || e.serves.tls != h.tls
 	e.serves = h
 	if changed {
-		m.version.Add(1)
+		m.changes.Add(1)
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 )
 
@@ -86,9 +87,9 @@ func (g *gateway) listen(p *acmetest.Pebble) {
 		g.t.Fatal(err)
 	}
 	g.tls = cryptotls.NewListener(raw, &cryptotls.Config{
-		NextProtos: []string{"http/1.1", ALPNProtocol},
+		NextProtos: []string{"http/1.1", tls.ALPNChallenge},
 		GetCertificate: func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
-			if len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ALPNProtocol {
+			if tls.IsChallenge(hello) {
 				cert, err := g.Challenge(hello)
 				if err == nil {
 					g.tlsAnswers.Add(1)
@@ -96,7 +97,7 @@ func (g *gateway) listen(p *acmetest.Pebble) {
 				}
 				return cert, err
 			}
-			return g.Certificate(hello.ServerName, hello)
+			return g.Certificate(hello.ServerName)
 		},
 	})
 	var serving sync.WaitGroup
@@ -155,7 +156,7 @@ func (g *gateway) await(event string) {
 // leaf is what a handshake would be answered with.
 func (g *gateway) leaf(name string) *x509.Certificate {
 	g.t.Helper()
-	cert, err := g.Certificate(name, nil)
+	cert, err := g.Certificate(name)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ type Manager struct {
 	trace   *Trace
 	timing  timing
 	pending *pending
-	version atomic.Uint64
+	changes atomic.Uint64
 
 	// committing serialises Commit, Release and Close.
 	committing sync.Mutex
@@ -145,7 +145,7 @@ func (m *Manager) Release(inUse []string) {
 		}
 		if !e.unused.IsZero() && now.Sub(e.unused) >= m.timing.linger {
 			delete(m.entries, name)
-			m.version.Add(1)
+			m.changes.Add(1)
 		}
 	}
 	m.mu.Unlock()

@@ -87,15 +87,15 @@ func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *
 // forged is a good response that somebody else signed.
 const forged = 100
 
-// awaitVersion waits until what is served has changed so often.
-func (g *gateway) awaitVersion(v uint64) {
+// awaitChanges waits until what is served has changed so often.
+func (g *gateway) awaitChanges(v uint64) {
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(g.t.Context(), 20*time.Second)
 	defer cancel()
-	for g.Version() < v {
+	for g.Changes() < v {
 		select {
 		case <-ctx.Done():
-			g.t.Fatalf("version %d, not %d", g.Version(), v)
+			g.t.Fatalf("%d changes, not %d", g.Changes(), v)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
@@ -109,8 +109,8 @@ func TestAGoodOCSPResponseIsStapledAndKept(t *testing.T) {
 	if !g.leaf(name).Equal(leaf) {
 		t.Fatal("the stored certificate does not serve")
 	}
-	g.awaitVersion(2)
-	cert, err := g.Certificate(name, nil)
+	g.awaitChanges(2)
+	cert, err := g.Certificate(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestAGoodOCSPResponseIsStapledAndKept(t *testing.T) {
 
 	next := newGateway(t)
 	next.Commit(cfg, []string{name}, both)
-	if cert, err := next.Certificate(name, nil); err != nil || len(cert.OCSPStaple) == 0 {
+	if cert, err := next.Certificate(name); err != nil || len(cert.OCSPStaple) == 0 {
 		t.Errorf("the stored staple does not serve at once: %v", err)
 	}
 	next.Close()
@@ -137,7 +137,7 @@ func TestARevokedCertificateIsReplaced(t *testing.T) {
 	g := newGateway(t)
 	g.Commit(cfg, []string{name}, both)
 	g.await("failed " + name) // nobody is there who could
-	if cert, err := g.Certificate(name, nil); err != nil || cert.OCSPStaple != nil {
+	if cert, err := g.Certificate(name); err != nil || cert.OCSPStaple != nil {
 		t.Errorf("certificate %v, %v; it serves on without a staple", cert, err)
 	}
 }

@@ -105,7 +105,7 @@ func TestACertificateThatComesExpiredIsAnErrorAndServes(t *testing.T) {
 	if wait := time.Until(s.NextTry); wait < g.timing.floor/2 {
 		t.Errorf("the next order comes after %v", wait)
 	}
-	if _, err := g.Certificate(name, nil); err != nil {
+	if _, err := g.Certificate(name); err != nil {
 		t.Errorf("those whose clock is right get no certificate: %v", err)
 	}
 }
