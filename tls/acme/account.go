@@ -32,7 +32,7 @@ const (
 
 // account is one account definition with what belongs to it: storage, HTTP
 // client, and certmagic's configuration. It lives until another definition
-// takes its place.
+// takes its place. What the authority knows it by is its registration.
 type account struct {
 	definition string
 	directory  string
@@ -138,17 +138,17 @@ func (a *account) client() *acmez.Client {
 	return c
 }
 
-// userKey is where the account is stored. One that is bound to an external
-// account is another account.
-func (a *account) userKey(file string) string {
-	user := "default"
+// registrationKey is where the registration is stored. One that is bound to an
+// external account is another one.
+func (a *account) registrationKey(file string) string {
+	holder := "default"
 	if a.email != "" {
-		user = a.email
+		holder = a.email
 	}
 	if a.keyID != "" {
-		user += "_eab_" + a.keyID
+		holder += "_eab_" + a.keyID
 	}
-	return path.Join(a.prefix(), "users", certmagic.StorageKeys.Safe(user), file)
+	return path.Join(a.prefix(), "users", certmagic.StorageKeys.Safe(holder), file)
 }
 
 // prefix of what is stored for the authority, besides certificates.
@@ -156,20 +156,20 @@ func (a *account) prefix() string {
 	return path.Join("acme", certmagic.StorageKeys.Safe(a.issuerKey))
 }
 
-// user is the account with the authority: the stored one, or a new one. Of
-// several gateways, one registers it.
-func (a *account) user(ctx context.Context, client *acmez.Client) (acme.Account, error) {
-	if user, err := a.loadUser(ctx); err == nil {
-		return user, nil
+// registration is the stored one, or a new one: of several gateways, one
+// registers.
+func (a *account) registration(ctx context.Context, client *acmez.Client) (acme.Account, error) {
+	if registered, err := a.loadRegistration(ctx); err == nil {
+		return registered, nil
 	}
-	unlock, err := a.lockUser(ctx)
+	unlock, err := a.lockRegistration(ctx)
 	if err != nil {
 		return acme.Account{}, err
 	}
 	defer unlock()
-	user, err := a.loadUser(ctx)
+	registered, err := a.loadRegistration(ctx)
 	if err == nil {
-		return user, nil
+		return registered, nil
 	}
 	if !missing(err) {
 		return acme.Account{}, err
@@ -177,32 +177,32 @@ func (a *account) user(ctx context.Context, client *acmez.Client) (acme.Account,
 	return a.register(ctx, client)
 }
 
-// lockUser keeps other gateways, and other names, from replacing the account.
-func (a *account) lockUser(ctx context.Context) (unlock func(), err error) {
-	lock := "register_" + a.userKey("")
+// lockRegistration keeps other gateways, and other names, from registering.
+func (a *account) lockRegistration(ctx context.Context) (unlock func(), err error) {
+	lock := "register_" + a.registrationKey("")
 	if err := a.storage.Lock(ctx, lock); err != nil {
 		return nil, fmt.Errorf("lock the registration of the ACME account: %w", err)
 	}
 	return func() { _ = a.storage.Unlock(ctx, lock) }, nil // else it is found to be stale
 }
 
-func (a *account) loadUser(ctx context.Context) (acme.Account, error) {
-	var user acme.Account
-	data, err := a.storage.Load(ctx, a.userKey("account.json"))
+func (a *account) loadRegistration(ctx context.Context) (acme.Account, error) {
+	var registered acme.Account
+	data, err := a.storage.Load(ctx, a.registrationKey("account.json"))
 	if err != nil {
-		return user, err
+		return registered, err
 	}
-	key, err := a.storage.Load(ctx, a.userKey("account.key"))
+	key, err := a.storage.Load(ctx, a.registrationKey("account.key"))
 	if err != nil {
-		return user, err
+		return registered, err
 	}
-	if err := json.Unmarshal(data, &user); err != nil {
-		return user, fmt.Errorf("stored ACME account %s: %w", a.userKey("account.json"), err)
+	if err := json.Unmarshal(data, &registered); err != nil {
+		return registered, fmt.Errorf("stored ACME account %s: %w", a.registrationKey("account.json"), err)
 	}
-	if user.PrivateKey, err = certmagic.PEMDecodePrivateKey(key); err != nil {
-		return user, fmt.Errorf("stored ACME account %s: %w", a.userKey("account.key"), err)
+	if registered.PrivateKey, err = certmagic.PEMDecodePrivateKey(key); err != nil {
+		return registered, fmt.Errorf("stored ACME account %s: %w", a.registrationKey("account.key"), err)
 	}
-	return user, nil
+	return registered, nil
 }
 
 func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Account, error) {
@@ -210,53 +210,53 @@ func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Acco
 	if err != nil {
 		return acme.Account{}, err
 	}
-	user := acme.Account{PrivateKey: key, TermsOfServiceAgreed: true}
+	registered := acme.Account{PrivateKey: key, TermsOfServiceAgreed: true}
 	if a.email != "" {
-		user.Contact = []string{"mailto:" + a.email}
+		registered.Contact = []string{"mailto:" + a.email}
 	}
 	if a.keyID != "" {
-		if err := user.SetExternalAccountBinding(ctx, client.Client, acme.EAB{KeyID: a.keyID, MACKey: a.macKey}); err != nil {
-			return user, fmt.Errorf("bind to the external account %s: %w", a.keyID, err)
+		if err := registered.SetExternalAccountBinding(ctx, client.Client, acme.EAB{KeyID: a.keyID, MACKey: a.macKey}); err != nil {
+			return registered, fmt.Errorf("bind to the external account %s: %w", a.keyID, err)
 		}
 	}
-	if user, err = client.NewAccount(ctx, user); err != nil {
-		return user, fmt.Errorf("register an ACME account with %s: %w", a.directory, err)
+	if registered, err = client.NewAccount(ctx, registered); err != nil {
+		return registered, fmt.Errorf("register an ACME account with %s: %w", a.directory, err)
 	}
-	user.PrivateKey = key
+	registered.PrivateKey = key
 	keyPEM, err := certmagic.PEMEncodePrivateKey(key)
 	if err != nil {
-		return user, err
+		return registered, err
 	}
-	data, err := json.Marshal(user)
+	data, err := json.Marshal(registered)
 	if err != nil {
-		return user, err
+		return registered, err
 	}
 	// The key first: an account without one is worth nothing.
-	if err := a.storage.Store(ctx, a.userKey("account.key"), keyPEM); err != nil {
-		return user, fmt.Errorf("store the ACME account: %w", err)
+	if err := a.storage.Store(ctx, a.registrationKey("account.key"), keyPEM); err != nil {
+		return registered, fmt.Errorf("store the ACME account: %w", err)
 	}
-	if err := a.storage.Store(ctx, a.userKey("account.json"), data); err != nil {
-		return user, fmt.Errorf("store the ACME account: %w", err)
+	if err := a.storage.Store(ctx, a.registrationKey("account.json"), data); err != nil {
+		return registered, fmt.Errorf("store the ACME account: %w", err)
 	}
-	return user, nil
+	return registered, nil
 }
 
-// forget drops an account that the authority does not know any more, unless
-// somebody has replaced it meanwhile: a key of an external account may be good
+// forget drops a registration that the authority does not know any more, unless
+// somebody has registered anew meanwhile: a key of an external account may be good
 // for one registration only.
 func (a *account) forget(ctx context.Context, lost acme.Account) error {
-	unlock, err := a.lockUser(ctx)
+	unlock, err := a.lockRegistration(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if stored, err := a.loadUser(ctx); err == nil && sameKey(stored, lost) {
-		return a.storage.Delete(ctx, a.userKey("account.json"))
+	if stored, err := a.loadRegistration(ctx); err == nil && sameKey(stored, lost) {
+		return a.storage.Delete(ctx, a.registrationKey("account.json"))
 	}
 	return nil
 }
 
-// sameKey tells accounts apart. Their addresses do not: an authority that was set
+// sameKey tells registrations apart. Their addresses do not: an authority that was set
 // up anew counts from one again.
 func sameKey(a, b acme.Account) bool {
 	key, ok := a.PrivateKey.Public().(interface{ Equal(crypto.PublicKey) bool })

@@ -27,19 +27,19 @@ func TestAnAccountThatAnotherGatewayReplacedIsKept(t *testing.T) {
 	if _, err := slow.Issue(t.Context(), csr); err != nil {
 		t.Fatal(err)
 	}
-	lost := userOf(t, slow)
+	lost := registrationOf(t, slow)
 	p.Restart()
 	var replaced acme.Account
 	slow.http.Transport = &afterRefusal{RoundTripper: slow.http.Transport, do: func() {
 		if _, err := fast.Issue(t.Context(), csr); err != nil {
 			t.Error(err)
 		}
-		replaced = userOf(t, fast)
+		replaced = registrationOf(t, fast)
 	}}
 	if _, err := slow.Issue(t.Context(), csr); err != nil {
 		t.Fatal(err)
 	}
-	if now := userOf(t, slow); sameKey(replaced, lost) || !sameKey(now, replaced) {
+	if now := registrationOf(t, slow); sameKey(replaced, lost) || !sameKey(now, replaced) {
 		t.Error("the account that the other gateway registered is gone")
 	}
 }
@@ -73,13 +73,13 @@ func accountFor(t *testing.T, g *gateway, cfg *Config) *account {
 	return a
 }
 
-func userOf(t *testing.T, a *account) acme.Account {
+func registrationOf(t *testing.T, a *account) acme.Account {
 	t.Helper()
-	user, err := a.loadUser(t.Context())
+	registered, err := a.loadRegistration(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return user
+	return registered
 }
 
 func requestFor(t *testing.T, name string) *x509.CertificateRequest {

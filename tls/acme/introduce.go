@@ -40,10 +40,10 @@ func (m *Manager) introduceOnce(a *account) (registered bool, err error) {
 	at := &attempt{}
 	ctx, cancel := context.WithTimeout(context.WithValue(a.ctx, attemptKey{}, at), m.timing.attempt)
 	defer cancel()
-	if _, err = a.loadUser(ctx); err == nil {
+	if _, err = a.loadRegistration(ctx); err == nil {
 		return false, at.limit(a.visit(ctx))
 	}
-	_, err = a.user(ctx, a.client())
+	_, err = a.registration(ctx, a.client())
 	return err == nil, at.limit(err)
 }
 

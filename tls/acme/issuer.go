@@ -75,26 +75,26 @@ func (a *account) Issue(ctx context.Context, csr *x509.CertificateRequest) (*cer
 	return issued, err
 }
 
-// order also returns the account with the authority that it used.
+// order also returns the registration that it used.
 func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, acme.Account, error) {
 	client := a.client()
-	user, err := a.user(ctx, client)
+	registered, err := a.registration(ctx, client)
 	if err != nil {
-		return nil, user, err
+		return nil, registered, err
 	}
-	params, err := acmez.OrderParametersFromCSR(user, csr)
+	params, err := acmez.OrderParametersFromCSR(registered, csr)
 	if err != nil {
-		return nil, user, err
+		return nil, registered, err
 	}
 	params.Replaces = attemptOf(ctx).replaces
 	chains, err := client.ObtainCertificate(ctx, params)
 	if err != nil {
-		return nil, user, fmt.Errorf("%s: %w", a.directory, err)
+		return nil, registered, fmt.Errorf("%s: %w", a.directory, err)
 	}
 	if len(chains) == 0 {
-		return nil, user, fmt.Errorf("%s: the authority sent no certificate", a.directory)
+		return nil, registered, fmt.Errorf("%s: the authority sent no certificate", a.directory)
 	}
-	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, user, nil
+	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, registered, nil
 }
 
 // problemOf is what the authority said, if err came of that. The client wraps it
