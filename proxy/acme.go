@@ -123,7 +123,7 @@ func (g *Gateway) traceACME() *acme.Trace {
 			line = line.Dur("retry_in_ms", e.RetryIn)
 		}
 		if e.Name == "" {
-			line.Msg("ACME account")
+			line.Msg(acmeSubject(e))
 			return
 		}
 		line = line.Str("name", e.Name)
@@ -137,6 +137,14 @@ func (g *Gateway) traceACME() *acme.Trace {
 	}}
 }
 
+// acmeSubject is what an event without a name is about.
+func acmeSubject(e acme.Event) string {
+	if e.Kind == acme.EventLock {
+		return "ACME storage"
+	}
+	return "ACME account"
+}
+
 // acmeLevel is error where clients are turned away, or soon will be, and warn
 // where something may come of it.
 func acmeLevel(e acme.Event) zerolog.Level {
@@ -148,7 +156,7 @@ func acmeLevel(e acme.Event) zerolog.Level {
 			return zerolog.ErrorLevel
 		}
 		return zerolog.WarnLevel
-	case acme.EventUnusable, acme.EventNoStaple, acme.EventUnregistered:
+	case acme.EventUnusable, acme.EventNoStaple, acme.EventUnregistered, acme.EventDamaged, acme.EventLock:
 		return zerolog.WarnLevel
 	case acme.EventNoRenewal:
 		return zerolog.DebugLevel

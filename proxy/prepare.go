@@ -80,8 +80,12 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 			g.logs.swap(p.log)
 		}
 	}
-	if err = g.acme.Prepare(cfg.ACME); err != nil {
+	warning, err := g.acme.Prepare(cfg.ACME)
+	if err != nil {
 		return nil, fmt.Errorf("acme: %w", err)
+	}
+	if warning != "" {
+		p.warnings = append(p.warnings, warning)
 	}
 	if p.gen.clusters, err = clusters.NewSet(cfg.Clusters, oldClusters, g.clusterOptions()); err != nil {
 		return nil, err
@@ -100,7 +104,7 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 	if err = ctx.Err(); err != nil {
 		return nil, fmt.Errorf("preparing the generation: %w", err)
 	}
-	p.warnings = unhealthy(p.plan, p.gen.clusters)
+	p.warnings = append(p.warnings, unhealthy(p.plan, p.gen.clusters)...)
 	// Binding comes last: it is what others could notice.
 	if err = g.prepareSockets(p); err != nil {
 		return nil, err

@@ -8,9 +8,12 @@ import (
 	"crypto/rand"
 	cryptotls "crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"path"
 	"sync"
 	"time"
@@ -31,8 +34,8 @@ const (
 )
 
 // account is one account definition with what belongs to it: storage, HTTP
-// client, and certmagic's configuration. It lives until another definition
-// takes its place. What the authority knows it by is its registration.
+// client, and what certmagic needs. It lives until another definition takes its
+// place. What the authority knows it by is its registration.
 type account struct {
 	definition string
 	directory  string
@@ -42,10 +45,11 @@ type account struct {
 	issuerKey  string // the authority, as part of a storage key
 
 	storage *certmagic.FileStorage
+	locks   *locks
 	cache   *certmagic.Cache // always empty; see the package's comment
-	magic   *certmagic.Config
 	http    *http.Client
 	zap     *zap.Logger
+	tell    func(Event)
 	pending *pending
 	slots   chan struct{}
 
@@ -62,7 +66,7 @@ type account struct {
 }
 
 // newAccount reaches for nothing but memory.
-func newAccount(cfg *Config, logger *zap.Logger, p *pending) *account {
+func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *account {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSHandshakeTimeout:   httpTimeout,
@@ -85,21 +89,18 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending) *account {
 		macKey:     macKey,
 		issuerKey:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
 		storage:    &certmagic.FileStorage{Path: cfg.storagePath()},
+		locks:      newLocks(cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) }),
 		http:       &http.Client{Transport: &retryAfterTransport{transport}, Timeout: httpTimeout},
 		zap:        logger,
+		tell:       tell,
 		pending:    p,
 		slots:      make(chan struct{}, concurrentOrders),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
-		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return a.magic, nil },
+		// Nothing is in it to be asked about.
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, fs.ErrNotExist },
 		Logger:           logger,
-	})
-	a.magic = certmagic.New(a.cache, certmagic.Config{
-		Issuers:    []certmagic.Issuer{a},
-		Storage:    a.storage,
-		DisableARI: true, // the keepers decide what is due
-		Logger:     logger,
 	})
 	return a
 }
@@ -171,7 +172,11 @@ func (a *account) registration(ctx context.Context, client *acmez.Client) (acme.
 	if err == nil {
 		return registered, nil
 	}
-	if !missing(err) {
+	if damaged, ok := errors.AsType[*damagedError](err); ok {
+		if err := a.putAside(damaged); err != nil {
+			return acme.Account{}, err
+		}
+	} else if !missing(err) {
 		return acme.Account{}, err
 	}
 	return a.register(ctx, client)
@@ -179,11 +184,11 @@ func (a *account) registration(ctx context.Context, client *acmez.Client) (acme.
 
 // lockRegistration keeps other gateways, and other names, from registering.
 func (a *account) lockRegistration(ctx context.Context) (unlock func(), err error) {
-	lock := "register_" + a.registrationKey("")
-	if err := a.storage.Lock(ctx, lock); err != nil {
+	lock, err := a.locks.acquire(ctx, "register_"+a.registrationKey(""), "the ACME account")
+	if err != nil {
 		return nil, fmt.Errorf("lock the registration of the ACME account: %w", err)
 	}
-	return func() { _ = a.storage.Unlock(ctx, lock) }, nil // else it is found to be stale
+	return lock.release, nil
 }
 
 func (a *account) loadRegistration(ctx context.Context) (acme.Account, error) {
@@ -196,13 +201,40 @@ func (a *account) loadRegistration(ctx context.Context) (acme.Account, error) {
 	if err != nil {
 		return registered, err
 	}
-	if err := json.Unmarshal(data, &registered); err != nil {
-		return registered, fmt.Errorf("stored ACME account %s: %w", a.registrationKey("account.json"), err)
+	if err = json.Unmarshal(data, &registered); err == nil && registered.Location == "" {
+		err = errors.New("it has no location")
+	}
+	if err != nil {
+		return registered, &damagedError{a.registrationKey("account.json"), err}
 	}
 	if registered.PrivateKey, err = certmagic.PEMDecodePrivateKey(key); err != nil {
-		return registered, fmt.Errorf("stored ACME account %s: %w", a.registrationKey("account.key"), err)
+		return registered, &damagedError{a.registrationKey("account.key"), err}
 	}
 	return registered, nil
+}
+
+// damagedError is about a file that was read and makes no sense, as after a power
+// cut. No retry mends it.
+type damagedError struct {
+	key   string
+	cause error
+}
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("stored ACME account %s: %v", e.key, e.cause)
+}
+
+func (e *damagedError) Unwrap() error { return e.cause }
+
+// putAside makes way for another account, and keeps the damaged file for whoever
+// may want to mend it.
+func (a *account) putAside(damaged *damagedError) error {
+	file := a.storage.Filename(damaged.key)
+	if err := os.Rename(file, file+".bad"); err != nil && !missing(err) {
+		return fmt.Errorf("put the damaged ACME account aside: %w", err)
+	}
+	a.tell(Event{Kind: EventDamaged, Err: fmt.Errorf("%w; it is kept as %s.bad, and another one is registered", damaged, file)})
+	return nil
 }
 
 func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Account, error) {

@@ -2,9 +2,6 @@ package acme
 
 import (
 	"encoding/base64"
-	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -64,21 +61,6 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 				t.Errorf("error %v, without %q", err, c.want)
 			}
 		})
-	}
-}
-
-func TestAStorageThatCannotBeWrittenIsRefused(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g := newGateway(t)
-	err := g.Prepare(&Config{Storage: config.Path(filepath.Join(file, "acme"))})
-	if err == nil || !strings.Contains(err.Error(), "acme.storage") {
-		t.Errorf("error %v", err)
-	}
-	if err := errors.Join(g.Prepare(nil), g.Prepare(&Config{Storage: config.Path(t.TempDir())})); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -8,14 +8,16 @@
 // that takes a network happens behind it, in one goroutine a name. Handshakes
 // are answered from memory, until Release says that nobody asks for a name.
 //
-// certmagic keeps the files and their locks, makes the keys and knows how an
-// issuance is kept from being done twice. Three things of it are replaced. Its
-// solvers open ports of their own, where a challenge must come in through the
-// sockets that the gateway holds, so ours only remember what is to be answered.
-// Its retries begin after a minute and can hold a shutdown up, so each name has
-// a loop of its own. Its cache fetches OCSP responses without a deadline while
-// it loads a certificate, so loading and stapling are done here; the cache that
-// certmagic insists on stays empty.
+// certmagic makes the keys, has them signed, and says where files are, so that
+// its storages can be used. The rest of it is replaced. Its solvers open ports of
+// their own, where a challenge must come in through the sockets that the gateway
+// holds, so ours only remember what is to be answered. Its retries begin after a
+// minute and can hold a shutdown up, so each name has a loop of its own. Its
+// renewals depend on files that a power cut may have damaged, and it orders anew
+// what it fails to store, so it issues into memory, and storing is done here. Its
+// locks can be held for ever by nobody, so there are others. Its cache fetches OCSP
+// responses without a deadline while it loads a certificate, so loading and
+// stapling are done here, too; the cache that it insists on stays empty.
 //
 // Gateways that share a storage obtain each certificate once, and answer each
 // other's challenges. Everything here is safe for concurrent use.

@@ -67,7 +67,7 @@ func TestAnAuthorityThatWasSetUpAnewIsNotAskedToReplaceWhatItDoesNotKnow(t *test
 // accountFor is another gateway of the configuration, whose challenges g answers.
 func accountFor(t *testing.T, g *gateway, cfg *Config) *account {
 	t.Helper()
-	a := newAccount(cfg, newZap(g.Manager.log), g.pending)
+	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
 	a.setChallenges(both)
 	t.Cleanup(func() { a.cancel(); a.end() })
 	return a

@@ -16,8 +16,8 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
-// attempt travels through certmagic, in the context, from a keeper to the
-// issuer and to the HTTP transport.
+// attempt travels in the context from a keeper to the order and to the HTTP
+// transport.
 type attempt struct {
 	replaces   *x509.Certificate         // what the order is to replace; nil: nothing
 	retryAfter atomic.Pointer[time.Time] // when the authority wants to be asked again

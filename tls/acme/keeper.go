@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
@@ -18,7 +19,8 @@ type keeper struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	own      *held     // what the account has stored, nil: nothing usable
+	own      *held     // what the account has obtained, nil: nothing usable
+	unsaved  *issuance // own, where it could not be stored yet; nil: it is
 	ordered  time.Time // when this process obtained one last, zero: never
 	failures int       // in a row
 	askAgain time.Time // for renewal information
@@ -71,6 +73,9 @@ func (k *keeper) step() time.Duration {
 	}
 	k.refreshStaple()
 	k.refreshRenewalInfo()
+	if err := k.saveAgain(); err != nil {
+		return k.failed(err)
+	}
 	due := k.due()
 	k.manager.update(k, func(e *entry) { e.err, e.next = nil, due })
 	// Never zero: a clock that jumps must not make a busy loop.
@@ -94,7 +99,9 @@ func (k *keeper) failed(err error) time.Duration {
 	if k.ctx.Err() != nil {
 		return 0 // it was told to end
 	}
-	k.failures++
+	if _, held := errors.AsType[*heldError](err); !held { // that was a wait already
+		k.failures++
+	}
 	var lifetime time.Duration
 	if k.own != nil {
 		lifetime = k.own.leaf().NotAfter.Sub(k.own.leaf().NotBefore)
@@ -111,25 +118,23 @@ func (k *keeper) failed(err error) time.Duration {
 func (k *keeper) renew() error {
 	a := k.account
 	k.manager.update(k, func(e *entry) { e.next = time.Time{} })
-	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
-	case <-k.ctx.Done():
-		return k.ctx.Err()
+	lock, err := k.lock()
+	if err != nil {
+		return err
 	}
-	lock := "keep_" + a.issuerKey + "_" + k.name
-	if err := a.storage.Lock(k.ctx, lock); err != nil {
-		return fmt.Errorf("lock the certificate of %s in acme.storage %s: %w", k.name, a.storage.Path, err)
-	}
-	defer func() { _ = a.storage.Unlock(k.ctx, lock) }() // else it is found to be stale
+	defer lock.release()
 
 	stored, err := a.load(k.ctx, k.name)
-	if err == nil && !stored.same(k.own) && !stored.expired() {
+	if err == nil && !stored.same(k.own) && !stored.expired() && (k.unsaved == nil || stored.outlasts(k.own)) {
+		k.unsaved = nil
 		k.adopt(stored)
 		k.event(EventLoaded, nil)
 		if time.Now().Before(k.due()) {
 			return nil
 		}
+	}
+	if _, unread := errors.AsType[*fs.PathError](err); unread && !missing(err) {
+		return fmt.Errorf("nothing is ordered, since what is stored cannot be read: %w", err)
 	}
 	at := &attempt{}
 	if k.own != nil && k.failures == 0 {
@@ -137,22 +142,37 @@ func (k *keeper) renew() error {
 		// only the first attempt names it.
 		at.replaces = k.own.leaf()
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(k.ctx, attemptKey{}, at), k.manager.timing.attempt)
+	// After the lock: a name that another gateway takes care of keeps none from
+	// its turn.
+	select {
+	case a.slots <- struct{}{}:
+		defer func() { <-a.slots }()
+	case <-lock.ctx.Done():
+		return context.Cause(lock.ctx)
+	}
+	ctx, cancel := context.WithTimeout(context.WithValue(lock.ctx, attemptKey{}, at), k.manager.timing.attempt)
 	defer cancel()
 	event := EventRenewed
 	if missing(err) {
 		event = EventObtained
-		err = a.magic.ObtainCertSync(ctx, k.name)
-	} else {
-		err = a.magic.RenewCertSync(ctx, k.name, true)
 	}
-	if err == nil {
-		stored, err = a.load(k.ctx, k.name)
+	if err := a.probe(k.name); err != nil {
+		return fmt.Errorf("nothing is ordered, since the certificate could not be stored: %w", err)
+	}
+	got, err := a.obtain(ctx, k.name)
+	if err != nil && lock.ctx.Err() != nil {
+		err = context.Cause(lock.ctx)
 	}
 	if err != nil {
 		return at.limit(err)
 	}
 	k.ordered = time.Now()
+	stored = got.held
+	stored.issued = k.ordered
+	k.unsaved = nil
+	if a.save(k.name, got) != nil {
+		k.unsaved = got // saveAgain says why
+	}
 	k.adopt(stored)
 	if stored.expired() {
 		// It serves if nothing better does: others may know better what time it is.
@@ -165,6 +185,15 @@ func (k *keeper) renew() error {
 // errStillborn is about a certificate that had expired when it came.
 func errStillborn(leaf *x509.Certificate) error {
 	return fmt.Errorf("the certificate that the authority issued expired at %s, before it came; is this machine's clock right?", leaf.NotAfter.Format(time.RFC3339))
+}
+
+// lock keeps other gateways from ordering or storing a certificate of the name.
+func (k *keeper) lock() (*lock, error) {
+	lock, err := k.account.locks.acquire(k.ctx, "keep_"+k.account.issuerKey+"_"+k.name, k.name)
+	if err != nil {
+		return nil, fmt.Errorf("lock the certificate of %s in acme.storage %s: %w", k.name, k.account.storage.Path, err)
+	}
+	return lock, nil
 }
 
 // adopt serves what the account has now.
@@ -183,7 +212,8 @@ func (k *keeper) adopt(h *held) {
 // that cannot be read is being written.
 func (k *keeper) reload() {
 	stored, err := k.account.load(k.ctx, k.name)
-	if err == nil && !stored.same(k.own) && stored.leaf().NotAfter.After(k.own.leaf().NotAfter) {
+	if err == nil && !stored.same(k.own) && stored.outlasts(k.own) {
+		k.unsaved = nil
 		k.adopt(stored)
 		k.event(EventLoaded, nil)
 	}

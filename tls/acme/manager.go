@@ -35,11 +35,18 @@ func NewManager(log func() *zerolog.Logger, trace *Trace) *Manager {
 }
 
 // Prepare reports whether Commit of the same configuration will be able to keep
-// what it obtains. It makes the storage directory, and changes nothing that
-// serves. A nil configuration is fine.
-func (m *Manager) Prepare(cfg *Config) error {
+// what it obtains; the warning is what keeps it from that for now. It changes
+// nothing, and has nothing to say about the storage in use, whose troubles are
+// those of names: a reload may be for something else. A nil configuration is fine.
+func (m *Manager) Prepare(cfg *Config) (warning string, err error) {
 	if cfg == nil {
-		return nil
+		return "", nil
+	}
+	m.mu.RLock()
+	inUse := m.account != nil && m.account.storage.Path == cfg.storagePath()
+	m.mu.RUnlock()
+	if inUse {
+		return "", nil
 	}
 	return checkStorage(cfg.storagePath())
 }
@@ -69,7 +76,7 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	case former != nil && former.definition == cfg.definition():
 		next = former
 	default:
-		next = newAccount(cfg, newZap(m.log), m.pending)
+		next = newAccount(cfg, newZap(m.log), m.pending, m.event)
 	}
 	if next != nil {
 		next.setChallenges(slices.Clone(challenges))
@@ -155,8 +162,7 @@ func (m *Manager) Release(inUse []string) {
 }
 
 // Close ends everything that the manager does, and waits for it. What is served
-// from memory stays. certmagic looks after a lock file in a goroutine that ends
-// up to five seconds after the lock was released; it alone is not waited for.
+// from memory stays.
 func (m *Manager) Close() {
 	m.committing.Lock()
 	defer m.committing.Unlock()

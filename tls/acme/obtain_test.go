@@ -18,8 +18,8 @@ func TestEachChallengeObtainsACertificate(t *testing.T) {
 			p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 			g.listen(p)
 			cfg := configFor(t, p, t.TempDir())
-			if err := g.Prepare(cfg); err != nil {
-				t.Fatal(err)
+			if warning, err := g.Prepare(cfg); err != nil || warning != "" {
+				t.Fatal(warning, err)
 			}
 			before := g.Changes()
 			g.Commit(cfg, []string{name}, []string{challenge})
@@ -48,8 +48,8 @@ func TestSecretsInTheStorageAreForTheGatewayAlone(t *testing.T) {
 	g.listen(p)
 	storage := filepath.Join(t.TempDir(), "acme")
 	cfg := configFor(t, p, storage)
-	if err := g.Prepare(cfg); err != nil {
-		t.Fatal(err)
+	if warning, err := g.Prepare(cfg); err != nil || warning != "" {
+		t.Fatal(warning, err)
 	}
 	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)

@@ -61,7 +61,7 @@ func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *
 	certPEM, keyPEM := ca.Issue(t, template)
 
 	cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
-	a := newAccount(cfg, zap.NewNop(), newPending())
+	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
 	defer func() { a.cancel(); a.end() }()
 	for key, data := range map[string][]byte{
 		certmagic.StorageKeys.SiteCert(a.issuerKey, name):       append(certPEM, ca.PEM()...),
@@ -146,7 +146,7 @@ func TestAForgedOCSPResponseIsNotStapled(t *testing.T) {
 	var status, asked atomic.Int32
 	status.Store(forged)
 	cfg, _ := stored(t, &status, &asked)
-	a := newAccount(cfg, zap.NewNop(), newPending())
+	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
 	defer func() { a.cancel(); a.end() }()
 	h, err := a.load(t.Context(), name)
 	if err != nil {

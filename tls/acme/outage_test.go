@@ -34,6 +34,7 @@ func TestAnAuthorityThatComesUpLaterIsAskedAgain(t *testing.T) {
 }
 
 func TestACertificateIsRenewedInTime(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{Validity: short}), newGateway(t)
 	g.listen(p)
 	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)
@@ -50,6 +51,7 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 }
 
 func TestTheOldCertificateServesWhileTheAuthorityIsDown(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{Validity: short}), newGateway(t)
 	g.listen(p)
 	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)

@@ -94,6 +94,7 @@ func TestARestartDoesNotRenewWhatWasJustObtained(t *testing.T) {
 
 // By a clock that is ahead, certificates have expired when they come.
 func TestACertificateThatComesExpiredIsAnErrorAndServes(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{Validity: time.Second}), newGateway(t)
 	g.listen(p)
 	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)

@@ -152,7 +152,7 @@ func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
 	var keepers []*keeper
 	var renewing sync.WaitGroup
 	for range 2 {
-		a := newAccount(cfg, newZap(g.Manager.log), g.pending)
+		a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
 		a.setChallenges(both)
 		defer func() { a.cancel(); a.end() }()
 		keepers = append(keepers, newKeeper(g.Manager, a, name))

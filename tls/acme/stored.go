@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -33,6 +32,9 @@ func (h *held) same(o *held) bool {
 	return h != nil && o != nil && bytes.Equal(h.leaf().Raw, o.leaf().Raw)
 }
 
+// outlasts reports whether the certificate ends later than another.
+func (h *held) outlasts(o *held) bool { return h.leaf().NotAfter.After(o.leaf().NotAfter) }
+
 func (h *held) expired() bool { return !time.Now().Before(h.leaf().NotAfter) }
 
 // load reads the certificate of a name. The error is fs.ErrNotExist when there
@@ -47,16 +49,13 @@ func (a *account) load(ctx context.Context, name string) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := cryptotls.X509KeyPair(certPEM, keyPEM)
+	cert, err := parsePair(name, certPEM, keyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
 	}
-	if err := cert.Leaf.VerifyHostname(name); err != nil {
-		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
-	}
-	h := &held{tls: &cert, renewal: a.loadRenewalInfo(ctx, name), issued: a.issued(ctx, name)}
-	if der, err := a.storage.Load(ctx, a.stapleKey(name, &cert)); err == nil {
-		if s, err := parseStaple(der, &cert); err == nil && s.usable() {
+	h := &held{tls: cert, renewal: a.loadRenewalInfo(ctx, name), issued: a.issued(ctx, name)}
+	if der, err := a.storage.Load(ctx, a.stapleKey(name, cert)); err == nil {
+		if s, err := parseStaple(der, cert); err == nil && s.usable() {
 			h = h.stapled(s)
 		}
 	}
@@ -97,23 +96,6 @@ func parseRenewalInfo(data []byte) *acme.RenewalInfo {
 		info.RetryAfter = &at
 	}
 	return info
-}
-
-// checkStorage reports whether certificates can be kept in a directory, which
-// it makes.
-func checkStorage(path string) error {
-	err := os.MkdirAll(path, 0o700)
-	if err == nil {
-		var f *os.File
-		if f, err = os.CreateTemp(path, ".check-*"); err == nil {
-			_, err = f.Write([]byte("mcpgateway"))
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("acme.storage %s cannot be written, so that each start would order new certificates; give the directory to the gateway's user: %w", path, err)
-	}
-	return nil
 }
 
 func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -5,17 +5,19 @@ import (
 	"time"
 )
 
-// Trace is told what happens to certificates and the account. Its function is called from the
-// manager's goroutines, one call at a time for a name.
+// Trace is told what happens to certificates, to the account and to the storage.
+// Its function is called from the manager's goroutines, one call at a time for a
+// name.
 type Trace struct {
 	Event func(Event)
 }
 
-// Event is something that happened to a certificate, or to the account.
+// Event is something that happened.
 type Event struct {
 	// Kind is one of those below.
 	Kind string
-	// Name is whom the certificate is for; empty where it is about the account.
+	// Name is whom the certificate is for; empty where it is about the account or
+	// the storage.
 	Name string
 	// Err is the reason of a failure.
 	Err error
@@ -33,6 +35,7 @@ const (
 	EventUnusable  = "unusable"   // a stored certificate cannot be
 	EventObtained  = "obtained"   // the first certificate of a name came
 	EventRenewed   = "renewed"    // another one came
+	EventStored    = "stored"     // one that could not be stored when it came is now
 	EventFailed    = "failed"     // an attempt failed, and will be repeated
 	EventRevoked   = "revoked"    // the certificate is, and will be replaced
 	EventNoStaple  = "no_staple"  // the OCSP responder gave no response
@@ -41,6 +44,8 @@ const (
 
 	EventRegistered   = "registered"   // the account can be used
 	EventUnregistered = "unregistered" // it cannot, which will be tried again
+	EventDamaged      = "damaged"      // what is stored of it, which another one replaces
+	EventLock         = "lock"         // a lock was left behind
 )
 
 func (m *Manager) event(e Event) {
