@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
@@ -86,8 +87,19 @@ func (a *account) challengeKey(serverName string) string {
 	return path.Join(a.prefix(), "challenge_tokens", certmagic.StorageKeys.Safe(serverName)+".json")
 }
 
+// challengeLife is how long a stored challenge is answered: longer than an order
+// takes, and than clocks differ. A gateway that was killed leaves its own behind.
+const challengeLife = time.Hour
+
 // loadChallenge reads what another gateway has asked for.
 func (a *account) loadChallenge(ctx context.Context, incoming string) (acme.Challenge, error) {
+	info, err := a.storage.Stat(ctx, a.challengeKey(incoming))
+	if err != nil {
+		return acme.Challenge{}, err
+	}
+	if age := time.Since(info.Modified); age > challengeLife {
+		return acme.Challenge{}, fmt.Errorf("the stored challenge of %s is %s old", incoming, age.Round(time.Minute))
+	}
 	data, err := a.storage.Load(ctx, a.challengeKey(incoming))
 	if err != nil {
 		return acme.Challenge{}, err

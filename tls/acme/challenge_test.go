@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
@@ -56,6 +58,37 @@ func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
 		if cert, err := g.Challenge(hello); err == nil {
 			t.Errorf("%s: answered with %v", what, cert)
 		}
+	}
+}
+
+// A gateway that was killed cannot take back what it has asked for.
+func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
+	g := newGateway(t)
+	g.Commit(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, []string{name}, both)
+	data, err := json.Marshal(acme.Challenge{
+		Type: ChallengeHTTP01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "dns", Value: name},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := g.account.challengeKey(name)
+	if err := g.account.storage.Store(t.Context(), key, data); err != nil {
+		t.Fatal(err)
+	}
+	answered := func() bool {
+		r := httptest.NewRequest(http.MethodGet, "/.well-known/acme-challenge/token", nil)
+		r.Host = name
+		return g.HandleHTTP(httptest.NewRecorder(), r)
+	}
+	if !answered() {
+		t.Error("another gateway's challenge is not answered")
+	}
+	past := time.Now().Add(-2 * challengeLife)
+	if err := os.Chtimes(g.account.storage.Filename(key), past, past); err != nil {
+		t.Fatal(err)
+	}
+	if answered() {
+		t.Error("a challenge of long ago is answered")
 	}
 }
 

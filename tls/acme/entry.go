@@ -93,8 +93,11 @@ func (m *Manager) takeOver(k *keeper) {
 		e.keeper.cancel()
 	}
 	e.keeper, e.err, e.next, e.unused = k, nil, time.Time{}, time.Time{}
-	if k.own != nil && (e.serves == nil || !k.own.expired()) {
+	switch {
+	case k.own != nil && (e.serves == nil || !k.own.expired()):
 		m.serve(e, k.own)
+	case k.former != nil && e.serves == nil:
+		m.serve(e, k.former)
 	}
 }
 

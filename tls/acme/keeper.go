@@ -19,6 +19,7 @@ type keeper struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
+	former   *held     // what another authority had issued before this process began; nil: nothing
 	own      *held     // what the account has obtained, nil: nothing usable
 	unsaved  *issuance // own, where it could not be stored yet; nil: it is
 	ordered  time.Time // when this process obtained one last, zero: never
@@ -37,6 +38,9 @@ func newKeeper(m *Manager, a *account, name string) *keeper {
 		k.own = h
 	case !missing(err):
 		k.event(EventUnusable, err)
+	}
+	if k.own == nil {
+		k.former = a.loadFormer(k.ctx, name)
 	}
 	return k
 }
@@ -200,6 +204,9 @@ func (k *keeper) lock() (*lock, error) {
 func (k *keeper) adopt(h *held) {
 	if !h.same(k.own) {
 		k.askAgain, k.stapleAt = time.Time{}, time.Time{}
+		if k.own != nil {
+			_ = k.account.storage.Delete(k.ctx, k.account.stapleKey(k.name, k.own.tls)) // there may be none
+		}
 	}
 	k.own = h
 	k.manager.update(k, func(e *entry) {

@@ -157,6 +157,35 @@ func TestAForgedOCSPResponseIsNotStapled(t *testing.T) {
 	}
 }
 
+func TestTheStapleOfAPredecessorIsRemoved(t *testing.T) {
+	var status, asked atomic.Int32
+	cfg, _ := stored(t, &status, &asked)
+	g := newGateway(t)
+	g.Commit(cfg, nil, both)
+	k := newKeeper(g.Manager, g.account, name)
+	defer k.cancel()
+	if k.own == nil {
+		t.Fatal("nothing is stored")
+	}
+	key := g.account.stapleKey(name, k.own.tls)
+	if err := g.account.storage.Store(t.Context(), key, []byte("staple")); err != nil {
+		t.Fatal(err)
+	}
+	k.adopt(k.own.stapled(staple{}))
+	if !g.account.storage.Exists(t.Context(), key) {
+		t.Error("another staple of the same certificate took it away")
+	}
+	certPEM, keyPEM := tlstest.NewCA(t, "CA").Server(t, name)
+	next, err := parsePair(name, certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.adopt(&held{tls: next})
+	if g.account.storage.Exists(t.Context(), key) {
+		t.Error("it is still stored")
+	}
+}
+
 // issuerForFuzzing has the same key in each process of the fuzzing engine: what
 // it has signed for one verifies in the others.
 func issuerForFuzzing(t testing.TB) *tlstest.CA {

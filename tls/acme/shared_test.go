@@ -130,6 +130,12 @@ func TestADifferentAuthorityTakesOver(t *testing.T) {
 	if !g.leaf(name).Equal(first) {
 		t.Error("the failure of the new authority took the certificate away")
 	}
+	again := newGateway(t) // as after a restart
+	again.Commit(configFor(t, to, storage), []string{name}, both)
+	if !again.leaf(name).Equal(first) {
+		t.Error("a restart took the certificate away")
+	}
+	again.Close()
 	to.Restart()
 	g.await("obtained " + name)
 	g.handshake(name, to.Roots())

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -41,17 +42,9 @@ func (h *held) expired() bool { return !time.Now().Before(h.leaf().NotAfter) }
 // is none; any other may be another gateway's write that is under way, since
 // the files of a certificate are not replaced together.
 func (a *account) load(ctx context.Context, name string) (*held, error) {
-	certPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SiteCert(a.issuerKey, name))
+	cert, err := a.loadPair(ctx, a.issuerKey, name)
 	if err != nil {
 		return nil, err
-	}
-	keyPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name))
-	if err != nil {
-		return nil, err
-	}
-	cert, err := parsePair(name, certPEM, keyPEM)
-	if err != nil {
-		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
 	}
 	h := &held{tls: cert, renewal: a.loadRenewalInfo(ctx, name), issued: a.issued(ctx, name)}
 	if der, err := a.storage.Load(ctx, a.stapleKey(name, cert)); err == nil {
@@ -60,6 +53,42 @@ func (a *account) load(ctx context.Context, name string) (*held, error) {
 		}
 	}
 	return h, nil
+}
+
+func (a *account) loadPair(ctx context.Context, issuerKey, name string) (*cryptotls.Certificate, error) {
+	certPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SiteCert(issuerKey, name))
+	if err != nil {
+		return nil, err
+	}
+	keyPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuerKey, name))
+	if err != nil {
+		return nil, err
+	}
+	cert, err := parsePair(name, certPEM, keyPEM)
+	if err != nil {
+		return nil, fmt.Errorf("stored certificate of %s: %w", name, err)
+	}
+	return cert, nil
+}
+
+// loadFormer is what another authority has issued for a name, and lasts longest;
+// nil where nothing is in date. A change of the authority is not over when the
+// process is restarted.
+func (a *account) loadFormer(ctx context.Context, name string) (former *held) {
+	issuers, err := a.storage.List(ctx, path.Dir(certmagic.StorageKeys.CertsPrefix(a.issuerKey)), false)
+	if err != nil {
+		return nil
+	}
+	for _, issuer := range issuers {
+		cert, err := a.loadPair(ctx, path.Base(issuer), name)
+		if err != nil {
+			continue
+		}
+		if h := (&held{tls: cert}); !h.expired() && (former == nil || h.outlasts(former)) {
+			former = h
+		}
+	}
+	return former
 }
 
 // issued is when the certificate of a name was stored, as far as that is known: a
