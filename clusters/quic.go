@@ -62,8 +62,9 @@ func (d *dialer) connectQUIC(ctx context.Context) (*quicConn, error) {
 	c := &quicConn{transport: &quic.Transport{Conn: socket}, socket: socket, closing: func() {}}
 	// Not DialEarly: a request in 0-RTT could be replayed.
 	c.Conn, err = c.transport.Dial(ctx, socket.RemoteAddr(), d.identity.Config(d.host, []string{http3.NextProtoH3}), &quic.Config{
-		Versions:             []quic.Version{quic.Version1},
-		HandshakeIdleTimeout: d.settings.ConnectTimeout,
+		Versions: []quic.Version{quic.Version1},
+		// Longer than the time of ctx, whose end names connect_timeout.
+		HandshakeIdleTimeout: 2 * d.settings.ConnectTimeout,
 		MaxIdleTimeout:       quicSilence,
 		KeepAlivePeriod:      quicKeepAlive,
 		MaxIncomingStreams:   -1, // a server opens none (RFC 9114, section 6.1)
