@@ -84,7 +84,7 @@ func TestHTTP3StreamsEndAtTheClientCertificatesNotAfter(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
 	server := serveHTTP3(t, "", ca, everything())
 	template := tlstest.Template(t, "brief")
-	template.NotAfter = time.Now().Add(1500 * time.Millisecond)
+	template.NotAfter = time.Now().Add(3 * time.Second)
 	cert, key := ca.Issue(t, template)
 	cfg := http3Cluster(t, "c", server, ca)
 	cfg.TLS = keyPair(ca, cert, key)

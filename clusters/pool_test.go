@@ -226,31 +226,34 @@ func TestNoRequestUsesAConnectionBeyondItsAge(t *testing.T) {
 func TestStreamsEndAtTheClientCertificatesNotAfter(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
 	for _, path := range []string{"/stream", "/upgrade"} {
-		server := serve(t, "", ca, everything())
-		template := tlstest.Template(t, "brief")
-		// Certificates count in whole seconds.
-		template.NotAfter = time.Now().Add(1500 * time.Millisecond)
-		cert, key := ca.Issue(t, template)
-		cfg := cluster(t, "c", "https://"+server.addr)
-		cfg.TLS = keyPair(ca, cert, key)
-		c := get(t, newSet(t, clusters.Options{}, cfg), "c")
-		req := request(t, "GET", path, "")
-		if path == "/upgrade" {
-			req = upgradeRequest(t)
-		}
-		res, err := c.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadAll(res.Body); !errors.Is(err, clusters.ErrExpired) {
-			t.Errorf("%s ended with %v", path, err)
-		}
-		res.Body.Close()
-		eventually(t, "all closed", func() bool { open, _ := server.connections(); return open == 0 })
-		_, err = c.RoundTrip(request(t, "GET", "/", ""))
-		if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) || !strings.Contains(err.Error(), "replace tls.client_cert") {
-			t.Errorf("afterwards: %v", err)
-		}
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			server := serve(t, "", ca, everything())
+			template := tlstest.Template(t, "brief")
+			// Certificates count in whole seconds.
+			template.NotAfter = time.Now().Add(3 * time.Second)
+			cert, key := ca.Issue(t, template)
+			cfg := cluster(t, "c", "https://"+server.addr)
+			cfg.TLS = keyPair(ca, cert, key)
+			c := get(t, newSet(t, clusters.Options{}, cfg), "c")
+			req := request(t, "GET", path, "")
+			if path == "/upgrade" {
+				req = upgradeRequest(t)
+			}
+			res, err := c.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadAll(res.Body); !errors.Is(err, clusters.ErrExpired) {
+				t.Errorf("the stream ended with %v", err)
+			}
+			res.Body.Close()
+			eventually(t, "all closed", func() bool { open, _ := server.connections(); return open == 0 })
+			_, err = c.RoundTrip(request(t, "GET", "/", ""))
+			if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) || !strings.Contains(err.Error(), "replace tls.client_cert") {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
 	}
 }
 
