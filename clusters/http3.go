@@ -64,7 +64,7 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := checkHTTP3(req); err != nil {
 		return refuse(err)
 	}
-	for try := 1; ; try++ {
+	for try, firsts := 1, 0; ; try++ {
 		c, fresh, err := t.acquire(req.Context())
 		if err != nil {
 			return refuse(err)
@@ -72,22 +72,27 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
 			trace.GotConn(httptrace.GotConnInfo{Reused: !fresh})
 		}
-		res, touched, err := t.send(c, req)
+		res, sent, err := t.send(c, req)
 		if err == nil {
 			return res, nil
 		}
 		refused := refusedQUIC(err)
-		if !refused && !rejected(err) && !strings.HasPrefix(err.Error(), unusableWords) {
+		if !refused && !rejected(err) && !unsent(err, sent.header) {
 			return refuse(err)
 		}
 		t.drain(c)
-		if touched && req.GetBody == nil {
+		if sent.body && req.GetBody == nil {
 			return refuse(err)
 		}
-		if refused || fresh || try == staleTries {
-			return refuse(t.unsent(err))
+		// A server that shuts down, or many behind one address, may let in one
+		// connection too many: one that fails its first request is no verdict yet.
+		if fresh {
+			firsts++
 		}
-		if touched {
+		if refused || firsts == 2 || try == staleTries {
+			return refuse(t.turnedAway(err))
+		}
+		if sent.body {
 			body, bodyErr := req.GetBody()
 			if bodyErr != nil {
 				return refuse(err)
@@ -99,10 +104,17 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// send makes the round trip on c, which it gives back when it is over. After an
-// error, touched says that some of the body has been read.
-func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Response, touched bool, err error) {
-	ctx, cancel := context.WithCancel(req.Context())
+// progress is how far a request got that failed.
+type progress struct {
+	header bool // all of it is on its way
+	body   bool // some of it has been read
+}
+
+// send makes the round trip on c, which it gives back when it is over.
+func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Response, sent progress, err error) {
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		WroteHeaders: func() { sent.header = true }, // within RoundTrip
+	}))
 	over := sync.OnceFunc(func() {
 		cancel()
 		t.release(c)
@@ -116,15 +128,16 @@ func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Respon
 	}
 	if res, err = c.client.RoundTrip(out); err != nil {
 		over()
-		return nil, up.stop(), err
+		sent.body = up.stop()
+		return nil, sent, err
 	}
 	res.Request = req
 	res.Body = &http3Body{res.Body, ctx, over}
-	return res, false, nil
+	return res, sent, nil
 }
 
-// unsent is the error of a request that the server has not looked at.
-func (t *http3Transport) unsent(err error) error {
+// turnedAway is the error of a request that the server has not looked at.
+func (t *http3Transport) turnedAway(err error) error {
 	d := t.epoch.pool.dialer
 	if rejected(err) {
 		err = fmt.Errorf("the server has turned the request away unread: %w", err)
@@ -137,6 +150,19 @@ func (t *http3Transport) unsent(err error) error {
 func rejected(err error) bool {
 	e, ok := errors.AsType[*http3.Error](err)
 	return ok && e.Remote && e.ErrorCode == http3.ErrCodeRequestRejected
+}
+
+// unsent reports whether nothing was sent that a server could take for the
+// request. http3 looks whether there was GOAWAY before it counts a request, and
+// on GOAWAY whether there is a request; where each misses the other, it closes
+// the connection under a request that it is about to send. We close none while
+// there is a request on it, without having ended the request first.
+func unsent(err error, header bool) bool {
+	if strings.HasPrefix(err.Error(), unusableWords) {
+		return true
+	}
+	e, ok := errors.AsType[*http3.Error](err)
+	return ok && !header && !e.Remote && e.ErrorCode == http3.ErrCodeNoError
 }
 
 // acquire counts a request onto a connection, dialled if need be. fresh says

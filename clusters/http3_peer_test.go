@@ -25,6 +25,7 @@ type quicPeer struct {
 
 	mu     sync.Mutex
 	server *http3.Server // of new connections
+	away   int           // so many of which it turns away, unread, what is asked
 	names  []string      // of the client certificates, one for each connection
 	open   int
 	all    int
@@ -102,13 +103,39 @@ func (p *quicPeer) serve(c *quic.Conn) {
 	p.mu.Lock()
 	p.open++
 	p.all++
-	server := p.server
+	server, away := p.server, p.away > 0
+	if away {
+		p.away--
+	}
 	p.mu.Unlock()
-	_ = server.ServeQUICConn(c)
+	if away {
+		reject(c)
+	} else {
+		_ = server.ServeQUICConn(c)
+	}
 	<-c.Context().Done()
 	p.mu.Lock()
 	p.open--
 	p.mu.Unlock()
+}
+
+// reject turns away every request of a connection (RFC 9114, section 4.1.1).
+func reject(c *quic.Conn) {
+	for {
+		s, err := c.AcceptStream(context.Background())
+		if err != nil {
+			return
+		}
+		s.CancelRead(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+		s.CancelWrite(quic.StreamErrorCode(http3.ErrCodeRequestRejected))
+	}
+}
+
+// turnAway turns away what is asked on the next n connections.
+func (p *quicPeer) turnAway(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.away = n
 }
 
 // replace puts another server behind the port, and returns the one before.

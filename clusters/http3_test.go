@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -37,47 +38,85 @@ func readFull(res *http.Response, b []byte) error {
 	return err
 }
 
+// GOAWAY comes to connections that carry a stream, and to those that carry none:
+// the latter end at once, under a call that may be about to be sent.
 func TestNoCallFailsWhileHTTP3ServersShutDown(t *testing.T) {
+	for _, streaming := range []bool{true, false} {
+		ca := tlstest.NewCA(t, "Test CA")
+		server := serveHTTP3(t, "", ca, everything())
+		c := get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")
+		done := make(chan struct{})
+		var answered atomic.Int64
+		var work sync.WaitGroup
+		for range 4 {
+			work.Go(func() {
+				for {
+					select {
+					case <-done:
+						return
+					default:
+					}
+					res, err := c.RoundTrip(request(t, "POST", "/", "call"))
+					if err != nil {
+						t.Errorf("with a stream open: %v: %v", streaming, err)
+						return
+					}
+					if b, err := io.ReadAll(res.Body); err != nil || !strings.HasSuffix(string(b), " call") {
+						t.Errorf("answered %q, %v", b, err)
+					}
+					res.Body.Close()
+					answered.Add(1)
+				}
+			})
+		}
+		for range 10 {
+			_, before := server.connections()
+			stop := func() { fetch(t, c, "/") }
+			if streaming {
+				_, stop = open(t, c)
+			}
+			old := server.replace()
+			var shutdown sync.WaitGroup
+			shutdown.Go(func() { _ = old.Shutdown(t.Context()) })
+			eventually(t, "a new connection", func() bool { fetch(t, c, "/"); _, all := server.connections(); return all > before })
+			stop()
+			shutdown.Wait()
+			// No call should meet one shutdown after the other.
+			was := answered.Load()
+			eventually(t, "some more answers", func() bool { return t.Failed() || answered.Load() >= was+20 })
+		}
+		close(done)
+		work.Wait()
+	}
+}
+
+// A server that shuts down may let in one connection too many.
+func TestAFirstRequestThatIsTurnedAwayIsSentOnceMore(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
 	server := serveHTTP3(t, "", ca, everything())
+	server.turnAway(1)
 	c := get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")
-	done := make(chan struct{})
-	var work sync.WaitGroup
-	for range 4 {
-		work.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				res, err := c.RoundTrip(request(t, "POST", "/", "call"))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if b, err := io.ReadAll(res.Body); err != nil || !strings.HasSuffix(string(b), " call") {
-					t.Errorf("answered %q, %v", b, err)
-				}
-				res.Body.Close()
-			}
-		})
+	res, err := c.RoundTrip(request(t, "POST", "/", "call"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for range 10 {
-		_, before := server.connections()
-		stream, stop := open(t, c)
-		old := server.replace()
-		var shutdown sync.WaitGroup
-		shutdown.Go(func() { _ = old.Shutdown(t.Context()) })
-		eventually(t, "a new connection", func() bool { fetch(t, c, "/"); _, all := server.connections(); return all > before })
-		if stream.Body == nil {
-			t.Error("no stream")
-		}
-		stop()
-		shutdown.Wait()
+	if got, want := read(t, res), "HTTP/3.0 POST "+server.addr+" / call"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
-	close(done)
-	work.Wait()
+	if _, all := server.connections(); all != 2 {
+		t.Errorf("the call took %d connections, want 2", all)
+	}
+
+	stubborn := serveHTTP3(t, "", ca, everything())
+	stubborn.turnAway(10)
+	c = get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", stubborn, ca)), "c")
+	_, err = c.RoundTrip(request(t, "POST", "/", "call"))
+	if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) || !strings.Contains(err.Error(), "turned the request away unread") {
+		t.Errorf("a server that turns everything away: %v", err)
+	}
+	if _, all := stubborn.connections(); all != 2 {
+		t.Errorf("it was asked on %d connections, want 2", all)
+	}
 }
 
 func TestHTTP3StreamsEndAtTheClientCertificatesNotAfter(t *testing.T) {

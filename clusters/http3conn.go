@@ -1,9 +1,8 @@
 package clusters
 
 import (
+	"net/http"
 	"time"
-
-	"github.com/quic-go/quic-go/http3"
 )
 
 // maxHush is how long a server may leave a request unacknowledged before
@@ -14,10 +13,10 @@ const maxHush = time.Second
 // http3Conn is a connection of an http3Transport, whose mu guards it.
 type http3Conn struct {
 	quic     *quicConn
-	client   *http3.ClientConn
-	active   int  // requests in flight
-	used     bool // there was a request
-	draining bool // there will be no new one
+	client   http.RoundTripper // of http3, on this connection
+	active   int               // requests in flight
+	used     bool              // there was a request
+	draining bool              // there will be no new one
 	timer    *time.Timer
 
 	heard uint64    // packets from the server, when last looked
