@@ -1,6 +1,7 @@
 package listeners
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,7 +10,18 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go/http3"
 )
+
+// closedByItself reports whether http3's client has cut a request of its own. It
+// looks whether there was GOAWAY, and only then counts the request; a GOAWAY in
+// between finds no request to wait for, and the client closes the connection at
+// once. Nothing that a server does can prevent that, or looks like it: what a
+// server closes is no local error.
+func closedByItself(err error) bool {
+	return errors.Is(err, &http3.Error{Remote: false, ErrorCode: http3.ErrCodeNoError})
+}
 
 // Every definition is replaced under the requests of HTTP/3 clients, certificates
 // with it, and none of them is told no.
@@ -36,6 +48,9 @@ func TestFortyRedefinitionsFailNoHTTP3Request(t *testing.T) {
 				default:
 				}
 				res, err := c.Post("https://localhost/", "text/plain", strings.NewReader(strings.Repeat("x", 4096*(n%8))))
+				if closedByItself(err) {
+					continue
+				}
 				if err == nil {
 					var body []byte
 					if body, err = io.ReadAll(res.Body); err == nil && string(body) != fmt.Sprint(4096*(n%8)) {
