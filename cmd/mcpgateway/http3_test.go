@@ -15,12 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
-	"github.com/mcpgateway/mcpgateway/listeners/listenerstest"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -65,6 +63,31 @@ func TestTheSDKSpeaksOverHTTP3AndLosesNothing(t *testing.T) {
 	}
 }
 
+// GOAWAY has the SDK go on elsewhere, long before the drain's timeout, while its
+// stream of server messages stays where it is.
+func TestTheSDKGoesOnElsewhereAtOnceAfterGOAWAY(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	patient := func() string { return strings.Replace(w.yaml(), "drain: {timeout: 5s", "drain: {timeout: 1h", 1) }
+	w.mustApply(patient())
+	hc, dials := clientOf(t, "h3", w.ca.PEM(), nil)
+	c := callOver(t, "echo", &mcp.StreamableClientTransport{Endpoint: w.url("/mcp"), HTTPClient: hc})
+	c.more(t, 20)
+	w.limits = "max_concurrent_streams: 50"
+	w.mustApply(patient())
+	w.eventually("a second connection", func() error {
+		if n := len(dials.all()); n < 2 {
+			return fmt.Errorf("%d", n)
+		}
+		return nil
+	})
+	c.more(t, 20)
+	if all := dials.all(); len(all) != 2 || all[0].Context().Err() != nil {
+		t.Errorf("%d connections, and the first ended by %v", len(all), context.Cause(all[0].Context()))
+	}
+	c.stop(t)
+}
+
 // edgeHTTP3 is a gateway on HTTP/3 whose old connections may take their time.
 func edgeHTTP3(t *testing.T, env ...string) (*gateway, *tlstest.CA, *plainAPI) {
 	t.Helper()
@@ -104,9 +127,12 @@ func TestHTTP3StreamsOutliveRotationAndRedefinition(t *testing.T) {
 	issue()
 	upstream := httptest.NewServer(api)
 	t.Cleanup(upstream.Close)
-	g := start(t, dir, edgeHTTP3Config(upstream.URL, 100))
+	config := func(streams int) string {
+		return strings.Replace(edgeHTTP3Config(upstream.URL, streams), "drain: {timeout: 30s", "drain: {timeout: 1h", 1)
+	}
+	g := start(t, dir, config(100))
 	base := "https://" + g.address("public")
-	hc, _ := clientOf(t, "h3", ca.PEM(), nil)
+	hc, firsts := clientOf(t, "h3", ca.PEM(), nil)
 	first := open(t, api, base+"/api", "h3", hc)
 	issue()
 	g.mustReload()
@@ -115,9 +141,18 @@ func TestHTTP3StreamsOutliveRotationAndRedefinition(t *testing.T) {
 	if got, was := dials.all()[0].ConnectionState().TLS.PeerCertificates[0].SerialNumber, serial(t, g.address("public")); fmt.Sprintf("%X", got) != was {
 		t.Errorf("over QUIC the new handshake showed %X, over TCP %s", got, was)
 	}
-	g.mustApply(edgeHTTP3Config(upstream.URL, 50))
-	if _, body, _, err := ask(hc, base+"/hello", ""); err != nil || body != "hello" {
-		t.Errorf("after the redefinition: %q, %v", body, err)
+	g.mustApply(config(50))
+	g.eventually("GOAWAY to bring a second connection", func() error {
+		if _, body, _, err := ask(hc, base+"/hello", ""); err != nil || body != "hello" {
+			return fatal{fmt.Errorf("after the redefinition: %q, %w", body, err)}
+		}
+		if n := len(firsts.all()); n != 2 {
+			return fmt.Errorf("there are %d", n)
+		}
+		return nil
+	})
+	if err := context.Cause(firsts.all()[0].Context()); err != nil {
+		t.Errorf("the first connection has ended, although streams are open on it: %v", err)
 	}
 	if s := g.status(); len(s.Draining) == 0 {
 		t.Error("nothing drains, although streams are open on the old definition")
@@ -249,53 +284,6 @@ func TestHTTP3EnduresLoss(t *testing.T) {
 	o.finish()
 	if lost.Load() < 5 {
 		t.Errorf("only %d packets were lost; the test shows little", lost.Load())
-	}
-}
-
-// A WebSocket on a stream of HTTP/2 (which Go serves only when its environment
-// says so) or 3, to an upstream that speaks HTTP/1.1, and to an mcp route.
-func TestWebSocketsOverStreams(t *testing.T) {
-	t.Parallel()
-	g, ca, _ := edgeHTTP3(t, "GODEBUG=http2xconnect=1")
-	for _, overHTTP3 := range []bool{false, true} {
-		name := map[bool]string{false: "h2", true: "h3"}[overHTTP3]
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		transport := &listenerstest.WebSocketTransport{HTTP3: overHTTP3, TLS: &cryptotls.Config{RootCAs: ca.Pool()}}
-		ws, _, err := websocket.Dial(ctx, "ws://"+g.address("public")+"/api/ws", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		for n := range 3 {
-			want := strings.Repeat("x", 1+n*10000)
-			if err := ws.Write(ctx, websocket.MessageText, []byte(want)); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if _, got, err := ws.Read(ctx); err != nil || string(got) != want {
-				t.Fatalf("%s: %d bytes, %v", name, len(got), err)
-			}
-		}
-		if err := ws.Close(websocket.StatusNormalClosure, ""); err != nil {
-			t.Errorf("%s: closing: %v", name, err)
-		}
-		if _, _, err := websocket.Dial(ctx, "ws://"+g.address("public")+"/hello", &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}}); err == nil || transport.Status != http.StatusNotImplemented {
-			t.Errorf("%s: a WebSocket to what is none: %d, %v", name, transport.Status, err)
-		}
-	}
-}
-
-func TestMCPOverWebSocketsOnStreams(t *testing.T) {
-	t.Parallel()
-	w := newLineWorld(t, "GODEBUG=http2xconnect=1")
-	for _, overHTTP3 := range []bool{false, true} {
-		transport := &listenerstest.WebSocketTransport{HTTP3: overHTTP3, TLS: &cryptotls.Config{RootCAs: w.ca.Pool()}}
-		ws, _, err := websocket.Dial(t.Context(), "ws"+strings.TrimPrefix(w.url("/ws"), "https"), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{"mcp"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := callOver(t, "echo", overWebSocket{ws, new(sync.Once)})
-		c.more(t, 20)
-		c.stop(t)
 	}
 }
 
