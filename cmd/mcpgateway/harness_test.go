@@ -200,6 +200,19 @@ func (g *gateway) metrics() (string, error) {
 	return string(b), err
 }
 
+// rejected is how many reloads were, so far.
+func (g *gateway) rejected() (n int) {
+	g.t.Helper()
+	metrics, err := g.metrics()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for line := range strings.Lines(metrics) {
+		_, _ = fmt.Sscanf(line, `mcpgateway_reloads_total{result="rejected"} %d`, &n)
+	}
+	return n
+}
+
 // address is what the listener of that name is bound to.
 func (g *gateway) address(listener string) string {
 	g.t.Helper()

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	cryptotls "crypto/tls"
 )
@@ -193,6 +194,29 @@ func TestRotationByFileChangeAloneCostsNobodyAConnection(t *testing.T) {
 			r.stop()
 		})
 	}
+}
+
+// Somebody signals when only the certificate is there. The key comes a second
+// later, and nobody signals again.
+func TestAKeyThatComesAfterTheSignalIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := startRotation(t, false)
+	before := serial(t, r.address("public"))
+	all := r.openAll()
+	r.sh(newServerPair + "cp server-new.crt server.crt; kill -HUP $(pgrep -f mcpgateway)")
+	for range 10 {
+		if got := serial(t, r.address("public")); got != before {
+			t.Errorf("serial %s while the pair is torn, want the old %s", got, before)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	r.sh("cp server-new.key server.key")
+	r.expectSerial("server-new.crt")
+	if n := r.rejected(); n != 0 {
+		t.Errorf("%d reloads were rejected", n)
+	}
+	finishAll(all)
+	r.stop()
 }
 
 // Somebody copies the certificate, and goes for a coffee before the key.
