@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,6 +27,8 @@ type opened struct {
 	uploaded chan result
 	posted   chan result
 }
+
+var errNoAnswer = errors.New("no answer")
 
 type result struct {
 	body string
@@ -138,11 +141,33 @@ func (o *opened) finish() {
 	}
 }
 
+// ends checks that the other side ends the stream, although nobody has let it.
+func (o *opened) ends() {
+	o.t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for o.events.Scan() {
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(15 * time.Second):
+		o.t.Errorf("the stream of %s goes on", o.name)
+	}
+}
+
+// leave gives up what is left.
+func (o *opened) leave() {
+	o.upload.CloseWithError(errors.New("the test has left"))
+	o.api.release(o.name)
+}
+
 func (o *opened) wait(done <-chan result) result {
 	select {
 	case r := <-done:
 		return r
 	case <-time.After(20 * time.Second):
-		return result{err: fmt.Errorf("no answer")}
+		return result{err: errNoAnswer}
 	}
 }

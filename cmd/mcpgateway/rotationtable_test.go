@@ -1,17 +1,15 @@
 package main_test
 
 import (
+	"bytes"
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,22 +30,15 @@ type trigger struct {
 	name string
 	// torn says that there are moments at which some are new and others old.
 	torn bool
-	put  func(t *rotationTable, files []file)
+	// signal says that the gateway is told, and does not look by itself.
+	signal bool
+	write  func(t *rotationTable, files []file)
 }
 
 var triggers = []trigger{
-	{"signal", true, func(t *rotationTable, files []file) {
-		for _, f := range files {
-			writeFile(t, t.dir, f.name, f.data)
-		}
-		t.hup()
-	}},
-	{"in place", true, func(t *rotationTable, files []file) {
-		for _, f := range files {
-			writeFile(t, t.dir, f.name, f.data)
-		}
-	}},
-	{"rename", true, func(t *rotationTable, files []file) {
+	{"signal", true, true, (*rotationTable).writeInPlace},
+	{"in place", true, false, (*rotationTable).writeInPlace},
+	{"rename", true, false, func(t *rotationTable, files []file) {
 		for _, f := range files {
 			writeFile(t, t.dir, "new.tmp", f.data)
 			if err := os.Rename(filepath.Join(t.dir, "new.tmp"), filepath.Join(t.dir, f.name)); err != nil {
@@ -56,7 +47,7 @@ var triggers = []trigger{
 		}
 	}},
 	// As Kubernetes mounts secrets: every name leads through one link.
-	{"symlink swap", false, (*rotationTable).swap},
+	{"symlink swap", false, false, (*rotationTable).swap},
 }
 
 // rotationTable is a gateway with all that can be rotated.
@@ -68,12 +59,21 @@ type rotationTable struct {
 	current map[string][]byte // behind ..data
 	swaps   int
 
-	serverCA, upstreamCA, a, b *tlstest.CA
-	shown                      atomic.Pointer[cryptotls.Certificate] // by the upstream
-	api                        *plainAPI
-	me                         cryptotls.Certificate // of b, which stays
-	config                     func(directory string) string
-	one, two                   authority
+	serverCA, a, b *tlstest.CA
+	upstreams      *upstreams
+	me             cryptotls.Certificate // of b, which stays
+	config         func(directory string) string
+	one, two       authority
+
+	// What the first listener shows, and whom the upstreams see, at present.
+	leaf *x509.Certificate
+	cn   string
+}
+
+func (t *rotationTable) writeInPlace(files []file) {
+	for _, f := range files {
+		writeFile(t, t.dir, f.name, f.data)
+	}
 }
 
 func (t *rotationTable) swap(files []file) {
@@ -103,7 +103,13 @@ func (t *rotationTable) swap(files []file) {
 }
 
 // put rotates files by the table's trigger.
-func (t *rotationTable) put(files ...file) { t.Helper(); t.trigger.put(t, files) }
+func (t *rotationTable) put(files ...file) {
+	t.Helper()
+	t.trigger.write(t, files)
+	if t.trigger.signal {
+		t.hup()
+	}
+}
 
 // pair is a certificate and then its key.
 func pair(name string, cert, key []byte) []file {
@@ -117,36 +123,16 @@ func (t *rotationTable) crl(revoked ...[]byte) file {
 
 func newRotationTable(t *testing.T, tr trigger, one, two authority, port int) *rotationTable {
 	t.Helper()
-	r := &rotationTable{T: t, dir: shortDir(t), trigger: tr, current: map[string][]byte{}, one: one, two: two, api: &plainAPI{},
-		serverCA: tlstest.NewCA(t, "servers"), upstreamCA: tlstest.NewCA(t, "upstreams"), a: tlstest.NewCA(t, "a"), b: tlstest.NewCA(t, "b")}
+	r := &rotationTable{T: t, dir: shortDir(t), trigger: tr, current: map[string][]byte{}, one: one, two: two, upstreams: newUpstreams(t),
+		serverCA: tlstest.NewCA(t, "servers"), a: tlstest.NewCA(t, "a"), b: tlstest.NewCA(t, "b"), cn: "gateway"}
 	r.me = certificateOf(r.b.Client(t, "me"))(t)
-	cert, key := r.upstreamCA.Server(t, "localhost", "127.0.0.1")
-	shown := tlstest.Certificate(t, cert, key)
-	r.shown.Store(&shown)
-	upstream := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if strings.HasSuffix(q.URL.Path, "/who") {
-			w.Header().Set("Connection", "close") // the next one is another handshake
-			fmt.Fprint(w, q.TLS.PeerCertificates[0].Subject.CommonName)
-			return
-		}
-		r.api.ServeHTTP(w, q)
-	}))
-	upstream.TLS = &cryptotls.Config{SessionTicketsDisabled: true, ClientAuth: cryptotls.RequireAnyClientCert, GetCertificate: func(*cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) { return r.shown.Load(), nil }}
-	upstream.StartTLS()
-	t.Cleanup(upstream.Close)
-
 	serverCert, serverKey := r.serverCA.Server(t, "localhost", "127.0.0.1")
-	clientCert, clientKey := r.a.Client(t, "gateway")
+	r.leaf = certificateOf(serverCert, serverKey)(t).Leaf
+	clientCert, clientKey := r.a.Client(t, r.cn)
 	svid, svidKey, bundle := r.svid("/gateway")
 	files := slices.Concat(pair("server", serverCert, serverKey), pair("client", clientCert, clientKey), pair("svid", svid, svidKey),
-		[]file{{"upstream.crt", r.upstreamCA.PEM()}, {"clients.crt", slices.Concat(r.a.PEM(), r.b.PEM())}, r.crl(), {"bundle.crt", bundle}, {"acme.crt", slices.Concat(one.CA, two.CA)}})
-	if tr.torn {
-		for _, f := range files {
-			writeFile(t, r.dir, f.name, f.data)
-		}
-	} else {
-		r.swap(files)
-	}
+		[]file{{"upstream.crt", r.upstreams.ca.PEM()}, {"clients.crt", slices.Concat(r.a.PEM(), r.b.PEM())}, r.crl(), {"bundle.crt", bundle}, {"acme.crt", slices.Concat(one.CA, two.CA)}})
+	tr.write(r, files)
 	r.config = func(directory string) string {
 		return fmt.Sprintf(`
 reload: {watch: %t}
@@ -170,14 +156,10 @@ listeners:
     protocols: [http/1.1, h2, h3]
     tls: {certificates: [{acme: [%s]}]}
 routes:
-  - {match: {path_prefix: /api}, listeners: [public], cluster: api, timeout: 0s}
+%s
   - {match: {path_prefix: /}, listeners: [all], respond: {body: "here"}}
 clusters:
-  - name: api
-    endpoints: ["%s"]
-    idle_timeout: 50ms # what is believed is seen by new connections
-    tls: {ca_cert: upstream.crt, client_cert: client.crt, client_key: client.key, server_name: localhost}
-`, tr.name != "signal", directory, port, acmeName, upstream.URL)
+%s`, !tr.signal, directory, port, acmeName, r.upstreams.routes(), r.upstreams.clusters())
 	}
 	r.gateway = start(t, r.dir, r.config(one.Directory))
 	return r
@@ -230,20 +212,57 @@ func (t *rotationTable) everywhere(what string, check func(protocol string) erro
 	}
 }
 
-// stays checks that what was there is there, over each version of HTTP.
-func (t *rotationTable) stays(when string) {
+// who asks the upstream of a version of HTTP, over the same version, whom it sees.
+func (t *rotationTable) who(protocol string) (string, error) {
+	body, _, err := t.public(protocol, apiOver(protocol)+"/who")
+	return body, err
+}
+
+// same checks over one version of HTTP that what was shown is shown, and that
+// the upstream is believed and sees whom it saw.
+func (t *rotationTable) same(protocol string) error {
+	_, leaf, err := t.public(protocol, "/")
+	if err != nil {
+		return err
+	}
+	if !leaf.Equal(t.leaf) {
+		return fmt.Errorf("the certificate with serial %X is shown, want %X", leaf.SerialNumber, t.leaf.SerialNumber)
+	}
+	if cn, err := t.who(protocol); err != nil || cn != t.cn {
+		return fmt.Errorf("the upstream saw %q, %v; want %s", cn, err, t.cn)
+	}
+	return nil
+}
+
+// stays checks that nothing has changed, over each version of HTTP in turn, for
+// as long as it takes to load a file that was put, and not as long as a reload
+// waits for one.
+func (t *rotationTable) stays(when string, checks ...func(protocol string) error) {
 	t.Helper()
-	for _, protocol := range transports {
-		if body, _, err := t.public(protocol, "/api/who"); err != nil || body == "" {
-			t.Errorf("%s, over %s: %q, %v", when, protocol, body, err)
+	until := time.Now().Add(600 * time.Millisecond)
+	for n := 0; n < len(transports) || time.Now().Before(until); n++ {
+		protocol := transports[n%len(transports)]
+		for _, check := range append(checks, t.same) {
+			if err := check(protocol); err != nil {
+				t.Fatalf("%s, over %s: %v", when, protocol, err)
+			}
 		}
 	}
 }
 
-// breaks writes rubbish in a file's place: it is refused, and the old content
-// stays in force.
-func (t *rotationTable) breaks(name string, old []byte) {
+// breaks cuts a file in the middle, which is waited for, and then has rubbish in
+// its place, which is refused. The old content stays in force.
+func (t *rotationTable) breaks(name string, checks ...func(protocol string) error) {
 	t.Helper()
+	old, before := read(t, t.dir, name), t.rejected()
+	if bytes.HasPrefix(old, []byte("-----BEGIN")) {
+		// In its last block.
+		t.put(file{name, old[:len(old)*3/4]})
+		t.stays("with a part of "+name, checks...)
+		if n := t.rejected(); n != before {
+			t.Fatalf("%s in the middle of being written: %d reloads were rejected", name, n-before)
+		}
+	}
 	t.put(file{name, []byte("rubbish\n")})
 	t.eventually("the rubbish to be refused", func() error {
 		if r := t.status().LastReload; r == nil || r.Result != "rejected" || len(r.Errors) == 0 {
@@ -251,7 +270,13 @@ func (t *rotationTable) breaks(name string, old []byte) {
 		}
 		return nil
 	})
-	t.stays("with rubbish in " + name)
+	for _, protocol := range transports {
+		for _, check := range append(checks, t.same) {
+			if err := check(protocol); err != nil {
+				t.Errorf("with rubbish in %s, over %s: %v", name, protocol, err)
+			}
+		}
+	}
 	t.put(file{name, old})
 	t.eventually("the old content to be taken again", func() error {
 		if r := t.status().LastReload; r.Result == "rejected" {
@@ -261,16 +286,27 @@ func (t *rotationTable) breaks(name string, old []byte) {
 	})
 }
 
-// replace rotates a pair, with a pause between the halves where there is one.
+// replace rotates a pair, with a pause between the halves where there is one:
+// whoever signals does so at the first.
 func (t *rotationTable) replace(name string, cert, key []byte) {
 	t.Helper()
-	if t.trigger.torn && t.trigger.name != "signal" {
-		t.put(file{name + ".crt", cert})
+	generation, before := t.status().Generation.Number, t.rejected()
+	if files := pair(name, cert, key); t.trigger.torn {
+		t.put(files[0])
 		t.stays("with half a pair")
-		t.put(file{name + ".key", key})
-		return
+		t.trigger.write(t, files[1:])
+	} else {
+		t.put(files...)
 	}
-	t.put(pair(name, cert, key)...)
+	t.eventually("the pair to be taken", func() error {
+		if s := t.status(); s.Generation.Number == generation {
+			return fmt.Errorf("%+v", s.LastReload)
+		}
+		return nil
+	})
+	if n := t.rejected(); n != before {
+		t.Errorf("half a pair: %d reloads were rejected", n-before)
+	}
 }
 
 func TestTableOfRotations(t *testing.T) {
@@ -283,152 +319,29 @@ func TestTableOfRotations(t *testing.T) {
 		// One after the other: the authorities ask on one port.
 		t.Run(tr.name, func(t *testing.T) {
 			r := newRotationTable(t, tr, one, two, port)
-			for _, kind := range []struct {
-				name   string
-				rotate func(*rotationTable)
-			}{
-				{"server pair", (*rotationTable).serverPair}, {"client pair", (*rotationTable).clientPair},
-				{"server CA", (*rotationTable).serverAuthority}, {"CRL", (*rotationTable).revocation},
-				{"client CA", (*rotationTable).clientAuthority}, {"SPIFFE bundle", (*rotationTable).spiffeBundle},
-				{"ACME issuer", (*rotationTable).acmeIssuer},
-			} {
+			for _, kind := range rotations {
 				t.Run(kind.name, func(t *testing.T) {
-					r.T = t
-					var streams []*opened
-					for _, protocol := range transports {
-						hc, _ := clientOf(t, protocol, r.serverCA.PEM(), with(r.me))
-						streams = append(streams, open(t, r.api, "https://"+r.address("public")+"/api", protocol, hc))
-					}
+					r.T, r.gateway.t = t, t
+					streams := r.streams("public", with(r.me))
 					kind.rotate(r)
-					for _, s := range streams {
-						s.finish()
+					for _, o := range streams {
+						o.finish()
 					}
 				})
 			}
+			r.T, r.gateway.t = t, t
 		})
 	}
 }
 
-func (t *rotationTable) serverPair() {
-	t.breaks("server.crt", read(t, t.dir, "server.crt"))
-	cert, key := t.serverCA.Server(t, "localhost", "127.0.0.1")
-	want := certificateOf(cert, key)(t).Leaf
-	t.replace("server", cert, key)
-	t.everywhere("the new certificate", func(protocol string) error {
-		if _, leaf, err := t.public(protocol, "/"); err != nil {
-			return fatal{err}
-		} else if !leaf.Equal(want) {
-			return fmt.Errorf("serial %X", leaf.SerialNumber)
-		}
-		return nil
-	})
-}
-
-func (t *rotationTable) clientPair() {
-	t.breaks("client.key", read(t, t.dir, "client.key"))
-	cert, key := t.a.Client(t, "gateway anew")
-	t.replace("client", cert, key)
-	t.everywhere("the new identity", func(protocol string) error {
-		if body, _, err := t.public(protocol, "/api/who"); err != nil {
-			return fatal{err}
-		} else if body != "gateway anew" {
-			return fmt.Errorf("the upstream saw %s", body)
-		}
-		return nil
-	})
-}
-
-func (t *rotationTable) serverAuthority() {
-	t.breaks("upstream.crt", read(t, t.dir, "upstream.crt"))
-	ca := tlstest.NewCA(t, "upstreams anew")
-	shown := certificateOf(ca.Server(t, "localhost", "127.0.0.1"))(t)
-	old := t.shown.Swap(&shown)
-	refused := func(protocol string) error {
-		if body, _, err := t.public(protocol, "/api/who"); err == nil {
-			return fmt.Errorf("it was believed: %s", body)
-		}
-		return nil
-	}
-	t.everywhere("an upstream of an unknown CA to be refused", refused)
-	t.put(file{"upstream.crt", ca.PEM()})
-	t.everywhere("the new CA to be believed", func(protocol string) error {
-		_, _, err := t.public(protocol, "/api/who")
-		return err
-	})
-	t.shown.Store(old)
-	t.everywhere("an upstream of the old CA to be refused", refused)
-	t.shown.Store(&shown)
-}
-
-func (t *rotationTable) revocation() {
-	t.breaks("clients.crl", read(t, t.dir, "clients.crl"))
-	cert, key := t.a.Client(t, "revoked")
-	bad, good := certificateOf(cert, key)(t), certificateOf(t.a.Client(t, "good"))(t)
+// streams opens one of everything over each version of HTTP, to the upstream of
+// the same version. The listener is believed if the first CA has signed it,
+// unless edit says otherwise.
+func (t *rotationTable) streams(listener string, edit func(*cryptotls.Config)) (all []*opened) {
+	t.Helper()
 	for _, protocol := range transports {
-		if _, _, err := t.sees(protocol, "public", "/", t.serverCA.PEM(), with(bad)); err != nil {
-			t.Errorf("before it is revoked, over %s: %v", protocol, err)
-		}
+		hc, _ := clientOf(t, protocol, t.serverCA.PEM(), edit)
+		all = append(all, open(t, t.upstreams.api, "https://"+t.address(listener)+apiOver(protocol), protocol, hc))
 	}
-	t.put(t.crl(cert))
-	t.everywhere("the revoked client to be refused", func(protocol string) error {
-		if _, _, err := t.sees(protocol, "public", "/", t.serverCA.PEM(), with(good)); err != nil {
-			return fatal{fmt.Errorf("the other client: %w", err)}
-		}
-		if _, _, err := t.sees(protocol, "public", "/", t.serverCA.PEM(), with(bad)); err == nil {
-			return errors.New("it gets in")
-		}
-		return nil
-	})
-}
-
-func (t *rotationTable) clientAuthority() {
-	t.breaks("clients.crt", read(t, t.dir, "clients.crt"))
-	old := certificateOf(t.a.Client(t, "old"))(t)
-	t.a = tlstest.NewCA(t, "c")
-	fresh := certificateOf(t.a.Client(t, "new"))(t)
-	t.put(file{"clients.crt", slices.Concat(t.a.PEM(), t.b.PEM())}, t.crl())
-	t.everywhere("the new CA's clients, and not the old one's", func(protocol string) error {
-		if _, _, err := t.sees(protocol, "public", "/", t.serverCA.PEM(), with(fresh)); err != nil {
-			return err
-		}
-		if _, _, err := t.sees(protocol, "public", "/", t.serverCA.PEM(), with(old)); err == nil {
-			return errors.New("an old one gets in")
-		}
-		return nil
-	})
-}
-
-func (t *rotationTable) spiffeBundle() {
-	old := certificateOf(read(t, t.dir, "svid.crt"), read(t, t.dir, "svid.key"))(t)
-	t.breaks("bundle.crt", read(t, t.dir, "bundle.crt"))
-	cert, key, bundle := t.svid("/gateway")
-	t.put(append(pair("svid", cert, key), file{"bundle.crt", bundle})...)
-	fresh := certificateOf(cert, key)(t)
-	t.everywhere("the new bundle", func(protocol string) error {
-		_, leaf, err := t.sees(protocol, "mesh", "/", nil, with(fresh))
-		if err != nil {
-			return err
-		}
-		if !leaf.Equal(fresh.Leaf) {
-			return errors.New("the old SVID is shown")
-		}
-		if _, _, err := t.sees(protocol, "mesh", "/", nil, with(old)); err == nil {
-			return errors.New("a workload of the old bundle gets in")
-		}
-		return nil
-	})
-}
-
-func (t *rotationTable) acmeIssuer() {
-	issued := func(roots *x509.CertPool) func(string) error {
-		return func(protocol string) error {
-			_, _, err := t.sees(protocol, "acme", "/", []byte{}, func(cfg *cryptotls.Config) { cfg.ServerName, cfg.RootCAs = acmeName, roots })
-			return err
-		}
-	}
-	t.everywhere("the first issuer's certificate", issued(t.one.Roots()))
-	admin := "\nadmin: {address: \"unix:" + filepath.Join(t.dir, "a.sock") + "\"}\n"
-	t.breaks("config.yaml", []byte(t.config(t.one.Directory)+admin))
-	t.put(file{"config.yaml", []byte(t.config(t.two.Directory) + admin)})
-	t.everywhere("the second issuer's certificate", issued(t.two.Roots()))
+	return all
 }
