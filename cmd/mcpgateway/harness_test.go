@@ -239,7 +239,13 @@ func (g *gateway) eventually(what string, f func() error) { g.t.Helper(); eventu
 
 func eventually(t testing.TB, what string, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	within(t, 20*time.Second, what, f)
+}
+
+// within is eventually with another patience.
+func within(t testing.TB, patience time.Duration, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
 	for {
 		err := f()
 		if err == nil {
