@@ -1,14 +1,18 @@
 package main_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -36,10 +40,13 @@ func chromium(t *testing.T, args func(host string) []string) *gateway {
 	g := start(t, dir, chromiumConfig)
 	spki := sha256.Sum256(tlstest.Certificate(t, cert, key).Leaf.RawSubjectPublicKeyInfo)
 	host := "127.0.0.1:" + g.port("public")
-	cmd := exec.Command("chromium", append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "chromium", append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--user-data-dir=" + shortDir(t),
 		"--ignore-certificate-errors-spki-list=" + base64.StdEncoding.EncodeToString(spki[:]),
 		"--virtual-time-budget=5000", "--dump-dom", "https://" + host + "/page"}, args(host)...)...)
+	cmd.WaitDelay = time.Second // its children keep what it writes to open
 	var says strings.Builder
 	cmd.Stderr = &says
 	out, err := cmd.Output()
@@ -53,15 +60,18 @@ func chromium(t *testing.T, args func(host string) []string) *gateway {
 func (g *gateway) over(protocol string) {
 	g.t.Helper()
 	for _, path := range []string{"/page", "/part"} {
-		over := ""
-		for _, l := range g.lines() {
-			if l["path"] == path {
-				over, _ = l["protocol"].(string)
+		g.eventually("the line of "+path, func() error {
+			for _, l := range g.lines() {
+				if l["path"] != path {
+					continue
+				}
+				if l["protocol"] != protocol {
+					return fatal{fmt.Errorf("it came over %v, want %s", l["protocol"], protocol)}
+				}
+				return nil
 			}
-		}
-		if over != protocol {
-			g.t.Errorf("%s came over %q, want %s", path, over, protocol)
-		}
+			return errors.New("there is none")
+		})
 	}
 }
 
