@@ -24,12 +24,20 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
-// stored puts a certificate into a storage, as if it had been obtained from
-// nobody that can be reached, whose OCSP responder says status.
+// stored is storedBy somebody that cannot be reached.
 func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *x509.Certificate) {
+	t.Helper()
+	cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
+	return cfg, storedBy(t, cfg, status, asked)
+}
+
+// storedBy puts a certificate into a storage, as if it had been obtained from the
+// authority of cfg, whose OCSP responder says status.
+func storedBy(t *testing.T, cfg *Config, status *atomic.Int32, asked *atomic.Int32) *x509.Certificate {
 	t.Helper()
 	ca, other := tlstest.NewCA(t, "CA"), tlstest.NewCA(t, "other")
 	template := tlstest.Template(t, name)
@@ -60,7 +68,6 @@ func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *
 	template.OCSPServer = []string{responder.URL}
 	certPEM, keyPEM := ca.Issue(t, template)
 
-	cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
 	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
 	defer func() { a.cancel(); a.end() }()
 	for key, data := range map[string][]byte{
@@ -81,7 +88,7 @@ func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cfg, pair.Leaf
+	return pair.Leaf
 }
 
 // forged is a good response that somebody else signed.
@@ -131,6 +138,36 @@ func TestAGoodOCSPResponseIsStapledAndKept(t *testing.T) {
 }
 
 func TestARevokedCertificateIsReplaced(t *testing.T) {
+	var status, asked atomic.Int32
+	status.Store(ocsp.Revoked)
+	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
+	g.listen(p)
+	cfg := configFor(t, p, t.TempDir())
+	revoked := storedBy(t, cfg, &status, &asked)
+	g.Commit(cfg, []string{name}, both)
+	g.await("renewed " + name)
+	leaf := g.leaf(name)
+	if leaf.Equal(revoked) {
+		t.Error("the revoked one still serves")
+	}
+	cert, err := g.Certificate(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	intermediates := x509.NewCertPool()
+	for _, der := range cert.Certificate[1:] {
+		ca, err := x509.ParseCertificate(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		intermediates.AddCert(ca)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: p.Roots(), Intermediates: intermediates}); err != nil {
+		t.Errorf("what serves now is not of the authority: %v", err)
+	}
+}
+
+func TestARevokedCertificateThatNobodyReplacesServesOnWithoutAStaple(t *testing.T) {
 	var status, asked atomic.Int32
 	status.Store(ocsp.Revoked)
 	cfg, _ := stored(t, &status, &asked)
