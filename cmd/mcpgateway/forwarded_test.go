@@ -32,6 +32,19 @@ func TestTheVerifiedIdentityGoesUpstreamAndNoOther(t *testing.T) {
 			t.Errorf("%s: of a stranger the upstream was told %q, %v", protocol, got, err)
 		}
 	}
+	// And who it was stands in the access log.
+	f.eventually("the log", func() error {
+		peers := map[any]int{}
+		for _, l := range f.lines() {
+			if l["path"] == "/who" {
+				peers[l["peer"]]++
+			}
+		}
+		if peers["spiffe://td/partner"] != len(transports) || peers[nil] != len(transports) {
+			return fmt.Errorf("requests by peer: %v", peers)
+		}
+		return nil
+	})
 }
 
 // Load balancers append to X-Forwarded-For, and pass on what they do not know.
