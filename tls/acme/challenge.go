@@ -83,6 +83,14 @@ func (s *solver) CleanUp(ctx context.Context, challenge acme.Challenge) error {
 	return s.storage.Delete(context.WithoutCancel(ctx), s.challengeKey(name))
 }
 
+// dropChallenges removes what an order left behind whose gateway was killed. The
+// lock of the name is held, so that no order is under way.
+func (a *account) dropChallenges(ctx context.Context, name string) {
+	for _, name := range []string{name, reverseName(name)} {
+		_ = a.storage.Delete(ctx, a.challengeKey(name)) // there is none, as a rule
+	}
+}
+
 func (a *account) challengeKey(serverName string) string {
 	return path.Join(a.prefix(), "challenge_tokens", certmagic.StorageKeys.Safe(serverName)+".json")
 }

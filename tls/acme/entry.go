@@ -83,7 +83,8 @@ func (m *Manager) Status() []Status {
 }
 
 // takeOver gives a name to a keeper, under m.mu. What a former account obtained
-// is served on where the new one has stored nothing that is in date.
+// is served on, and again after a restart, where the new one has stored nothing
+// that is in date.
 func (m *Manager) takeOver(k *keeper) {
 	e := m.entries[k.name]
 	if e == nil {
@@ -94,10 +95,12 @@ func (m *Manager) takeOver(k *keeper) {
 	}
 	e.keeper, e.err, e.next, e.unused = k, nil, time.Time{}, time.Time{}
 	switch {
-	case k.own != nil && (e.serves == nil || !k.own.expired()):
+	case k.own != nil && !k.own.expired():
 		m.serve(e, k.own)
-	case k.former != nil && e.serves == nil:
+	case k.former != nil && (e.serves == nil || e.serves.expired()):
 		m.serve(e, k.former)
+	case k.own != nil && e.serves == nil:
+		m.serve(e, k.own)
 	}
 }
 

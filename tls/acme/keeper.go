@@ -39,7 +39,7 @@ func newKeeper(m *Manager, a *account, name string) *keeper {
 	case !missing(err):
 		k.event(EventUnusable, err)
 	}
-	if k.own == nil {
+	if k.own == nil || k.own.expired() {
 		k.former = a.loadFormer(k.ctx, name)
 	}
 	return k
@@ -47,7 +47,7 @@ func newKeeper(m *Manager, a *account, name string) *keeper {
 
 func (k *keeper) run() {
 	defer k.cancel()
-	if k.own != nil {
+	if k.own != nil || k.former != nil {
 		k.event(EventLoaded, nil)
 	}
 	for k.ctx.Err() == nil {
@@ -127,6 +127,7 @@ func (k *keeper) renew() error {
 		return err
 	}
 	defer lock.release()
+	a.dropChallenges(k.ctx, k.name)
 
 	stored, err := a.load(k.ctx, k.name)
 	if err == nil && !stored.same(k.own) && !stored.expired() && (k.unsaved == nil || stored.outlasts(k.own)) {

@@ -71,9 +71,9 @@ func (a *account) loadPair(ctx context.Context, issuerKey, name string) (*crypto
 	return cert, nil
 }
 
-// loadFormer is what another authority has issued for a name, and lasts longest;
-// nil where nothing is in date. A change of the authority is not over when the
-// process is restarted.
+// loadFormer is what another authority was the last to issue for a name; nil where
+// nothing is in date. A change of the authority is not over when the process is
+// restarted.
 func (a *account) loadFormer(ctx context.Context, name string) (former *held) {
 	issuers, err := a.storage.List(ctx, path.Dir(certmagic.StorageKeys.CertsPrefix(a.issuerKey)), false)
 	if err != nil {
@@ -84,7 +84,9 @@ func (a *account) loadFormer(ctx context.Context, name string) (former *held) {
 		if err != nil {
 			continue
 		}
-		if h := (&held{tls: cert}); !h.expired() && (former == nil || h.outlasts(former)) {
+		h := &held{tls: cert}
+		begins := h.leaf().NotBefore
+		if !h.expired() && !time.Now().Before(begins) && (former == nil || begins.After(former.leaf().NotBefore)) {
 			former = h
 		}
 	}
