@@ -181,66 +181,6 @@ func (c *Conn) retire(at time.Time) {
 	}
 }
 
-// leaveAt has a connection of HTTP/3 get GOAWAY at that moment: no answer can
-// carry the word. Called with c.mu held.
-func (c *Conn) leaveAt(at time.Time) {
-	if c.goTimer != nil {
-		c.goTimer.Stop()
-	}
-	if !c.removed {
-		c.goTimer = time.AfterFunc(time.Until(at), c.retireHTTP3)
-	}
-}
-
-// retireHTTP3 has the connection leave. One that has carried nothing may carry
-// one request first: clients send a request that crossed with GOAWAY again, but
-// only once.
-func (c *Conn) retireHTTP3() {
-	if c.served.Load() {
-		c.leave()
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.removed {
-		c.goTimer = time.AfterFunc(c.server.config.Limits.HeaderTimeout, c.leave)
-	}
-}
-
-// request counts a request of HTTP/3 until done is called. GOAWAY names what
-// comes after this one.
-func (c *Conn) request() (done func()) {
-	c.requests.Add(1)
-	c.served.Store(true)
-	if c.Retired() {
-		c.leave()
-	}
-	return func() {
-		c.answered.Store(time.Now().UnixNano())
-		if c.requests.Add(-1) == 0 {
-			c.awaitRequest()
-		}
-	}
-}
-
-// awaitRequest has a connection of HTTP/3 end when no request comes for the
-// idle timeout. http3's own takes one whose header never ends for activity.
-func (c *Conn) awaitRequest() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.removed {
-		return
-	}
-	if c.idle != nil {
-		c.idle.Stop()
-	}
-	c.idle = time.AfterFunc(c.server.config.Limits.IdleTimeout, func() {
-		if c.requests.Load() == 0 {
-			c.kill()
-		}
-	})
-}
-
 // leave ends the connection as soon as no request is in progress, which may be
 // now. HTTP/2 gets GOAWAY.
 func (c *Conn) leave() {

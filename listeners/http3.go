@@ -121,22 +121,6 @@ func bare(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// advance ends the handshake of a QUIC connection, for better or worse; only
-// the first to call it succeeds. In phaseHTTP3, which one that is to leave does
-// not reach, leave sends GOAWAY and kill cuts.
-func (c *Conn) advance(to phase, goAway, cut func()) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.phase != phaseHandshake || to == phaseHTTP3 && c.leaving {
-		return false
-	}
-	c.phase, c.goAway, c.cut = to, goAway, cut
-	if at := c.retireAt.Load(); to == phaseHTTP3 && at != 0 {
-		c.leaveAt(time.Unix(0, at))
-	}
-	return true
-}
-
 // goAwayQUIC sends GOAWAY (RFC 9114 section 5.2), has requests in progress
 // finish, and closes the connection once their answers must have arrived: a
 // client should do that itself, and many do not.
@@ -166,11 +150,4 @@ func (s *Server) lingers() time.Duration {
 		return min(shutdownLinger, s.linger)
 	}
 	return s.linger
-}
-
-// delivered reports whether the last answer of a connection of HTTP/3 ended so
-// long ago.
-func (c *Conn) delivered(ago time.Duration) bool {
-	last := c.answered.Load()
-	return c.requests.Load() == 0 && (last == 0 || time.Since(time.Unix(0, last)) >= ago)
 }

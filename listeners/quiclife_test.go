@@ -10,7 +10,6 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/time/rate"
 )
 
@@ -137,17 +136,7 @@ func TestAWebSocketThatIsResetBeforeItOpensIsGivenBack(t *testing.T) {
 		}
 		accepted <- err
 	}, withHTTP3)
-	conn := f.bareQUIC(&quic.Config{})
-	stream, err := (&http3.Transport{}).NewClientConn(conn).OpenRequestStream(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, _ := http.NewRequest(http.MethodConnect, "https://localhost/ws", nil)
-	req.Proto = "websocket"
-	req.Header.Set("Sec-WebSocket-Version", "13")
-	if err := stream.SendRequestHeader(req); err != nil {
-		t.Fatal(err)
-	}
+	stream := f.connectWebSocket()
 	eventually(t, "the handler runs", func() bool { return f.server.handlers.Load() == 1 })
 	stream.CancelRead(0x10c)
 	stream.CancelWrite(0x10c)
@@ -167,17 +156,7 @@ func TestAHandlerThatPanicsGivesItsWebSocketBack(t *testing.T) {
 		close(began)
 		panic("on purpose")
 	}, withHTTP3)
-	conn := f.bareQUIC(&quic.Config{})
-	stream, err := (&http3.Transport{}).NewClientConn(conn).OpenRequestStream(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, _ := http.NewRequest(http.MethodConnect, "https://localhost/ws", nil)
-	req.Proto = "websocket"
-	req.Header.Set("Sec-WebSocket-Version", "13")
-	if err := stream.SendRequestHeader(req); err != nil {
-		t.Fatal(err)
-	}
+	f.connectWebSocket()
 	wait(t, began, "handler")
 	eventually(t, "the handler is done", func() bool { return f.server.handlers.Load() == 0 })
 }

@@ -3,10 +3,12 @@ package listeners
 import (
 	"context"
 	"net"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"golang.org/x/net/ipv4"
 )
 
@@ -82,4 +84,23 @@ func (f *fixture) forge(n int) {
 			done <- struct{}{}
 		}()
 	}
+}
+
+// connectWebSocket asks for a WebSocket on a stream, and for nothing more.
+func (f *fixture) connectWebSocket() *http3.RequestStream {
+	f.t.Helper()
+	stream, err := (&http3.Transport{}).NewClientConn(f.bareQUIC(&quic.Config{})).OpenRequestStream(f.t.Context())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req, err := http.NewRequest(http.MethodConnect, "https://localhost/ws", nil)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	req.Proto = "websocket"
+	req.Header.Set("Sec-WebSocket-Version", "13")
+	if err := stream.SendRequestHeader(req); err != nil {
+		f.t.Fatal(err)
+	}
+	return stream
 }
