@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,10 +27,30 @@ import (
 // TCP, where the connection ends, and not over QUIC, where no authority comes.
 func TestAChallengeLetsNobodyIn(t *testing.T) {
 	t.Parallel()
-	const directory = "https://127.0.0.1:1/dir" // where nobody is
 	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)
-	writeFile(t, dir, "clients.crt", ca.PEM())
-	// As another gateway on the same storage has asked for it.
+	writeFile(t, dir, "ca.crt", ca.PEM())
+	// An authority that lets the gateway wait: it looks after its storage no more.
+	ends := make(chan struct{})
+	authority := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-ends }))
+	cert, key := ca.Server(t, "127.0.0.1")
+	authority.TLS = &cryptotls.Config{Certificates: []cryptotls.Certificate{tlstest.Certificate(t, cert, key)}}
+	authority.StartTLS()
+	t.Cleanup(func() {
+		close(ends)
+		authority.Close()
+	})
+	directory := authority.URL + "/dir"
+	g := start(t, dir, fmt.Sprintf(`
+acme: {directory: "%s", ca_cert: ca.crt, storage: store}
+listeners:
+  - name: public
+    address: 127.0.0.1:0
+    protocols: [http/1.1, h2, h3]
+    tls: {certificates: [{acme: [%s]}], client_auth: {mode: require, ca_cert: ca.crt}}
+routes:
+  - {match: {path_prefix: /}, respond: {body: "secret"}}
+`, directory, acmeName))
+	// As another gateway on the same storage asks for it.
 	challenge, err := json.Marshal(acme.Challenge{
 		Type: acme.ChallengeTypeTLSALPN01, Token: "token", KeyAuthorization: "token.thumbprint",
 		Identifier: acme.Identifier{Type: "dns", Value: acmeName},
@@ -41,25 +62,16 @@ func TestAChallengeLetsNobodyIn(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, challenge, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	g := start(t, dir, fmt.Sprintf(`
-acme: {directory: "%s", storage: store}
-listeners:
-  - name: public
-    address: 127.0.0.1:0
-    protocols: [http/1.1, h2, h3]
-    tls: {certificates: [{acme: [%s]}], client_auth: {mode: require, ca_cert: clients.crt}}
-routes:
-  - {match: {path_prefix: /}, respond: {body: "secret"}}
-`, directory, acmeName))
 	hello := &cryptotls.Config{ServerName: acmeName, NextProtos: []string{challengeALPN}, InsecureSkipVerify: true}
 
-	conn, err := cryptotls.Dial("tcp", g.address("public"), hello)
-	if err != nil {
-		t.Fatalf("the challenge is not answered; the test shows nothing: %v", err)
-	}
+	var conn *cryptotls.Conn
+	g.eventually("the challenge to be answered", func() (err error) {
+		// What it finds before its first order it takes for left over.
+		if err = os.WriteFile(path, challenge, 0o600); err == nil {
+			conn, err = cryptotls.Dial("tcp", g.address("public"), hello)
+		}
+		return err
+	})
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+acmeName+"\r\n\r\n")

@@ -250,17 +250,21 @@ func (t *rotationTable) stays(when string, checks ...func(protocol string) error
 	}
 }
 
+// patience is what a machine may take to look at a torn state that is to be
+// waited for: the gateway gives it three seconds.
+const patience = 2500 * time.Millisecond
+
 // breaks cuts a file in the middle, which is waited for, and then has rubbish in
 // its place, which is refused. The old content stays in force.
 func (t *rotationTable) breaks(name string, checks ...func(protocol string) error) {
 	t.Helper()
 	old, before := read(t, t.dir, name), t.rejected()
 	if bytes.HasPrefix(old, []byte("-----BEGIN")) {
-		// In its last block.
-		t.put(file{name, old[:len(old)*3/4]})
+		began := time.Now()
+		t.put(file{name, old[:len(old)*3/4]}) // in its last block
 		t.stays("with a part of "+name, checks...)
-		if n := t.rejected(); n != before {
-			t.Fatalf("%s in the middle of being written: %d reloads were rejected", name, n-before)
+		if n := t.rejected(); n != before && time.Since(began) < patience {
+			t.Errorf("%s in the middle of being written: %d reloads were rejected", name, n-before)
 		}
 	}
 	t.put(file{name, []byte("rubbish\n")})
@@ -291,10 +295,14 @@ func (t *rotationTable) breaks(name string, checks ...func(protocol string) erro
 func (t *rotationTable) replace(name string, cert, key []byte) {
 	t.Helper()
 	generation, before := t.status().Generation.Number, t.rejected()
+	began, late := time.Now(), false
 	if files := pair(name, cert, key); t.trigger.torn {
 		t.put(files[0])
 		t.stays("with half a pair")
 		t.trigger.write(t, files[1:])
+		if late = time.Since(began) > patience; late {
+			t.hup() // the one before may have been answered
+		}
 	} else {
 		t.put(files...)
 	}
@@ -304,7 +312,7 @@ func (t *rotationTable) replace(name string, cert, key []byte) {
 		}
 		return nil
 	})
-	if n := t.rejected(); n != before {
+	if n := t.rejected(); n != before && !late {
 		t.Errorf("half a pair: %d reloads were rejected", n-before)
 	}
 }
