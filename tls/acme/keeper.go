@@ -174,14 +174,21 @@ func (k *keeper) renew() error {
 	k.ordered = time.Now()
 	stored = got.held
 	stored.issued = k.ordered
+	var stillborn error
+	if stored.expired() {
+		stillborn = &limitedError{errStillborn(stored.leaf()), k.ordered.Add(k.manager.timing.gap(stored.leaf()))}
+		if leaf := k.manager.served(k.name); leaf != nil && time.Now().Before(leaf.NotAfter) {
+			return stillborn
+		}
+		// Better than nothing: others may know better what time it is.
+	}
 	k.unsaved = nil
 	if a.save(k.name, got) != nil {
 		k.unsaved = got // saveAgain says why
 	}
 	k.adopt(stored)
-	if stored.expired() {
-		// It serves if nothing better does: others may know better what time it is.
-		return &limitedError{errStillborn(stored.leaf()), k.ordered.Add(k.manager.timing.gap(stored.leaf()))}
+	if stillborn != nil {
+		return stillborn
 	}
 	k.event(event, nil)
 	return nil

@@ -110,3 +110,21 @@ func TestACertificateThatComesExpiredIsAnErrorAndServes(t *testing.T) {
 		t.Errorf("those whose clock is right get no certificate: %v", err)
 	}
 }
+
+func TestACertificateThatComesExpiredReplacesNoneThatIsInDate(t *testing.T) {
+	from, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
+	g.listen(from)
+	to := acmetest.Start(t, acmetest.Options{HTTPPort: from.HTTPPort, TLSPort: from.TLSPort, Validity: time.Second})
+	storage := t.TempDir()
+	g.Commit(configFor(t, from, storage), []string{name}, both)
+	g.await("obtained " + name)
+	first := g.leaf(name)
+	g.Commit(configFor(t, to, storage), []string{name}, both)
+	g.await("failed " + name)
+	if err := g.lastError(name); err == nil || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("error %v", err)
+	}
+	if !g.leaf(name).Equal(first) {
+		t.Error("it serves instead of one that is in date")
+	}
+}
