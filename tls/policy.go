@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -101,7 +103,10 @@ func (p *policy) addPair(pair *KeyPair, acme ACME) error {
 	if err != nil {
 		return err
 	}
-	names := id.Leaf.DNSNames
+	names := slices.Clone(id.Leaf.DNSNames)
+	for _, ip := range id.Leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
 	if !hasSAN(id.Leaf) {
 		names = []string{id.Leaf.Subject.CommonName}
 	}
@@ -110,10 +115,14 @@ func (p *policy) addPair(pair *KeyPair, acme ACME) error {
 	return nil
 }
 
-// add indexes a certificate by the names that a ClientHello may ask for.
+// add indexes a certificate by the names that a ClientHello may ask for, and by
+// addresses.
 func (p *policy) add(s source, names []string) {
 	p.certificates = append(p.certificates, s)
 	for _, name := range names {
+		if ip, err := netip.ParseAddr(name); err == nil {
+			name = ip.Unmap().String()
+		}
 		if name = canonicalName(name); name != "" {
 			p.byName[name] = append(p.byName[name], s)
 		}
@@ -146,35 +155,59 @@ func (p *policy) resumes(previous *policy) bool {
 
 // choose picks the certificate for a ClientHello: by exact name, then by a
 // wildcard of one label, then the first of the file. Among several for one
-// name, say RSA and ECDSA, it is the first that the client can use.
+// name, say RSA and ECDSA, it is the first that the client can use. What ACME has
+// not obtained yet is passed over.
 func (p *policy) choose(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
-	name := canonicalName(hello.ServerName)
-	candidates := p.byName[name]
-	if len(candidates) == 0 {
-		if _, parent, ok := strings.Cut(name, "."); ok {
-			candidates = p.byName["*."+parent]
-		}
-	}
-	if len(candidates) == 0 {
-		candidates = p.certificates[:1]
-	}
-	var last *cryptotls.Certificate
+	var first *cryptotls.Certificate
 	var missing error
-	for _, s := range candidates {
+	for _, s := range p.candidates(hello) {
 		cert, err := p.get(s)
 		if err != nil {
-			missing = err
+			if missing == nil {
+				missing = err
+			}
 			continue
 		}
 		if hello.SupportsCertificate(cert) == nil {
 			return cert, nil
 		}
-		last = cert
+		if first == nil {
+			first = cert
+		}
 	}
-	if last == nil {
+	if first == nil {
 		return nil, missing
 	}
-	return last, nil
+	return first, nil
+}
+
+func (p *policy) candidates(hello *cryptotls.ClientHelloInfo) []source {
+	name := canonicalName(hello.ServerName)
+	if name == "" {
+		name = addressed(hello.Conn)
+	}
+	if list := p.byName[name]; len(list) > 0 {
+		return list
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		if list := p.byName["*."+parent]; len(list) > 0 {
+			return list
+		}
+	}
+	return p.certificates
+}
+
+// addressed is the IP address that a client has connected to; empty where there
+// is none. A client that knows us by an address sends no name (RFC 6066 section 3).
+func addressed(conn net.Conn) string {
+	if conn == nil {
+		return ""
+	}
+	at, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return ""
+	}
+	return at.Addr().Unmap().WithZone("").String()
 }
 
 func (p *policy) get(s source) (*cryptotls.Certificate, error) {

@@ -3,7 +3,9 @@ package tls
 import (
 	cryptotls "crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +35,65 @@ func TestServerChoosesCertificateBySNI(t *testing.T) {
 		out := mustConnect(t, server, &cryptotls.Config{ServerName: sni, InsecureSkipVerify: true})
 		if got := out.client.PeerCertificates[0].Subject.CommonName; got != want {
 			t.Errorf("SNI %q: got the certificate of %s, want %s", sni, got, want)
+		}
+	}
+}
+
+// at is a connection to an address.
+type at struct {
+	net.Conn
+	addr net.Addr
+}
+
+func (a at) LocalAddr() net.Addr { return a.addr }
+
+// managed has certificates by ACME for some names.
+type managed map[string]*cryptotls.Certificate
+
+func (m managed) Certificate(name string) (*cryptotls.Certificate, error) {
+	if cert := m[name]; cert != nil {
+		return cert, nil
+	}
+	return nil, fmt.Errorf("%s is not obtained yet", name)
+}
+func (m managed) Challenge(*cryptotls.ClientHelloInfo) (*cryptotls.Certificate, error) {
+	return nil, errors.New("none")
+}
+func (m managed) Changes() uint64 { return 0 }
+
+// A client that comes by an address sends no name, and one that comes early finds
+// nothing by ACME yet.
+func TestServerChoosesCertificateByAddressAndPassesOverWhatIsMissing(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	cert, key := ca.Server(t, "2001:db8::7")
+	byACME := tlstest.Certificate(t, cert, key)
+	cfg := ServerConfig{Certificates: []KeyPair{
+		{ACME: []string{"mcp.test", "2001:DB8:0::7"}}, pair(ca.Server(t, "first.test")), pair(ca.Server(t, "192.0.2.7", "other.test")),
+	}}
+	s, err := NewServerSnapshot(&cfg, nil, managed{"2001:DB8:0::7": &byACME})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		sni  string
+		conn net.Conn
+		want string // Common Name; empty: an error
+	}{
+		{"", nil, "2001:db8::7"}, // what there is of the first
+		{"unknown.test", nil, "2001:db8::7"},
+		{"mcp.test", nil, ""},
+		{"other.test", nil, "192.0.2.7"},
+		{"", at{addr: &net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 443}}, "192.0.2.7"},
+		{"", at{addr: &net.UDPAddr{IP: net.ParseIP("2001:db8::7"), Port: 443}}, "2001:db8::7"},
+		{"", at{addr: &net.UnixAddr{Name: "/run/x"}}, "2001:db8::7"},
+		{"first.test", at{addr: &net.TCPAddr{IP: net.ParseIP("192.0.2.7"), Port: 443}}, "first.test"},
+	} {
+		cert, err := s.policyFor(c.sni).choose(&cryptotls.ClientHelloInfo{ServerName: c.sni, Conn: c.conn})
+		switch {
+		case err != nil && c.want != "":
+			t.Errorf("%q: %v", c.sni, err)
+		case err == nil && cert.Leaf.Subject.CommonName != c.want:
+			t.Errorf("%q over %v: got %s, want %q", c.sni, c.conn, cert.Leaf.Subject.CommonName, c.want)
 		}
 	}
 }
