@@ -80,7 +80,11 @@ func (s *solver) CleanUp(ctx context.Context, challenge acme.Challenge) error {
 		delete(s.pending.tls, name)
 	}
 	s.pending.mu.Unlock()
-	return s.storage.Delete(context.WithoutCancel(ctx), s.challengeKey(name))
+	ctx = context.WithoutCancel(ctx)
+	if stored, err := s.loadChallenge(ctx, name); err == nil && stored.Token != challenge.Token {
+		return nil // of a gateway that has taken the lock over
+	}
+	return s.storage.Delete(ctx, s.challengeKey(name))
 }
 
 // dropChallenges removes what an order left behind whose gateway was killed. The

@@ -3,6 +3,7 @@ package acme
 import (
 	cryptotls "crypto/tls"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
+	"go.uber.org/zap"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -63,8 +65,11 @@ func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
 
 // A gateway that was killed cannot take back what it has asked for.
 func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
+	cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
+	// Whoever gets the lock removes it.
+	held := hold(t, cfg, name)
 	g := newGateway(t)
-	g.Commit(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, []string{name}, both)
+	g.Commit(cfg, []string{name}, both)
 	data, err := json.Marshal(acme.Challenge{
 		Type: ChallengeHTTP01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "dns", Value: name},
 	})
@@ -89,6 +94,29 @@ func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
 	}
 	if answered() {
 		t.Error("a challenge of long ago is answered")
+	}
+	held.release()
+	g.await("failed " + name)
+	if g.account.storage.Exists(t.Context(), key) {
+		t.Error("the next order leaves it in the storage")
+	}
+}
+
+func TestAnOrderThatLostItsLockLeavesTheChallengeOfTheNextAlone(t *testing.T) {
+	a := newAccount(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, zap.NewNop(), newPending(), func(Event) {})
+	defer func() { a.cancel(); a.end() }()
+	lost := acme.Challenge{Type: ChallengeHTTP01, Token: "lost", Identifier: acme.Identifier{Type: "dns", Value: name}}
+	next := lost
+	next.Token = "next"
+	s := &solver{a}
+	if err := errors.Join(s.Present(t.Context(), lost), s.Present(t.Context(), next), s.CleanUp(t.Context(), lost)); err != nil {
+		t.Fatal(err)
+	}
+	if stored, err := a.loadChallenge(t.Context(), name); err != nil || stored.Token != next.Token {
+		t.Errorf("stored is the challenge %q, %v", stored.Token, err)
+	}
+	if err := s.CleanUp(t.Context(), next); err != nil || a.storage.Exists(t.Context(), a.challengeKey(name)) {
+		t.Errorf("its own is left: %v", err)
 	}
 }
 
