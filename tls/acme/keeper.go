@@ -71,7 +71,6 @@ func (k *keeper) step() time.Duration {
 		if err := k.renew(); err != nil {
 			return k.failed(err)
 		}
-		k.failures = 0
 	} else {
 		k.reload()
 	}
@@ -80,6 +79,7 @@ func (k *keeper) step() time.Duration {
 	if err := k.saveAgain(); err != nil {
 		return k.failed(err)
 	}
+	k.failures = 0
 	due := k.due()
 	k.manager.update(k, func(e *entry) { e.err, e.next = nil, due })
 	// Never zero: a clock that jumps must not make a busy loop.
