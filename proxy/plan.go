@@ -115,24 +115,28 @@ func Diff(old, new *Config) Plan {
 // diffNamed calls differ for each name whose content is not the same on both
 // sides: those of new in file order, then those that are gone.
 func diffNamed[T any](old, new []T, name func(*T) string, differ func(name string, a, b *T)) {
-	find := func(list []T, n string) *T {
-		if i := slices.IndexFunc(list, func(t T) bool { return name(&t) == n }); i >= 0 {
-			return &list[i]
-		}
-		return nil
-	}
+	before, after := byName(old, name), byName(new, name)
 	for i := range new {
 		b := &new[i]
-		a := find(old, name(b))
+		a := before[name(b)]
 		if a == nil || config.Fingerprint(a) != config.Fingerprint(b) {
 			differ(name(b), a, b)
 		}
 	}
 	for i := range old {
-		if find(new, name(&old[i])) == nil {
-			differ(name(&old[i]), &old[i], nil)
+		if n := name(&old[i]); after[n] == nil {
+			differ(n, &old[i], nil)
 		}
 	}
+}
+
+// byName indexes a list by its names, which Validate has found to be unique.
+func byName[T any](list []T, name func(*T) string) map[string]*T {
+	index := make(map[string]*T, len(list))
+	for i := range list {
+		index[name(&list[i])] = &list[i]
+	}
+	return index
 }
 
 func change[T any](a, b *T) Change {
@@ -148,11 +152,13 @@ func change[T any](a, b *T) Change {
 // reordered reports whether the routes that both sides have stand in another
 // order on the new one.
 func reordered(old, new []routes.Config) bool {
+	name := func(r *routes.Config) string { return r.Name }
 	common := func(list, other []routes.Config) []string {
+		known := byName(other, name)
 		var names []string
-		for _, r := range list {
-			if slices.ContainsFunc(other, func(o routes.Config) bool { return o.Name == r.Name }) {
-				names = append(names, r.Name)
+		for i := range list {
+			if known[list[i].Name] != nil {
+				names = append(names, list[i].Name)
 			}
 		}
 		return names
