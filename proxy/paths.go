@@ -6,12 +6,12 @@ import (
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
-	"github.com/mcpgateway/mcpgateway/proxy/routes"
 )
 
 // checkPaths wants each path that an mcp route has beside match.path to lead
 // to that route: clients find out too late that it does not.
 func (c *Config) checkPaths(s *config.Scope) {
+	routesOf := c.routesByPath()
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		if r.MCP == nil {
@@ -20,7 +20,7 @@ func (c *Config) checkPaths(s *config.Scope) {
 		paths := r.MCP.Paths()
 		for _, field := range slices.Sorted(maps.Keys(paths)) {
 			for _, path := range paths[field] {
-				if j := c.rival(i, path); j >= 0 {
+				if j := c.rival(i, routesOf[path]); j >= 0 {
 					s.Errorf(fmt.Sprintf("routes[%d].mcp.%s", i, field), "the path %q is taken by routes[%d]", path, j)
 					break
 				}
@@ -29,13 +29,13 @@ func (c *Config) checkPaths(s *config.Scope) {
 	}
 }
 
-// rival returns another route that serves the path for the same requests; -1
-// when there is none.
-func (c *Config) rival(i int, path string) int {
+// rival returns another route of those given, which name one path, that serves
+// it for the same requests; -1 when there is none.
+func (c *Config) rival(i int, routes []int) int {
 	r := &c.Routes[i]
-	for j := range c.Routes {
+	for _, j := range routes {
 		other := &c.Routes[j]
-		if j == i || !has(other, path) || !slices.Equal(slices.Sorted(slices.Values(r.Match.Hosts)), slices.Sorted(slices.Values(other.Match.Hosts))) ||
+		if j == i || !slices.Equal(slices.Sorted(slices.Values(r.Match.Hosts)), slices.Sorted(slices.Values(other.Match.Hosts))) ||
 			len(r.Match.Headers)+len(other.Match.Headers)+len(r.Match.Methods)+len(other.Match.Methods) > 0 {
 			continue
 		}
@@ -46,18 +46,25 @@ func (c *Config) rival(i int, path string) int {
 	return -1
 }
 
-// has reports whether the route names the whole path.
-func has(r *routes.Config, path string) bool {
-	if r.Match.Path == path {
-		return true
-	}
-	if r.MCP == nil {
-		return false
-	}
-	for _, paths := range r.MCP.Paths() {
-		if slices.Contains(paths, path) {
-			return true
+// routesByPath lists, in file order, the routes that name each whole path.
+func (c *Config) routesByPath() map[string][]int {
+	by := map[string][]int{}
+	add := func(i int, path string) {
+		if list := by[path]; path != "" && (len(list) == 0 || list[len(list)-1] != i) {
+			by[path] = append(list, i)
 		}
 	}
-	return false
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		add(i, r.Match.Path)
+		if r.MCP == nil {
+			continue
+		}
+		for _, paths := range r.MCP.Paths() {
+			for _, path := range paths {
+				add(i, path)
+			}
+		}
+	}
+	return by
 }

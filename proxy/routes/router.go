@@ -3,12 +3,9 @@ package routes
 import (
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
@@ -112,61 +109,3 @@ func (rt *Router) Handler(listener string) http.Handler {
 // Close gives back what the Router shares with others. Requests in flight go
 // on. It must be called once.
 func (rt *Router) Close() { rt.auths.release() }
-
-// table is the routes of one listener, in file order.
-type table struct{ routes []*route }
-
-func newTable(routes []*route, listener string) *table {
-	return &table{slices.DeleteFunc(slices.Clone(routes), func(r *route) bool { return !r.serves(listener) })}
-}
-
-// ServeHTTP serves a request by the first route that matches.
-func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host, refused := checkEdge(r)
-	if conn := listeners.FromContext(r.Context()); refused == nil && conn != nil && conn.Misdirected(host) {
-		refused = &refusal{status: http.StatusMisdirectedRequest, code: "misdirected_request", message: "this host has other rules for clients than the name that the connection was opened for; open a connection for it"}
-	}
-	if refused == nil {
-		if rt := t.find(r, host); rt != nil {
-			filter.RecordFrom(r.Context()).SetRoute(rt.name)
-			rt.handler.ServeHTTP(w, r)
-			return
-		}
-		refused = t.missing(r, host)
-	}
-	rec := filter.RecordFrom(r.Context())
-	if refused.status == http.StatusBadRequest || refused.status == http.StatusMisdirectedRequest {
-		rec.SetFlag(filter.FlagDownstreamProtocolError)
-	} else {
-		rec.SetFlag(filter.FlagNoRoute)
-	}
-	rec.SetReason(refused.message)
-	if refused.allow != "" {
-		w.Header()["Allow"] = []string{refused.allow}
-	}
-	filter.WriteError(w, refused.status, refused.code, refused.message)
-}
-
-func (t *table) find(r *http.Request, host string) *route {
-	for _, rt := range t.routes {
-		if rt.matches(r, host) && rt.matchesMethod(r.Method) {
-			return rt
-		}
-	}
-	return nil
-}
-
-// missing is 404, or 405 where another method would have matched.
-func (t *table) missing(r *http.Request, host string) *refusal {
-	var methods []string
-	for _, rt := range t.routes {
-		if rt.matches(r, host) {
-			methods = append(methods, rt.methods...)
-		}
-	}
-	if len(methods) > 0 {
-		slices.Sort(methods)
-		return &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "no route takes this method here", strings.Join(slices.Compact(methods), ", ")}
-	}
-	return &refusal{status: http.StatusNotFound, code: string(filter.FlagNoRoute), message: "no route matches this request"}
-}
