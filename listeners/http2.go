@@ -14,7 +14,11 @@ func (s *Server) serveHTTP2(c *Conn) {
 		nc, protocol = c.wire, (*http.Protocols).SetUnencryptedHTTP2
 	}
 	hs := s.newHTTPServer(protocol)
-	hs.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: s.config.Limits.MaxConcurrentStreams}
+	hs.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          s.config.Limits.MaxConcurrentStreams,
+		MaxReceiveBufferPerStream:     streamWindow,
+		MaxReceiveBufferPerConnection: s.config.Limits.connectionWindow(),
+	}
 	hs.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
 			s.remove(c)

@@ -31,11 +31,6 @@ const (
 	// does not fit is lost, and has to be sent again.
 	receiveBuffer = 7 << 20
 
-	// What a client may send that nobody has read yet, in bytes: about what it may
-	// over HTTP/2.
-	streamWindow     = 1 << 20
-	connectionWindow = 2 << 20
-
 	// connectionIDLength, in bytes, makes it unlikely that two connections get
 	// the same ID, and hopeless to guess one: whoever can, can have it reset.
 	connectionIDLength = 12
@@ -248,6 +243,7 @@ func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
 		return nil, errNotServed
 	}
 	limits := &server.config.Limits
+	window := uint64(limits.connectionWindow())
 	return &quic.Config{
 		HandshakeIdleTimeout: limits.HeaderTimeout,
 		MaxIdleTimeout:       limits.IdleTimeout,
@@ -255,8 +251,12 @@ func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
 		KeepAlivePeriod:            limits.IdleTimeout / 3,
 		MaxIncomingStreams:         int64(limits.MaxConcurrentStreams),
 		MaxIncomingUniStreams:      8, // HTTP/3 has three (RFC 9114 section 6.2)
-		MaxStreamReceiveWindow:     streamWindow,
-		MaxConnectionReceiveWindow: connectionWindow,
+		// From the beginning: quic-go enlarges a connection's window only as its
+		// data is read, and unread data is what the window is for.
+		InitialStreamReceiveWindow:     streamWindow,
+		MaxStreamReceiveWindow:         streamWindow,
+		InitialConnectionReceiveWindow: window,
+		MaxConnectionReceiveWindow:     window,
 	}, nil
 }
 
