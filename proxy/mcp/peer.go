@@ -61,8 +61,10 @@ type request func(up *upstream.Session, id jsonrpc.ID) []byte
 // exchange sends a request and waits for its answer. build makes the request
 // for the upstream session and with the id that it is given. A lost session is opened anew, unseen by the
 // client, if safe says that the request may be repeated, or it surely was not
-// acted upon.
+// acted upon. A server that answers with a status is asked once more at most: one
+// that refuses its new session too has said what there is to say.
 func (p *peer) exchange(ctx context.Context, c *call, safe bool, build request) (*jsonrpc.Message, error) {
+	refused := false // with a status, at the attempt before
 	for attempt := 1; ; attempt++ {
 		l, err := p.acquire(ctx, c)
 		if err != nil {
@@ -76,9 +78,15 @@ func (p *peer) exchange(ctx context.Context, c *call, safe bool, build request) 
 			return nil, context.Cause(ctx)
 		}
 		renewed := p.renew(c.handler, l, err)
-		if attempt == attempts || !safe && !upstream.Repeatable(err) || !renewed && answered(err) {
+		var status *upstream.StatusError
+		refuses := errors.As(err, &status)
+		if attempt == attempts || !safe && !upstream.Repeatable(err) || !renewed && answered(err) || refuses && refused {
+			if refuses && status.Answer() != nil {
+				return status.Answer(), nil
+			}
 			return nil, err
 		}
+		refused = refuses
 	}
 }
 

@@ -108,10 +108,9 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 			*futile++
 			return res, nil
 		}
-		_, cause = a.t.s.refused(res, jsonrpc.ID{}, a.t.sessionID() != "")
+		_, cause = a.t.refused(a.lease.ctx, res, jsonrpc.ID{})
 		res.Body.Close()
-		a.t.s.noticeLoss(cause)
-		if res.StatusCode < http.StatusInternalServerError {
+		if res.StatusCode < http.StatusInternalServerError || errors.Is(cause, ErrSessionLost) {
 			break // an answer that does not change
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
-// ErrSessionLost: the server does not know the session any more (404), or its
+// ErrSessionLost: the server does not know the session any more, or its
 // stream or process is gone. A new session is needed.
 var ErrSessionLost = errors.New("upstream session lost")
 
@@ -24,17 +24,29 @@ var ErrUnauthorized = errors.New("upstream refuses the gateway's credentials")
 var ErrClosed = errors.New("upstream session closed")
 
 // StatusError is an HTTP status that is no answer to the message. It is
-// ErrUnauthorized (401, 403) or ErrSessionLost (404 within a session) as well,
-// by errors.Is.
+// ErrUnauthorized (401, 403) or ErrSessionLost (the server does not know the
+// session that the request named) as well, by errors.Is.
 type StatusError struct {
 	Code int
 	// Snippet is the beginning of the body, printable, for logs.
 	Snippet string
-	// Response is the error response in the body, if there was one. It
-	// answers no call: its id is another or none.
+	// Response is the error response in the body, if there was one.
 	Response *jsonrpc.Message
 
-	lost bool
+	answers    bool // Response has the call's id
+	challenged bool // the server says which credentials it wants
+	lost       bool // the server does not know the session
+	doubtful   bool // the server may not know the session
+}
+
+// Answer returns the error response in the body that answers the call, nil
+// where there is none. What a server says with 401 and 403 concerns the gateway
+// and not the client.
+func (e *StatusError) Answer() *jsonrpc.Message {
+	if !e.answers || errors.Is(e, ErrUnauthorized) {
+		return nil
+	}
+	return e.Response
 }
 
 func (e *StatusError) Error() string {
@@ -79,14 +91,23 @@ func NotSent(err error) bool {
 
 // Repeatable reports whether the server surely did not act on the message, so
 // that it may be sent again, on a new session where this one is lost: it was
-// not sent, or was refused by 401, 403 or 404.
+// not sent, or was refused by 401, 403 or 404, or with its session by 400 or
+// 410. A server that answers 5xx may have acted on it.
 func Repeatable(err error) bool {
 	if NotSent(err) {
 		return true
 	}
 	var status *StatusError
-	return errors.As(err, &status) &&
-		(status.lost || status.Code == http.StatusNotFound || errors.Is(status, ErrUnauthorized))
+	if !errors.As(err, &status) {
+		return false
+	}
+	switch status.Code {
+	case http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden:
+		return true
+	case http.StatusBadRequest, http.StatusGone:
+		return status.lost
+	}
+	return false
 }
 
 // unsentError marks an error that came before anything was sent.

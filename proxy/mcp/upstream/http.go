@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,7 +13,6 @@ import (
 	"unicode"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -117,43 +115,6 @@ func readAll(body io.Reader, most int64) ([]byte, error) {
 		err = fmt.Errorf("%w: the answer is longer than %d bytes", ErrProtocol, most)
 	}
 	return b, err
-}
-
-// refused reads an answer whose status is no success. Some servers answer with
-// such a status and with the call's error response in the body: that is the
-// call's response.
-func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*jsonrpc.Message, error) {
-	body, err := readAll(res.Body, s.opts.MaxMessage)
-	status := &StatusError{Code: res.StatusCode}
-	if err != nil {
-		return nil, status
-	}
-	status.Snippet = snippet(body)
-	if to := res.Header.Get("Location"); to != "" && res.StatusCode < http.StatusBadRequest {
-		status.Snippet = "redirects are not followed, to " + snippet([]byte(to))
-	}
-	m, err := jsonrpc.Parse(body)
-	if err == nil && m.IsError() {
-		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))
-	} else {
-		m = nil
-	}
-	switch {
-	case errors.Is(status, ErrUnauthorized):
-	case inSession && res.StatusCode == http.StatusNotFound:
-		// A server may answer an unknown method with 404 as well.
-		if m != nil && m.ID() == id && m.ErrorCode() == jsonrpc.CodeMethodNotFound {
-			return m, nil
-		}
-		status.lost = true
-	case m != nil && !id.IsZero() && m.ID() == id:
-		return m, nil
-	case inSession && res.StatusCode == http.StatusBadRequest && m != nil:
-		// Servers made after the early examples of the TypeScript SDK say so
-		// when they do not know the session any more, instead of 404.
-		status.lost = strings.Contains(strings.ToLower(m.ErrorMessage()), "session")
-	}
-	return nil, status
 }
 
 // snippet is the beginning of what a server sent, fit for a log line.

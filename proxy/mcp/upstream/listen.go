@@ -60,8 +60,7 @@ func (l *listener) once() (news, none bool) {
 		// What was there and is not found has gone with the session, as when
 		// the server was restarted. Nobody else may notice: a client that only
 		// listens makes no calls.
-		_, err := l.t.s.refused(res, jsonrpc.ID{}, l.t.sessionID() != "")
-		l.t.s.noticeLoss(err)
+		_, _ = l.t.refused(lease.ctx, res, jsonrpc.ID{})
 	}
 	if !success(res) || mediaType(res) != typeEvents {
 		return false, !mayListenLater(res.StatusCode)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -48,8 +49,9 @@ type probe struct {
 	proven   bool // a command of one process has been seen to work
 }
 
-// Check pings, and initialises first if there is no session or the server
-// forgot it. A command that may run once only is tried once: its process is
+// Check pings, and initialises if there is no session or the ping fails: a
+// server that was restarted says in many ways that it does not know the session,
+// and only what a new session meets counts. A command that may run once only is tried once: its process is
 // for the sessions, whose own failures tell the rest.
 func (p *probe) Check(ctx context.Context) error {
 	if p.proven {
@@ -66,10 +68,19 @@ func (p *probe) Check(ctx context.Context) error {
 func (p *probe) check(ctx context.Context) error {
 	if p.session != nil {
 		err := p.ping(ctx)
-		if !errors.Is(err, ErrSessionLost) {
+		if err == nil {
+			return nil
+		}
+		if p.cluster.IsCommand() {
+			p.Close(ctx) // its process makes room for the next one
+		} else {
+			// The server may be slow to part with the session, or not answer.
+			defer p.session.Close(ctx)
+			p.session = nil
+		}
+		if ctx.Err() != nil {
 			return verdict(err)
 		}
-		p.Close(ctx)
 	}
 	s, err := Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
 		// Servers of either era take what the newer one says; the older one's
@@ -89,7 +100,13 @@ func (p *probe) Close(ctx context.Context) {
 	}
 }
 
+// ping asks on the kept session, and leaves half of the time for a new one.
 func (p *probe) ping(ctx context.Context) error {
+	if until, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/2)
+		defer cancel()
+	}
 	return p.session.Ping(ctx)
 }
 

@@ -51,13 +51,11 @@ func TestProbeKeepsOneSession(t *testing.T) {
 	if err := check(); err != nil || f.sessions != 2 {
 		t.Errorf("after the loss: %v, %d sessions", err, f.sessions)
 	}
-	status = 403
-	if err := check(); !errors.Is(err, clusters.ErrUnauthorized) || f.sessions != 2 {
-		t.Errorf("403: %v, %d sessions", err, f.sessions)
-	}
-	status = 500
-	if err := check(); err == nil || errors.Is(err, clusters.ErrUnauthorized) {
-		t.Errorf("500: %v", err)
+	for _, status = range []int{400, 403, 410, 500, 503} {
+		before := f.sessions
+		if err := check(); err != nil || f.sessions != before+1 {
+			t.Errorf("%d: %v, %d sessions after %d", status, err, f.sessions, before)
+		}
 	}
 	p.Close(t.Context())
 	p.Close(t.Context())

@@ -90,9 +90,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 	if !success(res) {
 		defer l.end()
 		defer res.Body.Close()
-		m, err := t.s.refused(res, id, t.sessionID() != "")
-		t.s.noticeLoss(err)
-		return m, err
+		return t.refused(l.ctx, res, id)
 	}
 	if t.s.initializing {
 		if err := t.begin(res); err != nil {
@@ -165,8 +163,7 @@ func (t *streamable) send(ctx context.Context, msg []byte) error {
 		discard(res.Body)
 		return nil
 	}
-	_, err = t.s.refused(res, jsonrpc.ID{}, t.sessionID() != "")
-	t.s.noticeLoss(err)
+	_, err = t.refused(l.ctx, res, jsonrpc.ID{})
 	return err
 }
 

@@ -55,25 +55,43 @@ func TestLostSessionIsNoticed(t *testing.T) {
 func TestStatusesAreToldApart(t *testing.T) {
 	for name, test := range map[string]struct {
 		status                            int
-		body                              string
+		body, challenge                   string
+		lives                             bool // the session does, and ping is answered
 		lost, unauthorized, again, answer bool
 	}{
-		"401":                     {status: 401, unauthorized: true, again: true},
-		"403 with the call's id":  {status: 403, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"no"}}`, unauthorized: true, again: true},
+		"401":                     {status: 401, challenge: "Bearer", unauthorized: true, again: true},
+		"401 without a challenge": {status: 401, unauthorized: true, lost: true, again: true},
+		"403":                     {status: 403, challenge: "Bearer", unauthorized: true, again: true},
+		"403 with the call's id":  {status: 403, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"no"}}`, unauthorized: true, lost: true, again: true},
 		"404":                     {status: 404, lost: true, again: true},
 		"404 of TypeScript":       {status: 404, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}`, lost: true, again: true},
 		"404 for the method":      {status: 404, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32601,"message":"Method not found"}}`, answer: true},
-		"400":                     {status: 400, body: "nonsense"},
+		"400":                     {status: 400, body: "nonsense", lost: true, again: true},
+		"400 of Python":           {status: 400, body: "Bad Request: No valid session ID provided", lost: true, again: true},
 		"400 for the session":     {status: 400, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`, lost: true, again: true},
 		"400 with the call's id":  {status: 400, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"no session of that name"}}`, answer: true},
-		"400 with another error":  {status: 400, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"what?"}}`},
-		"500":                     {status: 500, body: "<html>\x01oops"},
-		"503 with the call's id":  {status: 503, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"later"}}`, answer: true},
+		"400 with another error":  {status: 400, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"what?"}}`, lost: true, again: true},
+		"400 to a live session":   {status: 400, body: "nonsense", lives: true},
+		"409":                     {status: 409, lost: true},
+		"410":                     {status: 410, lost: true, again: true},
+		"413":                     {status: 413},
+		"429":                     {status: 429},
+		"500":                     {status: 500, body: "<html>\x01oops", lost: true},
+		"500 in a live session":   {status: 500, body: "oops", lives: true},
+		"503 with the call's id":  {status: 503, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"later"}}`, lost: true},
+		"503 in a live session":   {status: 503, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"later"}}`, lives: true, answer: true},
 		"308, which is no answer": {status: 308},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
 			f.post = func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+				if test.lives && m.Method() == "ping" {
+					answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
+					return
+				}
+				if test.challenge != "" {
+					w.Header().Set("WWW-Authenticate", test.challenge)
+				}
 				w.Header().Set("Location", "https://elsewhere.example/")
 				w.WriteHeader(test.status)
 				_, _ = w.Write([]byte(strings.ReplaceAll(test.body, "ID", m.ID().Raw())))

@@ -1,0 +1,209 @@
+package mcp
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// refusal is how a server answers a request of a session that it does not know.
+type refusal struct {
+	status int
+	kind   string
+	body   string // ID stands for the request's id
+}
+
+// refusals are the words of servers in the world, and all other statuses that
+// they are known to use.
+var refusals = map[string]refusal{
+	"Python until 1.25": {400, "text/plain", "Bad Request: No valid session ID provided"},
+	"400 in plain text": {400, "text/plain", "Bad Request"},
+	"400 in JSON-RPC":   {400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Server not initialized"}}`},
+	"400 with the id":   {400, "application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32600,"message":"Invalid Request"}}`},
+	"401":               {401, "text/plain", "Unauthorized: Session not found"},
+	"403":               {403, "text/plain", "Forbidden"},
+	"404":               {404, "text/plain", "session not found"},
+	"410":               {410, "text/plain", "Gone"},
+	"500":               {500, "text/html", "<h1>Internal Server Error</h1>"},
+	"500 in JSON-RPC":   {500, "application/json", `{"jsonrpc":"2.0","id":"server-error","error":{"code":-32603,"message":"Error handling POST request"}}`},
+	"503":               {503, "text/plain", ""},
+	"503 with the id":   {503, "application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32603,"message":"no such session"}}`},
+}
+
+// restartable is a server with sessions that it forgets when it is restarted.
+type restartable struct {
+	url     string
+	refusal refusal
+
+	mu       sync.Mutex
+	sessions map[string]bool
+	begun    int
+	called   int  // tools/call that were carried out
+	strict   bool // no session is served, not even a new one
+}
+
+func newRestartable(t testing.TB, how refusal) *restartable {
+	s := &restartable{refusal: how, sessions: map[string]bool{}}
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	s.url = srv.URL + "/mcp"
+	return s
+}
+
+func (s *restartable) restart(strict bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions, s.strict = map[string]bool{}, strict
+}
+
+func (s *restartable) count() (begun, called int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun, s.called
+}
+
+func (s *restartable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	m, err := jsonrpc.Parse(body)
+	if err != nil {
+		return // DELETE
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answer := func(result string) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(jsonrpc.NewResult(m.ID(), []byte(result)))
+	}
+	id := r.Header.Get(sessionHeader)
+	switch {
+	case m.Method() == "initialize":
+		s.begun++
+		id = fmt.Sprint("session-", s.begun)
+		s.sessions[id] = true
+		w.Header().Set(sessionHeader, id)
+		answer(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"restartable","version":"1"}}`)
+	case m.Kind() != jsonrpc.Request && s.sessions[id]:
+		w.WriteHeader(http.StatusAccepted)
+	case !s.sessions[id] || s.strict:
+		w.Header().Set("Content-Type", s.refusal.kind)
+		w.WriteHeader(s.refusal.status)
+		_, _ = io.WriteString(w, strings.ReplaceAll(s.refusal.body, "ID", m.ID().Raw()))
+	case m.Method() == "tools/list":
+		answer(`{"tools":[{"name":"count","inputSchema":{"type":"object"}}]}`)
+	case m.Method() == "tools/call":
+		s.called++
+		answer(`{"content":[{"type":"text","text":"counted"}]}`)
+	default:
+		answer(`{}`)
+	}
+}
+
+const countBody = `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"%scount","arguments":{}}}`
+
+func TestRestartedServerIsInitialisedAnewWhateverItSays(t *testing.T) {
+	for name, how := range refusals {
+		for _, members := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s/%d", name, members), func(t *testing.T) {
+				t.Parallel()
+				s := newRestartable(t, how)
+				backends, prefix := []backend{{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"}}, ""
+				if members == 2 {
+					other := newRestartable(t, how)
+					backends, prefix = append(backends, backend{name: "beta", endpoints: []string{other.url}, protocol: "2025-11-25"}), "alpha__"
+				}
+				g := newGateway(t, nil, backends...)
+				id := g.initialize()
+				if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, prefix+"count") {
+					t.Fatal(body)
+				}
+				begun, _ := s.count()
+
+				s.restart(false)
+				if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, prefix+"count") || strings.Contains(body, "unavailable") {
+					t.Errorf("a list after a restart: %s", body)
+				}
+				if n, _ := s.count(); n != begun+1 {
+					t.Errorf("initialised %d times", n-begun)
+				}
+
+				s.restart(false)
+				_, body := g.post(fmt.Sprintf(countBody, prefix), sessionHeader, id)
+				begunNow, called := s.count()
+				if repeated := strings.Contains(body, "counted"); repeated != (how.status < 500) || called > 1 {
+					t.Errorf("a call after a restart, called %d times: %s", called, body)
+				}
+				if begunNow > begun+2 {
+					t.Errorf("initialised %d times", begunNow-begun)
+				}
+				if _, body := g.post(fmt.Sprintf(countBody, prefix), sessionHeader, id); !strings.Contains(body, "counted") {
+					t.Errorf("the call after that: %s", body)
+				}
+				if n, _ := s.count(); n != begun+2 {
+					t.Errorf("initialised %d times", n-begun)
+				}
+			})
+		}
+	}
+}
+
+func TestServerThatRefusesNewSessionsTooIsAskedOnceMore(t *testing.T) {
+	for name, how := range refusals {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newRestartable(t, how)
+			g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
+			id := g.initialize()
+			g.post(listBody, sessionHeader, id)
+			s.restart(true)
+			before, _ := s.count()
+			_, body := g.post(listBody, sessionHeader, id)
+			if !strings.Contains(body, `"error"`) {
+				t.Error(body)
+			}
+			if n, _ := s.count(); n != before+1 {
+				t.Errorf("initialised %d times", n-before)
+			}
+			if strings.Contains(how.body, "ID") && !strings.Contains(body, `"id":1`) {
+				t.Errorf("the answer has another id: %s", body)
+			}
+		})
+	}
+}
+
+func TestHealthCheckInitialisesAnewAfterARestart(t *testing.T) {
+	for name, how := range refusals {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newRestartable(t, how)
+			g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
+			cluster, _ := g.set.Get("alpha")
+			var probe clusters.Probe = upstream.NewProber(nil).NewProbe(cluster, cluster.Endpoints()[0])
+			ctx := within(t)
+			defer probe.Close(ctx)
+			for range 3 {
+				if err := probe.Check(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := probe.Check(ctx); err != nil {
+					t.Error(err)
+				}
+				s.restart(false)
+			}
+			if begun, _ := s.count(); begun != 3 {
+				t.Errorf("%d sessions", begun)
+			}
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// refused reads an answer whose status is no success. Some servers answer with
+// such a status and with the call's error response in the body: that is the
+// call's response. inSession says that the request named a session; then the
+// error tells what the answer says about that session.
+func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*jsonrpc.Message, error) {
+	body, err := readAll(res.Body, s.opts.MaxMessage)
+	status := &StatusError{Code: res.StatusCode, challenged: res.Header.Get("WWW-Authenticate") != ""}
+	if err != nil {
+		body = nil
+	}
+	status.Snippet = snippet(body)
+	if to := res.Header.Get("Location"); to != "" && res.StatusCode < http.StatusBadRequest {
+		status.Snippet = "redirects are not followed, to " + snippet([]byte(to))
+	}
+	if m, err := jsonrpc.Parse(body); err == nil && m.IsError() {
+		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))
+		status.answers = !id.IsZero() && m.ID() == id
+	}
+	if inSession {
+		status.lost, status.doubtful = status.aboutSession(body)
+	}
+	if m := status.Answer(); m != nil && !status.lost && !status.doubtful {
+		return m, nil
+	}
+	return nil, status
+}
+
+// aboutSession tells what the answer to a request that named a session says
+// about that session: that it is lost, or that it may be. MCP says 404 for a
+// session that the server does not know. Servers say 400, 401, 403, 410, 500
+// and 503 as well, in plain text and in JSON.
+func (e *StatusError) aboutSession(body []byte) (lost, doubtful bool) {
+	if e.answers {
+		// The server understood the call and does not serve it.
+		switch e.Response.ErrorCode() {
+		case jsonrpc.CodeMethodNotFound, jsonrpc.CodeInvalidParams:
+			return false, false
+		}
+	}
+	switch e.Code {
+	case http.StatusNotFound, http.StatusGone:
+		return true, false
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return false, !e.challenged
+	case http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge:
+		return false, false // they are about the request, or about the moment
+	case http.StatusBadRequest:
+		if !e.answers && bytes.Contains(bytes.ToLower(body), []byte("session")) {
+			return true, false
+		}
+	}
+	return false, e.Code >= http.StatusBadRequest
+}
+
+// verifyTime bounds the ping that tells whether a session is lost.
+const verifyTime = 5 * time.Second
+
+// refused reads an answer whose status is no success. Where the answer leaves
+// open whether the server still knows the session, a ping decides: a session
+// that lives keeps its state.
+func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc.ID) (*jsonrpc.Message, error) {
+	m, err := t.s.refused(res, id, t.sessionID() != "")
+	var status *StatusError
+	if errors.As(err, &status) && status.doubtful {
+		status.lost = !t.known(ctx)
+		if m := status.Answer(); m != nil && !status.lost {
+			return m, nil
+		}
+	}
+	t.s.noticeLoss(err)
+	return m, err
+}
+
+// known reports whether the server still knows the session, or that this
+// cannot be found out now.
+func (t *streamable) known(ctx context.Context) bool {
+	if t.s.life.Err() != nil {
+		return t.s.Err() == nil // it was closed here, not lost
+	}
+	pinging, cancel := context.WithTimeout(ctx, verifyTime)
+	defer cancel()
+	id := t.s.NextID()
+	res, err := t.roundTrip(pinging, http.MethodPost, jsonrpc.NewRequest(id, "ping", nil), "")
+	if err != nil {
+		return ctx.Err() != nil || pinging.Err() == nil // only a ping without an answer tells
+	}
+	defer res.Body.Close()
+	if success(res) {
+		return true
+	}
+	_, err = t.s.refused(res, id, true)
+	var status *StatusError
+	return !errors.As(err, &status) || !status.lost && !status.doubtful
+}
