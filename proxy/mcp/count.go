@@ -4,13 +4,16 @@ import (
 	"errors"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
 // count is what a route holds.
 type count struct {
-	sessions   int
-	principals map[string]int
-	streams    int
+	sessions int // those for single calls included
+	slots    int // that sessions take
+	holders  map[string]*holder
+	kept     idleList // sessions for single calls that are not in use
+	streams  int
 }
 
 var (
@@ -18,28 +21,102 @@ var (
 	errPrincipal = errors.New("too many sessions of this principal")
 )
 
-// admit counts a session in, within the limits of its route.
-func (h *Hub) admit(s *session, limits Limits, anonymous bool) error {
+// admit gives a session one of the slots of its route. Where none is free the
+// session that has been idle longest is evicted: one of the same principal, or
+// where only the route's slots have run out, an anonymous one. A client that
+// forgets its sessions, as most do, would else be kept out by them until they
+// have been idle for long enough, and others with it.
+func (h *Hub) admit(s *session, limits Limits) error {
+	victims, err := h.slot(s, limits)
+	for _, victim := range victims {
+		victim.end("evicted", errEnded)
+	}
+	return err
+}
+
+// slot does what admit does. The sessions that it returns have lost their
+// slots, and must be ended.
+func (h *Hub) slot(s *session, limits Limits) (victims []*session, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := h.countLocked(s.route)
-	switch {
-	case h.closed:
-		return errEnded
-	case n.sessions >= limits.Sessions:
-		return errSessions
-	case !anonymous && n.principals[s.principal] >= limits.SessionsPerPrincipal:
-		return errPrincipal
+	if h.closed {
+		return nil, errEnded
 	}
+	n := h.countLocked(s.route)
+	defer h.pruneLocked(s.route)
+	own := n.holderLocked(s.principal)
+	defer n.disownLocked(s.principal)
+	for s.principal != anonymousKey && own.slots >= limits.SessionsPerPrincipal {
+		victim := own.evict()
+		if victim == nil {
+			return victims, errPrincipal
+		}
+		victims = append(victims, victim)
+		n.vacateLocked(victim)
+	}
+	for n.slots >= limits.Sessions {
+		victim := own.evict()
+		if others := n.holders[anonymousKey]; victim == nil && others != nil {
+			victim = others.evict()
+		}
+		if victim == nil {
+			return victims, errSessions
+		}
+		victims = append(victims, victim)
+		n.vacateLocked(victim)
+	}
+	s.holder, s.slot = own, true
+	own.slots++
+	n.slots++
 	n.sessions++
-	n.principals[s.principal]++
-	return nil
+	return victims, nil
+}
+
+// anonymousKey is the principal of all clients that are not authenticated.
+const anonymousKey = string(filter.Anonymous)
+
+// vacateLocked takes a session's slot back.
+func (n *count) vacateLocked(s *session) {
+	if s.slot {
+		s.slot = false
+		s.holder.slots--
+		n.slots--
+	}
+}
+
+// uncountLocked takes back what counted the session.
+func (h *Hub) uncountLocked(s *session) {
+	h.unkeepLocked(s)
+	n := h.countLocked(s.route)
+	n.sessions--
+	if s.holder != nil {
+		s.holder.part(s)
+		n.vacateLocked(s)
+		n.disownLocked(s.principal)
+	}
+	h.pruneLocked(s.route)
+}
+
+func (n *count) holderLocked(principal string) *holder {
+	o := n.holders[principal]
+	if o == nil {
+		o = new(holder)
+		n.holders[principal] = o
+	}
+	return o
+}
+
+// disownLocked forgets a principal that has no session.
+func (n *count) disownLocked(principal string) {
+	if o := n.holders[principal]; o != nil && o.slots == 0 && o.kept.count == 0 {
+		delete(n.holders, principal)
+	}
 }
 
 func (h *Hub) countLocked(route string) *count {
 	n := h.counts[route]
 	if n == nil {
-		n = &count{principals: map[string]int{}}
+		n = &count{holders: map[string]*holder{}, kept: idleList{which: inRoute}}
 		h.counts[route] = n
 	}
 	return n

@@ -156,18 +156,12 @@ func (h *Hub) publish(s *session) bool {
 	return !ended
 }
 
-// forget takes back what admit and publish did.
+// forget takes back what admit or lend, and publish, did.
 func (h *Hub) forget(s *session, reason string) {
 	h.mu.Lock()
 	published := s.id != ""
 	delete(h.byID, s.id)
-	h.unkeepLocked(s)
-	n := h.countLocked(s.route)
-	n.sessions--
-	if n.principals[s.principal]--; n.principals[s.principal] == 0 {
-		delete(n.principals, s.principal)
-	}
-	h.pruneLocked(s.route)
+	h.uncountLocked(s)
 	h.mu.Unlock()
 	if published {
 		h.opts.Trace.sessionClosed(s.route, reason)

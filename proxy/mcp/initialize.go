@@ -51,8 +51,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	}
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h, principal.Key(), init)
-	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
-	if err := h.hub.admit(s, h.Config.Limits, anonymous); err != nil {
+	if err := h.hub.admit(s, h.Config.Limits); err != nil {
 		s.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
 		return

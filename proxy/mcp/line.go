@@ -74,8 +74,7 @@ func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h, principal.Key(), clientInit{version: newest})
 	s.line = &line{stream: newStream(true, true, h.queueBytes()), posts: posts}
-	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
-	if err := h.hub.admit(s, h.Config.Limits, anonymous); err != nil {
+	if err := h.hub.admit(s, h.Config.Limits); err != nil {
 		s.cancel(err)
 		return nil, err
 	}

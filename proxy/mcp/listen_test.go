@@ -11,7 +11,7 @@ import (
 )
 
 // listen opens a GET stream, whose lines the test reads.
-func (g *gateway) listen(ctx context.Context, id string) *bufio.Scanner {
+func (g *gateway) listen(ctx context.Context, id string, headers ...string) *bufio.Scanner {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url, nil)
 	if err != nil {
@@ -19,6 +19,9 @@ func (g *gateway) listen(ctx context.Context, id string) *bufio.Scanner {
 	}
 	req.Header.Set(sessionHeader, id)
 	req.Header.Set("Accept", "text/event-stream")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
 	res, err := g.server.Client().Do(req)
 	if err != nil || res.StatusCode != http.StatusOK {
 		g.t.Fatal(res, err)

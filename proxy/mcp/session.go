@@ -12,7 +12,8 @@ import (
 // session is one client's, from initialize to its end, over all generations
 // that come and go. It is bound to a route and a principal.
 //
-// Locks are taken in this order: held, peer, session, then hub or stream.
+// Locks are taken in this order: held, peer, session, then stream, or hub and
+// holder.
 type session struct {
 	hub       *Hub
 	id        string
@@ -35,6 +36,11 @@ type session struct {
 	replay    *replay
 	// subscription: made for one stream of subscriptions/listen.
 	subscription *subscription
+	// holder: who has the slot that the session took. Nil: it takes none.
+	holder *holder
+	slot   bool             // it still has it; guarded by the hub
+	place  placement        // guarded by the holder
+	links  [idleLists]links // guarded as the lists are
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -146,7 +152,7 @@ func (s *session) end(reason string, cause error) {
 func (s *session) enter(h *Handler) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended || !s.useLocked() {
 		return false
 	}
 	if h.seq > s.handler.seq {
@@ -156,12 +162,26 @@ func (s *session) enter(h *Handler) bool {
 	return true
 }
 
+// useLocked keeps the session from being evicted. It reports false when it is
+// too late.
+func (s *session) useLocked() bool {
+	return s.holder == nil || s.active > 0 || s.pending > 0 || s.holder.use(s)
+}
+
+// restLocked lets the session be evicted if nothing uses it any more.
+func (s *session) restLocked() {
+	s.last = time.Now()
+	if s.holder != nil && s.active == 0 && s.pending == 0 {
+		s.holder.rest(s)
+	}
+}
+
 // exit ends what enter began.
 func (s *session) exit() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.active--
-	s.last = time.Now()
+	s.restLocked()
 }
 
 // idle reports whether nothing happened for longer than the route allows.
@@ -207,6 +227,8 @@ func (s *session) begin(c *call) error {
 		return errEnded
 	case s.pending >= c.handler.Config.Limits.Pending:
 		return errPending
+	case !s.useLocked():
+		return errEnded
 	}
 	s.pending++
 	id := c.msg.ID()
@@ -218,7 +240,7 @@ func (s *session) begin(c *call) error {
 func (s *session) finish(c *call) {
 	s.mu.Lock()
 	s.pending--
-	s.last = time.Now()
+	s.restLocked()
 	id := c.msg.ID()
 	s.calls[id] = slices.DeleteFunc(s.calls[id], func(other *call) bool { return other == c })
 	if len(s.calls[id]) == 0 {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -41,11 +42,7 @@ func (h *Hub) borrow(handler *Handler, principal filter.Principal, init clientIn
 	s.sessionless = true
 	s.key = key
 	s.anonymous = anonymous
-	err := h.admit(s, handler.Config.Limits, anonymous)
-	for err != nil && h.evict(handler.Route, principal.Key()) {
-		err = h.admit(s, handler.Config.Limits, anonymous)
-	}
-	if err != nil {
+	if err := h.lend(s); err != nil {
 		s.cancel(err)
 		return nil, err
 	}
@@ -53,47 +50,63 @@ func (h *Hub) borrow(handler *Handler, principal filter.Principal, init clientIn
 	return s, nil
 }
 
-// evict ends one session that is kept for single calls of the principal and
-// not in use: a client that says another thing of itself each time would keep
-// itself out with what is kept for it. It reports false when there is none.
-func (h *Hub) evict(route, principal string) bool {
+// lend counts a session in that takes no slot: it lasts no longer than its
+// request, or is kept within bounds of its own.
+func (h *Hub) lend(s *session) error {
 	h.mu.Lock()
-	var victim *session
-	for key, kept := range h.kept {
-		if key.route == route && key.principal == principal {
-			victim = kept[0]
-			h.unkeepLocked(victim)
-			break
-		}
+	defer h.mu.Unlock()
+	if h.closed {
+		return errEnded
 	}
-	h.mu.Unlock()
-	if victim == nil {
-		return false
-	}
-	victim.end("evicted", errEnded)
-	return true
+	h.countLocked(s.route).sessions++
+	return nil
 }
 
 // giveBack ends the use of what borrow returned.
 func (h *Hub) giveBack(s *session) {
 	s.exit()
-	if s.anonymous {
-		s.end("single call", errEnded)
-		return
+	handler, victims := h.keep(s)
+	for _, victim := range victims {
+		victim.end("evicted", errEnded)
 	}
-	h.mu.Lock()
-	handler, served := h.current[s.route]
-	closed := h.closed || !served || len(h.kept[s.key]) >= keptLimit
-	if !closed {
-		h.kept[s.key] = append(h.kept[s.key], s)
-	}
-	h.mu.Unlock()
-	if closed {
+	if handler == nil {
 		s.end("single call", errEnded)
 		return
 	}
 	// A generation that came meanwhile did not find the session.
 	s.follow(handler)
+}
+
+// keep keeps a session for the next single call, and returns the handler in
+// force, or nil if the session is of no more use. As many as a principal, and
+// the route, may have sessions of clients are kept beside those: a client that
+// says another thing of itself each time has others given up, those that were
+// not used for longest, its own first. They must be ended.
+func (h *Hub) keep(s *session) (handler *Handler, victims []*session) {
+	s.mu.Lock() // an end that comes now finds the session where it is kept
+	defer s.mu.Unlock()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	handler = h.current[s.route]
+	if s.anonymous || s.ended || h.closed || handler == nil || len(h.kept[s.key]) >= keptLimit {
+		return nil, nil
+	}
+	limits := handler.Config.Limits
+	n := h.countLocked(s.route)
+	own := n.holderLocked(s.principal)
+	for own.kept.count >= limits.SessionsPerPrincipal {
+		victims = append(victims, own.kept.first)
+		h.unkeepLocked(own.kept.first)
+	}
+	for n.kept.count >= limits.Sessions {
+		victims = append(victims, n.kept.first)
+		h.unkeepLocked(n.kept.first)
+	}
+	n.holders[s.principal] = own // which unkeepLocked may have forgotten
+	h.kept[s.key] = append(h.kept[s.key], s)
+	own.kept.push(s)
+	n.kept.push(s)
+	return handler, victims
 }
 
 // unkeep takes a kept session, the one that was used last: the others may
@@ -118,7 +131,11 @@ func (h *Hub) unkeepLocked(s *session) {
 	kept := h.kept[key]
 	for i, other := range kept {
 		if other == s {
-			h.kept[key] = append(kept[:i:i], kept[i+1:]...)
+			h.kept[key] = slices.Delete(kept, i, i+1)
+			n := h.countLocked(s.route)
+			n.holderLocked(s.principal).kept.remove(s)
+			n.kept.remove(s)
+			n.disownLocked(s.principal)
 			break
 		}
 	}

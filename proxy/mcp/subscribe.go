@@ -70,11 +70,10 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		return
 	}
 	principal := filter.PrincipalFrom(r.Context())
-	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
 	s := h.hub.newSession(h, principal.Key(), modernInit(m))
 	s.subscription = sub
 	s.listened = true // what servers say before the stream is there waits for it
-	if err := h.hub.admit(s, h.Config.Limits, anonymous); err != nil {
+	if err := h.hub.admit(s, h.Config.Limits); err != nil {
 		s.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
 		return

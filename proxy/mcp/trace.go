@@ -8,8 +8,8 @@ import "time"
 type Trace struct {
 	// SessionOpened: a client initialised a session on route.
 	SessionOpened func(route string)
-	// SessionClosed: a session ended; reason is deleted, idle, closed (with its
-	// only stream), route_removed, upstream_changed or shutdown.
+	// SessionClosed: a session ended; reason is deleted, idle, evicted (idle, and
+	// another needed the room), closed (with its only stream), route_removed, upstream_changed or shutdown.
 	SessionClosed func(route, reason string)
 	// StreamOpened and StreamClosed frame each stream to a client.
 	StreamOpened func(route string)

@@ -211,22 +211,6 @@ func TestGetStreamIsFlushedAtOnceAndBounded(t *testing.T) {
 	eventually(t, "streams are uncounted", func() bool { return g.hub.Stats()["test"].Streams == 0 })
 }
 
-func TestLimitsOfSessions(t *testing.T) {
-	srv := newServer(t, "alpha")
-	g := newGateway(t, func(c *Config) { c.Limits.Sessions, c.Limits.SessionsPerPrincipal = 3, 2 }, srv.backend("alpha"))
-	first := g.initialize("Test-User", "ann")
-	g.initialize("Test-User", "ann")
-	if res, body := g.post(initBody, "Test-User", "ann"); res.StatusCode != 429 || !strings.Contains(body, "too many sessions of this principal") {
-		t.Errorf("%d %s", res.StatusCode, body)
-	}
-	g.initialize("Test-User", "bob")
-	if res, body := g.post(initBody, "Test-User", "cid"); res.StatusCode != 503 || !strings.Contains(body, "too many sessions") {
-		t.Errorf("%d %s", res.StatusCode, body)
-	}
-	g.do("DELETE", "", sessionHeader, first, "Test-User", "ann")
-	g.initialize("Test-User", "ann")
-}
-
 func TestIdleSessionEnds(t *testing.T) {
 	srv := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Timeouts.SessionIdle = 10 * time.Millisecond }, srv.backend("alpha"))

@@ -1,0 +1,62 @@
+package main_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// mcpPost sends one message to the gateway, and returns the answer.
+func (w *world) mcpPost(t testing.TB, hc *http.Client, body string, headers ...string) (*http.Response, string) {
+	t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "https://"+w.address("public")+"/mcp", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := hc.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(answer)
+}
+
+// Clients that never end their sessions take the room of their own sessions
+// only: others begin sessions, make single calls, and keep what they use.
+func TestForgottenSessionsLockNobodyOut(t *testing.T) {
+	w := newWorld(t)
+	w.mcp = ", limits: {sessions: 8}"
+	w.mustApply(w.yaml())
+	busy := w.connect(t, "echo")
+	hc := client(t, w.ca.PEM(), "h2")
+	const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`
+	var ids []string
+	for i := range 40 {
+		res, answer := w.mcpPost(t, hc, initialize)
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("session %d: %d %s", i, res.StatusCode, answer)
+		}
+		ids = append(ids, res.Header.Get("Mcp-Session-Id"))
+	}
+	const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`
+	if res, answer := w.mcpPost(t, hc, list); res.StatusCode != http.StatusOK {
+		t.Errorf("a single call: %d %s", res.StatusCode, answer)
+	}
+	if res, answer := w.mcpPost(t, hc, list, "Mcp-Session-Id", ids[0]); res.StatusCode != http.StatusNotFound {
+		t.Errorf("a session that was forgotten: %d %s", res.StatusCode, answer)
+	}
+	if res, answer := w.mcpPost(t, hc, list, "Mcp-Session-Id", ids[39]); res.StatusCode != http.StatusOK {
+		t.Errorf("the last session: %d %s", res.StatusCode, answer)
+	}
+	busy.more(t, 3) // a session with a stream was never evicted
+}
