@@ -32,7 +32,7 @@ func (g *Gateway) commit(p *prepared) string {
 	gen.free = func() { go g.release(gen) }
 
 	if p.log != nil {
-		g.logs.swap(p.log)
+		g.logs.Swap(p.log)
 	}
 	// First, so that what is stored serves with the first handshake. What goes
 	// is asked for until the snapshots have been replaced, and later by servers

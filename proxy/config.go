@@ -9,13 +9,14 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/logging"
 	"github.com/mcpgateway/mcpgateway/proxy/routes"
 	"github.com/mcpgateway/mcpgateway/tls/acme"
 )
 
 // Config is the whole file: the sum of the sections that the packages declare.
 type Config struct {
-	Log       LogConfig          `yaml:"log" doc:"What is logged, and where to."`
+	Log       logging.Config     `yaml:"log" doc:"What is logged, and where to."`
 	Admin     *admin.Config      `yaml:"admin" doc:"The operator's API; off when absent."`
 	Reload    ReloadConfig       `yaml:"reload" doc:"How a change of the file becomes a generation."`
 	Drain     DrainConfig        `yaml:"drain" doc:"How connections of a changed or removed listener end."`

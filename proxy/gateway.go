@@ -14,6 +14,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/logging"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 	"github.com/mcpgateway/mcpgateway/tls/acme"
@@ -40,7 +41,7 @@ type Options struct {
 type Gateway struct {
 	options Options
 	started time.Time
-	logs    *Logs
+	logs    *logging.Logs
 	metrics *admin.Metrics
 	sockets *listeners.Sockets
 	hub     *mcp.Hub
@@ -91,11 +92,12 @@ func New(o Options) *Gateway {
 	if o.Notify == nil {
 		o.Notify = func(string) {}
 	}
+	metrics := admin.NewMetrics(o.Version)
 	g := &Gateway{
 		options:  o,
 		started:  time.Now(),
-		logs:     NewLogs(o.Stderr),
-		metrics:  admin.NewMetrics(o.Version),
+		logs:     logging.New(o.Stderr, metrics.LogLinesDropped),
+		metrics:  metrics,
 		reloads:  make(chan chan<- admin.Outcome),
 		stopping: make(chan struct{}),
 
@@ -130,6 +132,7 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 		g.logs.Logger().Warn().Err(err).Stringer("every", pollEvery).Msg("changes of files are found by looking from time to time")
 	}
 	defer watcher.Close()
+	defer g.logs.Close()
 	err = g.serve(ctx, hup, reopen, watcher)
 	g.spiffe.Close()
 	defer g.acme.Close()

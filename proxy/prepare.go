@@ -13,6 +13,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/logging"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/routes"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -27,7 +28,7 @@ type prepared struct {
 	// swaps are new certificates and trust for servers that are carried over.
 	swaps []tlsSwap
 	// log and admin are nil where nothing changed.
-	log   *logSink
+	log   *logging.Sink
 	admin *admin.Server
 	// warnings are what does not keep the generation from serving.
 	warnings []string
@@ -70,14 +71,14 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 	p.plan = Diff(oldConfig, cfg)
 
 	if oldConfig == nil || config.Fingerprint(oldConfig.Log) != config.Fingerprint(cfg.Log) {
-		if p.log, err = g.logs.open(cfg.Log); err != nil {
+		if p.log, err = g.logs.Open(cfg.Log); err != nil {
 			return nil, err
 		}
-		p.onDiscard(func() { g.logs.discard(p.log) })
+		p.onDiscard(func() { g.logs.Discard(p.log) })
 		if old == nil {
 			// Nothing serves yet: what the preparation has to say, such as an
 			// endpoint's health, goes where it was asked for.
-			g.logs.swap(p.log)
+			g.logs.Swap(p.log)
 		}
 	}
 	warning, err := g.acme.Prepare(cfg.ACME)

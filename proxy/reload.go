@@ -170,7 +170,7 @@ func (g *Gateway) report(o admin.Outcome) {
 		g.metrics.Reloaded(o.Result, o.Time)
 	}
 	g.mu.Unlock()
-	log := g.logs.Logger()
+	log := g.logs.ReloadLogger()
 	for _, w := range o.Warnings {
 		log.Warn().Msg(w)
 	}

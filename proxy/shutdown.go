@@ -20,7 +20,7 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	go func() {
 		select {
 		case <-kill:
-			g.logs.Logger().Warn().Msg("second signal; stopping at once")
+			g.logs.ReloadLogger().Warn().Msg("second signal; stopping at once")
 			hurry()
 		case <-patience.Done():
 		}
@@ -38,9 +38,8 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	if gen != nil {
 		gen.done() // it is no longer the current one
 		g.awaitWork(ctx)
-		g.logs.Logger().Info().Msg("stopped")
+		g.logs.ReloadLogger().Info().Msg("stopped")
 	}
-	g.logs.close()
 }
 
 // drainAll closes every socket, and returns when no connection is left.
@@ -48,7 +47,7 @@ func (g *Gateway) drainAll(patience context.Context, gen *Generation) {
 	c := gen.config.Shutdown
 	g.options.Notify("STOPPING=1")
 	g.ready.Store(false)
-	g.logs.Logger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
+	g.logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
 	sleep(patience, c.Delay)
 
 	g.sockets.Close()

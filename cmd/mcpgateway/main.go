@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -73,15 +74,29 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintln(stderr, strings.TrimSpace(err.Error()))
+	text := strings.TrimSpace(err.Error()) + "\n"
 	if !understood {
-		fmt.Fprintf(stderr, "%q tells more\n", c.CommandPath()+" --help")
+		text += fmt.Sprintf("%q tells more\n", c.CommandPath()+" --help")
+	}
+	tell(stderr, text)
+	if !understood {
 		return exitInvalid
 	}
 	if e := (*exitError)(nil); errors.As(err, &e) {
 		return e.code
 	}
 	return exitFailed
+}
+
+// tell writes the last words of the process. A reader of stderr that has stopped
+// reading does not keep the process from ending.
+func tell(stderr io.Writer, text string) {
+	written := make(chan struct{})
+	go func() { defer close(written); _, _ = io.WriteString(stderr, text) }()
+	select {
+	case <-written:
+	case <-time.After(2 * time.Second):
+	}
 }
 
 // helpCommand is cobra's own, but for its answer to a command that is none.

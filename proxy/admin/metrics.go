@@ -30,6 +30,7 @@ type Metrics struct {
 	acmeEvents      *prometheus.CounterVec
 	reloads         *prometheus.CounterVec
 	lastReload      *prometheus.GaugeVec
+	logDropped      prometheus.Counter
 }
 
 // NewMetrics registers everything the gateway counts. version labels build_info.
@@ -58,10 +59,11 @@ func NewMetrics(version string) *Metrics {
 		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
 		lastReload:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "last_reload_timestamp_seconds", Help: "When a reload last ended, by result."}, []string{"result"}),
 	}
+	m.logDropped = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "mcpgateway", Name: "log_lines_dropped_total", Help: "Log lines that were not written, since the log could not take them as fast as they came."})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "build_info", Help: "Always 1; the version is a label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.connections, m.rejected, m.handshakes, m.upstream, m.upstreamSeconds,
-		m.connects, m.retries, m.healthChanges, m.mcpCalls, m.acmeEvents, m.reloads, m.lastReload, build,
+		m.connects, m.retries, m.healthChanges, m.mcpCalls, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -122,6 +124,9 @@ func (m *Metrics) MCPCall(cluster, method, outcome string) {
 
 // ACME counts one event of a certificate by ACME.
 func (m *Metrics) ACME(event string) { m.acmeEvents.WithLabelValues(event).Inc() }
+
+// LogLinesDropped counts lines of the log that were not written.
+func (m *Metrics) LogLinesDropped(lines int) { m.logDropped.Add(float64(lines)) }
 
 // Reloaded counts one reload.
 func (m *Metrics) Reloaded(result string, at time.Time) {

@@ -243,7 +243,7 @@ func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
 			for _, l := range series.GetLabel() {
 				line += " " + l.GetValue()
 			}
-			if strings.HasPrefix(line, "mcpgateway_") && !strings.HasPrefix(line, "mcpgateway_build_info") {
+			if strings.HasPrefix(line, "mcpgateway_") && len(series.GetLabel()) > 0 && !strings.HasPrefix(line, "mcpgateway_build_info") {
 				left = append(left, line)
 			}
 		}

@@ -1,4 +1,4 @@
-package proxy
+package logging
 
 import (
 	"bytes"
@@ -23,17 +23,17 @@ func TestLogToAPipeThatNobodyReadsIsRefusedAtOnce(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openLog(pipe); !errors.Is(err, syscall.ENXIO) {
+	if _, _, err := openFile(pipe); !errors.Is(err, syscall.ENXIO) {
 		t.Errorf("got %v", err)
 	}
 }
 
-func openSink(t *testing.T, l *Logs, c LogConfig) *logSink {
+func openSink(t *testing.T, l *Logs, c Config) *Sink {
 	t.Helper()
 	if c.Level == "" {
 		c.Level = "info"
 	}
-	s, err := l.open(c)
+	s, err := l.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func lines(t *testing.T, path string) int {
 func TestNoLineIsLostOrTornWhileTheLogMovesAndIsRotated(t *testing.T) {
 	const writers, each = 4, 500
 	dir := t.TempDir()
-	var stderr bytes.Buffer // written under the sink's lock only
-	l := NewLogs(&stderr)
+	var stderr bytes.Buffer // read after Close only
+	l := New(&stderr, func(int) {})
 	var wg sync.WaitGroup
 	for range writers {
 		wg.Go(func() {
@@ -71,7 +71,7 @@ func TestNoLineIsLostOrTornWhileTheLogMovesAndIsRotated(t *testing.T) {
 	}
 	for i := range 50 {
 		path := filepath.Join(dir, fmt.Sprint("log", i%3))
-		l.swap(openSink(t, l, LogConfig{File: config.Path(path)}))
+		l.Swap(openSink(t, l, Config{File: config.Path(path)}))
 		if err := os.Rename(path, filepath.Join(dir, fmt.Sprint("old", i))); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestNoLineIsLostOrTornWhileTheLogMovesAndIsRotated(t *testing.T) {
 		}
 	}
 	wg.Wait()
-	l.close()
+	l.Close()
 	write(t, filepath.Join(dir, "stderr"), stderr.String())
 	paths, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil {
@@ -97,29 +97,34 @@ func TestNoLineIsLostOrTornWhileTheLogMovesAndIsRotated(t *testing.T) {
 
 func TestALoggerThatWasFetchedBeforeASwapWritesToTheNewSink(t *testing.T) {
 	dir := t.TempDir()
-	var stderr bytes.Buffer
-	l := NewLogs(&stderr)
-	l.swap(openSink(t, l, LogConfig{File: config.Path(filepath.Join(dir, "one"))}))
+	var stderr bytes.Buffer // read after Close only
+	dropped := 0
+	l := New(&stderr, func(n int) { dropped += n })
+	l.Swap(openSink(t, l, Config{File: config.Path(filepath.Join(dir, "one"))}))
 	fetched := l.Logger()
-	l.swap(openSink(t, l, LogConfig{File: config.Path(filepath.Join(dir, "two"))}))
+	l.Swap(openSink(t, l, Config{File: config.Path(filepath.Join(dir, "two"))}))
 	fetched.Info().Msg("late")
+	l.Swap(openSink(t, l, Config{}))
+	fetched.Info().Msg("later")
+	l.Close()
 	if lines(t, filepath.Join(dir, "one")) != 0 || lines(t, filepath.Join(dir, "two")) != 1 {
 		t.Error("the line went elsewhere")
 	}
-	l.close()
-	fetched.Info().Msg("later")
 	if !strings.Contains(stderr.String(), "later") {
 		t.Errorf("stderr has %q", &stderr)
+	}
+	if fetched.Info().Msg("too late"); dropped != 1 {
+		t.Errorf("%d lines after the end are counted as dropped, want 1", dropped)
 	}
 }
 
 func TestADiscardedLogLeavesNoFile(t *testing.T) {
 	dir := t.TempDir()
-	l := NewLogs(io.Discard)
+	l := New(io.Discard, func(int) {})
 	old := filepath.Join(dir, "old")
 	write(t, old, "{}\n")
 	for _, path := range []string{old, filepath.Join(dir, "new")} {
-		l.discard(openSink(t, l, LogConfig{File: config.Path(path)}))
+		l.Discard(openSink(t, l, Config{File: config.Path(path)}))
 	}
 	if _, err := os.Stat(filepath.Join(dir, "new")); !errors.Is(err, fs.ErrNotExist) || lines(t, old) != 1 {
 		t.Errorf("new: %v; old has %d lines", err, lines(t, old))
