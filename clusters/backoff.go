@@ -15,8 +15,10 @@ const (
 	stableRun = time.Minute
 )
 
-// backoff keeps a command that fails from being started again and again.
-type backoff struct {
+// Backoff keeps a process that fails from being started again and again. Each
+// of those who start processes of a command has one: the crashes of one delay
+// no other. The zero Backoff delays nothing.
+type Backoff struct {
 	mu       sync.Mutex
 	failures int // in a row
 	until    time.Time
@@ -24,7 +26,7 @@ type backoff struct {
 }
 
 // wait is how long to wait before the next start, and why.
-func (b *backoff) wait(now time.Time) (time.Duration, error) {
+func (b *Backoff) wait(now time.Time) (time.Duration, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.until.Sub(now), b.err
@@ -32,7 +34,7 @@ func (b *backoff) wait(now time.Time) (time.Duration, error) {
 
 // failed takes note of a process that could not be started, or ended by itself
 // after it had lived for the given time.
-func (b *backoff) failed(err error, lived time.Duration, now time.Time) {
+func (b *Backoff) failed(err error, lived time.Duration, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if lived >= stableRun {
@@ -44,4 +46,11 @@ func (b *backoff) failed(err error, lived time.Duration, now time.Time) {
 		b.until = now.Add(min(minBackoff<<min(b.failures-1, 6), maxBackoff))
 	}
 	b.err = err
+}
+
+// succeeded takes note of a start that succeeded.
+func (b *Backoff) succeeded() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.failures, b.until, b.err = 0, time.Time{}, nil
 }

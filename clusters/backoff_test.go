@@ -7,7 +7,7 @@ import (
 )
 
 func TestBackoffGrowsToAMinuteAndStartsAnewAfterAStableRun(t *testing.T) {
-	var b backoff
+	var b Backoff
 	now := time.Now()
 	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
 		b.failed(errors.New("exit status 1"), 0, now)

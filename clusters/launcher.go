@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,7 +22,10 @@ type launcher struct {
 	dir     string
 	environ []string
 	trace   *Trace
-	backoff backoff
+	// backoff delays every start, because starts fail.
+	backoff Backoff
+	// serving is how many processes live of those that Serving was told of.
+	serving atomic.Int64
 }
 
 func newLauncher(cfg *Config, base []string, trace *Trace) *launcher {
@@ -32,7 +36,13 @@ func newLauncher(cfg *Config, base []string, trace *Trace) *launcher {
 // max_processes of them run; a *ConnectError when it cannot be started, or may
 // not be yet because the last one failed. ctx bounds the start only: the caller
 // must Stop the process, or see it end.
-func (e *Endpoint) Start(ctx context.Context) (*Process, error) {
+func (e *Endpoint) Start(ctx context.Context) (*Process, error) { return e.StartFor(ctx, nil) }
+
+// StartFor is Start for one owner of several, such as a session. When the
+// process ends by itself after it has served, owner alone is delayed; a process
+// that ends before that delays the other owners too, unless another process of
+// the command shows that starts succeed. Without an owner all are delayed.
+func (e *Endpoint) StartFor(ctx context.Context, owner *Backoff) (*Process, error) {
 	l := e.command
 	if l == nil {
 		return nil, fmt.Errorf("cluster %s has no command", e.cluster)
@@ -50,14 +60,14 @@ func (e *Endpoint) Start(ctx context.Context) (*Process, error) {
 		e.state.processes.Add(-1)
 		e.release()
 	}
-	if wait, last := l.backoff.wait(time.Now()); wait > maxStartWait {
+	if wait, last := l.wait(owner, time.Now()); wait > maxStartWait {
 		done()
 		return fail(fmt.Errorf("the command failed, and is started again in %v: %w", wait.Round(time.Second), last))
 	} else if !sleep(ctx, wait) {
 		done()
 		return fail(context.Cause(ctx))
 	}
-	p, err := l.launch(done)
+	p, err := l.launch(owner, done)
 	if err != nil {
 		err = fmt.Errorf("start %s: %w", l.argv[0], err)
 		l.backoff.failed(err, 0, time.Now())
@@ -68,20 +78,31 @@ func (e *Endpoint) Start(ctx context.Context) (*Process, error) {
 	return p, nil
 }
 
+// wait is how long a start for owner has to wait, and why.
+func (l *launcher) wait(owner *Backoff, now time.Time) (time.Duration, error) {
+	wait, last := l.backoff.wait(now)
+	if owner != nil {
+		if own, err := owner.wait(now); own > wait {
+			return own, err
+		}
+	}
+	return wait, last
+}
+
 func (l *launcher) tell(event string, err error) {
 	if l.trace != nil && l.trace.Process != nil {
 		l.trace.Process(l.cluster, event, err)
 	}
 }
 
-// launch starts a process; done is called once it has ended.
-func (l *launcher) launch(done func()) (*Process, error) {
+// launch starts a process for owner; done is called once it has ended.
+func (l *launcher) launch(owner *Backoff, done func()) (*Process, error) {
 	path, err := lookPath(l.argv[0], l.dir, l.environ)
 	if err != nil {
 		return nil, err
 	}
 	cmd := &exec.Cmd{Path: path, Args: l.argv, Dir: l.dir, Env: l.environ, SysProcAttr: processAttributes()}
-	p := &Process{launcher: l, cmd: cmd, done: make(chan struct{})}
+	p := &Process{launcher: l, owner: owner, cmd: cmd, done: make(chan struct{})}
 	theirs, err := p.pipes()
 	if err != nil {
 		return nil, err
@@ -121,10 +142,10 @@ func (p *Process) live(started chan<- error, theirs []*os.File, done func()) {
 		err = errors.New("exit status 0")
 	}
 	p.err = fmt.Errorf("the process has ended: %w", err)
-	if p.stopping.Load() {
+	if served := p.over(); p.stopping.Load() {
 		p.err = ErrStopped
 	} else {
-		p.launcher.backoff.failed(p.err, time.Since(born), time.Now())
+		p.delay(served, time.Since(born), time.Now())
 	}
 	p.outlive()
 	p.launcher.tell("exited", p.err)

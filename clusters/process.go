@@ -36,6 +36,7 @@ type Process struct {
 	Stdout io.Reader
 
 	launcher *launcher
+	owner    *Backoff // nil: whoever started it has none
 	cmd      *exec.Cmd
 	stdin    *os.File
 	stdout   *os.File
@@ -46,6 +47,45 @@ type Process struct {
 
 	mu     sync.Mutex
 	reaped bool // the process id may belong to somebody else
+	served bool // Serving was called
+	ended  bool
+}
+
+// Serving says that the process has begun to serve: its start has succeeded.
+func (p *Process) Serving() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.served || p.ended {
+		return
+	}
+	p.served = true
+	p.launcher.serving.Add(1)
+	p.launcher.backoff.succeeded()
+}
+
+// over notes that the process has ended, and reports whether it had served.
+func (p *Process) over() (served bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	if p.served {
+		p.launcher.serving.Add(-1)
+	}
+	return p.served
+}
+
+// delay delays the starts that the end of the process, by itself, says are not
+// worth while now. A process that crashes in the hands of its owner, or that
+// only its owner's first message keeps from starting, says nothing about those
+// of the others.
+func (p *Process) delay(served bool, lived time.Duration, now time.Time) {
+	if p.owner != nil {
+		p.owner.failed(p.err, lived, now)
+		if served || p.launcher.serving.Load() > 0 {
+			return
+		}
+	}
+	p.launcher.backoff.failed(p.err, lived, now)
 }
 
 // Done is closed when the process has ended and its group is gone.

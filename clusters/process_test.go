@@ -205,6 +205,57 @@ func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 	})
 }
 
+// A process that crashes while it serves says nothing about those of others; one
+// that does not get as far does, unless others serve.
+func TestTheBackoffBelongsToTheOwner(t *testing.T) {
+	e := get(t, newSet(t, clusters.Options{}, command(t, "cat")), "cmd").Endpoints()[0]
+	at := func(owner *clusters.Backoff) *clusters.Process {
+		t.Helper()
+		p, err := e.StartFor(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { kill(p) })
+		return p
+	}
+	crash := func(p *clusters.Process) {
+		p.Stdin.Close()
+		<-p.Done()
+	}
+	delayed := func(owner *clusters.Backoff) bool {
+		// A start that has to wait ends with its context.
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		p, err := e.StartFor(ctx, owner)
+		if err == nil {
+			p.Serving()
+			kill(p)
+		}
+		return err != nil
+	}
+	var one, other, third clusters.Backoff
+	p := at(&one)
+	p.Serving()
+	crash(p)
+	if delayed(&other) {
+		t.Error("a crash delays another owner")
+	}
+	if !delayed(&one) {
+		t.Error("a crash does not delay its owner")
+	}
+	p = at(&third)
+	p.Serving()
+	crash(at(&other))
+	if delayed(new(clusters.Backoff)) || !delayed(&other) {
+		t.Error("a start that fails beside a process that serves does not delay its owner alone")
+	}
+	kill(p)
+	crash(at(new(clusters.Backoff)))
+	if !delayed(new(clusters.Backoff)) {
+		t.Error("starts that fail do not delay the cluster's")
+	}
+}
+
 func TestACommandThatIsMissingIsAnError(t *testing.T) {
 	e := get(t, newSet(t, clusters.Options{}, command(t, "no-such-program")), "cmd").Endpoints()[0]
 	_, err := e.Start(t.Context())

@@ -157,6 +157,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 		Header:     lasting,
 		MaxMessage: int64(h.Config.Limits.Message),
 		Transports: p.s.hub.opts.Transports,
+		Backoff:    &p.backoff,
 	})
 	l.up = up
 	close(l.ready)

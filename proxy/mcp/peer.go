@@ -30,6 +30,7 @@ const (
 type peer struct {
 	s       *session
 	cluster string
+	backoff clusters.Backoff // of the session's own processes
 
 	mu      sync.Mutex
 	handler *Handler    // of the newest generation that was seen

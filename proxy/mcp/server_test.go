@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -105,6 +106,10 @@ func (s *server) build(name string) *sdk.Server {
 			&sdk.ResourceLink{URI: "file:///a", Name: "a"},
 			&sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: "file:///b", Text: "b"}},
 		}}, nil, nil
+	})
+	sdk.AddTool(srv, &sdk.Tool{Name: "die"}, func(context.Context, *sdk.CallToolRequest, none) (*sdk.CallToolResult, any, error) {
+		os.Exit(3) // for servers that are processes of their own
+		return nil, nil, nil
 	})
 	type person struct {
 		Person string `json:"person"`

@@ -158,6 +158,9 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 		s.Close(ctx)
 		return nil, err
 	}
+	if t, ok := s.transport.(*stdio); ok {
+		t.process.Serving()
+	}
 	return s, nil
 }
 

@@ -46,6 +46,7 @@ type probe struct {
 	cluster  *clusters.Cluster
 	endpoint *clusters.Endpoint
 	session  *Session
+	backoff  clusters.Backoff
 	proven   bool // a command of one process has been seen to work
 }
 
@@ -86,6 +87,7 @@ func (p *probe) check(ctx context.Context) error {
 		// Servers of either era take what the newer one says; the older one's
 		// first words make no sense to those that are newer only.
 		Modern:     true,
+		Backoff:    &p.backoff,
 		Transports: p.prober.Transports,
 	})
 	p.session = s

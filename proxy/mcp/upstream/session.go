@@ -59,6 +59,10 @@ type Options struct {
 	Modern bool
 	// Header is sent on every HTTP request of the session.
 	Header http.Header
+	// Backoff delays the start of the session's process after earlier ones of
+	// the same owner have ended by themselves. Without one their ends delay all
+	// processes of the cluster.
+	Backoff *clusters.Backoff
 	// Transports remembers what endpoints were found to speak. It may be nil.
 	Transports *Transports
 }

@@ -33,7 +33,7 @@ type line struct {
 }
 
 func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint) error {
-	p, err := e.Start(ctx)
+	p, err := e.StartFor(ctx, s.opts.Backoff)
 	if err != nil {
 		return err
 	}
