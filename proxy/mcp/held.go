@@ -164,8 +164,9 @@ func (h *Hub) hold(k *held) bool {
 	if h.closed || len(h.held) >= heldLimit {
 		return false
 	}
-	h.held[k.id] = k
-	k.timer = time.AfterFunc(k.c.handler.Config.Timeouts.ServerRequest, func() { h.take(k.id) })
+	id := k.id // which the next request changes while the timer may be firing
+	h.held[id] = k
+	k.timer = time.AfterFunc(k.c.handler.Config.Timeouts.ServerRequest, func() { h.take(id) })
 	return true
 }
 

@@ -163,3 +163,22 @@ func TestQuestionsWithoutParamsAreAsked(t *testing.T) {
 		t.Errorf("answered %v", answer)
 	}
 }
+
+// The race detector sees what is wrong here.
+func TestParkedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
+	hub := NewHub(Options{})
+	defer hub.Close(within(t))
+	cfg := &Config{Timeouts: Timeouts{ServerRequest: time.Nanosecond}}
+	k := &held{c: &call{handler: &Handler{HandlerConfig: HandlerConfig{Config: cfg}}}, id: "one"}
+	if !hub.hold(k) {
+		t.Fatal("there is no room")
+	}
+	k.mu.Lock()
+	k.id = "two"
+	k.mu.Unlock()
+	eventually(t, "the first time runs out", func() bool {
+		hub.mu.Lock()
+		defer hub.mu.Unlock()
+		return hub.held["one"] == nil
+	})
+}
