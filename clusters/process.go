@@ -60,7 +60,9 @@ func (p *Process) Serving() {
 	}
 	p.served = true
 	p.launcher.serving.Add(1)
-	p.launcher.backoff.succeeded()
+	if p.owner != nil {
+		p.launcher.backoff.succeeded()
+	}
 }
 
 // over notes that the process has ended, and reports whether it had served.
