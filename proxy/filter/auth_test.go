@@ -39,8 +39,15 @@ func ask(t testing.TB, a *Auth, authorization ...string) asked {
 	return got
 }
 
+// newAuth prepares cfg as a file would give it: what it does not set has its
+// default.
 func newAuth(t testing.TB, cfg *JWTConfig) *Auth {
 	t.Helper()
+	leeway := cfg.Leeway
+	if err := config.Defaults(cfg); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Leeway = leeway
 	a, err := NewAuth(&AuthConfig{JWT: cfg}, nil)
 	if err != nil {
 		t.Fatalf("NewAuth: %v", err)
@@ -87,7 +94,7 @@ func TestJWT(t *testing.T) {
 		{"ES256", sign(t, jwt.SigningMethodES256, testKeys.ec, "any", claims()), ""},
 		{"EdDSA", sign(t, jwt.SigningMethodEdDSA, testKeys.ed, "", claims()), ""},
 		{"several audiences", hs(claims("aud", []string{"x", "other"})), ""},
-		{"no exp", hs(claims("exp", nil)), ""},
+		{"exp with a fraction", hs(claims("exp", float64(now.Add(time.Hour).Unix())+0.5)), ""},
 		{"expired within leeway", hs(claims("exp", now.Add(-10*time.Second).Unix())), ""},
 		{"not before, within leeway", hs(claims("nbf", now.Add(10*time.Second).Unix())), ""},
 
@@ -98,7 +105,13 @@ func TestJWT(t *testing.T) {
 		{"no issuer", hs(claims("iss", nil)), "iss"},
 		{"wrong audience", hs(claims("aud", "mcpgateway")), "audience"},
 		{"no audience", hs(claims("aud", nil)), "aud"},
-		{"exp is no number", hs(claims("exp", "tomorrow")), "JSON decode claim"},
+		{"exp is no number", hs(claims("exp", "tomorrow")), "exp is not a number"},
+		{"exp is a text of digits", hs(claims("exp", "99999999999")), "exp is not a number"},
+		{"exp is beyond all dates", hs(claims("exp", 1e300)), "exp is not a number"},
+		{"no exp", hs(claims("exp", nil)), "no exp"},
+		{"no sub", hs(claims("sub", nil)), "no principal"},
+		{"an empty sub", hs(claims("sub", "")), "no principal"},
+		{"no sub, but a client_id", hs(claims("sub", nil, "client_id", "alice")), "no principal"},
 		{"wrong secret", sign(t, jwt.SigningMethodHS256, []byte(strings.Repeat("w", 64)), "", claims()), "signature"},
 		{"wrong RSA key", sign(t, jwt.SigningMethodRS256, testKeys.otherRSA, "", claims()), "signature"},
 		{"secret too short for HS384 is not offered", sign(t, jwt.SigningMethodHS384, []byte(strings.Repeat("o", 32)), "", claims()), "signature"},
@@ -136,7 +149,7 @@ func TestJWT(t *testing.T) {
 
 func TestWithoutTokenTheChallengeNamesNoError(t *testing.T) {
 	a := newAuth(t, &JWTConfig{HMACSecretFiles: []config.Secret{secretFile(testKeys.secret)}})
-	token := sign(t, jwt.SigningMethodHS256, testKeys.secret, "", jwt.MapClaims{"sub": "alice"})
+	token := sign(t, jwt.SigningMethodHS256, testKeys.secret, "", jwt.MapClaims{"sub": "alice", "exp": inAnHour()})
 	for _, header := range [][]string{nil, {"Basic YWxpY2U6c2VjcmV0"}, {"Bearer" + token}} {
 		got := ask(t, a, header...)
 		if got.status != http.StatusUnauthorized || got.challenge != `Bearer realm="mcpgateway"` {
@@ -160,7 +173,7 @@ func TestWithoutTokenTheChallengeNamesNoError(t *testing.T) {
 
 func TestExplicitAlgorithmsExcludeOthers(t *testing.T) {
 	a := newAuth(t, &JWTConfig{Algorithms: []string{"RS256"}, PublicKeyFiles: []config.File{file(publicPEM(&testKeys.rsa.PublicKey))}})
-	claims := jwt.MapClaims{"sub": "alice"}
+	claims := jwt.MapClaims{"sub": "alice", "exp": inAnHour()}
 	if got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodRS256, testKeys.rsa, "", claims)); got.status != http.StatusOK {
 		t.Errorf("RS256: status %d, %s", got.status, got.entry.Reason)
 	}
@@ -172,7 +185,7 @@ func TestExplicitAlgorithmsExcludeOthers(t *testing.T) {
 func TestExpiryOfTheTokenIsKnownToStreams(t *testing.T) {
 	a := newAuth(t, &JWTConfig{Leeway: time.Minute, HMACSecretFiles: []config.Secret{secretFile(testKeys.secret)}})
 	exp := time.Now().Add(time.Hour).Truncate(time.Second)
-	got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodHS256, testKeys.secret, "", jwt.MapClaims{"exp": exp.Unix()}))
+	got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodHS256, testKeys.secret, "", jwt.MapClaims{"sub": "alice", "exp": exp.Unix()}))
 	if want := exp.Add(time.Minute); !got.principal.ExpiresAt.Equal(want) {
 		t.Errorf("the principal expires at %v, want %v", got.principal.ExpiresAt, want)
 	}
@@ -185,7 +198,7 @@ func TestKeySetFileVerifiesByKeyID(t *testing.T) {
 		kid  string
 		want int
 	}{{"one", 200}, {"", 200}, {"two", 401}, {"three", 401}} {
-		if got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodRS256, testKeys.rsa, c.kid, jwt.MapClaims{})); got.status != c.want {
+		if got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodRS256, testKeys.rsa, c.kid, alice())); got.status != c.want {
 			t.Errorf("kid %q: status %d, %s; want %d", c.kid, got.status, got.entry.Reason, c.want)
 		}
 	}

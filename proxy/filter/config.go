@@ -20,7 +20,10 @@ type JWTConfig struct {
 	Issuer          string          `yaml:"issuer" example:"mcpgateway" doc:"The token's iss. Empty: any issuer that the keys belong to."`
 	Audiences       []string        `yaml:"audiences" example:"[mcpgateway-api]" doc:"The token's aud must name one of them. Empty: aud is not looked at."`
 	Algorithms      []string        `yaml:"algorithms" enum:"HS256,HS384,HS512,RS256,RS384,RS512,PS256,PS384,PS512,ES256,ES384,ES512,EdDSA" doc:"Accepted signature algorithms. Default: those that fit the keys."`
-	Leeway          time.Duration   `yaml:"leeway" default:"30s" min:"0s" max:"10m" doc:"Clock difference allowed in exp, nbf and iat. A token without exp does not expire."`
+	Leeway          time.Duration   `yaml:"leeway" default:"30s" min:"0s" max:"10m" doc:"Clock difference allowed in exp, nbf and iat."`
+	Require         []string        `yaml:"require" default:"[exp, sub]" doc:"Claims that a token must have. Without exp a token never expires; sub is met by any of principal_claims."`
+	PrincipalClaims []string        `yaml:"principal_claims" default:"[sub]" doc:"The first of them that a token has names its principal, e.g. [sub, client_id, azp] for an issuer that gives programs no sub."`
+	Types           []string        `yaml:"types" example:"[at+jwt]" doc:"The token's typ must be one of them (RFC 9068). Empty: typ is not looked at."`
 	HMACSecretFiles []config.Secret `yaml:"hmac_secret_files" doc:"Secrets of at least 32 bytes each; several while rotating."`
 	PublicKeyFiles  []config.File   `yaml:"public_key_files" doc:"PEM files of public keys or certificates; several while rotating."`
 	JWKS            JWKSConfig      `yaml:"jwks" doc:"A JSON Web Key Set (RFC 7517)."`

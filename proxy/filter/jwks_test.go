@@ -50,8 +50,8 @@ func (s *keyServer) set(status int, body []byte) {
 func TestKeysRotateWithoutAReload(t *testing.T) {
 	server := newKeyServer(t, map[string]crypto.PublicKey{"one": &testKeys.rsa.PublicKey})
 	a := newAuth(t, &JWTConfig{JWKS: JWKSConfig{URL: server.URL, Refresh: time.Hour}})
-	old := "Bearer " + sign(t, jwt.SigningMethodRS256, testKeys.rsa, "one", jwt.MapClaims{})
-	renewed := "Bearer " + sign(t, jwt.SigningMethodES256, testKeys.ec, "two", jwt.MapClaims{})
+	old := "Bearer " + sign(t, jwt.SigningMethodRS256, testKeys.rsa, "one", alice())
+	renewed := "Bearer " + sign(t, jwt.SigningMethodES256, testKeys.ec, "two", alice())
 
 	// The very first request waits for the first fetch.
 	if got := ask(t, a, old); got.status != http.StatusOK {
@@ -72,7 +72,7 @@ func TestUnknownKeysDoNotFloodTheKeyServer(t *testing.T) {
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			ask(t, a, "Bearer "+sign(t, jwt.SigningMethodRS256, testKeys.otherRSA, "made-up", jwt.MapClaims{}))
+			ask(t, a, "Bearer "+sign(t, jwt.SigningMethodRS256, testKeys.otherRSA, "made-up", alice()))
 		})
 	}
 	all.Wait()
@@ -81,7 +81,7 @@ func TestUnknownKeysDoNotFloodTheKeyServer(t *testing.T) {
 	}
 	// A symmetric algorithm can not come from a set: no reason to fetch.
 	before := server.fetches.Load()
-	ask(t, a, "Bearer "+sign(t, jwt.SigningMethodHS256, testKeys.secret, "other", jwt.MapClaims{}))
+	ask(t, a, "Bearer "+sign(t, jwt.SigningMethodHS256, testKeys.secret, "other", alice()))
 	if n := server.fetches.Load(); n != before {
 		t.Errorf("HS256 caused %d fetches", n-before)
 	}
@@ -101,7 +101,7 @@ func TestKeysStayInUseWhileTheirServerIsDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := "Bearer " + sign(t, jwt.SigningMethodRS256, testKeys.rsa, "one", jwt.MapClaims{})
+	token := "Bearer " + sign(t, jwt.SigningMethodRS256, testKeys.rsa, "one", alice())
 	if got := ask(t, a, token); got.status != 200 {
 		t.Fatalf("%d, %s", got.status, got.entry.Reason)
 	}
@@ -114,7 +114,7 @@ func TestKeysStayInUseWhileTheirServerIsDown(t *testing.T) {
 			t.Errorf("%d %.10q is taken for a key set", broken.status, broken.body)
 		}
 	}
-	unknown := "Bearer " + sign(t, jwt.SigningMethodES256, testKeys.ec, "two", jwt.MapClaims{})
+	unknown := "Bearer " + sign(t, jwt.SigningMethodES256, testKeys.ec, "two", alice())
 	if got := ask(t, a, unknown); got.status != 401 || !strings.Contains(got.entry.Reason, "not up to date") {
 		t.Errorf("an unknown key while the server is down: %d, %s", got.status, got.entry.Reason)
 	}
@@ -142,7 +142,7 @@ func TestAKeyServerThatHangsBlocksNeitherStartNorEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a local key verifies waits for nobody.
-	if got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodES256, testKeys.ec, "local", jwt.MapClaims{})); got.status != 200 {
+	if got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodES256, testKeys.ec, "local", alice())); got.status != 200 {
 		t.Errorf("%d, %s", got.status, got.entry.Reason)
 	}
 	a.Close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -12,10 +13,13 @@ import (
 
 // verifier verifies the tokens of one JWTConfig.
 type verifier struct {
-	parser *jwt.Parser
-	leeway time.Duration
-	local  keySet
-	remote *remoteSet // nil without a JWKS URL
+	parser          *jwt.Parser
+	leeway          time.Duration
+	require         []string
+	principalClaims []string
+	types           []string // in the form of mediaType
+	local           keySet
+	remote          *remoteSet // nil without a JWKS URL
 }
 
 // symmetric are the algorithms whose keys are secrets.
@@ -29,7 +33,10 @@ func newVerifier(cfg *JWTConfig, trace *AuthTrace) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{leeway: cfg.Leeway, local: local.restrict(cfg.Algorithms)}
+	v := &verifier{leeway: cfg.Leeway, require: cfg.Require, principalClaims: cfg.PrincipalClaims, local: local.restrict(cfg.Algorithms)}
+	for _, typ := range cfg.Types {
+		v.types = append(v.types, mediaType(typ))
+	}
 	algorithms := cfg.Algorithms
 	if len(algorithms) == 0 {
 		algorithms = slices.Concat(symmetric, asymmetric)
@@ -61,13 +68,6 @@ func (v *verifier) close() {
 	}
 }
 
-// claims are what is read of a token.
-type claims struct {
-	jwt.RegisteredClaims
-	Scope scopes `json:"scope"`
-	Scp   scopes `json:"scp"`
-}
-
 // verify returns whom the token speaks for, and its scopes. A token that needs a key which the
 // JWKS URL did not have so far waits, bounded, for one more fetch.
 func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string, error) {
@@ -81,17 +81,54 @@ func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string,
 		}
 		return Principal{}, nil, err
 	}
-	p := Principal{Kind: JWT, Issuer: claims.Issuer, Subject: claims.Subject}
+	p, err := v.judge(claims)
+	if err != nil {
+		return Principal{}, nil, err
+	}
 	if claims.ExpiresAt != nil {
 		p.ExpiresAt = claims.ExpiresAt.Add(v.leeway)
 	}
-	return p, slices.Concat(claims.Scope, claims.Scp), nil
+	return p, claims.scopes, nil
 }
 
 func (v *verifier) parse(raw string) (*claims, *jwt.Token, error) {
-	c := &claims{}
+	c, err := readToken(raw)
+	if err != nil {
+		return nil, nil, err
+	}
 	token, err := v.parser.ParseWithClaims(raw, c, v.keysFor)
 	return c, token, err
+}
+
+// judge asks of verified claims what the configuration does, and returns whom
+// they speak for.
+func (v *verifier) judge(c *claims) (Principal, error) {
+	if len(v.types) > 0 && !slices.Contains(v.types, mediaType(c.typ)) {
+		return Principal{}, fmt.Errorf("the token's typ is %.64q, which is not among types", c.typ)
+	}
+	p, err := c.principal(v.principalClaims)
+	if err != nil {
+		return Principal{}, err
+	}
+	for _, name := range v.require {
+		if name == "sub" && p.Subject == "" {
+			return Principal{}, fmt.Errorf("the token names no principal; it needs one of %s", strings.Join(v.principalClaims, ", "))
+		}
+		if name != "sub" && !c.has(name) {
+			return Principal{}, fmt.Errorf("the token has no %s, which is required", name)
+		}
+	}
+	return p, nil
+}
+
+// mediaType is the canonical form of a typ: media types have no case, and typ
+// may leave "application/" away (RFC 7515 section 4.1.9).
+func mediaType(typ string) string {
+	typ = strings.ToLower(typ)
+	if rest, ok := strings.CutPrefix(typ, "application/"); ok && !strings.Contains(rest, "/") {
+		return rest
+	}
+	return typ
 }
 
 // errNoKey: nothing that we have may verify such a token.

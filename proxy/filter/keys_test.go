@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -68,6 +69,11 @@ func jwks(t testing.TB, keys map[string]crypto.PublicKey) []byte {
 	}
 	return must(json.Marshal(set))
 }
+
+// alice are the claims that each token has at least.
+func alice() jwt.MapClaims { return jwt.MapClaims{"sub": "alice", "exp": inAnHour()} }
+
+func inAnHour() int64 { return time.Now().Add(time.Hour).Unix() }
 
 func sign(t testing.TB, method jwt.SigningMethod, key any, kid string, claims jwt.MapClaims) string {
 	t.Helper()

@@ -52,7 +52,7 @@ func TestClientCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, err := NewAuth(&AuthConfig{ClientCert: &ClientCertConfig{}, JWT: &JWTConfig{HMACSecretFiles: []config.Secret{secretFile(testKeys.secret)}}}, nil)
+	both, err := NewAuth(&AuthConfig{ClientCert: &ClientCertConfig{}, JWT: &JWTConfig{Require: []string{"exp", "sub"}, PrincipalClaims: []string{"sub"}, HMACSecretFiles: []config.Secret{secretFile(testKeys.secret)}}}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestClientCertificates(t *testing.T) {
 	entries := make(chan Entry, 1)
 	addr := mutual(t, ca, AccessLog(mux, func(e *Entry) { entries <- *e }))
 
-	token := sign(t, jwt.SigningMethodHS256, testKeys.secret, "", jwt.MapClaims{"iss": "i", "sub": "alice"})
+	token := sign(t, jwt.SigningMethodHS256, testKeys.secret, "", jwt.MapClaims{"iss": "i", "sub": "alice", "exp": inAnHour()})
 	for _, c := range []struct {
 		name, path, cn, san, token string
 		status                     int

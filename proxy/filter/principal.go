@@ -30,6 +30,10 @@ type Principal struct {
 	// Subject is the token's sub, or the certificate's first SAN, else its
 	// distinguished name.
 	Subject string
+	// Claim is the claim that Subject is where that is not sub, such as
+	// client_id. A program whose client_id reads like a user's sub is another
+	// principal (RFC 9068 section 5).
+	Claim string
 	// ExpiresAt is when the credential stops being accepted, leeway included;
 	// zero when it does not say. Streams must not outlive it where the
 	// specification says so.
@@ -42,7 +46,11 @@ func (p Principal) Key() string {
 	if p.Kind == Anonymous || p.Kind == "" {
 		return string(Anonymous)
 	}
-	return string(p.Kind) + ":" + strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + p.Subject
+	kind := string(p.Kind)
+	if p.Claim != "" {
+		kind += "." + strconv.Itoa(len(p.Claim)) + "." + p.Claim
+	}
+	return kind + ":" + strconv.Itoa(len(p.Issuer)) + ":" + p.Issuer + p.Subject
 }
 
 // String is for logs.
@@ -50,7 +58,11 @@ func (p Principal) String() string {
 	if p.Kind == Anonymous || p.Kind == "" {
 		return string(Anonymous)
 	}
-	return string(p.Kind) + ":" + p.Issuer + "/" + p.Subject
+	kind := string(p.Kind)
+	if p.Claim != "" {
+		kind += "(" + p.Claim + ")"
+	}
+	return kind + ":" + p.Issuer + "/" + p.Subject
 }
 
 type principalKey struct{}

@@ -15,6 +15,7 @@ func TestAProtectedResourceSaysWhatItNeeds(t *testing.T) {
 	res := &Resource{Metadata: "https://x.example/.well-known/oauth-protected-resource/mcp", Scopes: []string{"read", "write"}}
 	const where = `resource_metadata="https://x.example/.well-known/oauth-protected-resource/mcp", scope="read write"`
 	token := func(claims jwt.MapClaims) string {
+		claims["sub"], claims["exp"] = "alice", inAnHour()
 		return "Bearer " + sign(t, jwt.SigningMethodHS256, testKeys.secret, "", claims)
 	}
 	for _, c := range []struct {

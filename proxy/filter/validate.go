@@ -29,6 +29,7 @@ func (c *ClientCertConfig) Validate(s *config.Scope) {
 
 // Validate checks the keys, and that each algorithm has one.
 func (c *JWTConfig) Validate(s *config.Scope) {
+	c.validateClaims(s)
 	var keys keySet
 	broken := false
 	for i, f := range c.HMACSecretFiles {
@@ -70,6 +71,30 @@ func (c *JWTConfig) Validate(s *config.Scope) {
 	}
 	if len(c.Audiences) == 0 {
 		s.Warnf("audiences", "without it every token of the issuer is accepted, also one that was made for another service")
+	}
+}
+
+func (c *JWTConfig) validateClaims(s *config.Scope) {
+	distinct := func(key string, names []string) {
+		for i, name := range names {
+			if name == "" {
+				s.Errorf(fmt.Sprintf("%s[%d]", key, i), "is empty")
+			} else if slices.Contains(names[:i], name) {
+				s.Errorf(fmt.Sprintf("%s[%d]", key, i), "%q stands there already", name)
+			}
+		}
+	}
+	distinct("require", c.Require)
+	distinct("principal_claims", c.PrincipalClaims)
+	distinct("types", c.Types)
+	if len(c.PrincipalClaims) == 0 {
+		s.Errorf("principal_claims", "names no claim; the default is [sub]")
+	}
+	if !slices.Contains(c.Require, "exp") {
+		s.Warnf("require", "without exp a token that has none is accepted for ever")
+	}
+	if !slices.Contains(c.Require, "sub") {
+		s.Warnf("require", "without sub all tokens that name no principal are one: they share sessions and limits")
 	}
 }
 

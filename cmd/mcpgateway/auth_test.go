@@ -1,0 +1,77 @@
+package main_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// signedText is a token of the secret whose claims are that text.
+func signedText(claims string) string {
+	b64 := base64.RawURLEncoding.EncodeToString
+	text := b64([]byte(`{"alg":"HS256"}`)) + "." + b64([]byte(claims))
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
+	return text + "." + b64(mac.Sum(nil))
+}
+
+func TestATokenSaysWhatItSaysToEveryReader(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	writeFile(t, dir, "jwt.key", []byte(secret))
+	g := start(t, dir, `
+reload: {watch: false}
+listeners: [{name: public, address: "127.0.0.1:0"}]
+routes:
+  - match: {path: /default}
+    auth: {jwt: {issuer: iss, hmac_secret_files: [jwt.key]}}
+    respond: {status: 204}
+  - match: {path: /programs}
+    auth: {jwt: {issuer: iss, hmac_secret_files: [jwt.key], principal_claims: [sub, client_id, azp]}}
+    respond: {status: 204}
+  - match: {path: /anything}
+    auth: {jwt: {issuer: iss, hmac_secret_files: [jwt.key], require: []}}
+    respond: {status: 204}
+  - match: {path: /typed}
+    auth: {jwt: {issuer: iss, hmac_secret_files: [jwt.key], types: [at+jwt]}}
+    respond: {status: 204}
+`)
+	exp := time.Now().Add(time.Hour).Unix()
+	with := func(format string) string { return fmt.Sprintf(format, exp) }
+	for _, c := range []struct {
+		path, claims string
+		status       int
+	}{
+		{"/default", with(`{"iss":"iss","sub":"alice","exp":%d}`), 204},
+		{"/default", with(`{"iss":"evil","ISS":"iss","sub":"alice","exp":%d}`), 401},
+		{"/default", with(`{"iss":"iss","sub":"alice","exp":1,"EXP":%d}`), 401},
+		{"/default", with(`{"iss":"iss","Sub":"alice","exp":%d}`), 401},
+		{"/default", with(`{"iss":"iss","ſub":"alice","exp":%d}`), 401},
+		{"/default", with(`{"iss":"iss","sub":"alice","sub":"bob","exp":%d}`), 401},
+		{"/default", with(`{"iss":"iss","sub":"alice","exp":"%d"}`), 401},
+		{"/default", `{"iss":"iss","sub":"alice"}`, 401},
+		{"/default", with(`{"iss":"iss","client_id":"a","exp":%d}`), 401},
+		{"/programs", with(`{"iss":"iss","client_id":"a","exp":%d}`), 204},
+		{"/programs", with(`{"iss":"iss","exp":%d}`), 401},
+		{"/anything", `{"iss":"iss"}`, 204},
+		{"/typed", with(`{"iss":"iss","sub":"alice","exp":%d}`), 401},
+	} {
+		r, err := http.NewRequest(http.MethodGet, "http://"+g.address("public")+c.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+signedText(c.claims))
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.status {
+			t.Errorf("%s with %s: %d, want %d", c.path, c.claims, resp.StatusCode, c.status)
+		}
+	}
+}
