@@ -35,7 +35,7 @@ const (
 
 // remoteSet is a key set behind a URL. One goroutine fetches it, at once, then
 // every refresh, and when a token needs a key that it lacks. While the URL is
-// down, the keys last seen stay in use.
+// down or has no key that is of use, the keys last seen stay in use.
 type remoteSet struct {
 	url        string
 	algorithms []string
@@ -175,7 +175,15 @@ func (s *remoteSet) fetch(ctx context.Context) (keySet, error) {
 		return nil, fmt.Errorf("the key set is longer than %d bytes", maxSetBytes)
 	}
 	keys, err := parseJWKS(body)
-	return keys.restrict(s.algorithms), err
+	if err != nil {
+		return nil, err
+	}
+	if keys = keys.restrict(s.algorithms); len(keys) == 0 {
+		// An issuer that answers so is being set up or is broken. Taking its
+		// answer would refuse every token until the next fetch.
+		return nil, fmt.Errorf("the key set of %s has no key that verifies signatures of the accepted algorithms", s.url)
+	}
+	return keys, nil
 }
 
 // keys returns the set last seen; nil before the first.

@@ -105,10 +105,11 @@ func TestKeysStayInUseWhileTheirServerIsDown(t *testing.T) {
 	if got := ask(t, a, token); got.status != 200 {
 		t.Fatalf("%d, %s", got.status, got.entry.Reason)
 	}
+	good := string(jwks(t, map[string]crypto.PublicKey{"one": &testKeys.rsa.PublicKey}))
 	for _, broken := range []struct {
 		status int
 		body   string
-	}{{500, `{"keys":[]}`}, {200, `<html>`}, {200, strings.Repeat(" ", maxSetBytes+1)}, {302, ""}} {
+	}{{500, good}, {200, `{"keys":[]}`}, {200, `{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`}, {200, `{"keys":[{"kty":"EC"},7]}`}, {200, `<html>`}, {200, strings.Repeat(" ", maxSetBytes+1)}, {302, ""}} {
 		server.set(broken.status, []byte(broken.body))
 		if _, err := a.jwt.remote.fetch(t.Context()); err == nil {
 			t.Errorf("%d %.10q is taken for a key set", broken.status, broken.body)
@@ -129,6 +130,46 @@ func TestKeysStayInUseWhileTheirServerIsDown(t *testing.T) {
 	defer results.Unlock()
 	if len(results.errs) != 2 || results.errs[0] != nil || results.errs[1] == nil {
 		t.Errorf("the trace was told %v", results.errs)
+	}
+}
+
+func TestAKeySetWithoutUsableKeysWipesNoGoodOnes(t *testing.T) {
+	good := jwks(t, map[string]crypto.PublicKey{"one": &testKeys.rsa.PublicKey})
+	for name, answer := range map[string][]byte{
+		"none":                     []byte(`{"keys":[]}`),
+		"a symmetric one":          []byte(`{"keys":[{"kty":"oct","kid":"one","k":"c2VjcmV0"}]}`),
+		"one for encryption":       []byte(strings.Replace(string(good), `"sig"`, `"enc"`, 1)),
+		"one of another algorithm": jwks(t, map[string]crypto.PublicKey{"one": &testKeys.ec.PublicKey}),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var body atomic.Pointer[[]byte]
+			body.Store(&good)
+			var failed []error
+			s := newFetcher(&JWKSConfig{URL: "http://keys.example", Refresh: time.Hour}, []string{"RS256"}, &AuthTrace{JWKS: func(_ string, _ int, err error) {
+				failed = append(failed, err)
+			}}, roundTrip(func(*http.Request) (*http.Response, error) {
+				w := httptest.NewRecorder()
+				w.Write(*body.Load())
+				return w.Result(), nil
+			}))
+			synctest.Wait()
+			body.Store(&answer)
+			time.Sleep(time.Hour + time.Minute) // virtual
+			synctest.Wait()
+			if len(s.keys().find("RS256", "one")) != 1 || s.failure() == nil {
+				t.Errorf("%s: the set has %d keys, failure %v; want the one from before, and why", name, len(s.keys()), s.failure())
+			}
+			body.Store(&good)
+			time.Sleep(retryMost)
+			synctest.Wait()
+			if s.failure() != nil {
+				t.Errorf("%s: the good answer after it was not fetched: %v", name, s.failure())
+			}
+			s.close()
+			if len(failed) < 3 || failed[0] != nil || failed[1] == nil {
+				t.Errorf("%s: the trace was told %v", name, failed)
+			}
+		})
 	}
 }
 
@@ -155,6 +196,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestKeySetsAreFetchedAgainInTime(t *testing.T) {
+	set := jwks(t, map[string]crypto.PublicKey{"one": &testKeys.rsa.PublicKey})
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var at []time.Duration
@@ -165,7 +207,7 @@ func TestKeySetsAreFetchedAgainInTime(t *testing.T) {
 			if !up.Load() {
 				w.WriteHeader(503)
 			}
-			w.WriteString(`{"keys":[]}`)
+			w.Write(set)
 			return w.Result(), nil
 		}))
 		time.Sleep(3500 * time.Millisecond) // virtual
