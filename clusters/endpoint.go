@@ -71,6 +71,10 @@ func (e *Endpoint) Address() string {
 // does not yet; one without health checks does.
 func (e *Endpoint) Healthy() bool { return e.unresolved == nil && e.state.health() == healthy }
 
+// Unhealthy reports whether health checks have found that the endpoint does not
+// serve, or its name does not resolve. Without health checks nothing is found.
+func (e *Endpoint) Unhealthy() bool { return e.unresolved != nil || e.state.health() == unhealthy }
+
 // Active is the number of requests in flight, over all generations. A request
 // is in flight until its response body has ended or was closed.
 func (e *Endpoint) Active() int { return int(e.state.active.Load()) }

@@ -154,8 +154,6 @@ func (s *session) setLevel(c *call) ([]byte, error) {
 		return nil, invalid("params.level is none of: " + logLevels)
 	}
 	s.setLogLevel(level)
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
-	defer cancel()
 	var wg sync.WaitGroup
 	for _, ref := range refs {
 		p := s.peer(ref.Name)
@@ -165,6 +163,8 @@ func (s *session) setLevel(c *call) ([]byte, error) {
 		wg.Go(func() {
 			// One that does not answer now has lost its session, or is told
 			// again with the next one; the others are not to wait for it.
+			ctx, cancel := context.WithTimeoutCause(c.ctx, p.patience(c.handler), errListTime)
+			defer cancel()
 			_, _ = c.exchange(ctx, ref, true, nil)
 		})
 	}

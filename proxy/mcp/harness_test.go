@@ -69,7 +69,13 @@ type backend struct {
 
 func newGateway(t testing.TB, tune func(*Config), backends ...backend) *gateway {
 	t.Helper()
-	g := &gateway{t: t, trace: new(facts)}
+	return newGatewayWith(t, clusters.Options{}, tune, backends...)
+}
+
+// newGatewayWith is newGateway with options for the clusters.
+func newGatewayWith(t testing.TB, opts clusters.Options, tune func(*Config), backends ...backend) *gateway {
+	t.Helper()
+	g := &gateway{t: t, trace: new(facts), opts: opts}
 	g.hub = NewHub(Options{Name: "mcpgateway", Version: "test", Trace: g.trace.trace()})
 	g.commit(tune, backends...)
 	g.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -173,13 +173,13 @@ func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from posit
 // takes. A server that repeats a cursor has no end; it is ended here.
 func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) (d drained) {
 	d.ref, d.hint = ref, freshest()
-	t := c.handler.Config.Timeouts.List
 	p := s.peer(ref.Name)
-	switch {
-	case p == nil:
+	if p == nil {
 		d.err = errEnded
 		return d
-	case p.hopeless(t):
+	}
+	t := p.patience(c.handler)
+	if p.hopeless(t) {
 		d.err = errHopeless
 		return d
 	}

@@ -97,6 +97,29 @@ func (p *peer) paceLocked(err error) {
 	p.failures++
 }
 
+// unhealthyTime is how long a list waits for a server that health checks have
+// found not to serve: long enough for one that serves all the same.
+const unhealthyTime = time.Second
+
+// patience returns how long a request to several servers waits for this one.
+func (p *peer) patience(h *Handler) time.Duration {
+	most := h.Config.Timeouts.List
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link != nil {
+		if !p.link.up.Endpoint().Unhealthy() {
+			return most
+		}
+	} else if cluster, ok := h.Clusters.Get(p.cluster); ok {
+		for _, e := range cluster.Endpoints() {
+			if !e.Unhealthy() {
+				return most
+			}
+		}
+	}
+	return min(most, unhealthyTime)
+}
+
 // hopeless reports whether an attempt has been going on for so long that a
 // list need not wait for it.
 func (p *peer) hopeless(patience time.Duration) bool {
