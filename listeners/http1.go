@@ -37,7 +37,7 @@ func (h *http1) stop() { close(h.closed) }
 // serve hands a connection to the http.Server. It is removed when that is done
 // with it, or when whoever hijacked it closes it.
 func (h *http1) serve(c *Conn) {
-	c.wire.tape = &tape{running: true}
+	c.wire.framing = new(framing)
 	// The server settles, and stops, only after this connection is removed.
 	h.conns <- c.wire.outer()
 }
@@ -66,14 +66,14 @@ func (h *http1) connState(nc net.Conn, state http.ConnState) {
 		if w.timedOut.Load() {
 			return // part of a header is no request; see wire.Close
 		}
-		w.tape.stop()
 		w.conn.setPhase(phaseActive)
 	case http.StateIdle:
 		w.heard.Store(false)
-		w.tape.start()
 		w.conn.setPhase(phaseIdle)
 	case http.StateHijacked:
-		w.tape = nil
+		// What was taken for a next request is the hijacker's.
+		w.prefix = append(w.framing.withheld, w.prefix...)
+		w.framing = nil
 		w.conn.setPhase(phaseHijacked)
 	case http.StateClosed:
 		h.server.remove(w.conn)

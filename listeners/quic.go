@@ -248,9 +248,9 @@ func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
 		HandshakeIdleTimeout: limits.HeaderTimeout,
 		MaxIdleTimeout:       limits.IdleTimeout,
 		// A stream may be silent for longer, while its client is there.
-		KeepAlivePeriod:            limits.IdleTimeout / 3,
-		MaxIncomingStreams:         int64(limits.MaxConcurrentStreams),
-		MaxIncomingUniStreams:      8, // HTTP/3 has three (RFC 9114 section 6.2)
+		KeepAlivePeriod:       limits.IdleTimeout / 3,
+		MaxIncomingStreams:    int64(limits.MaxConcurrentStreams),
+		MaxIncomingUniStreams: 8, // HTTP/3 has three (RFC 9114 section 6.2)
 		// From the beginning: quic-go enlarges a connection's window only as its
 		// data is read, and unread data is what the window is for.
 		InitialStreamReceiveWindow:     streamWindow,

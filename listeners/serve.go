@@ -183,11 +183,6 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		res.finish()
 		return
 	}
-	if res.version == 1 && len(r.TransferEncoding) > 0 && !s.unambiguous(c, r) {
-		refuseAmbiguous(res)
-		res.finish()
-		return
-	}
 	if webSocketOf(r) {
 		u := &streamUpgrade{response: res, request: r}
 		u.serve(s.handler)
@@ -195,26 +190,6 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	s.handler.ServeHTTP(res, r)
 	res.finish()
-}
-
-// unambiguous reports whether the end of r is the same to everybody. Where that
-// is not certain, the connection ends with it.
-func (s *Server) unambiguous(c *Conn, r *http.Request) bool {
-	f := c.wire.tape.framing(r)
-	if f != framingClear {
-		c.retire(time.Now())
-	}
-	if f == framingAmbiguous {
-		s.trace.error(s.config.Name, fmt.Sprintf("%s sent a request with both Content-Length and Transfer-Encoding", c.raw.RemoteAddr()))
-	}
-	return f != framingAmbiguous
-}
-
-// refuseAmbiguous is the answer that RFC 9112 section 6.3 allows for.
-func refuseAmbiguous(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = io.WriteString(w, `{"error":{"code":"ambiguous_length","message":"the request has both Content-Length and Transfer-Encoding"}}`+"\n")
 }
 
 func (s *Server) handled() {

@@ -23,8 +23,8 @@ type wire struct {
 	net.Conn
 	conn *Conn
 
-	prefix []byte // read while the protocol was found out
-	tape   *tape  // nil but for HTTP/1.1
+	prefix  []byte   // was read, and is to be read again
+	framing *framing // nil but for HTTP/1.1
 	// timedOut is set while the last read failed for want of time; a new
 	// deadline clears it.
 	timedOut atomic.Bool
@@ -92,14 +92,16 @@ func (w *wire) Read(p []byte) (int, error) {
 	if watching && w.bounded.CompareAndSwap(true, false) {
 		_ = w.SetReadDeadline(time.Time{})
 	}
-	n, err := w.read(p)
-	if w.tape != nil {
-		if watching {
-			w.tape.start()
+	for f := w.framing; f != nil; {
+		if f.failure != nil {
+			return w.refuse(watching)
 		}
-		w.tape.record(p[:n])
+		n, err := w.read(p)
+		if n = f.pass(p[:n]); n > 0 || err != nil && f.failure == nil {
+			return n, err
+		}
 	}
-	return n, err
+	return w.read(p)
 }
 
 func (w *wire) read(p []byte) (int, error) {

@@ -17,7 +17,7 @@ const module = "github.com/mcpgateway/mcpgateway"
 // floors are the packages from the top down: each imports only those below it.
 var floors = []string{
 	"cmd/mcpgateway", "proxy", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/relay", "proxy/mcp/upstream", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
-	"proxy/filter", "listeners", "clusters", "tls/acme", "tls/acme/acmetest", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
+	"proxy/filter", "listeners", "listeners/http1head", "clusters", "tls/acme", "tls/acme/acmetest", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
 	"proxy/logging", "proxy/config",
 }
 
