@@ -218,4 +218,6 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 func (c *Cluster) configure(e *Endpoint) {
 	e.headers.Store(&c.headers)
 	e.maxProcesses.Store(int64(c.cfg.MaxProcesses))
+	e.queueTimeout.Store(int64(c.cfg.QueueTimeout))
+	e.state.slots.grant() // there may be more of them now
 }

@@ -40,8 +40,9 @@ type Endpoint struct {
 	unresolved error
 	// headers are the cluster's; a commit swaps them in place.
 	headers atomic.Pointer[[]header]
-	// maxProcesses bounds state.processes; a commit swaps it in place.
-	maxProcesses atomic.Int64
+	// maxProcesses bounds the slots that are in use, and queueTimeout, in
+	// nanoseconds, the time to wait for one; a commit swaps them in place.
+	maxProcesses, queueTimeout atomic.Int64
 	// owner is the committed cluster that the endpoint belongs to.
 	owner atomic.Pointer[Cluster]
 

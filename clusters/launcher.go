@@ -32,8 +32,9 @@ func newLauncher(cfg *Config, base []string, trace *Trace) *launcher {
 	return &launcher{cluster: cfg.Name, argv: cfg.Command, dir: string(cfg.Dir), environ: cfg.environ(base), trace: trace}
 }
 
-// Start starts a process of a command cluster. The error is ErrOverflow when
-// max_processes of them run; a *ConnectError when it cannot be started, or may
+// Start starts a process of a command cluster. Where max_processes of them run
+// it waits, up to queue_timeout, and a process at rest is stopped for it. The
+// error is ErrOverflow when that has not helped; a *ConnectError when it cannot be started, or may
 // not be yet because the last one failed. ctx bounds the start only: the caller
 // must Stop the process, or see it end.
 func (e *Endpoint) Start(ctx context.Context) (*Process, error) { return e.StartFor(ctx, nil) }
@@ -43,6 +44,16 @@ func (e *Endpoint) Start(ctx context.Context) (*Process, error) { return e.Start
 // that ends before that delays the other owners too, unless another process of
 // the command shows that starts succeed. Without an owner all are delayed.
 func (e *Endpoint) StartFor(ctx context.Context, owner *Backoff) (*Process, error) {
+	return e.start(ctx, owner, queue)
+}
+
+// StartIfFree is StartFor for a purpose that is worth no process of others, nor
+// waiting: where max_processes run the error is ErrOverflow at once.
+func (e *Endpoint) StartIfFree(ctx context.Context, owner *Backoff) (*Process, error) {
+	return e.start(ctx, owner, dontQueue)
+}
+
+func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Process, error) {
 	l := e.command
 	if l == nil {
 		return nil, fmt.Errorf("cluster %s has no command", e.cluster)
@@ -51,28 +62,28 @@ func (e *Endpoint) StartFor(ctx context.Context, owner *Backoff) (*Process, erro
 	if !e.acquire() {
 		return fail(ErrRetired)
 	}
-	if n, most := e.state.processes.Add(1), e.maxProcesses.Load(); n > most {
-		e.state.processes.Add(-1)
+	s := &e.state.slots
+	if err := s.claim(ctx, e, q); err != nil {
 		e.release()
-		return nil, fmt.Errorf("cluster %s: %w: max_processes (%d) are running", e.cluster, ErrOverflow, most)
+		return nil, err
 	}
-	done := func() {
-		e.state.processes.Add(-1)
+	done := func(p *Process) {
+		s.free(p)
 		e.release()
 	}
 	if wait, last := l.wait(owner, time.Now()); wait > maxStartWait {
-		done()
+		done(nil)
 		return fail(fmt.Errorf("the command failed, and is started again in %v: %w", wait.Round(time.Second), last))
 	} else if !sleep(ctx, wait) {
-		done()
+		done(nil)
 		return fail(context.Cause(ctx))
 	}
-	p, err := l.launch(owner, done)
+	p, err := l.launch(owner, s, done)
 	if err != nil {
 		err = fmt.Errorf("start %s: %w", l.argv[0], err)
 		l.backoff.failed(err, 0, time.Now())
 		l.tell("failed", err)
-		done()
+		done(nil)
 		return fail(err)
 	}
 	return p, nil
@@ -96,13 +107,13 @@ func (l *launcher) tell(event string, err error) {
 }
 
 // launch starts a process for owner; done is called once it has ended.
-func (l *launcher) launch(owner *Backoff, done func()) (*Process, error) {
+func (l *launcher) launch(owner *Backoff, s *slots, done func(*Process)) (*Process, error) {
 	path, err := lookPath(l.argv[0], l.dir, l.environ)
 	if err != nil {
 		return nil, err
 	}
 	cmd := &exec.Cmd{Path: path, Args: l.argv, Dir: l.dir, Env: l.environ, SysProcAttr: processAttributes()}
-	p := &Process{launcher: l, owner: owner, cmd: cmd, done: make(chan struct{})}
+	p := &Process{launcher: l, owner: owner, slots: s, cmd: cmd, done: make(chan struct{})}
 	theirs, err := p.pipes()
 	if err != nil {
 		return nil, err
@@ -116,7 +127,7 @@ func (l *launcher) launch(owner *Backoff, done func()) (*Process, error) {
 }
 
 // live is the life of a process: it starts it and waits for its end.
-func (p *Process) live(started chan<- error, theirs []*os.File, done func()) {
+func (p *Process) live(started chan<- error, theirs []*os.File, done func(*Process)) {
 	// The kernel kills a child when the thread that forked it ends
 	// (Pdeathsig), so that thread does nothing else until the child has ended.
 	runtime.LockOSThread()
@@ -144,11 +155,14 @@ func (p *Process) live(started chan<- error, theirs []*os.File, done func()) {
 	p.err = fmt.Errorf("the process has ended: %w", err)
 	if served := p.over(); p.stopping.Load() {
 		p.err = ErrStopped
+		if p.Taken() {
+			p.err = ErrTaken
+		}
 	} else {
 		p.delay(served, time.Since(born), time.Now())
 	}
 	p.outlive()
 	p.launcher.tell("exited", p.err)
-	done() // first, so that whoever waited for the end may start another
+	done(p) // first, so that whoever waited for the end may start another
 	close(p.done)
 }

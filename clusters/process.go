@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -28,6 +29,10 @@ const (
 // ErrStopped is the Err of a process that ended because of Stop.
 var ErrStopped = errors.New("the process was stopped")
 
+// ErrTaken is the Err of a process that ended because another one needed its
+// place while it was at rest.
+var ErrTaken = fmt.Errorf("%w: its session was idle, max_processes were running, and another session needed one", ErrStopped)
+
 // Process is a running child process.
 type Process struct {
 	// Stdin is the child's standard input.
@@ -41,6 +46,8 @@ type Process struct {
 	stdin    *os.File
 	stdout   *os.File
 	stderr   *os.File
+	slots    *slots
+	rest     rest
 	stopping atomic.Bool
 	done     chan struct{}
 	err      error // set before done is closed
@@ -93,7 +100,7 @@ func (p *Process) delay(served bool, lived time.Duration, now time.Time) {
 // Done is closed when the process has ended and its group is gone.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err says why the process has ended: ErrStopped after Stop. It is nil before.
+// Err says why the process has ended: ErrStopped, or ErrTaken, after Stop. It is nil before.
 func (p *Process) Err() error {
 	select {
 	case <-p.done:

@@ -166,7 +166,7 @@ func TestAKilledGatewayLeavesNoChildren(t *testing.T) {
 
 func TestMaxProcessesIsABound(t *testing.T) {
 	cfg := command(t, "cat")
-	cfg.MaxProcesses = 2
+	cfg.MaxProcesses, cfg.QueueTimeout = 2, 0
 	e := get(t, newSet(t, clusters.Options{}, cfg), "cmd").Endpoints()[0]
 	first := start(t, e)
 	start(t, e)

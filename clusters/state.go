@@ -27,10 +27,10 @@ type state struct {
 	shared  atomic.Bool
 	verdict atomic.Int32
 
-	active    atomic.Int64  // requests in flight
-	requests  atomic.Uint64 // tries
-	failures  atomic.Uint64 // tries without a response
-	processes atomic.Int64
+	active   atomic.Int64  // requests in flight
+	requests atomic.Uint64 // tries
+	failures atomic.Uint64 // tries without a response
+	slots    slots         // of a command
 
 	mu        sync.Mutex
 	good, bad int // checks in a row

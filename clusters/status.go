@@ -26,7 +26,11 @@ type EndpointStatus struct {
 	Active    int       `json:"active"`
 	Requests  uint64    `json:"requests"`
 	Failures  uint64    `json:"failures"`
-	Processes int       `json:"processes,omitempty"`
+	// Processes of a command that run, and MaxProcesses that may; Waiting are
+	// sessions that wait for one.
+	Processes    int `json:"processes,omitempty"`
+	MaxProcesses int `json:"max_processes,omitempty"`
+	Waiting      int `json:"waiting,omitempty"`
 }
 
 // Status is the cluster as it is now.
@@ -47,14 +51,17 @@ func (c *Cluster) Status() Status {
 func (e *Endpoint) Status() EndpointStatus {
 	s := e.state
 	st := EndpointStatus{
-		ID:        e.id,
-		Address:   e.Address(),
-		Health:    s.text(),
-		Healthy:   e.Healthy(),
-		Active:    e.Active(),
-		Requests:  s.requests.Load(),
-		Failures:  s.failures.Load(),
-		Processes: int(s.processes.Load()),
+		ID:       e.id,
+		Address:  e.Address(),
+		Health:   s.text(),
+		Healthy:  e.Healthy(),
+		Active:   e.Active(),
+		Requests: s.requests.Load(),
+		Failures: s.failures.Load(),
+	}
+	if e.command != nil {
+		st.Processes, st.Waiting = s.slots.counts()
+		st.MaxProcesses = int(e.maxProcesses.Load())
 	}
 	s.mu.Lock()
 	st.LastCheck, st.Since = s.lastCheck, s.since

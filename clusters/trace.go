@@ -21,7 +21,8 @@ type Trace struct {
 	// Retry is called before a request is tried again; endpoint is the one that
 	// failed, reason "connect_failure", "reset", "timeout" or a status code.
 	Retry func(cluster, endpoint, reason string)
-	// Process is called with event "started", "exited" or "failed"; err says why.
+	// Process is called with event "started", "exited" or "failed", or "queued"
+	// for a session that waits for a process; err says why.
 	Process func(cluster, event string, err error)
 	// Stderr is called with each line, bounded in length, that a child process
 	// wrote to stderr.

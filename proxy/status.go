@@ -66,5 +66,8 @@ func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
 	if u := e.URL(); u != nil {
 		url = u.Redacted()
 	}
-	return admin.Endpoint{URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active}
+	return admin.Endpoint{
+		URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active,
+		Processes: s.Processes, MaxProcesses: s.MaxProcesses, Waiting: s.Waiting,
+	}
 }

@@ -73,7 +73,10 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 		Process: func(cluster, event string, err error) {
 			log := g.logs.Logger()
 			e := log.Debug()
-			if err != nil && !errors.Is(err, clusters.ErrStopped) {
+			switch {
+			case event == "queued", errors.Is(err, clusters.ErrTaken):
+				e = log.Info().Err(err)
+			case err != nil && !errors.Is(err, clusters.ErrStopped):
 				e = log.Warn().Err(err)
 			}
 			e.Str("cluster", cluster).Str("event", event).Msg("process")

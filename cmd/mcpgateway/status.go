@@ -61,7 +61,7 @@ func printStatus(out io.Writer, s admin.Status) error {
 	fmt.Fprintf(w, "\nCLUSTER\tENDPOINT\tADDRESS\tHEALTH\tACTIVE\tERROR\n")
 	for _, cl := range s.Clusters {
 		for _, e := range cl.Endpoints {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, cmp.Or(e.URL, "command"), cmp.Or(e.Address, "-"), e.Health, e.Active, e.Error)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, endpointName(e), cmp.Or(e.Address, "-"), e.Health, e.Active, e.Error)
 		}
 	}
 	if len(s.Certs) > 0 {
@@ -81,4 +81,15 @@ func printStatus(out io.Writer, s admin.Status) error {
 		}
 	}
 	return w.Flush()
+}
+
+// endpointName is the URL, or for a command how many processes it has.
+func endpointName(e admin.Endpoint) string {
+	switch {
+	case e.URL != "":
+		return e.URL
+	case e.Waiting > 0:
+		return fmt.Sprintf("command (%d of %d processes, %d waiting)", e.Processes, e.MaxProcesses, e.Waiting)
+	}
+	return fmt.Sprintf("command (%d of %d processes)", e.Processes, e.MaxProcesses)
 }

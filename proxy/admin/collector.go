@@ -47,10 +47,16 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	healthy := desc("cluster_endpoint_healthy", "1 while the endpoint may take traffic.", "cluster", "endpoint", "address")
 	active := desc("cluster_endpoint_active", "Requests in flight.", "cluster", "endpoint", "address")
+	processes := desc("cluster_processes", "Processes of the command that run.", "cluster")
+	waiting := desc("cluster_processes_waiting", "Sessions that wait for a process of the command, since max_processes run.", "cluster")
 	for _, cl := range s.Clusters {
 		for _, e := range cl.Endpoints {
 			gauge(healthy, flag(e.Health == "healthy"), cl.Name, e.URL, e.Address)
 			gauge(active, float64(e.Active), cl.Name, e.URL, e.Address)
+			if e.MaxProcesses > 0 {
+				gauge(processes, float64(e.Processes), cl.Name)
+				gauge(waiting, float64(e.Waiting), cl.Name)
+			}
 		}
 	}
 	notAfter := desc("certificate_not_after_timestamp_seconds", "When a certificate in use expires.", "use", "subject", "serial")

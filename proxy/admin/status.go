@@ -63,6 +63,11 @@ type Endpoint struct {
 	Health string `json:"health"`
 	Error  string `json:"error,omitempty"`
 	Active int    `json:"active"`
+	// Processes of a command that run, and MaxProcesses that may; Waiting are
+	// sessions that wait for one.
+	Processes    int `json:"processes,omitempty"`
+	MaxProcesses int `json:"max_processes,omitempty"`
+	Waiting      int `json:"waiting,omitempty"`
 }
 
 // Certificate is one certificate or revocation list in use.

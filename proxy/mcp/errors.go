@@ -96,7 +96,7 @@ func failed(err error) *failure {
 	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, clusters.ErrRetired):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream"
 	case errors.Is(err, clusters.ErrOverflow):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now"
+		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now: all its processes are in use, and none became free in time"
 	case errors.Is(err, upstream.ErrUnauthorized):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamUnauthorized, "the server refused the gateway"
 	case errors.Is(err, errCallIdle), errors.Is(err, errCallMax), errors.Is(err, errListTime), errors.Is(err, errHopeless), errors.Is(err, context.DeadlineExceeded):

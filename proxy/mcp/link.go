@@ -36,16 +36,13 @@ func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 	for range attempts {
 		p.mu.Lock()
 		p.adoptLocked(c.handler)
-		if l := p.link; l != nil {
-			select {
-			case <-l.up.Done():
-				p.detachLocked(l)
-				p.down = true
-			default:
-				l.uses++
-				p.mu.Unlock()
-				return l, nil
-			}
+		if l := p.link; l != nil && l.alive() {
+			l.uses++
+			p.mu.Unlock()
+			return l, nil
+		} else if l != nil {
+			p.detachLocked(l)
+			p.down = true
 		}
 		o := p.openLocked(c.handler, c)
 		p.mu.Unlock()
@@ -65,6 +62,20 @@ func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 		}
 	}
 	return nil, upstream.ErrSessionLost
+}
+
+// alive reports whether the upstream session can be used. One whose process was
+// taken while nothing used it may not know of its end yet.
+func (l *link) alive() bool {
+	if process := l.up.Process(); process != nil && process.Taken() {
+		return false
+	}
+	select {
+	case <-l.up.Done():
+		return false
+	default:
+		return true
+	}
 }
 
 // release gives back what acquire returned.
@@ -93,6 +104,9 @@ func (p *peer) detachLocked(l *link) {
 		return
 	}
 	l.retired = true
+	if process := l.up.Process(); process != nil {
+		p.s.disown(process)
+	}
 	if l.uses == 0 {
 		p.closeLocked(l)
 	}

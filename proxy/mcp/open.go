@@ -224,6 +224,9 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	default:
 	}
 	p.link = l
+	if process := up.Process(); process != nil {
+		p.s.own(process)
+	}
 	// A client that listens from now on finds the link.
 	if p.s.listening() {
 		up.StartListening()

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
@@ -127,4 +129,70 @@ func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	if n := g.hub.Stats(); len(n) != 0 {
 		t.Errorf("counted: %+v", n)
 	}
+}
+
+// fewProcesses is a cluster whose command may run so many times.
+func fewProcesses(most int, patience time.Duration) backend {
+	b := stdio("alpha")
+	b.tune = func(c *clusters.Config) { c.MaxProcesses, c.QueueTimeout = most, patience }
+	return b
+}
+
+const whoamiBody = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}`
+
+func TestIdleSessionsMakeRoomForTheProcessesOfOthers(t *testing.T) {
+	g := newGateway(t, nil, fewProcesses(2, time.Minute))
+	var ids []string
+	for range 5 {
+		ids = append(ids, g.initialize())
+	}
+	// Each goes on with a process of its own when it is used again.
+	for _, id := range ids {
+		if res, body := g.post(whoamiBody, sessionHeader, id); res.StatusCode != http.StatusOK || !strings.Contains(body, `"text":"alpha"`) {
+			t.Errorf("%d %s", res.StatusCode, body)
+		}
+	}
+	for i := range 3 {
+		if res, body := g.post(whoamiBody, "Test-User", fmt.Sprint("user", i)); res.StatusCode != http.StatusOK {
+			t.Errorf("a single call: %d %s", res.StatusCode, body)
+		}
+	}
+	if !g.trace.has("another session needed one") {
+		t.Errorf("the trace says %v", g.trace.all())
+	}
+}
+
+func TestProcessOfASessionInUseIsNotTaken(t *testing.T) {
+	g := newGateway(t, nil, fewProcesses(1, 50*time.Millisecond))
+	id := g.initialize()
+	g.listen(within(t), id)
+	res, body := g.post(initBody)
+	if res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "upstream_overflow") || !strings.Contains(body, "all its processes are in use") {
+		t.Errorf("%d %s", res.StatusCode, body)
+	}
+	if !g.trace.has("queue_timeout") {
+		t.Errorf("the trace says %v", g.trace.all())
+	}
+	if _, body := g.post(whoamiBody, sessionHeader, id); !strings.Contains(body, `"text":"alpha"`) {
+		t.Errorf("the session in use: %s", body)
+	}
+	if g.trace.has("lost") {
+		t.Errorf("the trace says %v", g.trace.all())
+	}
+}
+
+func TestMoreSessionsThanProcessesShareThemWithoutAFailure(t *testing.T) {
+	g := newGateway(t, nil, fewProcesses(2, time.Minute))
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			id := g.initialize()
+			for range 4 {
+				if _, body := g.post(whoamiBody, sessionHeader, id); !strings.Contains(body, `"text":"alpha"`) {
+					t.Errorf("answered %s", body)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

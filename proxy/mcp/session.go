@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -65,7 +66,8 @@ type session struct {
 	level       string
 	active      int // HTTP requests being served
 	last        time.Time
-	due         []string // list_changed that the client has not been told of
+	due         []string            // list_changed that the client has not been told of
+	processes   []*clusters.Process // of the servers that are commands
 	// settling: the timer will tell it.
 	settling bool
 	timer    *time.Timer
@@ -144,56 +146,6 @@ func (s *session) end(reason string, cause error) {
 			p.leave()
 		}
 	})
-}
-
-// enter counts an HTTP request, during which the session is not idle, and
-// makes the session follow the handler's generation. It reports false when
-// the session has ended.
-func (s *session) enter(h *Handler) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || !s.useLocked() {
-		return false
-	}
-	if h.seq > s.handler.seq {
-		s.handler = h
-	}
-	s.active++
-	return true
-}
-
-// useLocked keeps the session from being evicted. It reports false when it is
-// too late.
-func (s *session) useLocked() bool {
-	return s.holder == nil || s.active > 0 || s.pending > 0 || s.holder.use(s)
-}
-
-// restLocked lets the session be evicted if nothing uses it any more.
-func (s *session) restLocked() {
-	s.last = time.Now()
-	if s.holder != nil && s.active == 0 && s.pending == 0 {
-		s.holder.rest(s)
-	}
-}
-
-// exit ends what enter began.
-func (s *session) exit() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.active--
-	s.restLocked()
-}
-
-// idle reports whether nothing happened for longer than the route allows.
-func (s *session) idle(now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	unused := s.active == 0 && s.pending == 0
-	if s.line != nil {
-		// Its stream is used for as long as it lasts, once it has begun.
-		unused = !s.line.begun()
-	}
-	return unused && now.Sub(s.last) > s.handler.Config.Timeouts.SessionIdle
 }
 
 // peer returns the cluster's place in the session; nil when it has ended.

@@ -67,7 +67,8 @@ func (p *probe) Check(ctx context.Context) error {
 }
 
 func (p *probe) check(ctx context.Context) error {
-	if p.session != nil {
+	defer p.rest()
+	if p.use() {
 		err := p.ping(ctx)
 		if err == nil {
 			return nil
@@ -87,11 +88,36 @@ func (p *probe) check(ctx context.Context) error {
 		// Servers of either era take what the newer one says; the older one's
 		// first words make no sense to those that are newer only.
 		Modern:     true,
+		IfFree:     true,
 		Backoff:    &p.backoff,
 		Transports: p.prober.Transports,
 	})
 	p.session = s
 	return verdict(err)
+}
+
+// use reports whether there is a session to ask. One whose process was stopped
+// for a session of a client is none.
+func (p *probe) use() bool {
+	if p.session == nil {
+		return false
+	}
+	if process := p.session.Process(); process != nil {
+		if process.Use(); process.Taken() {
+			p.Close(context.Background()) // it is ending already
+			return false
+		}
+	}
+	return true
+}
+
+// rest lets the session's process be stopped where a client needs its place.
+func (p *probe) rest() {
+	if p.session != nil {
+		if process := p.session.Process(); process != nil {
+			process.Rest()
+		}
+	}
 }
 
 // Close ends the session.

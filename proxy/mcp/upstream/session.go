@@ -63,6 +63,9 @@ type Options struct {
 	// the same owner have ended by themselves. Without one their ends delay all
 	// processes of the cluster.
 	Backoff *clusters.Backoff
+	// IfFree: no process is stopped for the session, and it waits for none to
+	// end, where as many run as may.
+	IfFree bool
 	// Transports remembers what endpoints were found to speak. It may be nil.
 	Transports *Transports
 }
@@ -220,6 +223,14 @@ func (s *Session) Heard(ctx context.Context) {
 // one that a set refers to.
 func (s *Session) Rebind(e *clusters.Endpoint) bool {
 	return s.transport.rebind(e)
+}
+
+// Process is the session's child process; nil unless the transport is Stdio.
+func (s *Session) Process() *clusters.Process {
+	if t, ok := s.transport.(*stdio); ok {
+		return t.process
+	}
+	return nil
 }
 
 // Busy returns the number of calls in flight.

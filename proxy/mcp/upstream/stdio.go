@@ -33,7 +33,11 @@ type line struct {
 }
 
 func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint) error {
-	p, err := e.StartFor(ctx, s.opts.Backoff)
+	start := e.StartFor
+	if s.opts.IfFree {
+		start = e.StartIfFree
+	}
+	p, err := start(ctx, s.opts.Backoff)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,201 @@
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// maxWaiting bounds those who wait for a process of one command.
+const maxWaiting = 1024
+
+// slots are the places of a command's processes, max_processes of them. Where
+// none is free, the process that has been at rest longest is stopped for whoever
+// asks, and whoever asks waits, in turn.
+type slots struct {
+	mu   sync.Mutex
+	used int
+	// leaving are processes that are being stopped for somebody who waits.
+	leaving     int
+	first, last *Process // at rest, the longest first
+	waiting     []*waiter
+}
+
+// waiter waits for a slot.
+type waiter struct {
+	endpoint *Endpoint     // whose max_processes counts
+	granted  chan struct{} // closed when it has one
+}
+
+// rest is whether a process is in use. The lock of the slots guards it, but for
+// taken.
+type rest struct {
+	before, after *Process
+	resting       bool
+	gone          bool        // it has no slot any more
+	taken         atomic.Bool // it is being stopped for another one
+}
+
+// queuing says what a start does where max_processes run.
+type queuing bool
+
+const (
+	queue     queuing = true // it waits, and a process at rest is stopped for it
+	dontQueue queuing = false
+)
+
+// claim takes a slot.
+func (s *slots) claim(ctx context.Context, e *Endpoint, q queuing) error {
+	most, patience := e.maxProcesses.Load(), time.Duration(e.queueTimeout.Load())
+	s.mu.Lock()
+	if len(s.waiting) == 0 && int64(s.used) < most {
+		s.used++
+		s.mu.Unlock()
+		return nil
+	}
+	full := fmt.Errorf("cluster %s: %w: max_processes (%d) are running", e.cluster, ErrOverflow, most)
+	if q == dontQueue || patience <= 0 {
+		s.mu.Unlock()
+		return full
+	}
+	if len(s.waiting) >= maxWaiting {
+		s.mu.Unlock()
+		return fmt.Errorf("%w, and %d sessions wait for one", full, maxWaiting)
+	}
+	w := &waiter{endpoint: e, granted: make(chan struct{})}
+	s.waiting = append(s.waiting, w)
+	s.makeRoomLocked()
+	s.mu.Unlock()
+	e.command.tell("queued", full)
+
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	var err error
+	select {
+	case <-w.granted:
+		return nil
+	case <-timer.C:
+		err = fmt.Errorf("%w, and none of them has become free within queue_timeout (%v); raise one of the two, or end sessions that are not used", full, patience)
+	case <-ctx.Done():
+		err = &ConnectError{e.cluster, e.id, context.Cause(ctx)}
+	}
+	if s.giveUp(w) {
+		return err
+	}
+	return nil // a slot came at the same moment
+}
+
+// giveUp ends the waiting of w. It reports false when w has got a slot.
+func (s *slots) giveUp(w *waiter) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, other := range s.waiting {
+		if other == w {
+			s.waiting = append(s.waiting[:i:i], s.waiting[i+1:]...)
+			s.grantLocked() // those behind it may have a greater max_processes
+			return true
+		}
+	}
+	return false
+}
+
+// free gives a slot back; p is the process that had it, nil if none was started.
+func (s *slots) free(p *Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used--
+	if p != nil {
+		s.unrestLocked(p)
+		p.rest.gone = true
+		if p.rest.taken.Load() {
+			s.leaving--
+		}
+	}
+	s.grantLocked()
+}
+
+// grant gives slots that have become free to those who wait.
+func (s *slots) grant() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grantLocked()
+}
+
+func (s *slots) grantLocked() {
+	for len(s.waiting) > 0 && int64(s.used) < s.waiting[0].endpoint.maxProcesses.Load() {
+		s.used++
+		close(s.waiting[0].granted)
+		s.waiting[0] = nil
+		s.waiting = s.waiting[1:]
+	}
+	s.makeRoomLocked()
+}
+
+// makeRoomLocked stops a process at rest for each of those who wait.
+func (s *slots) makeRoomLocked() {
+	for s.leaving < len(s.waiting) && s.first != nil {
+		p := s.first
+		s.unrestLocked(p)
+		p.rest.taken.Store(true)
+		s.leaving++
+		go p.Stop(context.Background()) // which takes seconds at most
+	}
+}
+
+func (s *slots) unrestLocked(p *Process) {
+	r := &p.rest
+	if !r.resting {
+		return
+	}
+	if r.before != nil {
+		r.before.rest.after = r.after
+	} else {
+		s.first = r.after
+	}
+	if r.after != nil {
+		r.after.rest.before = r.before
+	} else {
+		s.last = r.before
+	}
+	r.before, r.after, r.resting = nil, nil, false
+}
+
+// Rest says that nobody uses the process now: it may be stopped where another
+// one needs its place. It then ends with ErrTaken.
+func (p *Process) Rest() {
+	s := p.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.rest.resting || p.rest.taken.Load() || p.rest.gone {
+		return
+	}
+	p.rest.resting, p.rest.before = true, s.last
+	if s.last != nil {
+		s.last.rest.after = p
+	} else {
+		s.first = p
+	}
+	s.last = p
+	s.makeRoomLocked()
+}
+
+// Use says that the process is in use again, or ends its rest for good. Whether
+// that came too late is what Taken says afterwards.
+func (p *Process) Use() {
+	p.slots.mu.Lock()
+	defer p.slots.mu.Unlock()
+	p.slots.unrestLocked(p)
+}
+
+// Taken reports whether the process is being stopped because another one needed
+// its place while it was at rest.
+func (p *Process) Taken() bool { return p.rest.taken.Load() }
+
+// counts are how many processes there are, and how many sessions wait for one.
+func (s *slots) counts() (used, waiting int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used, len(s.waiting)
+}
