@@ -31,6 +31,9 @@ type call struct {
 	waiting int    // requests of servers that the client has not answered
 	cluster string // the last one that was asked
 
+	turn   chan struct{} // closed when the call has its place; nil: it need not wait
+	placed bool          // it counts as in flight; guarded by session.mu
+
 	status int // of the HTTP answer, where a server's error has one of its own
 	// held is how the call of a client without a session waits for its input.
 	held *held
@@ -113,7 +116,11 @@ func (c *call) progress(m *jsonrpc.Message) {
 func (c *call) run() {
 	defer c.stop()
 	c.status = http.StatusOK
-	body, err := c.session.dispatch(c)
+	var body []byte
+	err := c.await()
+	if err == nil {
+		body, err = c.session.dispatch(c)
+	}
 	status, flag := c.status, filter.Flag("")
 	if err != nil {
 		f := failed(err)

@@ -76,7 +76,7 @@ type Limits struct {
 	Message              config.Size `yaml:"message" default:"4MiB" min:"1KiB" max:"1GiB" doc:"The longest message, in either direction."`
 	Sessions             int         `yaml:"sessions" default:"10000" min:"1" doc:"Sessions of the route. One more ends the one idle longest of the same principal, or an anonymous one."`
 	SessionsPerPrincipal int         `yaml:"sessions_per_principal" default:"100" min:"1" doc:"Sessions of one principal; one more ends the one idle longest. Anonymous clients are counted by the first limit only."`
-	Pending              int         `yaml:"pending" default:"64" min:"1" doc:"Requests of a session that are in flight, in each direction."`
+	Pending              int         `yaml:"pending" default:"64" min:"1" doc:"Requests of a session that are in flight, in each direction. More of the client's wait, 16 for each, and no more than limits.message in bytes."`
 	Streams              int         `yaml:"streams" default:"16" min:"1" doc:"SSE streams of a session."`
 }
 

@@ -53,7 +53,8 @@ type session struct {
 	shape   string   // of the generation that the client was last told of
 	peers   map[string]*peer
 	calls   map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
-	pending int
+	pending int                    // requests that have not been answered
+	queue   queue
 	asks    map[jsonrpc.ID]*ask // requests of servers, by our id
 	// clientTasks are tasks of the client, by its id, with whom they are for.
 	clientTasks map[string]*peer
@@ -177,21 +178,26 @@ func (s *session) begin(c *call) error {
 	switch {
 	case s.ended:
 		return errEnded
-	case s.pending >= c.handler.Config.Limits.Pending:
-		return errPending
 	case !s.useLocked():
 		return errEnded
+	case !s.enterLocked(c):
+		s.restLocked()
+		return errPending
 	}
 	s.pending++
 	id := c.msg.ID()
 	s.calls[id] = append(s.calls[id], c)
 	c.start(s.ctx)
+	if c.turn != nil {
+		c.hold() // no server is silent yet
+	}
 	return nil
 }
 
 func (s *session) finish(c *call) {
 	s.mu.Lock()
 	s.pending--
+	s.leaveLocked(c)
 	s.restLocked()
 	id := c.msg.ID()
 	s.calls[id] = slices.DeleteFunc(s.calls[id], func(other *call) bool { return other == c })

@@ -244,24 +244,6 @@ func TestOneRequestIDTwiceAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-func TestTooManyRequestsInFlightAreRefused(t *testing.T) {
-	a := newServer(t, "alpha")
-	g := newGateway(t, func(c *Config) { c.Limits.Pending = 2 }, a.backend("alpha"))
-	id := g.initialize()
-	var wg sync.WaitGroup
-	for range 2 {
-		wg.Go(func() {
-			g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, sessionHeader, id)
-		})
-		<-a.waiting
-	}
-	if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, "too many requests are in flight") {
-		t.Error(body)
-	}
-	g.do("DELETE", "", sessionHeader, id)
-	wg.Wait()
-}
-
 func TestUpstreamRefusalIsNotRelayed(t *testing.T) {
 	srv := newRawServer(t, func(string) string { return "{}" })
 	srv.status = http.StatusUnauthorized

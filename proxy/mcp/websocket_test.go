@@ -62,6 +62,21 @@ func (g *gateway) upgrade(header http.Header, protocols ...string) (*websocket.C
 	return ws, res, err
 }
 
+// connectWS returns a session of the official SDK's client over a WebSocket.
+func (g *gateway) connectWS(opts *sdk.ClientOptions) *sdk.ClientSession {
+	g.t.Helper()
+	ws, _, err := g.upgrade(nil, "mcp")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	c, err := sdk.NewClient(&sdk.Implementation{Name: "tester", Version: "1"}, opts).Connect(within(g.t), wsTransport{ws}, &sdk.ClientSessionOptions{ProtocolVersion: newest})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { c.Close() })
+	return c
+}
+
 // rawWS is a WebSocket without an SDK.
 type rawWS struct {
 	g  *gateway
