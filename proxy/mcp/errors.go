@@ -105,6 +105,9 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionFailure, "the server could not be reached"
 	case errors.As(err, &status):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, fmt.Sprintf("the server answered with HTTP status %d", status.Code)
+		if m := status.Answer(); m != nil {
+			f.code, f.text, f.data = int(m.ErrorCode()), m.ErrorMessage(), m.Error().Get("data").Raw()
+		}
 	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, sse.ErrTooLong):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
 	default: // what is left comes from the network

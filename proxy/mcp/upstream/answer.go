@@ -77,12 +77,19 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			a.primed()
 		}
 		for _, m := range a.t.s.messages(event) {
-			if m.Kind() == jsonrpc.Response && m.ID() == a.id {
-				return m, news, nil
+			if answers(m, a.id) {
+				return answerTo(a.id, m), news, nil
 			}
 			a.t.s.route(m, a.on)
 		}
 	}
+}
+
+// answers reports whether m is the response to the request id, on a stream that
+// was opened for it. An error without an id is the response of a server that
+// did not understand as much of the request (JSON-RPC 2.0, section 5).
+func answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
+	return m.Kind() == jsonrpc.Response && (m.ID() == id || m.ID().IsZero() && m.IsError())
 }
 
 // resume asks for the rest of the stream, each time after the wait that the

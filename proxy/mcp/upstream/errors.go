@@ -39,11 +39,12 @@ type StatusError struct {
 	doubtful   bool // the server may not know the session
 }
 
-// Answer returns the error response in the body that answers the call, nil
-// where there is none. What a server says with 401 and 403 concerns the gateway
-// and not the client.
+// Answer returns the error response in the body that the server gave to the
+// call, nil where there is none. It may have another id than the call: servers
+// do not always know it. What a server says with 401 and 403 concerns the
+// gateway and not the client.
 func (e *StatusError) Answer() *jsonrpc.Message {
-	if !e.answers || errors.Is(e, ErrUnauthorized) {
+	if errors.Is(e, ErrUnauthorized) {
 		return nil
 	}
 	return e.Response

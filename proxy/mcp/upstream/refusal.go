@@ -31,7 +31,7 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 	if inSession {
 		status.lost, status.doubtful = status.aboutSession(body)
 	}
-	if m := status.Answer(); m != nil && !status.lost && !status.doubtful {
+	if m := status.Answer(); m != nil && status.answers && !status.lost && !status.doubtful {
 		return m, nil
 	}
 	return nil, status
@@ -75,7 +75,7 @@ func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc
 	var status *StatusError
 	if errors.As(err, &status) && status.doubtful {
 		status.lost = !t.known(ctx)
-		if m := status.Answer(); m != nil && !status.lost {
+		if m := status.Answer(); m != nil && status.answers && !status.lost {
 			return m, nil
 		}
 	}

@@ -139,8 +139,8 @@ func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*json
 	}
 	var response *jsonrpc.Message
 	for _, m := range t.s.parse(body) {
-		if m.Kind() == jsonrpc.Response && m.ID() == id {
-			response = m
+		if answers(m, id) {
+			response = answerTo(id, m)
 		} else {
 			t.s.route(m, on)
 		}
