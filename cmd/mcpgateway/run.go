@@ -6,12 +6,17 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"github.com/mcpgateway/mcpgateway/proxy"
 )
+
+// killGrace is how long an orderly end may take after a second signal: child
+// processes are ended in it.
+const killGrace = time.Second
 
 func runCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -39,6 +44,16 @@ func runCommand() *cobra.Command {
 			select {
 			case s := <-stop:
 				kill <- s
+			case <-ended:
+				return
+			}
+			// What is under way may wait for a file system that does not
+			// answer, and nothing can interrupt that.
+			hurry := time.NewTimer(killGrace)
+			defer hurry.Stop()
+			select {
+			case <-hurry.C:
+				os.Exit(exitFailed)
 			case <-ended:
 			}
 		})

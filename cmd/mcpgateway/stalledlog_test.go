@@ -32,8 +32,8 @@ func (e *edge) fillLog() {
 	e.t.Helper()
 	c, base := client(e.t, e.ca.PEM(), "http/1.1"), e.base()
 	c.Timeout = 10 * time.Second
-	pad := strings.Repeat("a", 1500)
-	for i := range 3000 {
+	pad := strings.Repeat("a", 2000)
+	for i := range 900 {
 		if status, _, _ := get(e.t, c, fmt.Sprintf("%s/%d/%s", base, i, pad)); status != http.StatusOK {
 			e.t.Fatalf("request %d: status %d", i, status)
 		}

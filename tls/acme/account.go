@@ -44,7 +44,7 @@ type account struct {
 	macKey     string
 	issuerKey  string // the authority, as part of a storage key
 
-	storage *certmagic.FileStorage
+	storage *storage
 	locks   *locks
 	cache   *certmagic.Cache // always empty; see the package's comment
 	http    *http.Client
@@ -56,7 +56,7 @@ type account struct {
 	// ctx ends with the account, keepers are its goroutines.
 	ctx     context.Context
 	cancel  context.CancelFunc
-	keepers sync.WaitGroup
+	keepers sync.WaitGroup // each ends soon after ctx, whatever the storage does
 
 	introduced bool  // or about to be; guarded by Manager.committing
 	err        error // why it cannot be used, nil: it can; guarded by Manager.mu
@@ -88,8 +88,6 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 		keyID:      cfg.ExternalAccount.KeyID,
 		macKey:     macKey,
 		issuerKey:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
-		storage:    &certmagic.FileStorage{Path: cfg.storagePath()},
-		locks:      newLocks(cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) }),
 		http:       &http.Client{Transport: &retryAfterTransport{transport}, Timeout: httpTimeout},
 		zap:        logger,
 		tell:       tell,
@@ -97,6 +95,11 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 		slots:      make(chan struct{}, concurrentOrders),
 	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
+	ending, leave := context.WithCancel(context.Background())
+	context.AfterFunc(a.ctx, func() { time.AfterFunc(endTimeout, leave) })
+	disk := newDisk(ending, diskTimeout)
+	a.storage = &storage{&certmagic.FileStorage{Path: cfg.storagePath()}, disk}
+	a.locks = newLocks(disk, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) })
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
 		// Nothing is in it to be asked about.
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, fs.ErrNotExist },
@@ -230,7 +233,8 @@ func (e *damagedError) Unwrap() error { return e.cause }
 // may want to mend it.
 func (a *account) putAside(damaged *damagedError) error {
 	file := a.storage.Filename(damaged.key)
-	if err := os.Rename(file, file+".bad"); err != nil && !missing(err) {
+	err := a.storage.do(context.Background(), "rename", damaged.key, func() error { return os.Rename(file, file+".bad") })
+	if err != nil && !missing(err) {
 		return fmt.Errorf("put the damaged ACME account aside: %w", err)
 	}
 	a.tell(Event{Kind: EventDamaged, Err: fmt.Errorf("%w; it is kept as %s.bad, and another one is registered", damaged, file)})

@@ -175,7 +175,7 @@ func (m *Manager) Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certif
 		return known.cert, nil
 	}
 	if a := m.accountOf(name, reverseName); a != nil {
-		if challenge, err := a.loadChallenge(hello.Context(), name); err == nil && challenge.Type == ChallengeTLSALPN01 {
+		if challenge, err := a.loadChallenge(context.Background(), name); err == nil && challenge.Type == ChallengeTLSALPN01 {
 			return acmez.TLSALPN01ChallengeCert(challenge)
 		}
 	}

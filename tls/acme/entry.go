@@ -94,6 +94,13 @@ func (m *Manager) takeOver(k *keeper) {
 		e.keeper.cancel()
 	}
 	e.keeper, e.err, e.next, e.unused = k, nil, time.Time{}, time.Time{}
+	if !k.late {
+		m.serveStored(e, k)
+	}
+}
+
+// serveStored serves what a keeper has read, under m.mu.
+func (m *Manager) serveStored(e *entry, k *keeper) {
 	switch {
 	case k.own != nil && !k.own.expired():
 		m.serve(e, k.own)

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -22,6 +23,7 @@ func hold(t *testing.T, cfg *Config, name string) *lock {
 	t.Helper()
 	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
 	defer func() { a.cancel(); a.end() }()
+	a.locks.disk = newDisk(context.Background(), diskTimeout) // it outlives the account
 	held, err := a.locks.acquire(t.Context(), "keep_"+a.issuerKey+"_"+name, name)
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +112,7 @@ func TestALockThatIsLostEndsTheOrder(t *testing.T) {
 	}
 	g.listen(p)
 	begun := time.Now()
-	err := newKeeper(g.Manager, a, name).renew()
+	err := loadedKeeper(g.Manager, a, name).renew()
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("the order went on, for %v", took)
 	}

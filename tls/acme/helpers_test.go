@@ -197,3 +197,10 @@ func (b *syncBuffer) String() string {
 	defer b.mu.Unlock()
 	return strings.Clone(b.buf.String())
 }
+
+// loadedKeeper has read what is stored, and does nothing by itself.
+func loadedKeeper(m *Manager, a *account, name string) *keeper {
+	k := newKeeper(m, a, name)
+	k.load()
+	return k
+}

@@ -58,7 +58,11 @@ func parsePair(name string, chain, key []byte) (*cryptotls.Certificate, error) {
 // save stores a certificate. All of it is on the disk before any of it replaces
 // what is there: a disk that fills up does not leave the key of one certificate
 // beside the chain of another.
-func (a *account) save(name string, i *issuance) (err error) {
+func (a *account) save(name string, i *issuance) error {
+	return a.storage.do(context.Background(), "write", certmagic.StorageKeys.SiteCert(a.issuerKey, name), func() error { return a.saveFiles(name, i) })
+}
+
+func (a *account) saveFiles(name string, i *issuance) (err error) {
 	files := []struct {
 		key  string
 		data []byte
@@ -91,11 +95,14 @@ func (a *account) save(name string, i *issuance) (err error) {
 // probe reports whether a certificate could be stored: before it is ordered,
 // since authorities count what they issue.
 func (a *account) probe(name string) error {
-	path, err := writeBeside(a.storage.Filename(certmagic.StorageKeys.SiteCert(a.issuerKey, name)), bytes.Repeat([]byte{'.'}, probeSize))
-	if err != nil {
-		return err
-	}
-	return os.Remove(path)
+	key := certmagic.StorageKeys.SiteCert(a.issuerKey, name)
+	return a.storage.do(context.Background(), "write", key, func() error {
+		path, err := writeBeside(a.storage.Filename(key), bytes.Repeat([]byte{'.'}, probeSize))
+		if err != nil {
+			return err
+		}
+		return os.Remove(path)
+	})
 }
 
 // writeBeside writes a file that can be renamed to path.

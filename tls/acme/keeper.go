@@ -19,6 +19,9 @@ type keeper struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
+	loaded chan struct{} // closed when the storage was read
+	late   bool          // loaded after the name was taken over
+
 	former   *held     // what another authority had issued before this process began; nil: nothing
 	own      *held     // what the account has obtained, nil: nothing usable
 	unsaved  *issuance // own, where it could not be stored yet; nil: it is
@@ -28,10 +31,16 @@ type keeper struct {
 	stapleAt time.Time // when a staple that did not come is asked for again
 }
 
-// newKeeper reads what is stored, so that it serves at once.
 func newKeeper(m *Manager, a *account, name string) *keeper {
-	k := &keeper{manager: m, account: a, name: name}
+	k := &keeper{manager: m, account: a, name: name, loaded: make(chan struct{})}
 	k.ctx, k.cancel = context.WithCancel(a.ctx)
+	return k
+}
+
+// load reads what is stored, so that it serves at once.
+func (k *keeper) load() {
+	defer close(k.loaded)
+	a, name := k.account, k.name
 	h, err := a.load(k.ctx, name)
 	switch {
 	case err == nil:
@@ -42,11 +51,23 @@ func newKeeper(m *Manager, a *account, name string) *keeper {
 	if k.own == nil || k.own.expired() {
 		k.former = a.loadFormer(k.ctx, name)
 	}
-	return k
+}
+
+func (k *keeper) isLoaded() bool {
+	select {
+	case <-k.loaded:
+		return true
+	default:
+		return false
+	}
 }
 
 func (k *keeper) run() {
 	defer k.cancel()
+	<-k.loaded // each read is bounded
+	if k.late {
+		k.manager.update(k, func(e *entry) { k.manager.serveStored(e, k) })
+	}
 	if k.own != nil || k.former != nil {
 		k.event(EventLoaded, nil)
 	}
@@ -112,6 +133,9 @@ func (k *keeper) failed(err error) time.Duration {
 	}
 	timing := k.manager.timing
 	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfterOf(err))
+	if errors.Is(err, errNoAnswer) { // it costs no authority anything to look again
+		wait = min(wait, timing.noAnswer)
+	}
 	err = brief(err)
 	k.manager.update(k, func(e *entry) { e.err, e.next = err, time.Now().Add(wait) })
 	k.tell(Event{Kind: EventFailed, Err: err, RetryIn: wait})

@@ -39,14 +39,15 @@ const (
 // the highest number, not even to give the lock back: this is what makes a
 // latecomer, who still believes an older one to be the highest, lose.
 type locks struct {
+	disk     *disk
 	dir      string
 	beat     time.Duration
 	patience time.Duration // for a lock that somebody else holds
 	warn     func(error)
 }
 
-func newLocks(storage string, warn func(error)) *locks {
-	return &locks{dir: filepath.Join(storage, "locks"), beat: lockBeat, patience: lockPatience, warn: warn}
+func newLocks(d *disk, storage string, warn func(error)) *locks {
+	return &locks{disk: d, dir: filepath.Join(storage, "locks"), beat: lockBeat, patience: lockPatience, warn: warn}
 }
 
 // lock is one that is held.
@@ -69,7 +70,8 @@ var errLockLost = errors.New("another gateway has taken the lock over, since it 
 // the locks with a heldError.
 func (l *locks) acquire(ctx context.Context, key, what string) (*lock, error) {
 	dir := filepath.Join(l.dir, certmagic.StorageKeys.Safe(key)+".d")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	makeDir := func() (struct{}, error) { return struct{}{}, os.MkdirAll(dir, 0o700) }
+	if _, err := onDisk(ctx, l.disk, "mkdir", dir, makeDir); err != nil {
 		return nil, err
 	}
 	impatient := time.NewTimer(l.patience)
@@ -81,7 +83,7 @@ func (l *locks) acquire(ctx context.Context, key, what string) (*lock, error) {
 	var last lockState
 	unchanged, since := 0, time.Now()
 	for {
-		state, err := readLock(dir)
+		state, err := onDisk(ctx, l.disk, "read", dir, func() (lockState, error) { return readLock(dir) })
 		if err != nil {
 			return nil, err
 		}
@@ -110,6 +112,17 @@ func (l *locks) acquire(ctx context.Context, key, what string) (*lock, error) {
 
 // take creates a number; nil is that another was faster.
 func (l *locks) take(ctx context.Context, key, dir string, number uint64) (*lock, error) {
+	k, err := onDisk(ctx, l.disk, "create", dir, func() (*lock, error) { return l.create(key, dir, number) })
+	if k == nil || err != nil {
+		// A number that is created after all is taken over when it is stale.
+		return nil, err
+	}
+	k.ctx, k.cancel = context.WithCancelCause(ctx)
+	go k.keepAlive()
+	return k, nil
+}
+
+func (l *locks) create(key, dir string, number uint64) (*lock, error) {
 	f, err := os.OpenFile(lockPath(dir, number), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil, nil
@@ -120,10 +133,10 @@ func (l *locks) take(ctx context.Context, key, dir string, number uint64) (*lock
 	host, _ := os.Hostname() // for people
 	k := &lock{
 		locks: l, key: key, dir: dir, number: number,
-		record: lockRecord{Created: time.Now(), Owner: rand.Text(), Host: host[:min(len(host), 64)], Process: os.Getpid()},
+		record: lockRecord{Created: time.Now(), Beat: 1, Owner: rand.Text(), Host: host[:min(len(host), 64)], Process: os.Getpid()},
 		stop:   make(chan struct{}), done: make(chan struct{}),
 	}
-	err = errors.Join(k.write(f), f.Close())
+	err = errors.Join(k.record.write(f), f.Close())
 	var numbers []uint64
 	if err == nil {
 		numbers, err = lockNumbers(dir)
@@ -143,15 +156,12 @@ func (l *locks) take(ctx context.Context, key, dir string, number uint64) (*lock
 			_ = os.Remove(lockPath(dir, n)) // the next holder tries again
 		}
 	}
-	k.ctx, k.cancel = context.WithCancelCause(ctx)
-	go k.keepAlive()
 	return k, nil
 }
 
-// write puts the next record into a file.
-func (k *lock) write(f *os.File) error {
-	k.record.Beat++
-	data, err := json.Marshal(k.record)
+// write puts the record into a file.
+func (r lockRecord) write(f *os.File) error {
+	data, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
@@ -163,8 +173,18 @@ func (k *lock) write(f *os.File) error {
 	return f.Sync() // some shared filesystems do not, when a file is closed
 }
 
-// update writes the next record, if the lock is still held.
+// update writes the next record, if the lock is still held. It waits no longer
+// than until the next beat.
 func (k *lock) update() error {
+	k.record.Beat++
+	record := k.record // the write may outlast the wait
+	_, err := onDiskWithin(context.Background(), k.disk, k.beat, "write", k.dir, func() (struct{}, error) {
+		return struct{}{}, k.replace(record)
+	})
+	return err
+}
+
+func (k *lock) replace(record lockRecord) error {
 	numbers, err := lockNumbers(k.dir)
 	if err != nil && !missing(err) {
 		return err
@@ -186,10 +206,10 @@ func (k *lock) update() error {
 	data := make([]byte, recordSize)
 	n, _ := f.ReadAt(data, 0)
 	var found lockRecord
-	if json.Unmarshal(data[:n], &found) != nil || found.Owner != k.record.Owner {
+	if json.Unmarshal(data[:n], &found) != nil || found.Owner != record.Owner {
 		return errLockLost
 	}
-	return k.write(f)
+	return record.write(f)
 }
 
 // keepAlive ends with release, or when the lock is lost.

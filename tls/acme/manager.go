@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ type Manager struct {
 	timing  timing
 	pending *pending
 	changes atomic.Uint64
+	// disk is for storages that no account uses yet.
+	disk *disk
 
 	// committing serialises Commit, Release and Close.
 	committing sync.Mutex
@@ -31,7 +34,7 @@ type Manager struct {
 // NewManager returns a manager of nothing. What certmagic does goes to whatever
 // log returns at the time, for debugging; trace may be nil.
 func NewManager(log func() *zerolog.Logger, trace *Trace) *Manager {
-	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}}
+	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}, disk: newDisk(context.Background(), defaultTiming.load)}
 }
 
 // Prepare reports whether Commit of the same configuration will be able to keep
@@ -48,14 +51,15 @@ func (m *Manager) Prepare(cfg *Config) (warning string, err error) {
 	if inUse {
 		return "", nil
 	}
-	return checkStorage(cfg.storagePath())
+	return checkStorageWithin(m.disk, cfg.storagePath())
 }
 
 // Commit makes names the ones that certificates are kept for, and challenges
 // those that listeners can answer; cfg is nil when there is no account, and so
 // no name. It cannot fail and waits for no network: what is stored serves when
-// it returns, what is not is obtained behind it, and tried again for as long as
-// it takes. What a former Commit said alike goes on undisturbed. A different
+// it returns, unless the storage takes more than a few seconds to answer; then
+// it serves as soon as it is read. What is not stored is obtained behind it, and
+// tried again for as long as it takes. What a former Commit said alike goes on undisturbed. A different
 // account takes the names over; what the former one obtained is served until it
 // has a certificate itself. Names that are not wanted any more serve on until
 // Release.
@@ -95,9 +99,12 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 		}
 		wanted[name] = true
 		if e := m.entries[name]; e == nil || e.keeper == nil || e.keeper.account != next {
-			started = append(started, newKeeper(m, next, name))
+			k := newKeeper(m, next, name)
+			next.keepers.Go(k.load)
+			started = append(started, k)
 		}
 	}
+	m.awaitLoads(started)
 
 	m.mu.Lock()
 	m.account = next
@@ -112,12 +119,32 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	if len(wanted) > 0 && !next.introduced {
 		next.introduced = true
 		// Where a certificate is missing, its order does that at once.
-		if !slices.ContainsFunc(started, func(k *keeper) bool { return k.own == nil }) {
+		if !slices.ContainsFunc(started, func(k *keeper) bool { return !k.late && k.own == nil }) {
 			next.keepers.Go(func() { m.introduce(next) })
 		}
 	}
 	for _, k := range started {
 		next.keepers.Go(k.run)
+	}
+}
+
+// awaitLoads waits until what is stored has been read, for a bounded time in all.
+// Who is late serves it later.
+func (m *Manager) awaitLoads(keepers []*keeper) {
+	t := time.NewTimer(m.timing.load)
+	defer t.Stop()
+	expired := false
+	for _, k := range keepers {
+		if expired {
+			k.late = !k.isLoaded()
+			continue
+		}
+		select {
+		case <-k.loaded:
+		case <-t.C:
+			expired = true
+			k.late = !k.isLoaded()
+		}
 	}
 }
 

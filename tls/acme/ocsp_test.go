@@ -199,7 +199,7 @@ func TestTheStapleOfAPredecessorIsRemoved(t *testing.T) {
 	cfg, _ := stored(t, &status, &asked)
 	g := newGateway(t)
 	g.Commit(cfg, nil, both)
-	k := newKeeper(g.Manager, g.account, name)
+	k := loadedKeeper(g.Manager, g.account, name)
 	defer k.cancel()
 	if k.own == nil {
 		t.Fatal("nothing is stored")

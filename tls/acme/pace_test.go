@@ -61,7 +61,7 @@ func TestGatewaysThatShareAStorageDoNotRenewByTurns(t *testing.T) {
 	cfg := alwaysDue(t, p, t.TempDir())
 	var keepers []*keeper
 	for range 2 {
-		keepers = append(keepers, newKeeper(g.Manager, accountFor(t, g, cfg), name))
+		keepers = append(keepers, loadedKeeper(g.Manager, accountFor(t, g, cfg), name))
 	}
 	for range 3 {
 		for _, k := range keepers {
@@ -82,8 +82,8 @@ func TestARestartDoesNotRenewWhatWasJustObtained(t *testing.T) {
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())
-	newKeeper(g.Manager, accountFor(t, g, cfg), name).step()
-	k := newKeeper(g.Manager, accountFor(t, g, cfg), name)
+	loadedKeeper(g.Manager, accountFor(t, g, cfg), name).step()
+	k := loadedKeeper(g.Manager, accountFor(t, g, cfg), name)
 	for range 2 { // the first asks when it is due
 		k.step()
 	}

@@ -11,8 +11,10 @@ import (
 
 // timing is how long things wait; tests shorten it.
 type timing struct {
+	load       time.Duration // that a new configuration waits for what is stored
 	check      time.Duration // between two looks at what other gateways stored
 	retry      time.Duration // after the first failure
+	noAnswer   time.Duration // at most, where the storage did not answer
 	problem    time.Duration // after the first refusal
 	longest    time.Duration // between two attempts, unless the authority says more
 	rateLimit  time.Duration // after a rate limit that does not say how long
@@ -23,8 +25,10 @@ type timing struct {
 }
 
 var defaultTiming = timing{
+	load:       5 * time.Second,
 	check:      10 * time.Minute,
 	retry:      2 * time.Second,
+	noAnswer:   30 * time.Second,
 	problem:    5 * time.Second,
 	longest:    time.Hour,
 	rateLimit:  10 * time.Minute,

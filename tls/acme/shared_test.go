@@ -161,7 +161,7 @@ func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
 		a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
 		a.setChallenges(both)
 		defer func() { a.cancel(); a.end() }()
-		keepers = append(keepers, newKeeper(g.Manager, a, name))
+		keepers = append(keepers, loadedKeeper(g.Manager, a, name))
 	}
 	for _, k := range keepers {
 		renewing.Go(func() {

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,22 @@ import (
 	"path/filepath"
 	"syscall"
 )
+
+// checkStorageWithin is checkStorage on a disk that may not answer.
+func checkStorageWithin(d *disk, path string) (warning string, err error) {
+	type judged struct {
+		warning string
+		err     error
+	}
+	j, err := onDisk(context.Background(), d, "stat", path, func() (judged, error) {
+		warning, err := checkStorage(path)
+		return judged{warning, err}, nil
+	})
+	if err != nil {
+		return fmt.Sprintf("acme.storage %s: %v. No certificate that is stored there serves, and none is obtained or renewed, until it does", path, errors.Unwrap(err)), nil
+	}
+	return j.warning, j.err
+}
 
 // checkStorage reports whether certificates can be kept in a directory. It leaves
 // nothing behind: a directory that is not there is made with the first file. What
