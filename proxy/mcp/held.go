@@ -16,13 +16,18 @@ import (
 // included whose server has meanwhile answered all the same.
 const heldLimit = 1024
 
+// heldShare bounds those of one principal.
+const heldShare = heldLimit / 4
+
 // held is a call of a modern client to a server that has sessions, and asks in
 // the middle of the call. The client cannot be asked on a stream: its request
 // ends with input_required, the call to the server goes on, and the client's
 // next request takes it up (MCP 2026-07-28, Multi Round-Trip Requests).
 type held struct {
-	c    *call
-	done <-chan struct{} // closed when the call is through and its session given back
+	c *call
+	// principal: whose the call is.
+	principal string
+	done      <-chan struct{} // closed when the call is through and its session given back
 
 	mu sync.Mutex
 	// msg is the request that the call answers now.
@@ -36,6 +41,7 @@ type held struct {
 	id     string
 	parked chan struct{} // closed when the HTTP request that parked it is through
 	timer  *time.Timer
+	since  time.Time // when it was parked; guarded by the hub
 }
 
 // ask adds a question, and sends it to the client if it waits for an answer.
@@ -157,15 +163,25 @@ func (k *held) resume(m *jsonrpc.Message) {
 	}
 }
 
-// hold keeps a parked call. It reports false when there is no room.
+// hold keeps a parked call. Where there is no room the one that was parked
+// longest is given up: one of the same principal, or where only the room for
+// all has run out, an anonymous one. It reports false when there is none.
 func (h *Hub) hold(k *held) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed || len(h.held) >= heldLimit {
+	if h.closed {
+		return false
+	}
+	if k.principal != anonymousKey && h.parked[k.principal] >= heldShare {
+		h.giveUpLocked(k.principal)
+	}
+	if len(h.held) >= heldLimit && !h.giveUpLocked(k.principal) && !h.giveUpLocked(anonymousKey) {
 		return false
 	}
 	id := k.id // which the next request changes while the timer may be firing
 	h.held[id] = k
+	h.parked[k.principal]++
+	k.since = time.Now()
 	k.timer = time.AfterFunc(k.c.handler.Config.Timeouts.ServerRequest, func() { h.take(id) })
 	return true
 }
@@ -176,10 +192,34 @@ func (h *Hub) take(id string) *held {
 	defer h.mu.Unlock()
 	k := h.held[id]
 	if k != nil {
-		k.timer.Stop()
-		delete(h.held, id)
+		h.unparkLocked(id, k)
 	}
 	return k
+}
+
+func (h *Hub) unparkLocked(id string, k *held) {
+	k.timer.Stop()
+	delete(h.held, id)
+	if h.parked[k.principal]--; h.parked[k.principal] == 0 {
+		delete(h.parked, k.principal)
+	}
+}
+
+// giveUpLocked cancels the principal's call that was parked longest.
+func (h *Hub) giveUpLocked(principal string) bool {
+	if h.parked[principal] == 0 {
+		return false
+	}
+	var oldest string
+	for id, k := range h.held {
+		if k.principal == principal && (oldest == "" || k.since.Before(h.held[oldest].since)) {
+			oldest = id
+		}
+	}
+	k := h.held[oldest]
+	h.unparkLocked(oldest, k)
+	k.c.cancel(errPending)
+	return true
 }
 
 // proceed serves the request of a client that brings what a parked call waits

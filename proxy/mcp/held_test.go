@@ -182,3 +182,32 @@ func TestParkedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 		return hub.held["one"] == nil
 	})
 }
+
+func TestParkedCallsOfOneLockNobodyOut(t *testing.T) {
+	hub := NewHub(Options{})
+	defer hub.Close(within(t))
+	cfg := &Config{Timeouts: Timeouts{ServerRequest: time.Hour}}
+	canceled := map[string]bool{}
+	park := func(principal string, n int) bool {
+		id := fmt.Sprint(principal, n)
+		c := &call{handler: &Handler{HandlerConfig: HandlerConfig{Config: cfg}}, cancel: func(error) { canceled[id] = true }}
+		return hub.hold(&held{c: c, principal: principal, id: id})
+	}
+	for i := range 2 * heldLimit {
+		if !park(anonymousKey, i) || !park("robot", i) {
+			t.Fatalf("call %d is not kept", i)
+		}
+	}
+	if n := hub.parked["robot"]; n != heldShare || len(hub.held) != heldLimit {
+		t.Errorf("%d calls of one principal are kept, %d in all", n, len(hub.held))
+	}
+	last := 2*heldLimit - 1
+	if !canceled["robot0"] || canceled[fmt.Sprint("robot", last)] || !canceled[anonymousKey+"0"] || canceled[fmt.Sprint(anonymousKey, last)] {
+		t.Error("others than those parked longest were given up")
+	}
+	for i := range heldShare {
+		if !park("ann", i) || canceled[fmt.Sprint("ann", i)] {
+			t.Fatalf("call %d of another principal is not kept", i)
+		}
+	}
+}

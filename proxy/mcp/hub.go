@@ -39,6 +39,7 @@ type Hub struct {
 	byID      map[string]*session
 	kept      map[keptKey][]*session // for single calls, not in use
 	held      map[string]*held       // calls that wait for input
+	parked    map[string]int         // how many of them, by principal
 	counts    map[string]*count      // by route
 	running   int                    // goroutines of background
 	idle      chan struct{}          // closed when there is none, once Close waits
@@ -63,6 +64,7 @@ func NewHub(opts Options) *Hub {
 		byID:      map[string]*session{},
 		kept:      map[keptKey][]*session{},
 		held:      map[string]*held{},
+		parked:    map[string]int{},
 		counts:    map[string]*count{},
 		stop:      make(chan struct{}),
 	}
@@ -214,8 +216,7 @@ func (h *Hub) Close(ctx context.Context) {
 	h.idle = idle
 	close(h.stop)
 	for id, k := range h.held {
-		k.timer.Stop()
-		delete(h.held, id)
+		h.unparkLocked(id, k)
 	}
 	h.mu.Unlock()
 	for _, s := range h.all() {

@@ -62,7 +62,7 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 		return
 	}
 	done := make(chan struct{})
-	c.held = &held{c: c, msg: m, done: done}
+	c.held = &held{c: c, principal: s.principal, msg: m, done: done}
 	started := s.spawn(func() {
 		defer close(done)
 		defer h.hub.giveBack(s)
