@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
@@ -49,6 +50,10 @@ func (k *checker) step(ctx context.Context) time.Duration {
 		return 0 // cut short: that says nothing about the endpoint
 	}
 	s := k.endpoint.state
+	if errors.Is(err, ErrStarting) {
+		s.starting(err, time.Now())
+		return min(h.Interval, hurryInterval)
+	}
 	changed, hurry := s.observe(err, h, time.Now())
 	now := verdict(s.verdict.Load())
 	if t := k.cluster.opts.Trace; changed && t != nil && t.Health != nil {

@@ -66,7 +66,7 @@ func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) 
 	if c.health != nil && c.health.Kind == "mcp" && opts.Prober == nil {
 		c.health = nil
 	}
-	if c.health != nil && (c.health.Interval <= 0 || c.health.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 {
+	if c.health != nil && (c.health.Interval <= 0 || c.health.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 || cfg.StartTimeout <= 0 {
 		return nil, errors.New("the configuration lacks its defaults")
 	}
 	if len(cfg.Endpoints) == 0 && len(cfg.Command) == 0 {

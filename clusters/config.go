@@ -16,6 +16,7 @@ type Config struct {
 	Dir          config.Path             `yaml:"dir" doc:"Working directory of the command."`
 	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time. Where all run, that of the session idle longest is stopped for another session."`
 	QueueTimeout time.Duration           `yaml:"queue_timeout" default:"10s" min:"0s" doc:"How long a session waits for a process of the command while max_processes run; 0s: not at all."`
+	StartTimeout time.Duration           `yaml:"start_timeout" default:"60s" min:"1ms" doc:"How long a process of the command may take from its start to its first answer; apart from the health check's timeout."`
 	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1,h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://), [h3] HTTP/3, on the UDP port of the same number."`
 	Proxy        string                  `yaml:"proxy_protocol" default:"none" enum:"none,v1,v2" doc:"A PROXY header at the start of each connection. Connections are shared by clients, so it names none of them: UNKNOWN (v1) or LOCAL (v2)."`
 	DNSRefresh   time.Duration           `yaml:"dns_refresh" default:"30s" min:"1s" doc:"How often names are resolved anew; every address is an endpoint of its own."`

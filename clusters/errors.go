@@ -14,6 +14,9 @@ var (
 	// ErrUnauthorized is what a Probe wraps when the upstream answered 401 or
 	// 403; the endpoint then shows as "unauthorized".
 	ErrUnauthorized = errors.New("unauthorized")
+	// ErrStarting is what a Probe returns while the process that it wants to ask
+	// is still starting.
+	ErrStarting = errors.New("the process is starting")
 	// ErrExpired ends a stream whose connection was made with a client
 	// certificate that has now expired.
 	ErrExpired = errors.New("the client certificate of this connection has expired")

@@ -153,12 +153,13 @@ func (p *Process) live(started chan<- error, theirs []*os.File, done func(*Proce
 		err = errors.New("exit status 0")
 	}
 	p.err = fmt.Errorf("the process has ended: %w", err)
-	if served := p.over(); p.stopping.Load() {
+	switch served := p.over(); {
+	case p.stopping.Load():
 		p.err = ErrStopped
 		if p.Taken() {
 			p.err = ErrTaken
 		}
-	} else {
+	case !p.trial.Load():
 		p.delay(served, time.Since(born), time.Now())
 	}
 	p.outlive()

@@ -19,7 +19,8 @@ type Prober interface {
 // concurrently.
 type Probe interface {
 	// Check returns nil when the endpoint is well. It may keep a session from
-	// one call to the next. An answer of 401 or 403 is ErrUnauthorized.
+	// one call to the next. An answer of 401 or 403 is ErrUnauthorized. While a
+	// process is starting it returns ErrStarting, which is no verdict.
 	Check(ctx context.Context) error
 	// Close gives up what Check kept.
 	Close(ctx context.Context)

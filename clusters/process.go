@@ -49,6 +49,7 @@ type Process struct {
 	slots    *slots
 	rest     rest
 	stopping atomic.Bool
+	trial    atomic.Bool
 	done     chan struct{}
 	err      error // set before done is closed
 
@@ -96,6 +97,11 @@ func (p *Process) delay(served bool, lived time.Duration, now time.Time) {
 	}
 	p.launcher.backoff.failed(p.err, lived, now)
 }
+
+// SetTrial says whether the process is asked something that may make it exit,
+// such as a method that older servers do not know. The end of a process on
+// trial does not delay the start of the next one.
+func (p *Process) SetTrial(on bool) { p.trial.Store(on) }
 
 // Done is closed when the process has ended and its group is gone.
 func (p *Process) Done() <-chan struct{} { return p.done }

@@ -27,6 +27,8 @@ type state struct {
 	shared  atomic.Bool
 	verdict atomic.Int32
 
+	protocol atomic.Pointer[string] // see Endpoint.SetProtocol
+
 	active   atomic.Int64  // requests in flight
 	requests atomic.Uint64 // tries
 	failures atomic.Uint64 // tries without a response
@@ -65,6 +67,14 @@ func (s *state) observe(err error, h *HealthCheck, now time.Time) (changed, hurr
 		s.verdict.Store(int32(is))
 	}
 	return is != was, is == warming || is == unhealthy && err == nil
+}
+
+// starting takes note of a check that found a process that is starting. That
+// is neither a success nor a failure.
+func (s *state) starting(err error, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastCheck, s.lastErr = now, err
 }
 
 // settle is observe for a verdict that needs no check.

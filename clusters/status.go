@@ -18,9 +18,11 @@ type EndpointStatus struct {
 	Address string `json:"address,omitempty"`
 	// Health is "healthy", "unhealthy", "warming", "unauthorized",
 	// "unresolved", or "unchecked" where there are no health checks.
-	Health    string    `json:"health"`
-	Healthy   bool      `json:"healthy"`
-	LastError string    `json:"last_error,omitempty"`
+	Health    string `json:"health"`
+	Healthy   bool   `json:"healthy"`
+	LastError string `json:"last_error,omitempty"`
+	// Protocol is what SetProtocol was last called with.
+	Protocol  string    `json:"protocol,omitempty"`
 	LastCheck time.Time `json:"last_check,omitzero"`
 	Since     time.Time `json:"since,omitzero"`
 	Active    int       `json:"active"`
@@ -47,6 +49,14 @@ func (c *Cluster) Status() Status {
 	return st
 }
 
+// SetProtocol says, for operators, which revision of MCP the endpoint was found
+// to speak and how that was found out.
+func (e *Endpoint) SetProtocol(text string) {
+	if p := e.state.protocol.Load(); p == nil || *p != text {
+		e.state.protocol.Store(&text)
+	}
+}
+
 // Status is the endpoint as it is now.
 func (e *Endpoint) Status() EndpointStatus {
 	s := e.state
@@ -62,6 +72,9 @@ func (e *Endpoint) Status() EndpointStatus {
 	if e.command != nil {
 		st.Processes, st.Waiting = s.slots.counts()
 		st.MaxProcesses = int(e.maxProcesses.Load())
+	}
+	if p := s.protocol.Load(); p != nil {
+		st.Protocol = *p
 	}
 	s.mu.Lock()
 	st.LastCheck, st.Since = s.lastCheck, s.since

@@ -36,7 +36,7 @@ func (c *Config) Validate(s *config.Scope) {
 }
 
 func (c *Config) validateEndpoints(s *config.Scope) {
-	for _, key := range []string{"env", "dir", "max_processes", "queue_timeout"} {
+	for _, key := range []string{"env", "dir", "max_processes", "queue_timeout", "start_timeout"} {
 		if s.IsSet(key) {
 			s.Errorf(key, "only a command has this")
 		}

@@ -68,6 +68,6 @@ func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
 	}
 	return admin.Endpoint{
 		URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active,
-		Processes: s.Processes, MaxProcesses: s.MaxProcesses, Waiting: s.Waiting,
+		Processes: s.Processes, MaxProcesses: s.MaxProcesses, Waiting: s.Waiting, Protocol: s.Protocol,
 	}
 }

@@ -68,6 +68,9 @@ type Endpoint struct {
 	Processes    int `json:"processes,omitempty"`
 	MaxProcesses int `json:"max_processes,omitempty"`
 	Waiting      int `json:"waiting,omitempty"`
+	// Protocol is the revision of MCP that the server was found to speak, and
+	// how that was found out.
+	Protocol string `json:"protocol,omitempty"`
 }
 
 // Certificate is one certificate or revocation list in use.

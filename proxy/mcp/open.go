@@ -132,12 +132,16 @@ func (p *peer) hopeless(patience time.Duration) bool {
 // brings it to the state that the client has asked for. header goes with the
 // opening, lasting with all that the session sends of its own accord.
 func (p *peer) open(h *Handler, header, lasting http.Header) error {
-	ctx, cancel := context.WithTimeoutCause(p.s.ctx, openingFactor*h.Config.Timeouts.List, errListTime)
-	defer cancel()
 	cluster, ok := h.Clusters.Get(p.cluster)
 	if !ok {
 		return fmt.Errorf("cluster %s: %w", p.cluster, clusters.ErrNoHealthyUpstream)
 	}
+	most := openingFactor * h.Config.Timeouts.List
+	if cluster.IsCommand() {
+		most = max(most, upstream.LaunchTime(cluster))
+	}
+	ctx, cancel := context.WithTimeoutCause(p.s.ctx, most, errListTime)
+	defer cancel()
 	var tried []*clusters.Endpoint
 	var failure error
 	lost := 0

@@ -16,8 +16,12 @@ import (
 const discoverTime = 3 * time.Second
 
 // legacyAge is how long it is believed that a server knows no revision without
-// sessions: it may be replaced by a newer one.
-const legacyAge = 5 * time.Minute
+// sessions: it may be replaced by a newer one. To ask a command again can cost
+// a process, and the command changes with the configuration only.
+const (
+	legacyAge        = 5 * time.Minute
+	legacyAgeCommand = time.Hour
+)
 
 // greet finds out whether the server has sessions, and begins one or learns
 // who it is without. The client's own era comes first: nothing is lost in
@@ -31,9 +35,9 @@ func (o *opening) greet(ctx context.Context, s *Session) error {
 		return o.discover(ctx, s, learn, known)
 	case o.forced != "", s.kind == SSE:
 		return o.initialize(ctx, s)
-	case o.opts.Modern && time.Since(k.legacy) > legacyAge, k.modern:
+	case o.asks(k):
 		err := o.discover(ctx, s, learn, known)
-		if err == nil || !hasSessions(ctx, err) {
+		if err == nil || !hasSessions(ctx, err) || s.kind == Stdio && errors.Is(err, errNoAnswer) {
 			return err
 		}
 		learn(func(k *spoken) { k.modern = false })
@@ -41,7 +45,7 @@ func (o *opening) greet(ctx context.Context, s *Session) error {
 			return errInit
 		}
 		if tells(err) {
-			learn(func(k *spoken) { k.legacy = time.Now() })
+			learnLegacy(learn, err)
 		}
 		return nil
 	}
@@ -56,6 +60,41 @@ func (o *opening) greet(ctx context.Context, s *Session) error {
 	learn(func(k *spoken) { k.modern = true })
 	return nil
 }
+
+// asks reports whether server/discover comes first.
+func (o *opening) asks(k spoken) bool {
+	age := legacyAge
+	if o.cluster.IsCommand() {
+		age = legacyAgeCommand
+	}
+	return o.forced == "" && !o.fallback && (o.opts.Modern && time.Since(k.legacy) > age || k.modern)
+}
+
+// learnLegacy remembers that initialize is what the server knows; why is what
+// became of server/discover.
+func learnLegacy(learn func(func(*spoken)), why error) {
+	learn(func(k *spoken) {
+		k.legacy, k.why, k.discover, k.modern = time.Now(), snippet([]byte(why.Error())), nil, false
+	})
+}
+
+// describe tells operators what the session has found out.
+func (o *opening) describe(s *Session) {
+	_, known := o.shared(o.cluster, o.endpoint)
+	switch why := known().why; {
+	case o.forced != "":
+		o.endpoint.SetProtocol(o.forced + ", as mcp.protocol says")
+	case s.Modern():
+		o.endpoint.SetProtocol(Modern + ", which server/discover lists")
+	case why != "":
+		o.endpoint.SetProtocol(s.Version() + " by initialize, since " + why)
+	default:
+		o.endpoint.SetProtocol(s.Version() + " by initialize")
+	}
+}
+
+// errNoAnswer: the server does not answer server/discover.
+var errNoAnswer = errors.New("no answer")
 
 // errNotListed: the server does not list the revision without sessions.
 var errNotListed = errors.New("the server does not list " + Modern)
@@ -74,7 +113,7 @@ func tells(err error) bool {
 	if errors.As(err, &status) {
 		return status.Code < http.StatusInternalServerError && status.Code != http.StatusTooManyRequests
 	}
-	return errors.Is(err, errNotListed)
+	return errors.Is(err, errNotListed) || errors.Is(err, errNoAnswer)
 }
 
 // discover asks the server who it is, unless another session has learnt that.
@@ -88,7 +127,7 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	s.lastID.Store(rand.Int64N(1 << 52))
 	s.stateless = &stateless{client: client, learn: learn, known: known, discover: known().discover}
 	if s.stateless.discover == nil {
-		m, err := s.discoverNow(ctx, o.forced == Modern)
+		m, err := s.discoverFirst(ctx, o.forced == Modern)
 		if err != nil {
 			s.stateless = nil
 			s.lastID.Store(0)
@@ -103,10 +142,30 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	return nil
 }
 
+// discoverFirst asks a server of which nothing is known. One that does not
+// answer leaves enough time to initialise.
+func (s *Session) discoverFirst(ctx context.Context, forced bool) (*jsonrpc.Message, error) {
+	switch {
+	case forced:
+		return s.discoverNow(ctx, true) // there is nothing to save time for
+	case s.kind == Stdio:
+		return s.discoverStarting(ctx)
+	}
+	within := discoverTime
+	if deadline, ok := ctx.Deadline(); ok {
+		within = min(within, time.Until(deadline)/2)
+	}
+	short, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	m, err := s.discoverNow(short, false)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w within %v", errNoAnswer, within.Round(time.Millisecond))
+	}
+	return m, err
+}
+
 // discoverNow asks the server.
 func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, discoverTime)
-	defer cancel()
 	req, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), "server/discover", nil))
 	if err != nil {
 		return nil, err
@@ -173,6 +232,8 @@ func introduction(client jsonrpc.Value, discover *jsonrpc.Message) *jsonrpc.Mess
 
 // rediscover asks again, and learns what is not as it was.
 func (s *Session) rediscover(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, discoverTime)
+	defer cancel()
 	m, err := s.discoverNow(ctx, false)
 	switch {
 	case err == nil:

@@ -21,6 +21,9 @@ func TestMain(m *testing.M) {
 				fmt.Fprintln(os.Stderr, err)
 			}
 			return
+		case "stdio-old":
+			oldServer(os.Args[2], os.Args[3])
+			return
 		case "stdio-odd":
 			oddServer()
 			return

@@ -28,7 +28,11 @@ type opening struct {
 	endpoint *clusters.Endpoint
 	params   []byte
 	forced   string // the revision that the configuration forces
-	opts     Options
+	// trial: a process is asked server/discover, and may exit of it. fallback:
+	// it is not asked, since another one gave no good answer.
+	trial, fallback bool
+	started         func(*clusters.Process) // is told of the process of a command
+	opts            Options
 }
 
 // Open begins a session with an endpoint of c: it chooses the transport by
@@ -44,6 +48,7 @@ func Open(ctx context.Context, c *clusters.Cluster, e *clusters.Endpoint, init I
 	if err != nil {
 		return nil, because(ctx, err)
 	}
+	o.describe(s)
 	if s.opts.OnClose != nil {
 		context.AfterFunc(s.life, func() { s.opts.OnClose(s.Err()) })
 	}
@@ -75,7 +80,7 @@ func (o *opening) force(version string) error {
 // open chooses the transport.
 func (o *opening) open(ctx context.Context) (*Session, error) {
 	if o.cluster.IsCommand() {
-		return o.begin(ctx, Stdio)
+		return o.launch(ctx)
 	}
 	switch o.cluster.Config().MCP.Transport {
 	case "streamable_http":
@@ -147,7 +152,7 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 	case SSE:
 		err = openEvents(ctx, s, o.endpoint)
 	case Stdio:
-		err = openStdio(ctx, s, o.endpoint)
+		err = openStdio(ctx, s, o.endpoint, o.started)
 	}
 	if err != nil {
 		s.end(err)
@@ -159,6 +164,7 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 		return nil, err
 	}
 	if t, ok := s.transport.(*stdio); ok {
+		t.process.SetTrial(false)
 		t.process.Serving()
 	}
 	return s, nil

@@ -47,7 +47,8 @@ type probe struct {
 	endpoint *clusters.Endpoint
 	session  *Session
 	backoff  clusters.Backoff
-	proven   bool // a command of one process has been seen to work
+	launched *launched // a process that is starting; nil: none
+	proven   bool      // a command of one process has been seen to work
 }
 
 // Check pings, and initialises if there is no session or the ping fails: a
@@ -59,6 +60,9 @@ func (p *probe) Check(ctx context.Context) error {
 		return nil
 	}
 	err := p.check(ctx)
+	if errors.Is(err, clusters.ErrStarting) {
+		return err
+	}
 	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 {
 		p.proven = err == nil
 		p.Close(ctx)
@@ -84,7 +88,17 @@ func (p *probe) check(ctx context.Context) error {
 			return verdict(err)
 		}
 	}
-	s, err := Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
+	var err error
+	if p.cluster.IsCommand() {
+		p.session, err = p.launch(ctx)
+	} else {
+		p.session, err = p.open(ctx)
+	}
+	return verdict(err)
+}
+
+func (p *probe) open(ctx context.Context) (*Session, error) {
+	return Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
 		// Servers of either era take what the newer one says; the older one's
 		// first words make no sense to those that are newer only.
 		Modern:     true,
@@ -92,8 +106,40 @@ func (p *probe) check(ctx context.Context) error {
 		Backoff:    &p.backoff,
 		Transports: p.prober.Transports,
 	})
-	p.session = s
-	return verdict(err)
+}
+
+// launched is the opening of a session whose process takes its time. session
+// and err are set before done closes.
+type launched struct {
+	since   time.Time
+	cancel  context.CancelFunc
+	done    chan struct{}
+	session *Session
+	err     error
+}
+
+// launch starts a process, which goes on starting when ctx, the time of one
+// check, ends: a later check takes it over.
+func (p *probe) launch(ctx context.Context) (*Session, error) {
+	l := p.launched
+	if l == nil {
+		l = &launched{since: time.Now(), done: make(chan struct{})}
+		p.launched = l
+		var starting context.Context
+		starting, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		go func() {
+			defer close(l.done)
+			defer l.cancel()
+			l.session, l.err = p.open(starting)
+		}()
+	}
+	select {
+	case <-l.done:
+		p.launched = nil
+		return l.session, l.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w, since %v", clusters.ErrStarting, time.Since(l.since).Round(time.Second))
+	}
 }
 
 // use reports whether there is a session to ask. One whose process was stopped
@@ -122,6 +168,12 @@ func (p *probe) rest() {
 
 // Close ends the session.
 func (p *probe) Close(ctx context.Context) {
+	if l := p.launched; l != nil {
+		p.launched = nil
+		l.cancel()
+		<-l.done // a process that is cancelled at its start is killed
+		p.session = l.session
+	}
 	if p.session != nil {
 		p.session.Close(ctx)
 		p.session = nil

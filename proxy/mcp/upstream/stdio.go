@@ -32,7 +32,7 @@ type line struct {
 	written chan<- error
 }
 
-func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint) error {
+func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint, started func(*clusters.Process)) error {
 	start := e.StartFor
 	if s.opts.IfFree {
 		start = e.StartIfFree
@@ -41,6 +41,7 @@ func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint) error {
 	if err != nil {
 		return err
 	}
+	started(p)
 	t := &stdio{duplex: newDuplex(s), e: e, process: p, lines: make(chan line)}
 	s.transport = t
 	s.spawn(t.read)

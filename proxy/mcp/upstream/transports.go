@@ -28,8 +28,10 @@ type spoken struct {
 	// discover is the answer to server/discover of a server that lists a
 	// revision without sessions.
 	discover *jsonrpc.Message
-	// legacy is when the server last answered that it knows no such revision.
+	// legacy is when the server was last found to know no such revision, and
+	// why says how.
 	legacy time.Time
+	why    string
 	// modern: the server has answered that it knows no other.
 	modern bool
 	// mirrors are the parameters that its tools want in headers.

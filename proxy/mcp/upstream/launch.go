@@ -1,0 +1,208 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+const (
+	// silentTime is how long a process that says nothing at all is taken to be
+	// starting, before a fresh one is tried beside it.
+	silentTime = 10 * time.Second
+	// lateTime is how long the answer to server/discover may come after the one
+	// to a ping that was sent later.
+	lateTime = time.Second
+)
+
+// startTimeError says that a process did not answer in time. It is
+// context.DeadlineExceeded.
+type startTimeError struct{ limit time.Duration }
+
+func (e startTimeError) Error() string {
+	return fmt.Sprintf("the process did not answer within start_timeout (%v); raise it if the command takes longer to start", e.limit)
+}
+
+func (startTimeError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// LaunchTime is the longest time that Open takes with a command: a second
+// process may follow the first.
+func LaunchTime(c *clusters.Cluster) time.Duration {
+	return 2*(c.Config().QueueTimeout+c.Config().StartTimeout) + discoverTime
+}
+
+// launch opens a session with a process of the command. Each process has
+// start_timeout to answer, apart from all other bounds but ctx.
+//
+// Where the server's era is not known, the first process is asked
+// server/discover. Older servers answer that with an error, and are then
+// initialised; some exit or fall silent, and are initialised in a fresh process
+// (MCP 2026-07-28, Versioning, Backward Compatibility). A process that is
+// silent may be starting still, so it runs on beside the fresh one.
+func (o *opening) launch(ctx context.Context) (*Session, error) {
+	learn, known := o.shared(o.cluster, o.endpoint)
+	if k := known(); !o.asks(k) || k.discover != nil {
+		a := o.start(ctx)
+		<-a.done
+		return a.session, a.err
+	}
+	asking, plain := *o, *o
+	asking.trial, plain.fallback = true, true
+	first, fresh := asking.start(ctx), (*attempt)(nil)
+	firstDone, freshDone := first.done, (chan struct{})(nil)
+	patience := time.NewTimer(silentTime)
+	defer patience.Stop()
+	for {
+		select {
+		case <-firstDone:
+			firstDone = nil
+			switch {
+			case first.err == nil:
+				return first.winOver(fresh, false), nil
+			case !mayFallBack(ctx, first.err):
+				fresh.discard()
+				return nil, first.err
+			case fresh == nil, freshDone == nil && errors.Is(fresh.err, clusters.ErrOverflow):
+				fresh = plain.start(ctx)
+				freshDone = fresh.done
+				continue
+			case freshDone != nil:
+				continue
+			}
+		case <-freshDone:
+			freshDone = nil
+			switch {
+			case firstDone == nil:
+			case fresh.err != nil:
+				continue // the first may come up yet
+			default:
+				// The command has had the time to start: what is missing is the
+				// answer to server/discover alone.
+				patience.Reset(discoverTime)
+				continue
+			}
+		case <-patience.C:
+			if fresh == nil {
+				beside := plain
+				beside.opts.IfFree = true // it may not be needed
+				fresh = beside.start(ctx)
+				freshDone = fresh.done
+				continue
+			}
+			if freshDone != nil || fresh.err != nil {
+				continue
+			}
+		}
+		why := fmt.Errorf("server/discover: %w", errNoAnswer)
+		if firstDone == nil {
+			why = first.err
+		}
+		if fresh.err != nil {
+			return nil, fmt.Errorf("%w (before that, in another process: %s)", fresh.err, snippet([]byte(why.Error())))
+		}
+		learnLegacy(learn, why)
+		return fresh.winOver(first, true), nil
+	}
+}
+
+// mayFallBack reports whether a process that failed with err is followed by a
+// fresh one that is not asked server/discover.
+func mayFallBack(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && !NotSent(err) && !errors.Is(err, clusters.ErrOverflow)
+}
+
+// attempt is the opening of a session with one process. session and err are
+// set before done closes.
+type attempt struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	session *Session
+	err     error
+}
+
+func (o *opening) start(ctx context.Context) *attempt {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &attempt{cancel: func() { cancel(nil) }, done: make(chan struct{})}
+	limit, timer := o.cluster.Config().StartTimeout, (*time.Timer)(nil)
+	starting := *o
+	starting.started = func(p *clusters.Process) {
+		p.SetTrial(o.trial)
+		timer = time.AfterFunc(limit, func() { cancel(startTimeError{limit}) })
+	}
+	go func() {
+		defer close(a.done)
+		defer a.cancel()
+		a.session, a.err = starting.begin(ctx, Stdio)
+		if timer != nil {
+			timer.Stop()
+		}
+		if cause := context.Cause(ctx); a.err != nil && cause != nil && !errors.Is(a.err, cause) {
+			a.err = fmt.Errorf("%w: %w", cause, a.err)
+		}
+	}()
+	return a
+}
+
+// winOver returns the session of a, which owns from now on what is left of the
+// other attempt. One that is starting is closed once it has started, unless it
+// hangs: package managers leave ruins when they are killed at work.
+func (a *attempt) winOver(other *attempt, hangs bool) *Session {
+	if other == nil {
+		return a.session
+	}
+	if hangs {
+		other.cancel()
+	}
+	owned := a.session.spawn(func() {
+		select {
+		case <-other.done:
+		case <-a.session.life.Done():
+		}
+		other.discard()
+	})
+	if !owned {
+		other.discard()
+	}
+	return a.session
+}
+
+// discard ends an attempt. a may be nil.
+func (a *attempt) discard() {
+	if a == nil {
+		return
+	}
+	a.cancel()
+	<-a.done
+	if a.session != nil {
+		a.session.Close(context.Background()) // a process is stopped in bounded time
+	}
+}
+
+// discoverStarting asks a process that may be starting. When it answers a ping,
+// which servers of both eras do at any time, but not the question that came
+// before, it has started and does not know the question.
+func (s *Session) discoverStarting(ctx context.Context) (*jsonrpc.Message, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	pinged := make(chan struct{})
+	defer func() { cancel(nil); <-pinged }()
+	id := s.NextID()
+	go func() {
+		defer close(pinged)
+		if !sleep(ctx, discoverTime, nil) {
+			return
+		}
+		_, err := s.transport.call(ctx, jsonrpc.NewRequest(id, "ping", nil), id, nil)
+		if err == nil && sleep(ctx, lateTime, nil) {
+			cancel(errNoAnswer)
+		}
+	}()
+	m, err := s.discoverNow(ctx, false)
+	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
+		err = fmt.Errorf("%w, though it answered a ping", errNoAnswer)
+	}
+	return m, err
+}
