@@ -26,10 +26,11 @@ type framing struct {
 	empty  int    // bytes of an empty line before the next head
 	// failure says why the connection ends; nothing is read after it.
 	failure error
-	inBody  bool // the failure is of a body, whose request is being served
+	// spoiled is what net/http has still to be given in place of a body's rest.
+	spoiled string
 	// withheld is what net/http was not given.
 	withheld []byte
-	answered bool // the failure has had its answer
+	answered bool // the failure has had its answer, or gets it otherwise
 }
 
 // pass looks at what was read, and returns how much of it net/http may have: it
@@ -43,7 +44,7 @@ func (f *framing) pass(p []byte) int {
 			in += n
 			if err != nil {
 				f.fail(err, p[in:])
-				f.inBody = true
+				f.answered, f.spoiled = true, http1head.Spoiled // the request's handler answers
 			}
 			continue
 		}
@@ -117,9 +118,15 @@ var errRefused = &net.OpError{Op: "read", Net: "http", Err: errors.New("the requ
 
 // refuse answers a request that the framing has refused, as soon as those before
 // it have their answers: that is when net/http reads on.
-func (w *wire) refuse(watching bool) (int, error) {
+func (w *wire) refuse(p []byte, watching bool) (int, error) {
 	f := w.framing
 	switch {
+	case f.spoiled != "":
+		// An error would tell net/http that the client has gone, and it would
+		// cancel the request. It finds this to be malformed instead.
+		n := copy(p, f.spoiled)
+		f.spoiled = f.spoiled[n:]
+		return n, nil
 	case watching:
 		// net/http takes this for the end of its watch, and an error for the end
 		// of the client, which still waits for the answer in progress.
@@ -129,9 +136,6 @@ func (w *wire) refuse(watching bool) (int, error) {
 	}
 	f.answered = true
 	w.conn.server.trace.error(w.conn.server.config.Name, fmt.Sprintf("%s was refused: %v", w.conn.raw.RemoteAddr(), f.failure))
-	if f.inBody {
-		return 0, f.failure // the request's handler answers
-	}
 	var refusal *http1head.Error
 	if !errors.As(f.failure, &refusal) {
 		return 0, f.failure

@@ -94,7 +94,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	for f := w.framing; f != nil; {
 		if f.failure != nil {
-			return w.refuse(watching)
+			return w.refuse(p, watching)
 		}
 		n, err := w.read(p)
 		if n = f.pass(p[:n]); n > 0 || err != nil && f.failure == nil {

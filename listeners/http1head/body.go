@@ -7,6 +7,10 @@ const (
 	maxTrailer = 64 << 10
 )
 
+// Spoiled makes every reader of a body in chunks fail, at whatever byte it
+// stands: as a chunk's size, as the end of a chunk and as a line of the trailer.
+const Spoiled = "\x00\n\x00\r\n\r\n"
+
 // Body follows the bytes of a body to its end.
 type Body struct {
 	state bodyState

@@ -32,7 +32,6 @@ var (
 	errHosts        = malformed("the request has more than one Host")
 	errLength       = malformed("the request's Content-Length is not a number of bytes")
 	errLengths      = malformed("the request has more than one Content-Length")
-	errCodings      = malformed("the request has more than one Transfer-Encoding")
 	errChunk        = malformed("a chunk of the request's body does not begin with its size")
 	errChunkEnd     = malformed("a chunk of the request's body is longer than its size")
 	errChunkLine    = malformed("the line before a chunk of the request's body is too long")

@@ -18,6 +18,7 @@ func FuzzRequest(f *testing.F) {
 	for _, test := range refused {
 		f.Add([]byte(test.head))
 	}
+	f.Add([]byte("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: y\n\n\r\n\r\n"))
 	const chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, body := range bodies {
 		data, _ := cut(body)
@@ -51,11 +52,22 @@ func FuzzRequest(f *testing.F) {
 		if chunked := len(r.TransferEncoding) > 0; chunked != (head.Length == Chunked) || r.ContentLength != head.Length {
 			t.Errorf("net/http reads a length of %d, chunked %v; got %d", r.ContentLength, chunked, head.Length)
 		}
+		if bodyErr != nil {
+			spoiled := append(data[:n+length:n+length], Spoiled...)
+			r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(spoiled)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+				t.Errorf("net/http takes %q, %v", spoiled, err)
+			}
+			return
+		}
 		if _, err := io.Copy(io.Discard, r.Body); err != nil {
 			return
 		}
-		if bodyErr != nil || !body.Done() {
-			t.Fatalf("net/http finds the body's end, and we %v", bodyErr)
+		if !body.Done() {
+			t.Fatal("net/http finds the body's end, and we do not")
 		}
 		if end := len(data) - unread.Len() - buffered.Buffered(); end != n+length {
 			t.Errorf("net/http finds the end at %d, and we at %d", end, n+length)

@@ -186,14 +186,12 @@ func (p *Parser) contentLength(value []byte) error {
 }
 
 func (p *Parser) transferEncoding(value []byte) error {
-	if p.coded {
-		return errCodings
-	}
+	twice := p.coded // which means the list of both
 	p.coded = true
 	if p.minor == 0 {
 		return errCodingTooOld // RFC 9112 section 6.1
 	}
-	if !bytes.EqualFold(value, []byte("chunked")) {
+	if twice || !bytes.EqualFold(value, []byte("chunked")) {
 		return errCoding
 	}
 	return nil
