@@ -1,7 +1,6 @@
 package listeners
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +15,7 @@ type Config struct {
 	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path" example:"0.0.0.0:8443"`
 	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2,h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text; h3 is served on the UDP port of the same number"`
 	ProxyProtocol  ProxyProtocol     `yaml:"proxy_protocol" doc:"PROXY v1 and v2 in front of TLS"`
-	TrustedProxies []netip.Prefix    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is believed"`
+	TrustedProxies []TrustedProxy    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is believed; unix: those of all who connect to a unix socket"`
 	TLS            *tls.ServerConfig `yaml:"tls" doc:"absent: plain text"`
 	Limits         Limits            `yaml:"limits" doc:"bounds on what clients may use"`
 }
@@ -43,6 +42,9 @@ func (c *Config) Validate(s *config.Scope) {
 	if strings.HasPrefix(c.Address, "unix:") && len(c.ProxyProtocol.From) > 0 {
 		s.Errorf("proxy_protocol.from", "a unix socket's clients have no address that a CIDR could hold; let the load balancer connect over TCP")
 	}
+	if !strings.HasPrefix(c.Address, "unix:") && slices.Contains(c.TrustedProxies, TrustedProxy{unix: true}) {
+		s.Errorf("trusted_proxies", "unix means the clients of a unix socket, which this listener has not; write a CIDR")
+	}
 	switch {
 	case len(c.Protocols) == 0:
 		s.Errorf("protocols", "at least one protocol is needed")
@@ -64,7 +66,7 @@ func (c *Config) DefinitionFingerprint() [32]byte {
 	definition := struct {
 		Protocols      []string       `yaml:"protocols"`
 		ProxyProtocol  ProxyProtocol  `yaml:"proxy_protocol"`
-		TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+		TrustedProxies []TrustedProxy `yaml:"trusted_proxies"`
 		Limits         Limits         `yaml:"limits"`
 		TLS            bool           `yaml:"tls"`
 		Handshake      []handshake    `yaml:"handshake"`

@@ -26,6 +26,9 @@ func TestEachMistakeOfAListenerHasItsOwnError(t *testing.T) {
 		"{name: a, address: 'unix:/x', protocols: [h2, h3], tls: {certificates: [{acme: [a.test]}]}}":                                  "needs a UDP port",
 		"{name: a, address: ':1', protocols: [h2, h3]}":                                                                                "h3 needs tls",
 		"{name: a, address: ':1', limits: {idle_timeout: 0s}}":                                                                         "l.limits.idle_timeout",
+		"{name: a, address: 'unix:/x', trusted_proxies: [unix]}":                                                                       "",
+		"{name: a, address: ':1', trusted_proxies: [unix]}":                                                                            "l.trusted_proxies: unix means",
+		"{name: a, address: 'unix:/x', trusted_proxies: [Unix]}":                                                                       "l.trusted_proxies[0]",
 		"{name: a, address: ':1', trusted_proxies: [10.0.0.1]}":                                                                        "l.trusted_proxies[0]",
 	} {
 		path := tlstest.WriteFile(t, t.TempDir(), "config.yaml", []byte("l: "+yaml+"\n"))

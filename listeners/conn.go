@@ -135,8 +135,17 @@ func (c *Conn) ForwardedIdentity() string {
 	return tls.Forwarded(peer, snapshot.Leaf(cs.ServerName))
 }
 
-// TrustedProxies are the listener's; not to be modified.
-func (c *Conn) TrustedProxies() []netip.Prefix { return c.server.config.TrustedProxies }
+// TrustsProxy reports whether an address is one of the listener's
+// trusted_proxies; the zero Addr means the client of a unix socket.
+func (c *Conn) TrustsProxy(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("") // with one it is in no prefix
+	for _, proxy := range c.server.config.TrustedProxies {
+		if proxy.matches(addr) {
+			return true
+		}
+	}
+	return false
+}
 
 // Retired reports whether the connection has been told to go: its next answer
 // carries Connection: close, which on HTTP/2 becomes GOAWAY.

@@ -3,13 +3,9 @@ package listeners
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -63,7 +59,7 @@ func (s *Sockets) Bind(configured string) (*Socket, error) {
 			return nil, fmt.Errorf("listen on %s: it overlaps %s, which is still held; move one of them to another port, or change in two steps", a, other)
 		}
 	}
-	ln, err := listen(a)
+	ln, err := s.listen(a)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", configured, err)
 	}
@@ -97,9 +93,10 @@ type listener interface {
 	SetDeadline(time.Time) error
 }
 
-func listen(a address) (listener, error) {
+func (s *Sockets) listen(a address) (listener, error) {
 	if a.network == "unix" {
-		return listenUnix(a.path)
+		// For the owner and the group.
+		return ListenUnix(a.path, 0o660, func(err error) { s.trace.advice(a.String() + ": " + err.Error()) })
 	}
 	config := net.ListenConfig{KeepAliveConfig: keepAlive}
 	ln, err := config.Listen(context.Background(), a.network, a.port.String())
@@ -107,44 +104,4 @@ func listen(a address) (listener, error) {
 		return nil, err
 	}
 	return ln.(*net.TCPListener), nil
-}
-
-// listenUnix binds a path that its owner and group may connect to. A file that
-// a dead process left behind is removed, one that is served is not.
-func listenUnix(path string) (listener, error) {
-	at := &net.UnixAddr{Net: "unix", Name: path}
-	ln, err := net.ListenUnix("unix", at)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if err := removeStale(path); err != nil {
-			return nil, err
-		}
-		ln, err = net.ListenUnix("unix", at)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(path, 0o660); err != nil {
-		_ = ln.Close()
-		return nil, err
-	}
-	return ln, nil
-}
-
-func removeStale(path string) error {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Type() != fs.ModeSocket {
-		return errors.New("the path exists, and is no socket")
-	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err == nil {
-		conn.Close()
-		return errors.New("the socket is in use by another process")
-	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("the socket exists, and whether it is in use cannot be told: %w", err)
-	}
-	return os.Remove(path)
 }

@@ -134,6 +134,89 @@ func TestStaleUnixSocketIsReplaced(t *testing.T) {
 	}
 }
 
+// Tools that clean up remove sockets' files, and no client could connect any
+// more.
+func TestRemovedUnixSocketIsMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "folder", "s")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, hello, plain, func(cfg *Config) { cfg.Address = "unix:" + path })
+	before := f.h1()
+	before.get("/")
+	before.answer()
+	for _, remove := range []func() error{
+		func() error { return os.Remove(path) },
+		func() error { return os.RemoveAll(filepath.Dir(path)) },
+	} {
+		if err := remove(); err != nil {
+			t.Fatal(err)
+		}
+		_ = os.Mkdir(filepath.Dir(path), 0o700)
+		eventually(t, "the file is there again", func() bool {
+			_, err := os.Stat(path)
+			return err == nil
+		})
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+			t.Errorf("mode %v, %v", info, err)
+		}
+		for range 2 {
+			c := f.h1()
+			c.get("/")
+			c.answer()
+		}
+	}
+	before.get("/")
+	before.answer()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil || len(entries) != 1 {
+		t.Errorf("beside the socket there is %v, %v", entries, err)
+	}
+}
+
+// What has taken the place of the file is not ours to remove.
+func TestFileInPlaceOfAUnixSocketStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	reports := make(chan error, 1)
+	l, err := ListenUnix(path, 0o660, func(err error) { reports <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := path + "2"
+	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(other, path); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-reports; !strings.Contains(err.Error(), "another file") {
+		t.Error(err)
+	}
+	_ = l.Close()
+	_ = l.Close()
+	if b, err := os.ReadFile(path); err != nil || string(b) != "precious" {
+		t.Errorf("got %q, %v", b, err)
+	}
+}
+
+// The path may be as long as the kernel allows, without room for a folder.
+func TestUnixSocketOfALongPath(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, strings.Repeat("x", maxUnixPath-len(dir)-1))
+	l, err := ListenUnix(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info, err)
+	}
+	_ = l.Close()
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the file is still there: %v", err)
+	}
+}
+
 func TestClosedSocketIsAcceptedEmpty(t *testing.T) {
 	f := newFixture(t, hello, plain)
 	// Connections that the kernel has accepted before Close, and nobody else.

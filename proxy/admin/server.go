@@ -7,9 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/listeners"
 )
 
 // Server is the API on one address. Listen binds, Serve serves, Unbind gives
@@ -43,16 +44,7 @@ func bind(address string) (net.Listener, error) {
 	if !ok {
 		return net.Listen("tcp", address)
 	}
-	if c, err := net.Dial("unix", path); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("another process answers on %s", path)
-	} else if st, statErr := os.Lstat(path); statErr == nil && st.Mode()&os.ModeSocket != 0 {
-		// Nobody answers: the socket of a process that was killed.
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	return listenUnix(path)
+	return listeners.ListenUnix(path, 0o600, nil) // for this user only
 }
 
 // Serve answers requests in a goroutine of its own until Unbind or Close.

@@ -12,7 +12,7 @@ import (
 // of its listener's trusted_proxies, whose X-Forwarded-* are believed.
 func FromTrustedProxy(r *http.Request) bool {
 	conn := listeners.FromContext(r.Context())
-	return conn != nil && trusted(conn.TrustedProxies(), conn.RemoteAddr().Addr())
+	return conn != nil && conn.TrustsProxy(conn.RemoteAddr().Addr())
 }
 
 // ClientAddr is the address that the request came from: the connection's, or,
@@ -25,8 +25,8 @@ func ClientAddr(r *http.Request) netip.Addr {
 		peer, _ := netip.ParseAddrPort(r.RemoteAddr)
 		return peer.Addr().Unmap()
 	}
-	client, proxies := conn.RemoteAddr().Addr().Unmap(), conn.TrustedProxies()
-	if !trusted(proxies, client) {
+	client := conn.RemoteAddr().Addr().Unmap()
+	if !conn.TrustsProxy(client) {
 		return client
 	}
 	lines := r.Header["X-Forwarded-For"]
@@ -43,7 +43,7 @@ func ClientAddr(r *http.Request) netip.Addr {
 				return client
 			}
 			client = hop
-			if !trusted(proxies, client) {
+			if !conn.TrustsProxy(client) {
 				return client
 			}
 		}
@@ -60,17 +60,4 @@ func parseHop(s string) (netip.Addr, bool) {
 		return ap.Addr().Unmap(), true
 	}
 	return netip.Addr{}, false
-}
-
-func trusted(proxies []netip.Prefix, addr netip.Addr) bool {
-	if !addr.IsValid() {
-		return false
-	}
-	addr = addr.Unmap().WithZone("") // with one it is in no prefix
-	for _, p := range proxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }

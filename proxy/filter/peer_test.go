@@ -4,7 +4,6 @@ import (
 	cryptotls "crypto/tls"
 	"io"
 	"net/http"
-	"net/netip"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -111,15 +110,6 @@ func TestClientCertificates(t *testing.T) {
 		}
 		if e := <-entries; e.Peer != c.peer || (e.Flag == FlagUnauthorized) != (c.status == 401) {
 			t.Errorf("%s: the log has peer %q, flag %q, %s", c.name, e.Peer, e.Flag, e.Reason)
-		}
-	}
-}
-
-func TestAProxyOnTheSameLinkIsTrusted(t *testing.T) {
-	proxies := []netip.Prefix{netip.MustParsePrefix("fe80::/64")}
-	for addr, want := range map[string]bool{"fe80::1%eth0": true, "fe80::1": true, "2001:db8::1": false} {
-		if trusted(proxies, netip.MustParseAddr(addr)) != want {
-			t.Errorf("%s is trusted: %v", addr, !want)
 		}
 	}
 }
