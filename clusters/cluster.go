@@ -166,7 +166,7 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 				return
 			}
 			if d.unresolved == nil && unresolved == nil {
-				e.state = d.state
+				e.inherit(d.state)
 			}
 		}
 		list = append(list, e)
@@ -192,10 +192,10 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 
 // newEndpoint makes an endpoint with one reference, the list's.
 func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpoint {
-	e := &Endpoint{cluster: c.cfg.Name, url: u, addr: a, trace: c.opts.Trace, unresolved: unresolved, retired: make(chan struct{})}
+	e := &Endpoint{cluster: c.cfg.Name, url: u, addr: a, trace: c.opts.Trace, unresolved: unresolved, retired: make(chan struct{}), avoid: new(atomic.Int64)}
 	e.state = &state{since: time.Now()}
 	e.state.checked.Store(c.health != nil)
-	c.configure(e)
+	defer c.configure(e)
 	e.refs.Store(1)
 	e.connects = c.connects
 	if u == nil {
@@ -210,6 +210,11 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 	e.id = endpointID(u, a)
 	if unresolved == nil {
 		e.pool = &pool{dialer: &dialer{connector: c.connector, endpoint: e.id, address: hostPort(u, a), host: u.Hostname()}}
+		e.checks = &Endpoint{
+			cluster: e.cluster, id: e.id, url: u, addr: a, connects: e.connects, trace: e.trace, state: e.state,
+			avoid: e.avoid, retired: make(chan struct{}), pool: &pool{dialer: e.pool.dialer},
+		}
+		e.checks.refs.Store(1) // e's
 	}
 	return e
 }
@@ -220,4 +225,7 @@ func (c *Cluster) configure(e *Endpoint) {
 	e.maxProcesses.Store(int64(c.cfg.MaxProcesses))
 	e.queueTimeout.Store(int64(c.cfg.QueueTimeout))
 	e.state.slots.grant() // there may be more of them now
+	if e.checks != nil {
+		e.checks.headers.Store(&c.headers)
+	}
 }

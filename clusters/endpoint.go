@@ -45,8 +45,13 @@ type Endpoint struct {
 	maxProcesses, queueTimeout atomic.Int64
 	// owner is the committed cluster that the endpoint belongs to.
 	owner atomic.Pointer[Cluster]
+	// checks is the endpoint as health checks see it: the same, with connections
+	// of its own. A check on a connection of the traffic would fail with that
+	// connection, and the endpoint with the check. For a command, and for checks
+	// itself, it is nil.
+	checks *Endpoint
 
-	avoid   atomic.Int64 // Unix nanoseconds until which others are preferred
+	avoid   *atomic.Int64 // Unix nanoseconds until which others are preferred
 	refs    atomic.Int64
 	retired chan struct{}
 	retire1 sync.Once
@@ -154,6 +159,22 @@ func (e *Endpoint) roundTrip(req *http.Request, timeout time.Duration) (*http.Re
 	return res, err
 }
 
+// forChecks returns the endpoint that health checks go through.
+func (e *Endpoint) forChecks() *Endpoint {
+	if e.checks != nil {
+		return e.checks
+	}
+	return e
+}
+
+// inherit takes over what is known about the same endpoint.
+func (e *Endpoint) inherit(s *state) {
+	e.state = s
+	if e.checks != nil {
+		e.checks.state = s
+	}
+}
+
 // isUpgrade reports whether a request asks to leave HTTP (RFC 9110, section
 // 7.8).
 func isUpgrade(req *http.Request) bool {
@@ -178,6 +199,9 @@ func (e *Endpoint) release() {
 		return
 	}
 	e.retire()
+	if e.checks != nil {
+		e.checks.release()
+	}
 	if e.pool != nil {
 		// A TLS goodbye to a dead peer can take seconds, and a commit waits for
 		// nobody.
@@ -188,6 +212,9 @@ func (e *Endpoint) release() {
 // retire tells holders to move on, and closes what is idle.
 func (e *Endpoint) retire() {
 	e.retire1.Do(func() { close(e.retired) })
+	if e.checks != nil {
+		e.checks.retire()
+	}
 	if e.pool != nil {
 		go e.pool.closeIdle()
 	}

@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"context"
+	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -129,11 +130,16 @@ func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 	defer context.AfterFunc(ep.ctx, cancel)()
 	var tcp *trackedConn
 	c, err := ep.pool.dialer.dial(ctx, alpn, func(c net.Conn) net.Conn {
-		tcp = &trackedConn{c, ep}
+		tcp = &trackedConn{Conn: c, epoch: ep}
 		return tcp
 	})
 	if err != nil {
 		return nil, err
+	}
+	if secure, ok := c.(*cryptotls.Conn); ok {
+		tcp.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
+	} else {
+		tcp.http2 = !ep.http1
 	}
 	if !ep.track(tcp) {
 		c.Close()
@@ -150,7 +156,9 @@ func (ep *epoch) late() error {
 // trackedConn is a connection that its epoch can close.
 type trackedConn struct {
 	net.Conn
-	epoch *epoch
+	epoch   *epoch
+	http2   bool // set before net/http has the connection
+	silence silence
 }
 
 // CloseWrite half-closes the connection where it can be: an upgraded one may

@@ -28,7 +28,11 @@ type exchange struct {
 	// nothing of it was sent.
 	connected atomic.Bool
 	// fresh says that nothing was sent on that connection before.
-	fresh    atomic.Bool
+	fresh atomic.Bool
+	// carrier is the connection, if that speaks HTTP/2, and heard what had come
+	// on it when the request got it.
+	carrier  atomic.Pointer[trackedConn]
+	heard    atomic.Int64
 	finished sync.Once
 
 	mu    sync.Mutex
@@ -47,6 +51,10 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 			x.fresh.Store(!info.Reused && !e.pool.dialer.http3())
 			if info.Reused && info.WasIdle && x.epoch.http1 {
 				dropIfClosed(info.Conn)
+			}
+			if c := overHTTP2(info.Conn); c != nil {
+				x.heard.Store(c.silence.heard.Load())
+				x.carrier.Store(c)
 			}
 		},
 	})
@@ -78,8 +86,15 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		res.Body.Close()
 		err = errTryTimeout
 	}
+	c := x.carrier.Load()
 	if err != nil {
+		if c != nil && x.ctx.Err() != nil && x.wasEnded() == nil {
+			c.question(x.heard.Load())
+		}
 		return nil, x.explain(err)
+	}
+	if c != nil && c.silence.quiet.Load() {
+		c.silence.quiet.Store(false)
 	}
 	x.attach(res)
 	return res, nil

@@ -11,7 +11,8 @@ import (
 // Prober makes the probes of kind mcp.
 type Prober interface {
 	// NewProbe returns a probe of one endpoint. All that it sends goes through
-	// e.RoundTrip or e.Start. It does not talk to the endpoint yet.
+	// e.RoundTrip or e.Start: e has no connection in common with the traffic. It
+	// does not talk to the endpoint yet.
 	NewProbe(c *Cluster, e *Endpoint) Probe
 }
 
@@ -28,6 +29,7 @@ type Probe interface {
 
 // newProbe returns the probe that the cluster's health check asks for.
 func (c *Cluster) newProbe(e *Endpoint) Probe {
+	e = e.forChecks()
 	switch c.health.Kind {
 	case "http":
 		return httpProbe{e, c.health.Path}

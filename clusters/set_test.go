@@ -192,11 +192,13 @@ func TestManyGenerationsLeaveNothingBehind(t *testing.T) {
 		return s
 	}
 	set := generation(0, nil)
+	both := func() bool { open, _ := server.connections(); return open == 2 }
+	eventually(t, "one connection of the traffic and one of the checks", both)
 	goroutines, files := runtime.NumGoroutine(), descriptors(t)
 	for i := range 50 {
 		set = generation(i+1, set)
 	}
-	eventually(t, "one connection is left", func() bool { open, _ := server.connections(); return open == 1 })
+	eventually(t, "two connections are left", both)
 	eventually(t, "goroutines are gone", func() bool { return runtime.NumGoroutine() <= goroutines+2 })
 	eventually(t, "descriptors are gone", func() bool { return descriptors(t) <= files+2 })
 	release(t, set)
