@@ -67,7 +67,7 @@ func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
 		url = u.Redacted()
 	}
 	return admin.Endpoint{
-		URL: url, Address: s.Address, Health: s.Health, Error: s.LastError, Active: s.Active,
+		URL: url, Address: s.Address, Healthy: s.Healthy, Health: s.Health, Error: s.LastError, Active: s.Active,
 		Processes: s.Processes, MaxProcesses: s.MaxProcesses, Waiting: s.Waiting, Protocol: s.Protocol,
 	}
 }

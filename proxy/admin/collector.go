@@ -51,7 +51,7 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	waiting := desc("cluster_processes_waiting", "Sessions that wait for a process of the command, since max_processes run.", "cluster")
 	for _, cl := range s.Clusters {
 		for _, e := range cl.Endpoints {
-			gauge(healthy, flag(e.Health == "healthy"), cl.Name, e.URL, e.Address)
+			gauge(healthy, flag(e.Healthy), cl.Name, e.URL, e.Address)
 			gauge(active, float64(e.Active), cl.Name, e.URL, e.Address)
 			if e.MaxProcesses > 0 {
 				gauge(processes, float64(e.Processes), cl.Name)

@@ -59,7 +59,10 @@ type Cluster struct {
 type Endpoint struct {
 	URL     string `json:"url"`
 	Address string `json:"address,omitempty"`
-	// Health is warming, healthy, unhealthy or unauthorized.
+	// Healthy reports whether it takes traffic. One that is not checked does.
+	Healthy bool `json:"healthy"`
+	// Health is warming, healthy, unhealthy, unauthorized, unresolved, or
+	// unchecked where there are no health checks.
 	Health string `json:"health"`
 	Error  string `json:"error,omitempty"`
 	Active int    `json:"active"`
