@@ -1,7 +1,6 @@
 package clusters
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -217,22 +216,4 @@ func (r endingReader) Read(b []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
-}
-
-// readStderr hands on stderr line by line.
-func (p *Process) readStderr() {
-	defer p.stderr.Close()
-	r := bufio.NewReaderSize(p.stderr, maxStderrLine)
-	for {
-		line, long, err := r.ReadLine()
-		if t := p.launcher.trace; err == nil && t != nil && t.Stderr != nil {
-			t.Stderr(p.launcher.cluster, string(line))
-		}
-		for long && err == nil {
-			_, long, err = r.ReadLine()
-		}
-		if err != nil {
-			return
-		}
-	}
 }

@@ -25,8 +25,11 @@ type Trace struct {
 	// for a session that waits for a process; err says why.
 	Process func(cluster, event string, err error)
 	// Stderr is called with each line, bounded in length, that a child process
-	// wrote to stderr.
+	// wrote to stderr. A process has 200 lines in ten seconds.
 	Stderr func(cluster, line string)
+	// StderrOmitted is called with the number of lines above that, when the ten
+	// seconds are over or the process has ended.
+	StderrOmitted func(cluster string, lines int)
 	// Resolved is called when the addresses of a name changed, or with the error
 	// of a look-up that failed.
 	Resolved func(cluster, host string, addrs []netip.Addr, err error)

@@ -84,6 +84,10 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 		Stderr: func(cluster, line string) {
 			g.logs.Logger().Info().Str("cluster", cluster).Str("stderr", line).Msg("process wrote")
 		},
+		StderrOmitted: func(cluster string, lines int) {
+			g.metrics.StderrOmitted(cluster, lines)
+			g.logs.Logger().Warn().Str("cluster", cluster).Int("lines", lines).Msg("process wrote more to stderr than is logged; these lines are left out")
+		},
 		Resolved: func(cluster, host string, addrs []netip.Addr, err error) {
 			log := g.logs.Logger()
 			if err != nil {

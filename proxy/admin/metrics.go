@@ -26,6 +26,7 @@ type Metrics struct {
 	connects        *prometheus.CounterVec
 	retries         *prometheus.CounterVec
 	healthChanges   *prometheus.CounterVec
+	stderrOmitted   *prometheus.CounterVec
 	mcpCalls        *prometheus.CounterVec
 	acmeEvents      *prometheus.CounterVec
 	reloads         *prometheus.CounterVec
@@ -54,6 +55,7 @@ func NewMetrics(version string) *Metrics {
 		connects:        counter("cluster_connects_total", "Connections opened to endpoints, by outcome.", "cluster", "endpoint", "outcome"),
 		retries:         counter("cluster_retries_total", "Requests sent again.", "cluster"),
 		healthChanges:   counter("cluster_health_changes_total", "Times that an endpoint's health changed.", "cluster", "endpoint", "to"),
+		stderrOmitted:   counter("cluster_stderr_lines_omitted_total", "Lines that processes wrote to stderr and that are not in the log, since they were too many.", "cluster"),
 		mcpCalls:        counter("mcp_calls_total", "MCP requests sent to clusters, by method and outcome.", "cluster", "method", "outcome"),
 		acmeEvents:      counter("acme_events_total", "What happened to certificates by ACME, such as obtained, renewed or failed.", "event"),
 		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
@@ -63,7 +65,7 @@ func NewMetrics(version string) *Metrics {
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "build_info", Help: "Always 1; the version is a label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.connections, m.rejected, m.handshakes, m.upstream, m.upstreamSeconds,
-		m.connects, m.retries, m.healthChanges, m.mcpCalls, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, build,
+		m.connects, m.retries, m.healthChanges, m.stderrOmitted, m.mcpCalls, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -117,6 +119,11 @@ func (m *Metrics) Health(cluster, endpoint string, healthy bool) {
 	m.healthChanges.WithLabelValues(cluster, endpoint, to).Inc()
 }
 
+// StderrOmitted counts lines of a cluster's processes that are not logged.
+func (m *Metrics) StderrOmitted(cluster string, lines int) {
+	m.stderrOmitted.WithLabelValues(cluster).Add(float64(lines))
+}
+
 // MCPCall counts one MCP request to a cluster.
 func (m *Metrics) MCPCall(cluster, method, outcome string) {
 	m.mcpCalls.WithLabelValues(cluster, method, outcome).Inc()
@@ -140,6 +147,7 @@ func (m *Metrics) ForgetCluster(cluster string) {
 	m.forgetEndpoints(l)
 	m.upstreamSeconds.DeletePartialMatch(l)
 	m.retries.DeletePartialMatch(l)
+	m.stderrOmitted.DeletePartialMatch(l)
 	m.mcpCalls.DeletePartialMatch(l)
 }
 
