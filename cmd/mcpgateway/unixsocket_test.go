@@ -26,7 +26,7 @@ func TestUnixSocketsForAProxyInFront(t *testing.T) {
 listeners:
   - {name: trusting, address: "unix:%s", trusted_proxies: [unix, 10.0.0.0/8]}
   - {name: other, address: "unix:%s", trusted_proxies: [10.0.0.0/8]}
-routes: [{match: {path_prefix: /}, cluster: up}]
+routes: [{listeners: [all], match: {path_prefix: /}, cluster: up}]
 clusters: [{name: up, endpoints: ["%s"]}]`, trusting, other, upstream.URL))
 	ask := func(socket string) (string, error) {
 		transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
