@@ -112,6 +112,7 @@ func (s *soakbed) begin(ctx context.Context) error {
 		config.cluster(name, guarded, true)
 	}
 	config.route("/mcp", "one", "two")
+	config.offer("2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26") // the servers have sessions
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err

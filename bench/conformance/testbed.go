@@ -49,9 +49,12 @@ func (b *testbed) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	second, err := b.everything(ctx, "-stateless=false")
-	if err != nil {
-		return err
+	// A federation offers the revision that its servers have in common.
+	seconds := map[string]string{}
+	for name, arg := range map[string]string{"legacy": "-stateless=false", "modern": "-stateless"} {
+		if seconds[name], err = b.everything(ctx, arg); err != nil {
+			return err
+		}
 	}
 	reference, err := b.referenceServer(ctx)
 	if err != nil {
@@ -74,12 +77,12 @@ func (b *testbed) start(ctx context.Context) error {
 		config.route("/"+s.name+"-mtls", s.name+"-mtls")
 		*s.to = []string{s.url, "/" + s.name, "/" + s.name + "-mtls"}
 	}
-	config.cluster("second", second, false)
 	for _, s := range []struct {
 		name string
 		to   *[]string
 	}{{"legacy", &b.legacy}, {"modern", &b.modern}} {
-		config.route("/"+s.name+"-federation", "{name: "+s.name+", prefix: "+strings.TrimSuffix(prefix, "__")+"}", "{name: second, prefix: two}")
+		config.cluster("second-"+s.name, seconds[s.name], false)
+		config.route("/"+s.name+"-federation", "{name: "+s.name+", prefix: "+strings.TrimSuffix(prefix, "__")+"}", "{name: second-"+s.name+", prefix: two}")
 		*s.to = append(*s.to, "/"+s.name+"-federation")
 	}
 	address, end, err := startGateway(ctx, b.opts.gateway, b.dir, &config)
@@ -166,6 +169,11 @@ func (g *gatewayConfig) route(path string, clusters ...string) {
 	for _, c := range clusters {
 		g.routes += "        - " + c + "\n"
 	}
+}
+
+// offer makes the last route offer these revisions, whatever its servers serve.
+func (g *gatewayConfig) offer(versions ...string) {
+	g.routes += "      versions: [" + strings.Join(versions, ", ") + "]\n"
 }
 
 // startGateway runs a gateway until end is called, and returns its address.

@@ -68,6 +68,7 @@ func bigList(tools, page int, cursor func(page int) string, last string) http.Ha
 func TestThreeThousandToolsArriveCompleteAndInOrder(t *testing.T) {
 	w := newWorld(t)
 	w.members = "plain, empty, circle"
+	w.mcp = everyVersion
 	number := func(page int) string { return fmt.Sprintf("page %d", page) }
 	empty := func(page int) string {
 		if page == 1 {
@@ -103,6 +104,9 @@ func TestThreeThousandToolsArriveCompleteAndInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer session.Close()
+		if got := session.InitializeResult().ProtocolVersion; got != version {
+			t.Fatalf("the client speaks %s, not %s", got, version)
+		}
 		var got []string
 		for tool, err := range session.Tools(ctx, nil) {
 			if err != nil {

@@ -77,7 +77,7 @@ func TestTwoThousandRoundTripsReachTheirOwners(t *testing.T) {
 	var q inquiries
 	w := newWorldOf(t, "/mcp", q.inquire)
 	w.members = "one, two"
-	w.mcp = ", limits: {sessions_per_principal: 1000}"
+	w.mcp = ", limits: {sessions_per_principal: 1000}" + everyVersion
 	w.mustApply(w.yaml())
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
@@ -131,6 +131,9 @@ func (w *world) answers(ctx context.Context, t *testing.T, who, version string) 
 		return fmt.Errorf("%s: %w", who, err)
 	}
 	defer session.Close()
+	if got := session.InitializeResult().ProtocolVersion; got != version {
+		return fmt.Errorf("%s speaks %s", who, got)
+	}
 	for n := range callsOfEach {
 		word := fmt.Sprintf("%s, call %d", who, n)
 		current.Store(&word)

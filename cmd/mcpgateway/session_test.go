@@ -72,6 +72,10 @@ func (w *world) issueClient(t testing.TB, cluster, cn string) {
 	writeFile(t, w.dir, cluster+".key", key)
 }
 
+// everyVersion makes the route offer the revision without sessions in front of
+// servers that have them.
+const everyVersion = ", versions: [2026-07-28, 2025-11-25, 2025-06-18, 2025-03-26]"
+
 func (w *world) yaml() string {
 	return fmt.Sprintf(`
 reload: {watch: false}

@@ -81,7 +81,7 @@ listeners:
 routes:
   - match: {path: /mcp}
     auth: {jwt: {issuer: mcpgateway, audiences: [mcpgateway-api], hmac_secret_files: [jwt.key]}}
-    mcp: {clusters: [one]}
+    mcp: {clusters: [one], versions: [2026-07-28, 2025-11-25]}
 clusters:
   - name: one
     endpoints: ["https://127.0.0.1:%s/mcp"]
@@ -123,6 +123,9 @@ func (d *desk) client(version string, opts *mcp.ClientOptions, args ...string) (
 		Connect(ctx, &mcp.CommandTransport{Command: cmd}, &mcp.ClientSessionOptions{ProtocolVersion: version})
 	if err != nil {
 		d.t.Fatalf("connecting: %v\n%s", err, log.String())
+	}
+	if got := session.InitializeResult().ProtocolVersion; got != version {
+		d.t.Fatalf("the client speaks %s, not %s", got, version)
 	}
 	d.t.Cleanup(func() {
 		session.Close()

@@ -162,6 +162,7 @@ func TestRestartedServerIsNoticedByNobodyWhoReads(t *testing.T) {
 		return f
 	})
 	w.members = "one, two"
+	w.mcp = everyVersion
 	w.mustApply(w.yaml())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -181,6 +182,9 @@ func TestRestartedServerIsNoticedByNobodyWhoReads(t *testing.T) {
 				return
 			}
 			defer session.Close()
+			if got := session.InitializeResult().ProtocolVersion; got != version {
+				t.Errorf("the client speaks %s, not %s", got, version)
+			}
 			for {
 				select {
 				case <-stop:

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Clusters       []ClusterRef `yaml:"clusters" required:"true" doc:"The clusters behind this endpoint: names, or objects."`
 	Namespace      string       `yaml:"namespace" default:"auto" enum:"auto,always,never" doc:"When names carry their cluster's prefix: auto once there are several clusters; never: the first in file order owns a name."`
+	Versions       []string     `yaml:"versions" enum:"2026-07-28,2025-11-25,2025-06-18,2025-03-26" example:"[2025-11-25, 2025-06-18]" doc:"The revisions that clients are offered. Default: those that every cluster was found to serve."`
 	SSE            Endpoint     `yaml:"sse" doc:"The transport of revision 2024-11-05, HTTP with server-sent events, beside Streamable HTTP. Off without a path."`
 	WebSocket      Endpoint     `yaml:"websocket" doc:"JSON-RPC in text frames. Off without a path."`
 	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Host names that are served. Default: the route's match.hosts; on loopback connections only loopback names."`
@@ -109,6 +110,11 @@ func (c *Config) Validate(s *config.Scope) {
 			continue
 		}
 		prefixes[ref.prefix()] = i
+	}
+	for i, version := range c.Versions {
+		if slices.Contains(c.Versions[:i], version) {
+			s.Errorf(fmt.Sprintf("versions[%d]", i), "%s is named twice", version)
+		}
 	}
 	for i, host := range c.AllowedHosts {
 		if host == "" || strings.ContainsAny(host, "/ @") {

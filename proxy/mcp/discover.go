@@ -8,14 +8,17 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
-// supported is the JSON of the revisions that clients may speak.
-func supported() []byte {
-	b, _ := json.Marshal(versions()) // strings always encode
+// json is the revisions as a JSON array.
+func (o offer) json() []byte {
+	b, _ := json.Marshal(o.versions) // strings always encode
 	return b
 }
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
 func (s *session) discover(c *call) ([]byte, error) {
+	if o := c.handler.offered(); !o.unknown && !o.modern() {
+		return nil, noDiscovery() // no server need be asked
+	}
 	refs := c.handler.Config.Clusters
 	if s.naming.transparent(refs) {
 		return s.discoverOne(c, refs[0])
@@ -23,8 +26,8 @@ func (s *session) discover(c *call) ([]byte, error) {
 	return s.discoverAll(c, refs)
 }
 
-// discoverOne passes on who the only server is and what it can do. Which
-// revisions may be spoken is the gateway's to say.
+// discoverOne passes on who the only server is and what it can do, and those
+// of its revisions that the gateway speaks.
 func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 	c.ask(ref.Name)
 	p := s.peer(ref.Name)
@@ -36,10 +39,14 @@ func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 		return nil, err
 	}
 	defer p.release(l)
+	offered := c.handler.offeredBy([]opened{{ref: ref, serves: l.up.Serves()}})
+	if !offered.modern() {
+		return nil, noDiscovery()
+	}
 	if m := l.up.Discover(); m != nil {
 		var e jsonrpc.Edits
 		e.SetID(m, c.msg.ID())
-		e.Set(m.Result(), "supportedVersions", supported())
+		e.Set(m.Result(), "supportedVersions", offered.json())
 		c.modernize(&e, ref, m)
 		return e.Apply(m), nil
 	}
@@ -49,7 +56,7 @@ func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 	e.Delete(init, "protocolVersion")
 	e.Delete(init, "serverInfo")
 	e.SetString(init, "resultType", "complete")
-	e.Set(init, "supportedVersions", supported())
+	e.Set(init, "supportedVersions", offered.json())
 	e.Set(init, "ttlMs", []byte("0"))
 	e.SetString(init, "cacheScope", hint{}.scope())
 	if info := init.Get("serverInfo"); info.Exists() {
@@ -75,6 +82,10 @@ func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
+	offered := c.handler.offeredBy(found)
+	if !offered.modern() {
+		return nil, noDiscovery()
+	}
 	h := freshest()
 	for _, f := range found {
 		if f.discover == nil {
@@ -86,7 +97,7 @@ func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
 	if len(missing) > 0 {
 		h = hint{}
 	}
-	b := append([]byte(`{"resultType":"complete","supportedVersions":`), supported()...)
+	b := append([]byte(`{"resultType":"complete","supportedVersions":`), offered.json()...)
 	b = append(append(b, `,"capabilities":`...), union(found)...)
 	if text := instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)

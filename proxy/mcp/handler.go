@@ -138,7 +138,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		return nil
 	}
 	if v := r.Header.Get(versionHeader); v != "" && v != s.version && !spoken(v) {
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, id, unsupported(v))
+		reject(w, r, id, notAmong(h.offered().versions, v))
 		return nil
 	}
 	if !s.enter(h) {

@@ -36,15 +36,20 @@ func checkModern(header http.Header, m *jsonrpc.Message) *failure {
 		return err
 	}
 	switch said := meta.Get(jsonrpc.MetaProtocolVersion); {
+	case !said.Exists() && version != modern:
+		return notAmong(nil, version)
+	case !said.Exists() && !hasMethod(m.Method()):
+		return noMethod(m.Method()) // whatever its params would have to be
 	case said.Kind() != jsonrpc.String:
 		return malformed("params._meta lacks " + jsonrpc.MetaProtocolVersion)
 	case said.String() != version:
 		return mismatch("%s is %q, the body says %q", versionHeader, version, said.String())
 	case version != modern:
-		return unsupportedVersion(version)
+		return notAmong(nil, version) // whoever answers knows what is offered
 	}
-	if meta.Get(jsonrpc.MetaCapabilities).Kind() != jsonrpc.Object {
-		return malformed("params._meta lacks " + jsonrpc.MetaCapabilities)
+	// A client that does not say what it can do can do nothing.
+	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() && caps.Kind() != jsonrpc.Object {
+		return malformed("params._meta: " + jsonrpc.MetaCapabilities + " is no object")
 	}
 	method, err := single(header, methodHeader)
 	if err != nil {
@@ -54,6 +59,20 @@ func checkModern(header http.Header, m *jsonrpc.Message) *failure {
 		return mismatch("%s is %q, the body says %q", methodHeader, method, m.Method())
 	}
 	return checkMirror(header, m)
+}
+
+// hasMethod reports whether the revision without sessions has a request of this
+// method.
+func hasMethod(method string) bool {
+	if _, list := listOf(method); list {
+		return true
+	}
+	switch method {
+	case "server/discover", "tools/call", "prompts/get", "resources/read", "completion/complete", "subscriptions/listen",
+		"tasks/get", "tasks/update", "tasks/cancel":
+		return true
+	}
+	return false
 }
 
 // single returns the only value of a header that every modern request has.

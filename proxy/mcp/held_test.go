@@ -90,16 +90,7 @@ func TestInputThatNeverComesCancelsTheCall(t *testing.T) {
 	if _, answer := g.modernCall("ann", "elicit", withState(state)+accepted); errorCode(answer) != -32602.0 {
 		t.Errorf("too late: %v", answer)
 	}
-	eventually(t, "the session to be given back", func() bool {
-		g.hub.mu.Lock()
-		defer g.hub.mu.Unlock()
-		for _, kept := range g.hub.kept {
-			if len(kept) == 1 {
-				return true
-			}
-		}
-		return false
-	})
+	eventually(t, "the session to be given back", func() bool { return len(g.hub.Stats()) == 0 })
 }
 
 func TestPagesThatAServerWantsVisitedAreAskedForInEachErasWords(t *testing.T) {

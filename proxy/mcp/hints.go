@@ -55,9 +55,16 @@ func cacheable(method string) bool {
 func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
 	code := func(code int64) { e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, code, 10)) }
 	if !c.session.modern() {
+		p := c.session.peer(ref.Name)
+		if p == nil || !p.isModern() {
+			return
+		}
+		if kind := m.Result().Get("resultType"); kind.String() == "complete" {
+			e.Delete(m.Result(), "resultType") // it means nothing there
+		}
 		// A resource that is not there has a code of its own in revisions with
 		// sessions.
-		if p := c.session.peer(ref.Name); m.ErrorCode() == jsonrpc.CodeInvalidParams && c.msg.Method() == "resources/read" && p != nil && p.isModern() {
+		if m.ErrorCode() == jsonrpc.CodeInvalidParams && c.msg.Method() == "resources/read" {
 			code(jsonrpc.CodeResourceNotFound)
 		}
 		return

@@ -48,7 +48,7 @@ func TestWhatIsMergedMayBeKeptAsShortlyAsItsParts(t *testing.T) {
 		"not where one is missing":  {[]backend{hinting(t, "a", public), hinting(t, "b", public), down}, "0 private"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, nil, test.backends...)
+			g := newGateway(t, bridging, test.backends...)
 			for _, method := range []string{"tools/list", "server/discover"} {
 				res := g.modernResult(method, "")
 				got := string(res.Get("ttlMs").Raw()) + " " + res.Get("cacheScope").String()

@@ -159,6 +159,7 @@ type opened struct {
 	ref      ClusterRef
 	result   *jsonrpc.Message // of initialize, or as if
 	discover *jsonrpc.Message // of server/discover, where that was asked
+	serves   []string         // its revisions
 }
 
 // openAll opens the upstream sessions of all clusters at once, and waits for
@@ -181,7 +182,7 @@ func (s *session) openAll(ctx context.Context, c *call, refs []ClusterRef) (foun
 				errs[i] = err
 				return
 			}
-			all[i] = opened{ref, l.up.Result(), l.up.Discover()}
+			all[i] = opened{ref, l.up.Result(), l.up.Discover(), l.up.Serves()}
 			p.release(l)
 		})
 	}

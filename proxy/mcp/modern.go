@@ -20,6 +20,10 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 		return
 	}
 	if f := checkModern(r.Header, m); f != nil {
+		if f.code == jsonrpc.CodeUnsupportedVersion {
+			h.refuseVersion(w, r, m, r.Header.Get(versionHeader))
+			return
+		}
 		reject(w, r, m.ID(), f)
 		return
 	}
@@ -82,7 +86,12 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 func modernInit(m *jsonrpc.Message) clientInit {
 	meta := m.Params().Get("_meta")
 	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), newest)
-	b = append(append(b, `,"capabilities":`...), meta.Get(jsonrpc.MetaCapabilities).Raw()...)
+	b = append(b, `,"capabilities":`...)
+	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() {
+		b = append(b, caps.Raw()...)
+	} else {
+		b = append(b, "{}"...)
+	}
 	b = append(b, `,"clientInfo":`...)
 	if who := meta.Get(jsonrpc.MetaClientInfo); who.Kind() == jsonrpc.Object {
 		b = append(b, who.Raw()...)

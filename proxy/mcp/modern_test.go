@@ -11,6 +11,9 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
+// bridging offers every revision, whatever the servers serve.
+func bridging(c *Config) { c.Versions = versions() }
+
 // modernClient is an SDK client that speaks the revision without sessions.
 func (g *gateway) modernClient(opts *sdk.ClientOptions) *sdk.ClientSession {
 	g.t.Helper()
@@ -23,7 +26,7 @@ func (g *gateway) modernClient(opts *sdk.ClientOptions) *sdk.ClientSession {
 
 func TestModernClientOfServersWithSessions(t *testing.T) {
 	a, b := newServer(t, "alpha"), newServer(t, "beta")
-	g := newGateway(t, nil, a.backend("alpha"), b.backend("beta"))
+	g := newGateway(t, bridging, a.backend("alpha"), b.backend("beta"))
 	steps := make(chan float64, 10)
 	var logged []any
 	c := g.modernClient(&sdk.ClientOptions{
@@ -68,7 +71,7 @@ func TestModernClientOfServersWithSessions(t *testing.T) {
 
 func TestModernClientIsAskedByServersWithSessions(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, nil, a.backend("alpha"), newServer(t, "beta").backend("beta"))
+	g := newGateway(t, bridging, a.backend("alpha"), newServer(t, "beta").backend("beta"))
 	c := g.modernClient(&sdk.ClientOptions{
 		ElicitationHandler: func(_ context.Context, r *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 			return &sdk.ElicitResult{Action: "accept", Content: map[string]any{"answer": r.Params.Message}}, nil
@@ -92,7 +95,7 @@ func TestModernClientIsAskedByServersWithSessions(t *testing.T) {
 
 func TestModernDisconnectCancels(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, nil, a.backend("alpha"))
+	g := newGateway(t, bridging, a.backend("alpha"))
 	c := g.modernClient(nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -140,8 +143,13 @@ func TestHeadersAndBodyOfModernRequestsMustAgree(t *testing.T) {
 		"another version":      {list, []string{versionHeader, "2026-12-01", methodHeader, "tools/list"}, 400, "-32020"},
 		"a version of its own": {strings.ReplaceAll(list, modern, "v9"), []string{versionHeader, "v9", methodHeader, "tools/list"}, 400, "-32022"},
 		"no meta":              {`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
-		"no capabilities":      {strings.Replace(list, "clientCapabilities", "x", 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
+		"no capabilities":      {strings.Replace(list, "clientCapabilities", "x", 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 200, ""},
+		"odd capabilities":     {strings.Replace(list, `clientCapabilities":{}`, `clientCapabilities":1`, 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
 		"a removed method":     {strings.Replace(list, "tools/list", "ping", 1), []string{versionHeader, modern, methodHeader, "ping"}, 404, "-32601"},
+		"ping without meta":    {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, modern, methodHeader, "ping"}, 404, "-32601"},
+		"unknown without meta": {`{"jsonrpc":"2.0","id":7,"method":"vendor/x"}`, []string{versionHeader, modern, methodHeader, "vendor/x"}, 404, "-32601"},
+		"v-next without meta":  {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, "2027-01-01", methodHeader, "ping"}, 400, "-32022"},
+		"no revision at all":   {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, "latest"}, 400, "-32022"},
 		"a foreign state":      {strings.Replace(call, `"name"`, `"requestState":"x","name"`, 1), []string{versionHeader, modern, methodHeader, "tools/call", nameHeader, "whoami"}, 200, "-32602"},
 	} {
 		res, body := g.post(test.body, test.headers...)

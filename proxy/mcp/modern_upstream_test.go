@@ -46,7 +46,7 @@ func answering() *sdk.ClientOptions {
 func TestServersWithoutSessionsForClientsOfBothEras(t *testing.T) {
 	for _, version := range []string{modern, newest, "2025-06-18", assumed} {
 		t.Run(version, func(t *testing.T) {
-			g := newGateway(t, nil, newStateless(t, "alpha").backend("alpha"), newServer(t, "beta").backend("beta"))
+			g := newGateway(t, bridging, newStateless(t, "alpha").backend("alpha"), newServer(t, "beta").backend("beta"))
 			c := g.dial("", version, answering())
 			if got := c.InitializeResult().ProtocolVersion; got != version {
 				t.Fatalf("the client speaks %s", got)
@@ -76,7 +76,7 @@ func TestInputRequiredByServersWithoutSessions(t *testing.T) {
 			s := newStateless(t, "alpha")
 			b := s.backend("alpha")
 			b.protocol = modern
-			g := newGateway(t, nil, b, newServer(t, "beta").backend("beta"))
+			g := newGateway(t, bridging, b, newServer(t, "beta").backend("beta"))
 			c := g.dial("", version, answering())
 			if got := invoke(t, c, "alpha__inquire", map[string]any{"person": "x"}); got != "x: accept [alpha] who is x? (state of x)" {
 				t.Errorf("elicited %q", got)
@@ -88,7 +88,7 @@ func TestInputRequiredByServersWithoutSessions(t *testing.T) {
 func TestMissingResourceHasTheCodeOfTheClientsRevision(t *testing.T) {
 	modernServer := newStateless(t, "alpha").backend("alpha")
 	modernServer.protocol = modern
-	g := newGateway(t, nil, modernServer, newServer(t, "beta").backend("beta"))
+	g := newGateway(t, bridging, modernServer, newServer(t, "beta").backend("beta"))
 	for _, test := range []struct {
 		version, uri string
 		want         int64

@@ -267,6 +267,14 @@ func (p *peer) isModern() bool {
 	return p.modern
 }
 
+// shareable reports whether its upstream session may serve another
+// conversation.
+func (p *peer) shareable() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.opening == nil && (p.link == nil || p.link.up.Stateless())
+}
+
 // isOpen reports whether there is an upstream session.
 func (p *peer) isOpen() bool {
 	p.mu.Lock()

@@ -167,7 +167,7 @@ func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc
 	version := r.Header.Get(versionHeader)
 	switch {
 	case version != "" && !spoken(version):
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), unsupported(version))
+		h.refuseVersion(w, r, m, version)
 		return
 	case m.Kind() == jsonrpc.Response, m.Method() == "resources/subscribe", m.Method() == "resources/unsubscribe", m.Method() == "logging/setLevel":
 		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), sessionHeader+" is missing: this needs a session")

@@ -73,6 +73,11 @@ func (s *server) build(name string) *sdk.Server {
 	sdk.AddTool(srv, &sdk.Tool{Name: "whoami"}, func(context.Context, *sdk.CallToolRequest, none) (*sdk.CallToolResult, any, error) {
 		return say("%s", name)
 	})
+	var counts sync.Map // by session
+	sdk.AddTool(srv, &sdk.Tool{Name: "count"}, func(_ context.Context, r *sdk.CallToolRequest, _ none) (*sdk.CallToolResult, any, error) {
+		n, _ := counts.LoadOrStore(r.Session, new(atomic.Int64))
+		return say("%d", n.(*atomic.Int64).Add(1))
+	})
 	sdk.AddTool(srv, &sdk.Tool{Name: "steps"}, func(ctx context.Context, r *sdk.CallToolRequest, _ none) (*sdk.CallToolResult, any, error) {
 		for i := range 3 {
 			err := r.Session.NotifyProgress(ctx, &sdk.ProgressNotificationParams{

@@ -65,7 +65,11 @@ func (h *Hub) lend(s *session) error {
 // giveBack ends the use of what borrow returned.
 func (h *Hub) giveBack(s *session) {
 	s.exit()
-	handler, victims := h.keep(s)
+	var handler *Handler
+	var victims []*session
+	if s.shareable() {
+		handler, victims = h.keep(s)
+	}
 	for _, victim := range victims {
 		victim.end("evicted", errEnded)
 	}
@@ -75,6 +79,19 @@ func (h *Hub) giveBack(s *session) {
 	}
 	// A generation that came meanwhile did not find the session.
 	s.follow(handler)
+}
+
+// shareable reports whether the next single call may use what this one used.
+// Which calls belong together only their client knows: two programs of one
+// user would share what a server keeps in a session. So every server must have
+// said that it keeps nothing.
+func (s *session) shareable() bool {
+	for _, p := range s.allPeers() {
+		if !p.shareable() {
+			return false
+		}
+	}
+	return true
 }
 
 // keep keeps a session for the next single call, and returns the handler in

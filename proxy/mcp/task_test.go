@@ -138,7 +138,7 @@ func TestTaskIDsOfAFederationAreSealedWhereverTheyOccur(t *testing.T) {
 
 func TestTasksOfTheExtensionInAFederation(t *testing.T) {
 	s := newTaskServer(t, modern)
-	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}}, newServer(t, "beta").backend("beta"))
+	g := newGateway(t, bridging, backend{name: "alpha", endpoints: []string{s.url}}, newServer(t, "beta").backend("beta"))
 	call := func(method, name, params string) *jsonrpc.Message {
 		t.Helper()
 		_, answer := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s,%s}}`, method, params, modernMeta),

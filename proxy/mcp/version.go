@@ -22,7 +22,7 @@ const (
 )
 
 // versions are the revisions that clients may speak, newest first. Discovery
-// and the refusal of other revisions list the same.
+// and the refusal of other revisions list those of them that a route offers.
 func versions() []string { return append([]string{modern}, legacy()...) }
 
 // legacy are those of them that have sessions.
@@ -40,17 +40,10 @@ func isModern(r *http.Request, m *jsonrpc.Message) bool {
 	return v >= modern && len(v) == len(modern)
 }
 
-// unsupported says so to a client with a session.
-func unsupported(version string) string {
-	return "unsupported protocol version " + version
-}
-
-// unsupportedVersion refuses a request of a revision that is not spoken, so
-// that its client can choose another one (MCP 2026-07-28, Versioning).
-func unsupportedVersion(requested string) *failure { return notAmong(versions(), requested) }
-
-// notAmong is unsupportedVersion where fewer are spoken.
+// notAmong refuses a request of a revision that is not among those that are
+// offered, so that its client can choose another one (MCP 2026-07-28,
+// Versioning).
 func notAmong(supported []string, requested string) *failure {
 	data, _ := json.Marshal(map[string]any{"supported": supported, "requested": requested}) // strings always encode
-	return &failure{status: http.StatusBadRequest, code: jsonrpc.CodeUnsupportedVersion, text: unsupported(requested), data: data}
+	return &failure{status: http.StatusBadRequest, code: jsonrpc.CodeUnsupportedVersion, text: "unsupported protocol version " + requested, data: data}
 }

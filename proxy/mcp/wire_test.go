@@ -37,18 +37,35 @@ func TestCurlListsToolsWithoutASession(t *testing.T) {
 	}
 }
 
-func TestSingleCallsOfAPrincipalShareAnUpstreamSession(t *testing.T) {
+func TestSingleCallsShareNoSessionOfAServer(t *testing.T) {
 	srv := newServer(t, "alpha")
 	g := newGateway(t, nil, srv.backend("alpha"))
-	for range 3 {
-		if res, body := g.post(listBody, "Test-User", "ann"); res.StatusCode != 200 {
+	modernList := strings.Replace(listBody, `"params": {`, `"params": {`+modernMeta, 1)
+	for range 2 {
+		for _, headers := range [][]string{nil, {versionHeader, modern, methodHeader, "tools/list"}} {
+			body := listBody
+			if headers != nil {
+				body = modernList
+			}
+			if res, body := g.post(body, append(headers, "Test-User", "ann")...); res.StatusCode != 200 {
+				t.Fatalf("%d %s", res.StatusCode, body)
+			}
+		}
+	}
+	if n := g.countUpstream(); n != 4 {
+		t.Errorf("%d upstream sessions for four calls", n)
+	}
+	eventually(t, "the sessions to be deleted", func() bool { return srv.deletes.Load() == 4 })
+}
+
+func TestSingleCallsOfAPrincipalShareWhatKeepsNothing(t *testing.T) {
+	srv := newStateless(t, "alpha")
+	g := newGateway(t, nil, srv.backend("alpha"))
+	for _, user := range []string{"ann", "ann", "ann", "bob"} {
+		if res, body := g.post(listBody, "Test-User", user); res.StatusCode != 200 {
 			t.Fatalf("%d %s", res.StatusCode, body)
 		}
 	}
-	if n := g.countUpstream(); n != 1 {
-		t.Errorf("%d upstream sessions for three calls of one principal", n)
-	}
-	g.post(listBody, "Test-User", "bob")
 	if n := g.countUpstream(); n != 2 {
 		t.Errorf("%d upstream sessions for two principals", n)
 	}
@@ -101,13 +118,13 @@ func TestWhatIsRefused(t *testing.T) {
 		{"null id", "POST", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, ann, 400, "-32600"},
 		{"duplicate key", "POST", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}`, ann, 400, "-32600"},
 		{"batch", "POST", "[" + ping + "]", ann, 400, "batches are not accepted"},
-		{"unknown version", "POST", ping, with(versionHeader, "1999-01-01"), 400, "unsupported"},
+		{"unknown version", "POST", ping, with(versionHeader, "1999-01-01"), 400, `"supported":["2025-11-25","2025-06-18","2025-03-26"]`},
 		{"known version", "POST", ping, with(versionHeader, "2025-06-18"), 200, ""},
-		{"modern by header", "POST", ping, with(versionHeader, "2026-07-28"), 400, `"code":-32602`},
+		{"modern by header", "POST", ping, with(versionHeader, "2026-07-28"), 404, `"code":-32601`},
 		{"modern by _meta", "POST", `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`,
 			nil, 400, `"code":-32020`},
 		{"of no known revision", "POST", `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2027-01-01"}}}`,
-			with(versionHeader, "2027-01-01"), 400, `"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26"]`},
+			with(versionHeader, "2027-01-01"), 400, `"supported":["2025-11-25","2025-06-18","2025-03-26"]`},
 		{"sessionless subscription", "POST", `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"x:y"}}`, nil, 400, "needs a session"},
 		{"sessionless level", "POST", `{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, nil, 400, "needs a session"},
 		{"sessionless answer", "POST", `{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 400, "needs a session"},
@@ -126,7 +143,8 @@ func TestWhatIsRefused(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the session ends upstream", func() bool { return srv.deletes.Load() == 1 })
+	// The client's, and the one in which the server was asked what it serves.
+	eventually(t, "the sessions end upstream", func() bool { return srv.deletes.Load() == 2 })
 }
 
 func TestSessionOfAnotherRouteIs404(t *testing.T) {

@@ -145,6 +145,7 @@ func tellsTransport(err error) bool {
 // begin opens a session over one transport.
 func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 	s := newSession(o.opts, kind)
+	s.forced = o.forced
 	var err error
 	switch kind {
 	case StreamableHTTP:

@@ -93,6 +93,7 @@ type Session struct {
 	version   atomic.Pointer[string]
 	result    *jsonrpc.Message
 	stateless *stateless // nil: the server has sessions
+	forced    string     // the revision that the configuration forces, "" for none
 	// initializing: the answer under way begins a session.
 	initializing bool
 	lastID       atomic.Int64

@@ -1,0 +1,121 @@
+package mcp
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// offer is what a route offers its clients: the revisions that all of its
+// servers serve. A client of both eras that is offered the one without
+// sessions uses it, and would lose what a server keeps in a session.
+type offer struct {
+	versions []string // newest first
+	// unknown: a cluster has not been asked yet. Then versions holds none
+	// without sessions.
+	unknown bool
+}
+
+// modern reports whether a revision without sessions is offered.
+func (o offer) modern() bool { return slices.Contains(o.versions, modern) }
+
+// narrow takes out what a server does not serve.
+func (o offer) narrow(served []string) offer {
+	o.versions = slices.DeleteFunc(o.versions, func(v string) bool { return !slices.Contains(served, v) })
+	return o
+}
+
+// configured returns the offer that mcp.versions makes, if it is set.
+func (h *Handler) configured() (o offer, ok bool) {
+	if len(h.Config.Versions) == 0 {
+		return offer{}, false
+	}
+	return offer{versions: versions()}.narrow(h.Config.Versions), true
+}
+
+// offered returns what the route offers, as far as that is known without
+// asking a server.
+func (h *Handler) offered() offer {
+	o, ok := h.configured()
+	if ok {
+		return o
+	}
+	o.versions = versions()
+	for _, ref := range h.Config.Clusters {
+		served, known := h.served(ref)
+		if !known {
+			o.unknown = true
+			served = legacy()
+		}
+		o = o.narrow(served)
+	}
+	return o
+}
+
+// served returns the revisions that a cluster was found to serve.
+func (h *Handler) served(ref ClusterRef) (versions []string, known bool) {
+	cluster, ok := h.Clusters.Get(ref.Name)
+	if !ok {
+		return nil, false
+	}
+	return h.hub.opts.Transports.Serves(cluster)
+}
+
+// offeredBy returns what the route offers, from what is known and what the
+// servers have just said. One that was never reached offers no revision without
+// sessions: it may be one that has them.
+func (h *Handler) offeredBy(found []opened) offer {
+	o, ok := h.configured()
+	if ok {
+		return o
+	}
+	o.versions = versions()
+	for _, ref := range h.Config.Clusters {
+		served, known := h.served(ref)
+		i := slices.IndexFunc(found, func(f opened) bool { return f.ref.Name == ref.Name })
+		if i >= 0 {
+			o = o.narrow(found[i].serves)
+		}
+		switch {
+		case known:
+			o = o.narrow(served)
+		case i < 0:
+			o = o.narrow(legacy())
+		}
+	}
+	return o
+}
+
+// refuseVersion refuses a message of a revision that is not spoken, and names
+// those that the route offers. Servers are asked where that is not known.
+func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, requested string) {
+	o := h.offered()
+	if o.unknown {
+		o = h.ask(r, m)
+	}
+	reject(w, r, m.ID(), notAmong(o.versions, requested))
+}
+
+// ask asks the servers of the route what they serve.
+func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) offer {
+	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(newest), version: modern})
+	if err != nil {
+		return h.offered()
+	}
+	defer h.hub.giveBack(s)
+	c := h.newCall(r, s, m, accept{})
+	c.start(r.Context())
+	defer c.stop()
+	found, _, _ := s.openAll(c.ctx, c, h.Config.Clusters)
+	return h.offeredBy(found)
+}
+
+// noDiscovery answers server/discover where the servers have sessions: clients
+// of both eras then begin one.
+func noDiscovery() *failure {
+	f := noMethod("server/discover")
+	f.text += "; the servers behind this endpoint have sessions, initialize"
+	return f
+}
