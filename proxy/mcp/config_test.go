@@ -38,6 +38,8 @@ func TestConfigMistakes(t *testing.T) {
 		"clusters: [a, a]\n":                                                                    `"a" is named twice`,
 		"clusters: [a, {name: b, prefix: a}]\n":                                                 `the prefix "a" is taken by clusters[0]`,
 		"clusters: [{name: b, prefix: a_b}]\n":                                                  "prefix",
+		"clusters: [a]\nversions: [2025-11-25, 2025-11-25]\n":                                   "is named twice",
+		"clusters: [a]\nversions: [2024-11-05]\n":                                               "versions",
 		"clusters: [a]\nnamespace: some\n":                                                      "namespace",
 		"clusters: [a]\nallowed_hosts: [\"http://x/\"]\n":                                       "is not a host name",
 		"clusters: [a]\nallowed_origins: [\"*\"]\n":                                             "would let every web page call",
