@@ -33,7 +33,7 @@ func (s *ServerSnapshot) Dated() []Dated {
 	last := len(s.policies) - 1
 	list := s.policies[last].dated("", new(policy))
 	for _, p := range s.policies[:last] {
-		list = append(list, p.dated(", policy "+p.hosts[0], s.policies[last])...)
+		list = append(list, p.dated(", policy "+p.hosts[0].String(), s.policies[last])...)
 	}
 	return list
 }

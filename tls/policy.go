@@ -11,13 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // policy is what decides about the handshakes for some server names. It is
 // immutable but for its ticket keys, which rotate by time.
 type policy struct {
-	hosts        []string            // in canonical form; empty: every other name, and none
+	hosts        []hostname.Pattern  // empty: every other name, and none
 	certificates []source            // in file order; the first is the default
 	byName       map[string][]source // by lower-case DNS name or *.parent
 	managed      ACME                // nil where nothing is by ACME
@@ -62,8 +63,12 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 		forward:    auth.Forward,
 		tickets:    new(ticketKeys),
 	}
-	for _, host := range cfg.Hosts {
-		p.hosts = append(p.hosts, canonicalName(host))
+	for i, host := range cfg.Hosts {
+		pattern, err := hostname.ParsePattern(host)
+		if err != nil {
+			return nil, fmt.Errorf("hosts[%d]: %q %w", i, host, err)
+		}
+		p.hosts = append(p.hosts, pattern)
 	}
 	for i, pair := range cfg.Certificates {
 		if err := p.addPair(&pair, acme); err != nil {

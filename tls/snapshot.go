@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 )
 
 // ServerSnapshot is everything that decides about a downstream handshake: a
@@ -66,7 +68,7 @@ func (s *ServerSnapshot) policyFor(serverName string) *policy {
 	name := canonicalName(serverName)
 	last := len(s.policies) - 1
 	for _, p := range s.policies[:last] {
-		if slices.ContainsFunc(p.hosts, func(host string) bool { return covers(host, name) }) {
+		if slices.ContainsFunc(p.hosts, func(host hostname.Pattern) bool { return host.Matches(name) }) {
 			return p
 		}
 	}
@@ -98,17 +100,6 @@ func (s *ServerSnapshot) Leaf(serverName string) *x509.Certificate {
 		return nil
 	}
 	return cert.Leaf
-}
-
-// covers reports whether a host of a policy, in canonical form, stands for a
-// name. The * of a wildcard is one or more labels, as in the hosts of a route:
-// if it were fewer, a route for *.example.com would serve a.b.example.com to
-// clients that the policy of the same words never saw.
-func covers(host, name string) bool {
-	if parent, wild := strings.CutPrefix(host, "*"); wild {
-		return len(name) > len(parent) && strings.HasSuffix(name, parent)
-	}
-	return host == name
 }
 
 // canonicalName is a DNS name as it is compared.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
@@ -35,16 +36,20 @@ func (c *ServerConfig) Validate(s *config.Scope) {
 // decidedBefore finds the earlier host that leaves host j of policy i without
 // effect.
 func (c *ServerConfig) decidedBefore(i, j int) (policy int, host string) {
-	name := canonicalName(c.Policies[i].Hosts[j])
+	// What is no host name is reported by Policy.Validate, and covers nothing.
+	pattern, err := hostname.ParsePattern(c.Policies[i].Hosts[j])
+	if err != nil {
+		return 0, ""
+	}
 	for k, p := range c.Policies[:i] {
 		for _, before := range p.Hosts {
-			if covers(canonicalName(before), name) {
+			if b, err := hostname.ParsePattern(before); err == nil && b.Covers(pattern) {
 				return k, before
 			}
 		}
 	}
 	for _, before := range c.Policies[i].Hosts[:j] {
-		if canonicalName(before) == name {
+		if b, err := hostname.ParsePattern(before); err == nil && b == pattern {
 			return i, before
 		}
 	}

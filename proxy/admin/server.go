@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/listeners"
 )
 
@@ -112,7 +112,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 func guardHost(address string, next http.Handler) http.Handler {
 	unix := strings.HasPrefix(address, "unix:")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !unix && !loopbackHost(r.Host) && r.Host != address {
+		host, ok := hostname.Canonical(r.Host)
+		if !unix && !(ok && hostname.Loopback(host)) && r.Host != address {
 			http.Error(w, "this Host is not served here", http.StatusForbidden)
 			return
 		}
@@ -123,16 +124,4 @@ func guardHost(address string, next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-func loopbackHost(hostport string) bool {
-	host := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		host = h
-	}
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil && ip.IsLoopback()
 }

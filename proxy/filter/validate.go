@@ -3,10 +3,11 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
@@ -124,7 +125,7 @@ func (c *JWKSConfig) Validate(s *config.Scope) {
 		s.Errorf("url", "%q is not a URL of scheme https", c.URL)
 	case u.Host == "" || u.User != nil || u.Fragment != "":
 		s.Errorf("url", "%q must have a host, and neither user nor fragment", c.URL)
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !hostname.Loopback(strings.ToLower(u.Hostname())):
 		s.Warnf("url", "over plain http whoever is on the way can put in keys of their own; use https")
 	}
 	if !c.CACert.IsZero() {
@@ -134,11 +135,6 @@ func (c *JWKSConfig) Validate(s *config.Scope) {
 			s.Errorf("ca_cert", "%v", err)
 		}
 	}
-}
-
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
 func jwksFile(f config.File) (keySet, error) {

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 )
 
 // refusal is an answer given before any route is looked at.
@@ -61,7 +63,7 @@ func checkHost(r *http.Request) (string, *refusal) {
 	if r.Host == "" {
 		return "", bad("missing_host", "the request names no host")
 	}
-	host, ok := canonicalHost(r.Host)
+	host, ok := hostname.Canonical(r.Host)
 	if !ok {
 		return "", bad("invalid_host", "the host is not a plain name or address")
 	}

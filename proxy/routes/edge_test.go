@@ -178,28 +178,6 @@ func FuzzEdge(f *testing.F) {
 	})
 }
 
-func FuzzCanonicalHost(f *testing.F) {
-	for _, s := range []string{"example.com", "EXAMPLE.com.:80", "[::1]:8080", "a..b", "x:y", "1.2.3.4", "[fe80::1%25eth0]"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		host, ok := canonicalHost(s)
-		if !ok {
-			return
-		}
-		again := host
-		if strings.Contains(host, ":") {
-			again = "[" + host + "]"
-		}
-		if twice, ok := canonicalHost(again); !ok || twice != host {
-			t.Fatalf("%q is %q, and that is %q, %v", s, host, twice, ok)
-		}
-		if _, err := http.NewRequest("GET", "http://"+again+"/", nil); err != nil {
-			t.Fatalf("%q: %v", s, err)
-		}
-	})
-}
-
 func BenchmarkEdgeAndMatch(b *testing.B) {
 	var routes []*route
 	for i := range 100 {

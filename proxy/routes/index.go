@@ -30,9 +30,9 @@ func newIndex(routes []*route) *index {
 			x.any.add(rt, i)
 		}
 		for _, p := range rt.hosts {
-			by, key := x.exact, p.exact
-			if p.suffix != "" {
-				by, key = x.suffixes, p.suffix
+			by, key := x.exact, p.Exact
+			if p.Suffix != "" {
+				by, key = x.suffixes, p.Suffix
 			}
 			if by[key] == nil {
 				by[key] = newPathIndex()

@@ -6,12 +6,14 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 )
 
 // route is one entry of the file, ready to serve.
 type route struct {
 	name      string
-	hosts     []hostPattern
+	hosts     []hostname.Pattern
 	exact     string   // the whole path, or
 	also      []string // whole paths beside it, of an mcp route
 	prefix    string   // its first segments, without final slash; "/" is any
@@ -47,7 +49,7 @@ func compile(c *Config) (*route, error) {
 		}
 	}
 	for _, h := range m.Hosts {
-		p, err := parseHostPattern(h)
+		p, err := hostname.ParsePattern(h)
 		if err != nil {
 			return nil, fmt.Errorf("match.hosts: %q %w", h, err)
 		}
@@ -104,7 +106,7 @@ func (rt *route) matchesHost(host string) bool {
 		return true
 	}
 	for _, p := range rt.hosts {
-		if p.matches(host) {
+		if p.Matches(host) {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package routes
 import (
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -14,7 +15,7 @@ func TestHostsMeanTheSameToRoutesAndToPolicies(t *testing.T) {
 	cert, key := tlstest.NewCA(t, "CA").Server(t, "localhost")
 	pairs := []tls.KeyPair{{Cert: config.File{Path: "cert", Data: cert}, Key: config.Secret{File: config.File{Path: "key", Data: key}}}}
 	for _, pattern := range []string{"partners.test", "*.partners.test", "*.PARTNERS.test", "a.partners.test", "*.test"} {
-		route, err := parseHostPattern(pattern)
+		route, err := hostname.ParsePattern(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -25,8 +26,8 @@ func TestHostsMeanTheSameToRoutesAndToPolicies(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, host := range []string{"partners.test", "a.partners.test", "A.b.Partners.test", "a.partners.test.", "xpartners.test", "test", "partners.test.x", "*.partners.test", ""} {
-			canonical, ok := canonicalHost(host)
-			matches := ok && route.matches(canonical)
+			canonical, ok := hostname.Canonical(host)
+			matches := ok && route.Matches(canonical)
 			if policy := !snapshot.SamePolicy(host, "elsewhere.invalid"); ok && policy != matches {
 				t.Errorf("%s and %s: route %v, policy %v", pattern, host, matches, policy)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -146,7 +147,7 @@ func (m *Match) Validate(s *config.Scope) {
 		}
 	}
 	for i, h := range m.Hosts {
-		if _, err := parseHostPattern(h); err != nil {
+		if _, err := hostname.ParsePattern(h); err != nil {
 			s.Errorf(fmt.Sprintf("hosts[%d]", i), "%q %v", h, err)
 		}
 	}
@@ -213,7 +214,7 @@ func (r *Redirect) Validate(s *config.Scope) {
 		s.Errorf("path", "%q must begin with one slash, and be percent-encoded", r.Path)
 	}
 	if r.Host != "" {
-		if _, ok := canonicalHost(r.Host); !ok {
+		if _, ok := hostname.Canonical(r.Host); !ok {
 			s.Errorf("host", "%q is not a host", r.Host)
 		}
 	}
@@ -255,7 +256,7 @@ func (r *Rewrite) Validate(s *config.Scope) {
 		}
 	}
 	if r.Host != "" {
-		if _, ok := canonicalHost(r.Host); !ok {
+		if _, ok := hostname.Canonical(r.Host); !ok {
 			s.Errorf("host", "%q is not a host", r.Host)
 		}
 	}
