@@ -31,6 +31,17 @@ func (a address) String() string {
 // anyPort says that the kernel picks the port.
 func (a address) anyPort() bool { return a.network != "unix" && a.port.Port() == 0 }
 
+// OnLoopback reports whether a listener of this address is reached by programs of
+// this machine alone, and by them over TCP. A name is not asked for in DNS.
+func OnLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
 // checkAddress reports what is wrong with an address, without asking DNS.
 func checkAddress(s string) error {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {

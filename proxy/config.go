@@ -141,12 +141,27 @@ func (c *Config) checkRoutes(s *config.Scope, clusterNames map[string]int) {
 				s.Errorf(at("cluster"), "%q is a command, which speaks nothing but MCP; name it in an mcp route", r.Cluster)
 			}
 		}
+		c.checkRouteHosts(s, i, r)
 		if r.MCP != nil {
 			for j, ref := range r.MCP.Clusters {
 				if _, ok := clusterNames[ref.Name]; !ok && ref.Name != "" {
 					s.Errorf(at(fmt.Sprintf("mcp.clusters[%d]", j)), "there is no cluster %q%s", ref.Name, config.Suggest(ref.Name, clusterList))
 				}
 			}
+		}
+	}
+}
+
+// checkRouteHosts warns of an mcp route that web pages can not call, for want of
+// a host that they could be told from an attacker's by.
+func (c *Config) checkRouteHosts(s *config.Scope, i int, r *routes.Config) {
+	if r.MCP == nil || len(r.Match.Hosts)+len(r.MCP.AllowedHosts)+len(r.MCP.AllowedOrigins) > 0 {
+		return
+	}
+	for _, l := range c.Listeners {
+		if slices.Contains(r.Listeners, l.Name) && !listeners.OnLoopback(l.Address) {
+			s.Warnf(fmt.Sprintf("routes[%d].mcp", i), "names no hosts, so on listener %q a request with an Origin, that is one of a web page, is refused; give match.hosts, allowed_hosts or allowed_origins where pages are to call", l.Name)
+			return
 		}
 	}
 }

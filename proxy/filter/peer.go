@@ -15,6 +15,25 @@ func FromTrustedProxy(r *http.Request) bool {
 	return conn != nil && conn.TrustsProxy(conn.RemoteAddr().Addr())
 }
 
+// Scheme is the scheme that the client used, by the word of a trusted proxy where
+// there is one.
+func Scheme(r *http.Request) string {
+	secure := r.TLS != nil
+	if conn := listeners.FromContext(r.Context()); conn != nil {
+		secure = conn.TLS() != nil
+	}
+	if FromTrustedProxy(r) {
+		switch proto := r.Header.Get("X-Forwarded-Proto"); proto {
+		case "http", "https":
+			return proto
+		}
+	}
+	if secure {
+		return "https"
+	}
+	return "http"
+}
+
 // ClientAddr is the address that the request came from: the connection's, or,
 // when that is a trusted proxy, the rightmost address of X-Forwarded-For that
 // is not. Everything left of that one is the client's own claim. The zero Addr

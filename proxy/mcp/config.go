@@ -3,11 +3,12 @@ package mcp
 import (
 	"fmt"
 	"net/http"
-	"net/url"
+
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -18,8 +19,8 @@ type Config struct {
 	Versions       []string     `yaml:"versions" enum:"2026-07-28,2025-11-25,2025-06-18,2025-03-26" example:"[2025-11-25, 2025-06-18]" doc:"The revisions that clients are offered. Default: those that every cluster was found to serve."`
 	SSE            Endpoint     `yaml:"sse" doc:"The transport of revision 2024-11-05, HTTP with server-sent events, beside Streamable HTTP. Off without a path."`
 	WebSocket      Endpoint     `yaml:"websocket" doc:"JSON-RPC in text frames. Off without a path."`
-	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Host names that are served. Default: the route's match.hosts; on loopback connections only loopback names."`
-	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from. Default: the same host, once that host is allowed."`
+	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Hosts that are served; *. before a name stands for one or more labels. Default: the route's match.hosts, else on loopback connections only loopback names."`
+	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from; scheme, host and port count. Default: the origin of the request itself, where match.hosts or allowed_hosts name its host, and loopback on loopback connections."`
 	ForwardHeaders []string     `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
 	Resource       *Resource    `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
 	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
@@ -117,8 +118,10 @@ func (c *Config) Validate(s *config.Scope) {
 		}
 	}
 	for i, host := range c.AllowedHosts {
-		if host == "" || strings.ContainsAny(host, "/ @") {
-			s.Errorf(fmt.Sprintf("allowed_hosts[%d]", i), "%q is not a host name; write it without scheme and path, as in mcp.example.com", host)
+		if host == "*" {
+			s.Errorf(fmt.Sprintf("allowed_hosts[%d]", i), `"*" is every host, a name that an attacker rebound to this address included; name the hosts`)
+		} else if _, err := hostname.ParsePattern(host); err != nil {
+			s.Errorf(fmt.Sprintf("allowed_hosts[%d]", i), "%q %v", host, err)
 		}
 	}
 	for i, origin := range c.AllowedOrigins {
@@ -126,9 +129,8 @@ func (c *Config) Validate(s *config.Scope) {
 			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q would let every web page call; name the origins", origin)
 			continue
 		}
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.User != nil {
-			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q is not an origin; write scheme and host, as in https://app.example.com", origin)
+		if _, err := parseOrigin(origin); err != nil {
+			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q %v", origin, err)
 		}
 	}
 	for i, name := range c.ForwardHeaders {

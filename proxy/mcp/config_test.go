@@ -41,7 +41,12 @@ func TestConfigMistakes(t *testing.T) {
 		"clusters: [a]\nversions: [2025-11-25, 2025-11-25]\n":                                   "is named twice",
 		"clusters: [a]\nversions: [2024-11-05]\n":                                               "versions",
 		"clusters: [a]\nnamespace: some\n":                                                      "namespace",
-		"clusters: [a]\nallowed_hosts: [\"http://x/\"]\n":                                       "is not a host name",
+		"clusters: [a]\nallowed_hosts: [\"http://x/\"]\n":                                       "is more than a host name",
+		"clusters: [a]\nallowed_hosts: [\"*\"]\n":                                               "is every host",
+		"clusters: [a]\nallowed_hosts: [\"*example.com\"]\n":                                    "has a wildcard that is not its whole first label",
+		"clusters: [a]\nallowed_hosts: [\"mcp.example.com:8443\"]\n":                            "has a port",
+		"clusters: [a]\nallowed_origins: [\"https://x.example/\"]\n":                            "is not an origin",
+		"clusters: [a]\nallowed_origins: [\"https://*.example.com\"]\n":                         "is not an origin",
 		"clusters: [a]\nallowed_origins: [\"*\"]\n":                                             "would let every web page call",
 		"clusters: [a]\nallowed_origins: [\"x.example\"]\n":                                     "is not an origin",
 		"clusters: [a]\nforward_headers: [Authorization]\n":                                     "never goes upstream",
@@ -55,37 +60,6 @@ func TestConfigMistakes(t *testing.T) {
 	} {
 		if _, err := load(t, yaml); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", yaml, err, want)
-		}
-	}
-}
-
-func TestGuard(t *testing.T) {
-	for _, c := range []struct {
-		configured   []string
-		origins      []string
-		host, origin string
-		ok           bool
-	}{
-		{nil, nil, "127.0.0.1:80", "", true},
-		{nil, nil, "localhost", "http://localhost:1234", true},
-		{nil, nil, "[::1]:80", "", true},
-		{nil, nil, "evil.example.com", "", false},
-		{nil, nil, "localhost", "http://evil.example.com", false},
-		{nil, nil, "localhost", "null", false},
-		{[]string{"mcp.example.com"}, nil, "MCP.example.com:8443", "https://mcp.example.com", true},
-		{[]string{"mcp.example.com"}, nil, "localhost", "", false},
-		{[]string{"*.example.com"}, nil, "a.example.com", "", true},
-		{[]string{"*.example.com"}, nil, "example.com", "", false},
-		{nil, []string{"https://app.example.com"}, "localhost", "https://app.example.com", true},
-		{nil, []string{"https://app.example.com"}, "localhost", "http://localhost", false},
-	} {
-		r := loopbackRequest(c.host)
-		if c.origin != "" {
-			r.Header.Set("Origin", c.origin)
-		}
-		g := newGuard(&Config{AllowedHosts: c.configured, AllowedOrigins: c.origins}, nil)
-		if reason := g.check(r); (reason == "") != c.ok {
-			t.Errorf("%+v: %q", c, reason)
 		}
 	}
 }

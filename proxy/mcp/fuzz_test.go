@@ -57,7 +57,10 @@ func FuzzOrigin(f *testing.F) {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Host = host
 		r.Header.Set("Origin", origin)
-		g := newGuard(&Config{AllowedHosts: []string{"mcp.example.com", "*.example.org"}}, nil)
+		g, err := newGuard(&Config{AllowedHosts: []string{"mcp.example.com", "*.example.org"}}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if g.check(r) == "" && !strings.Contains(strings.ToLower(origin), "example.") {
 			t.Errorf("origin %q passes with host %q", origin, host)
 		}

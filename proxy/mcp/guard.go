@@ -1,101 +1,104 @@
 package mcp
 
 import (
+	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"strings"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// guard keeps web pages out that reach the gateway through a victim's
-// browser. The Host is judged first: with DNS rebinding it is the only header
-// that still names the attacker (MCP 2025-11-25, Transports, Security Warning).
+// guard keeps web pages out that reach the gateway through a victim's browser.
+// With DNS rebinding a page of evil.example sends its requests here as to a
+// server of its own: Host and Origin agree, and both name the attacker. So an
+// origin that agrees with the Host proves nothing until the Host is one that the
+// configuration names, or loopback on a loopback connection (MCP 2025-11-25,
+// Transports, Security Warning).
 type guard struct {
-	hosts   []string // lower case; empty: nothing is configured
-	origins []string // lower case
+	hosts   []hostname.Pattern // empty: nothing is configured
+	origins map[origin]bool    // empty: nothing is configured
 }
 
-func newGuard(cfg *Config, matchHosts []string) guard {
+func newGuard(cfg *Config, matchHosts []string) (guard, error) {
 	hosts := cfg.AllowedHosts
 	if len(hosts) == 0 {
 		hosts = matchHosts
 	}
 	var g guard
 	for _, h := range hosts {
-		g.hosts = append(g.hosts, strings.ToLower(h))
+		p, err := hostname.ParsePattern(h)
+		if err != nil {
+			return guard{}, fmt.Errorf("the host %q %w", h, err)
+		}
+		g.hosts = append(g.hosts, p)
 	}
-	for _, o := range cfg.AllowedOrigins {
-		g.origins = append(g.origins, strings.ToLower(o))
+	for _, text := range cfg.AllowedOrigins {
+		o, err := parseOrigin(text)
+		if err != nil {
+			return guard{}, fmt.Errorf("allowed_origins: %q %w", text, err)
+		}
+		if g.origins == nil {
+			g.origins = map[origin]bool{}
+		}
+		g.origins[o] = true
 	}
-	return g
+	return g, nil
 }
 
 // check returns why the request is refused, or "".
 func (g *guard) check(r *http.Request) string {
-	host := hostname(r.Host)
+	host, ok := hostname.Canonical(r.Host)
 	switch {
-	case len(g.hosts) > 0:
-		if !g.allowed(host) {
-			return "this host is not served here"
-		}
-	case overLoopback(r) && !loopbackName(host):
+	case !ok || len(g.hosts) > 0 && !g.serves(host):
+		return "this host is not served here"
+	case len(g.hosts) == 0 && overLoopback(r) && !hostname.Loopback(host):
 		return "over loopback only loopback names are served; configure allowed_hosts to serve others"
 	}
 	values := r.Header.Values("Origin")
-	if len(values) == 0 {
+	switch len(values) {
+	case 0:
+		return ""
+	case 1:
+		return g.checkOrigin(r, values[0], host)
+	}
+	return "this origin may not call here: the request has several Origin headers"
+}
+
+// checkOrigin judges the origin of a request whose host may be served.
+func (g *guard) checkOrigin(r *http.Request, text, host string) string {
+	o, err := parseOrigin(text)
+	if err != nil {
+		return "this origin may not call here: it is no origin of a web page"
+	}
+	if len(g.origins) > 0 {
+		if !g.origins[o] {
+			return "this origin may not call here: allowed_origins of the route does not name it"
+		}
 		return ""
 	}
-	if len(values) > 1 || !g.originAllowed(strings.ToLower(values[0]), host) {
-		return "this origin may not call here"
+	// A page that is served by this machine under another port is a program of
+	// this machine, which can call without a browser, too.
+	if o.web() && o.host == host && hostname.Loopback(host) && overLoopback(r) {
+		return ""
+	}
+	if len(g.hosts) == 0 {
+		return "this origin may not call here: the route names no host; configure match.hosts, allowed_hosts or allowed_origins"
+	}
+	if own, err := parseOrigin(filter.Scheme(r) + "://" + r.Host); err != nil || o != own {
+		return "this origin may not call here: it differs from this host in scheme, name or port; configure allowed_origins"
 	}
 	return ""
 }
 
-func (g *guard) allowed(host string) bool {
-	for _, pattern := range g.hosts {
-		pattern = hostname(pattern)
-		if suffix, wild := strings.CutPrefix(pattern, "*"); wild && strings.HasSuffix(host, suffix) && len(host) > len(suffix) {
-			return true
-		}
-		if pattern == host {
+func (g *guard) serves(host string) bool {
+	for _, p := range g.hosts {
+		if p.Matches(host) {
 			return true
 		}
 	}
 	return false
-}
-
-func (g *guard) originAllowed(origin, host string) bool {
-	if len(g.origins) > 0 {
-		for _, o := range g.origins {
-			if o == origin {
-				return true
-			}
-		}
-		return false
-	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https") && hostname(u.Host) == host
-}
-
-// hostname is the lower-case name of a Host header, without port and brackets.
-func hostname(hostport string) string {
-	name := strings.ToLower(hostport)
-	if h, _, err := net.SplitHostPort(name); err == nil {
-		name = h
-	}
-	name = strings.TrimSuffix(strings.TrimPrefix(name, "["), "]")
-	return strings.TrimSuffix(name, ".")
-}
-
-func loopbackName(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.IsLoopback()
 }
 
 // overLoopback reports whether either end of the connection is this machine's

@@ -48,10 +48,14 @@ type Handler struct {
 // Commit puts the handler in force. It fails when the configuration names a
 // cluster that the generation does not have.
 func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
+	guard, err := newGuard(cfg.Config, cfg.Hosts)
+	if err != nil {
+		return nil, fmt.Errorf("route %s: %w", cfg.Route, err)
+	}
 	handler := &Handler{
 		HandlerConfig: cfg,
 		hub:           h,
-		guard:         newGuard(cfg.Config, cfg.Hosts),
+		guard:         guard,
 		forward:       traceHeaders(),
 	}
 	for _, name := range cfg.Config.ForwardHeaders {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -53,7 +54,7 @@ func resourceURL(raw string) string {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return "is not a URL of scheme https"
-	case u.Scheme == "http" && !loopbackName(u.Hostname()):
+	case u.Scheme == "http" && !hostname.Loopback(strings.ToLower(u.Hostname())):
 		return "must be https; plain http is for loopback only"
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || strings.Contains(raw, "#"):
 		return "must have neither user, query nor fragment"

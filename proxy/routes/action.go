@@ -62,7 +62,7 @@ func answer(w http.ResponseWriter, status int, contentType, body string) {
 
 func redirect(c *Redirect) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		current := schemeOf(r)
+		current := filter.Scheme(r)
 		scheme, host, path, query := c.Scheme, c.Host, c.Path, r.URL.RawQuery
 		if scheme == "" {
 			scheme = current

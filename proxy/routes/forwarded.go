@@ -10,25 +10,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
-// schemeOf is the scheme that the client used, by the word of a trusted proxy
-// where there is one.
-func schemeOf(r *http.Request) string {
-	secure := r.TLS != nil
-	if conn := listeners.FromContext(r.Context()); conn != nil {
-		secure = conn.TLS() != nil
-	}
-	if filter.FromTrustedProxy(r) {
-		switch proto := r.Header.Get("X-Forwarded-Proto"); proto {
-		case "http", "https":
-			return proto
-		}
-	}
-	if secure {
-		return "https"
-	}
-	return "http"
-}
-
 // setForwarded tells the upstream where a request came from. h holds what the
 // client sent. Only a trusted proxy's word about it is passed on; everybody
 // else's would let them pass for another address.
@@ -51,7 +32,7 @@ func setForwarded(h http.Header, r *http.Request) {
 		}
 		h["X-Forwarded-For"] = []string{peer}
 	}
-	setAbsent(h, "X-Forwarded-Proto", schemeOf(r))
+	setAbsent(h, "X-Forwarded-Proto", filter.Scheme(r))
 	setAbsent(h, "X-Forwarded-Host", r.Host)
 	if conn != nil && conn.LocalAddr().IsValid() {
 		setAbsent(h, "X-Forwarded-Port", strconv.Itoa(int(conn.LocalAddr().Port())))
