@@ -127,7 +127,9 @@ func New(o Options) *Gateway {
 // drain at once. An error means that the first generation could not be
 // applied: nothing was served. It may be called once.
 func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
-	watcher, err := newWatcher()
+	watcher, err := newWatcher(func(err error) {
+		g.logs.ReloadLogger().Warn().Err(err).Msg("some changes of files are found by looking from time to time")
+	})
 	if err != nil {
 		g.logs.Logger().Warn().Err(err).Stringer("every", pollEvery).Msg("changes of files are found by looking from time to time")
 	}

@@ -1,11 +1,15 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -24,9 +28,17 @@ const (
 
 // watcher tells when any of a set of files may have changed. It watches the
 // folders that hold them, and those their symbolic links lead through, so
-// that renames into place and Kubernetes' swaps of ..data are seen; what it
-// reports is decided by looking at the files themselves.
+// that renames into place and Kubernetes' swaps of ..data are seen. It watches
+// the files as well: a write to a file that is mounted into a folder by itself,
+// as containers do, is no event of that folder. What it reports is decided by
+// looking at the files themselves.
 type watcher struct {
+	// add asks the kernel for notifications about a path.
+	add func(path string) error
+	// warn is told of each path that the kernel will not watch.
+	warn   func(error)
+	warned map[string]bool
+
 	notify  *fsnotify.Watcher // nil: there is only the poll
 	changed chan struct{}
 	wanted  chan *config.Snapshot
@@ -35,14 +47,14 @@ type watcher struct {
 }
 
 // newWatcher starts a watcher. It works beside an error, too, which says that
-// it has only the poll.
-func newWatcher() (*watcher, error) {
-	w := &watcher{changed: make(chan struct{}), wanted: make(chan *config.Snapshot), stop: make(chan struct{})}
+// it has only the poll. warn is called with what is left to the poll later.
+func newWatcher(warn func(error)) (*watcher, error) {
+	w := &watcher{warn: warn, warned: map[string]bool{}, changed: make(chan struct{}), wanted: make(chan *config.Snapshot), stop: make(chan struct{})}
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
 		err = fmt.Errorf("watching files: %w", err)
 	} else {
-		w.notify = n
+		w.notify, w.add = n, n.Add
 	}
 	w.wg.Add(1)
 	go w.run()
@@ -137,27 +149,58 @@ func (w *watcher) run() {
 	}
 }
 
-// follow makes the set of watched folders the one that files need.
+// follow makes the set of watched paths the one that files need.
 func (w *watcher) follow(files []string) {
 	if w.notify == nil {
 		return
 	}
 	want := map[string]bool{}
 	for _, f := range files {
-		for _, link := range chain(f) {
+		links := chain(f)
+		for _, link := range links {
 			want[filepath.Dir(link)] = true
 		}
+		want[links[len(links)-1]] = true
 	}
-	for _, dir := range w.notify.WatchList() {
-		if !want[dir] {
-			_ = w.notify.Remove(dir) // it is gone
+	for _, path := range w.notify.WatchList() {
+		if !want[path] {
+			_ = w.notify.Remove(path) // it is gone
 		}
-		delete(want, dir)
 	}
-	for dir := range want {
-		// A folder that is not there, or one too many: the poll sees it.
-		_ = w.notify.Add(dir)
+	for path := range w.warned {
+		if !want[path] {
+			delete(w.warned, path)
+		}
 	}
+	// Also those that are watched already: another file may stand there now.
+	var refused []string
+	var last error
+	for path := range want {
+		err := w.add(path)
+		switch {
+		case err == nil:
+			delete(w.warned, path)
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
+			// Its folder, or the poll, sees it come.
+		case !w.warned[path]:
+			w.warned[path] = true
+			refused, last = append(refused, path), err
+		}
+	}
+	if len(refused) > 0 {
+		w.warn(notWatched(refused, last))
+	}
+}
+
+// notWatched says what the poll has to see, why, and what can be done.
+func notWatched(paths []string, err error) error {
+	remedy := ""
+	if errors.Is(err, syscall.ENOSPC) {
+		err = errors.New("the inotify watches of this user are used up")
+		remedy = "; raise fs.inotify.max_user_watches (sysctl)"
+	}
+	slices.Sort(paths)
+	return fmt.Errorf("the kernel does not watch %s (of %d such): %w; changes there are found within %s%s", paths[0], len(paths), err, pollEvery, remedy)
 }
 
 // chain lists the symbolic links on the way to the file, and where they lead

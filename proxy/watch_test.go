@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func startWatcher(t *testing.T, dir string) (*watcher, *config.Snapshot) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWatcher()
+	w, err := newWatcher(func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +100,48 @@ func TestWatcherSeesAKubernetesSwap(t *testing.T) {
 			t.Fatal(err)
 		}
 		expectChange(t, w)
+	}
+}
+
+// A file that is mounted by itself is written by another name, of which the
+// folder gets no event.
+func TestWatcherSeesAWriteThroughAnotherName(t *testing.T) {
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "tls.crt")
+	write(t, elsewhere, "one")
+	if err := os.Link(elsewhere, filepath.Join(dir, "tls.crt")); err != nil {
+		t.Fatal(err)
+	}
+	w, snapshot := startWatcher(t, dir)
+	w.Watch(snapshot)
+	for _, content := range []string{"two", "three"} {
+		write(t, elsewhere, content)
+		expectChange(t, w)
+	}
+	// Another file takes its place, which is watched then.
+	write(t, elsewhere+".new", "four")
+	if err := os.Link(elsewhere+".new", filepath.Join(dir, "new")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "tls.crt")); err != nil {
+		t.Fatal(err)
+	}
+	expectChange(t, w)
+	write(t, elsewhere+".new", "five")
+	expectChange(t, w)
+}
+
+func TestWatcherSaysOnceThatTheKernelWatchesNoMore(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "tls.crt"), "one")
+	w, snapshot := startWatcher(t, dir)
+	var said []string
+	w.warn = func(err error) { said = append(said, err.Error()) }
+	w.add = func(string) error { return syscall.ENOSPC }
+	w.Watch(snapshot)
+	w.Watch(snapshot)
+	w.Watch(nil) // the second is done when the third is taken
+	if len(said) != 1 || !strings.Contains(said[0], "max_user_watches") || !strings.Contains(said[0], dir) {
+		t.Errorf("said %q", said)
 	}
 }
 
