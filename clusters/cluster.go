@@ -83,8 +83,13 @@ func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) 
 		return nil, err
 	}
 	if previous != nil {
+		// Only of names that both have: those are looked up again and again.
 		previous.mu.Lock()
-		maps.Copy(c.addresses, previous.addresses)
+		for _, host := range c.names() {
+			if r, known := previous.addresses[host]; known {
+				c.addresses[host] = r
+			}
+		}
 		previous.mu.Unlock()
 	}
 	return c, nil

@@ -153,6 +153,26 @@ func TestAReloadDoesNotAskForKnownNames(t *testing.T) {
 	})
 }
 
+// Its addresses were of the time when it left.
+func TestANameThatComesBackIsAskedForAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := new(names)
+		dns.set("a.test", "192.0.2.1")
+		opts := clusters.Options{Resolver: dns}
+		set := newSet(t, opts, cluster(t, "c", "http://a.test"))
+		for _, url := range []string{"http://192.0.2.9", "http://a.test"} {
+			next := prepare(t, set, opts, cluster(t, "c", url))
+			next.Commit()
+			release(t, set)
+			set = next
+			dns.set("a.test", "192.0.2.2")
+		}
+		if got := ids(get(t, set, "c")); got != "http://a.test@192.0.2.2" {
+			t.Errorf("endpoints are %s", got)
+		}
+	})
+}
+
 func TestTrafficPassesOverADeadAddressOfAName(t *testing.T) {
 	server := serve(t, "", nil, http.HandlerFunc(echo))
 	dns := new(names)

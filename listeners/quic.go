@@ -71,9 +71,23 @@ type quicKeys struct {
 
 // UseSecret derives the keys of QUIC sockets that are bound later, so that a
 // process that takes over from this one can tell clients that their connections
-// are gone (RFC 9000 section 10.3), and believe their tokens. Without it the
-// keys are random.
-func (s *Sockets) UseSecret(secret []byte) {
+// are gone (RFC 9000 section 10.3), and believe their tokens. Without a secret,
+// which is nil then, the keys are random. undo puts back what was used before.
+func (s *Sockets) UseSecret(secret []byte) (undo func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.quicKeys
+	if s.quicKeys = nil; secret != nil {
+		s.quicKeys = newQUICKeys(secret)
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.quicKeys = before
+	}
+}
+
+func newQUICKeys(secret []byte) *quicKeys {
 	derive := func(info string) (key [32]byte) {
 		b, err := hkdf.Key(sha256.New, secret, nil, "mcpgateway quic "+info, len(key))
 		if err != nil {
@@ -81,9 +95,7 @@ func (s *Sockets) UseSecret(secret []byte) {
 		}
 		return [32]byte(b)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.quicKeys = &quicKeys{derive("stateless reset"), derive("token")}
+	return &quicKeys{derive("stateless reset"), derive("token")}
 }
 
 // BindQUIC binds the UDP port of the same number, for the servers that speak

@@ -41,7 +41,15 @@ func (g *Gateway) commit(p *prepared) string {
 	unverified := g.swapTLS(p)
 	leaving := g.pinLeaving(p)
 
+	g.mu.Lock()
+	// In one step, for those who ask what still serves: a generation that is in
+	// neither place would lose its metrics and its certificates by ACME.
 	g.current.Store(gen)
+	if old != nil {
+		old.retired, old.leaving = gen.applied, leaving
+		g.draining = append(g.draining, old)
+	}
+	g.mu.Unlock()
 
 	for _, s := range gen.served {
 		if before := old.find(s.config.Name); before == nil || before.server != s.server {
@@ -59,10 +67,6 @@ func (g *Gateway) commit(p *prepared) string {
 	g.commitAdmin(p)
 	g.ready.Store(true)
 	if old != nil {
-		g.mu.Lock()
-		old.retired, old.leaving = gen.applied, leaving
-		g.draining = append(g.draining, old)
-		g.mu.Unlock()
 		old.done() // it is no longer the current one
 	}
 	g.releaseNames()
@@ -149,7 +153,7 @@ func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map
 	if connections > 0 {
 		lines = append(lines, "draining "+count(connections, "connection")+", "+count(streams, "stream"))
 	}
-	for server, conns := range g.refuseDraining(p, leaving) {
+	for server, conns := range g.refuseDraining(p) {
 		unverified[server] = append(unverified[server], conns...)
 	}
 	refused := 0
@@ -167,8 +171,8 @@ func (g *Gateway) drain(p *prepared, leaving []*listeners.Server, unverified map
 // peers new trust refuses: they do not have until drain.timeout. Clients that
 // were let in without a certificate have: how clients are asked is the
 // definition, which drains as a whole.
-func (g *Gateway) refuseDraining(p *prepared, leaving []*listeners.Server) map[*listeners.Server][]*listeners.Conn {
-	draining := slices.Clone(leaving)
+func (g *Gateway) refuseDraining(p *prepared) map[*listeners.Server][]*listeners.Conn {
+	var draining []*listeners.Server
 	g.mu.Lock()
 	for _, d := range g.draining {
 		draining = append(draining, d.leaving...)

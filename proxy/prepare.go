@@ -201,9 +201,11 @@ func (g *Gateway) prepareTLS(l *listeners.Config, before *served) (*tls.ServerSn
 // prepareSockets binds the addresses that are not held yet. Their acceptors
 // start at commit, so a connection that comes early waits in the backlog.
 func (g *Gateway) prepareSockets(p *prepared) error {
+	var secret []byte
 	if keys := p.gen.config.stateKeys(); len(keys) > 0 {
-		g.sockets.UseSecret(keys[0])
+		secret = keys[0]
 	}
+	p.onDiscard(g.sockets.UseSecret(secret))
 	held := map[*listeners.Socket]bool{}
 	if p.old != nil {
 		for _, s := range p.old.served {

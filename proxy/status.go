@@ -29,9 +29,9 @@ func (g *Gateway) Status() admin.Status {
 		}
 		s.Draining = append(s.Draining, d)
 	}
+	gen := g.current.Load() // with mu held: each generation that serves is in one place
 	g.mu.Unlock()
 
-	gen := g.current.Load()
 	if gen == nil || !gen.use() {
 		return s
 	}

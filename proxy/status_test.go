@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -38,4 +39,46 @@ func healthLine(metrics, cluster string) string {
 		}
 	}
 	return ""
+}
+
+// The status is asked all the time while generations come, each of which is kept
+// by a stream.
+func TestEveryGenerationThatServesIsInTheStatus(t *testing.T) {
+	up := api(t)
+	yaml := func(n int) string {
+		return unwatched + fmt.Sprintf(`
+listeners: [{name: public, address: "127.0.0.1:0"}]
+routes:
+  - {match: {path: /word}, respond: {body: "%d"}}
+  - {match: {path_prefix: /}, cluster: api, timeout: 0s}
+clusters: [{name: api, endpoints: ["%s"]}]
+`, n, up.URL)
+	}
+	p := run(t, "", yaml(0))
+	var streams atomic.Uint64 // each generation up to this one has one
+	stop, asked := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(asked)
+		for !isClosed(stop) {
+			last := streams.Load()
+			s := p.Status()
+			seen := map[uint64]bool{s.Generation.Number: true}
+			for _, d := range s.Draining {
+				seen[d.Generation] = true
+			}
+			for n := uint64(1); n <= last; n++ {
+				if !seen[n] {
+					t.Errorf("generation %d serves a stream and is not in the status of generation %d", n, s.Generation.Number)
+					return
+				}
+			}
+		}
+	}()
+	for n := range 30 {
+		stream(t, "http://"+p.address("public"))
+		streams.Add(1)
+		p.mustApply(yaml(n + 1))
+	}
+	close(stop)
+	<-asked
 }
