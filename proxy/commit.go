@@ -203,7 +203,7 @@ func (g *Gateway) commitAdmin(p *prepared) {
 		// The address is free for the next generation at once. The rest is
 		// not awaited: the request that asked for this reload may be its last.
 		old.Unbind()
-		g.work.Go(old.Close)
+		g.work.Go(func() { old.Close(context.Background()) })
 	}
 	g.admin = p.admin
 	if p.admin != nil {

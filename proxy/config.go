@@ -44,7 +44,7 @@ type DrainConfig struct {
 // ShutdownConfig is the section shutdown.
 type ShutdownConfig struct {
 	Delay   time.Duration `yaml:"delay" default:"0s" min:"0s" doc:"How long readiness answers 503 before sockets close."`
-	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0s" doc:"How long connections then drain before the process ends."`
+	Timeout time.Duration `yaml:"timeout" default:"30s" min:"0s" doc:"When the process has ended at the latest, counted from there; connections drain until shortly before."`
 }
 
 // Validate checks what no section can check alone: names that refer to each

@@ -34,6 +34,9 @@ type Options struct {
 	// Notify tells the service manager about the process's state (sd_notify);
 	// nil tells nobody.
 	Notify func(state string)
+	// Abort ends the process. It is called where the end takes longer than
+	// shutdown.timeout allows; nil lets it take longer.
+	Abort func()
 }
 
 // Gateway is the running process: what outlives its generations, and the
@@ -91,6 +94,9 @@ func New(o Options) *Gateway {
 	}
 	if o.Notify == nil {
 		o.Notify = func(string) {}
+	}
+	if o.Abort == nil {
+		o.Abort = func() {}
 	}
 	metrics := admin.NewMetrics(o.Version)
 	g := &Gateway{

@@ -8,8 +8,36 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 )
 
-// forceGrace is how long what should have ended by itself is waited for.
-const forceGrace = 5 * time.Second
+const (
+	// forceGrace is how long what should have ended by itself is waited for.
+	forceGrace = 5 * time.Second
+	// endGrace is the most that a stage of the end may take, of which there are
+	// three: streams end, connections are cut, processes are killed.
+	endGrace = 3 * time.Second
+	// leastEnd is how long the process has for its end, whatever the timeout:
+	// child processes are killed in it.
+	leastEnd = time.Second
+)
+
+// stages are the moments of a shutdown, from the beginning of the drain.
+type stages struct {
+	tell  time.Duration // streams are told to end
+	cut   time.Duration // what is left of connections is cut
+	force time.Duration // what is left of sessions and processes is ended
+	over  time.Duration // the process is gone
+}
+
+// stagesOf fits the stages into the timeout: a service manager kills the process
+// after it, and its child processes would be left.
+func stagesOf(timeout time.Duration) stages {
+	grace := min(endGrace, timeout/10)
+	return stages{
+		tell:  timeout - 2*grace,
+		cut:   timeout - grace,
+		force: max(timeout-grace/3, leastEnd/2),
+		over:  max(timeout, leastEnd),
+	}
+}
 
 // shutdown ends the process in order: not ready, a delay in which load
 // balancers notice, sockets closed, connections drained, sessions ended. A
@@ -25,15 +53,25 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 		case <-patience.Done():
 		}
 	}()
-	gen := g.current.Load()
+	gen, forced := g.current.Load(), patience
 	if gen != nil {
-		g.drainAll(patience, gen)
+		c := gen.config.Shutdown
+		g.options.Notify("STOPPING=1")
+		g.ready.Store(false)
+		g.logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
+		sleep(patience, c.Delay)
+		end := stagesOf(c.Timeout)
+		time.AfterFunc(end.over, g.options.Abort) // the process ends before, or with it
+		ctx, cancel := context.WithTimeout(patience, end.force)
+		defer cancel()
+		forced = ctx
+		g.drainAll(forced, gen, end)
 	}
-	ctx, cancel := context.WithTimeout(patience, forceGrace)
+	ctx, cancel := context.WithTimeout(forced, forceGrace)
 	defer cancel()
 	g.hub.Close(ctx)
 	if g.admin != nil {
-		g.admin.Close()
+		g.admin.Close(ctx)
 	}
 	if gen != nil {
 		gen.done() // it is no longer the current one
@@ -43,13 +81,9 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 }
 
 // drainAll closes every socket, and returns when no connection is left.
-func (g *Gateway) drainAll(patience context.Context, gen *Generation) {
-	c := gen.config.Shutdown
-	g.options.Notify("STOPPING=1")
-	g.ready.Store(false)
-	g.logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
-	sleep(patience, c.Delay)
-
+func (g *Gateway) drainAll(patience context.Context, gen *Generation, end stages) {
+	deadline, cancel := context.WithTimeout(patience, end.cut)
+	defer cancel()
 	g.sockets.Close()
 	var servers []*listeners.Server
 	for _, s := range gen.served {
@@ -60,12 +94,10 @@ func (g *Gateway) drainAll(patience context.Context, gen *Generation) {
 		servers = append(servers, d.leaving...)
 	}
 	g.mu.Unlock()
-	spread := min(gen.config.Drain.CloseSpread, c.Timeout/2)
+	spread := min(gen.config.Drain.CloseSpread, end.tell/2)
 	for _, s := range servers {
-		s.Drain(listeners.DrainOptions{Spread: spread, Timeout: c.Timeout, CloseIdle: true})
+		s.Drain(listeners.DrainOptions{Spread: spread, Timeout: end.tell, CloseIdle: true})
 	}
-	deadline, cancel := context.WithTimeout(patience, c.Timeout+forceGrace)
-	defer cancel()
 	for _, s := range servers {
 		select {
 		case <-s.Done():

@@ -63,6 +63,7 @@ func runCommand() *cobra.Command {
 			Version: version,
 			Stderr:  c.ErrOrStderr(),
 			Notify:  func(state string) { _, _ = daemon.SdNotify(false, state) },
+			Abort:   func() { os.Exit(exitFailed) },
 		}).Run(ctx, hup, reopen, kill)
 	}
 	return c

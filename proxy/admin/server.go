@@ -63,10 +63,10 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Unbind() { s.listener.Close() }
 
 // Close ends a server that serves. It lets requests in flight finish for up to
-// five seconds: one of them may be the very POST /reload that removes this
-// server.
-func (s *Server) Close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// five seconds, or until ctx ends: one of them may be the very POST /reload that
+// removes this server.
+func (s *Server) Close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()

@@ -42,7 +42,7 @@ func serve(t *testing.T, src Source) (base string) {
 	t.Helper()
 	s := listen(t, "127.0.0.1:0", src)
 	s.Serve()
-	t.Cleanup(s.Close)
+	t.Cleanup(func() { s.Close(t.Context()) })
 	return "http://" + s.Addr().String()
 }
 
@@ -133,7 +133,7 @@ func TestAReloadMayTakeLongerThanReadTimeout(t *testing.T) {
 	}})
 	s.http.ReadTimeout = timeout
 	s.Serve()
-	defer s.Close()
+	defer s.Close(t.Context())
 	if got, body := send(t, http.MethodPost, "http://"+s.Addr().String()+"/reload", func(*http.Request) {}); got != http.StatusOK {
 		t.Errorf("%d %s", got, body)
 	}
@@ -167,11 +167,11 @@ func TestAnAddressIsFreeAtOnceAndTheLastRequestIsAnswered(t *testing.T) {
 		if o, err := c.Reload(context.Background()); err != nil || o.Result != Applied {
 			t.Errorf("%s: %+v, %v", address, o, err)
 		}
-		old.Close()
+		old.Close(t.Context())
 		if _, err := c.Status(context.Background()); err != nil {
 			t.Errorf("%s: the next server is not reached: %v", address, err)
 		}
-		next.Close()
+		next.Close(t.Context())
 		if path, ok := strings.CutPrefix(address, "unix:"); ok {
 			if _, err := os.Lstat(path); !os.IsNotExist(err) {
 				t.Errorf("the socket's file is left: %v", err)
