@@ -27,6 +27,15 @@ func (o offer) narrow(served []string) offer {
 	return o
 }
 
+// sure returns the offer, or where the servers have no revision in common what
+// can be translated for any of them.
+func (o offer) sure() offer {
+	if len(o.versions) == 0 {
+		o.versions = legacy()
+	}
+	return o
+}
+
 // configured returns the offer that mcp.versions makes, if it is set.
 func (h *Handler) configured() (o offer, ok bool) {
 	if len(h.Config.Versions) == 0 {
@@ -51,7 +60,7 @@ func (h *Handler) offered() offer {
 		}
 		o = o.narrow(served)
 	}
-	return o
+	return o.sure()
 }
 
 // served returns the revisions that a cluster was found to serve.
@@ -85,7 +94,7 @@ func (h *Handler) offeredBy(found []opened) offer {
 			o = o.narrow(legacy())
 		}
 	}
-	return o
+	return o.sure()
 }
 
 // refuseVersion refuses a message of a revision that is not spoken, and names

@@ -171,6 +171,9 @@ func TestHTTPSSENegotiatesEachRevision(t *testing.T) {
 		if out := s.ask(`{"jsonrpc":"2.0","id":"x","method":"tools/call","params":{"name":"whoami"}}`); !strings.Contains(out, `"id":"x"`) || !strings.Contains(out, "alpha") {
 			t.Error(out)
 		}
+		if out := s.ask(`{"jsonrpc":"2.0","id":8,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`); !strings.Contains(out, `"code":-32601`) {
+			t.Errorf("discovery: %s", out)
+		}
 		if out := s.ask(`{"jsonrpc":"2.0","id":9,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`); !strings.Contains(out, `"code":-32022`) || !strings.Contains(out, `"2024-11-05"]`) {
 			t.Errorf("a request of a revision without sessions: %s", out)
 		}

@@ -146,6 +146,9 @@ func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out ou
 // hearRequest sets a request in motion, whose answer goes to out.
 func (h *Handler) hearRequest(s *session, src source, m *jsonrpc.Message, out outlet) error {
 	if v := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion); v.Exists() {
+		if m.Method() == "server/discover" {
+			return noDiscovery()
+		}
 		return notAmong(append(legacy(), oldest), v.String()) // a line has a session, and that revision none
 	}
 	st := newStream(true, true, 0)

@@ -21,7 +21,7 @@ func (t *Transports) Serves(c *clusters.Cluster) (versions []string, known bool)
 	}
 	for _, e := range c.Endpoints() {
 		k := t.get(c, e)
-		served := k.serves()
+		served := k.serves(c)
 		switch {
 		case served == nil:
 		case !known:
@@ -35,13 +35,16 @@ func (t *Transports) Serves(c *clusters.Cluster) (versions []string, known bool)
 
 // serves returns the revisions that an endpoint was found to serve, nil while
 // that is unknown.
-func (k spoken) serves() []string {
+func (k spoken) serves(c *clusters.Cluster) []string {
 	switch {
 	case k.kind == SSE:
 		return withSessions()
 	case k.discover != nil:
 		return listed(k.discover)
-	case time.Since(k.legacy) <= legacyAge:
+	case !k.isLegacy(c):
+	case k.listed != nil:
+		return slices.Clone(k.listed)
+	default:
 		return withSessions()
 	}
 	return nil
@@ -81,4 +84,38 @@ func listed(discover *jsonrpc.Message) []string {
 		all = append(all, v.String())
 	}
 	return all
+}
+
+// isLegacy reports whether the server is believed to know no revision
+// without sessions.
+func (k spoken) isLegacy(c *clusters.Cluster) bool {
+	age := legacyAge
+	if c.IsCommand() {
+		age = legacyAgeCommand
+	}
+	return time.Since(k.legacy) <= age
+}
+
+// notListedError is errNotListed of a server that lists others, of which
+// versions are those that begin with initialize and are spoken.
+type notListedError struct {
+	error
+	versions []string
+}
+
+func (e *notListedError) Unwrap() error { return e.error }
+
+// notListed returns err with what the server lists instead, if that is
+// anything.
+func notListed(err error, supported jsonrpc.Value) error {
+	var known []string
+	for _, version := range versions {
+		if contains(supported, version) {
+			known = append(known, version)
+		}
+	}
+	if known == nil {
+		return err
+	}
+	return &notListedError{err, known}
 }

@@ -63,18 +63,19 @@ func (o *opening) greet(ctx context.Context, s *Session) error {
 
 // asks reports whether server/discover comes first.
 func (o *opening) asks(k spoken) bool {
-	age := legacyAge
-	if o.cluster.IsCommand() {
-		age = legacyAgeCommand
-	}
-	return o.forced == "" && !o.fallback && (o.opts.Modern && time.Since(k.legacy) > age || k.modern)
+	return o.forced == "" && !o.fallback && (o.opts.Modern && !k.isLegacy(o.cluster) || k.modern)
 }
 
 // learnLegacy remembers that initialize is what the server knows; why is what
 // became of server/discover.
 func learnLegacy(learn func(func(*spoken)), why error) {
+	var list *notListedError
+	listed := []string(nil)
+	if errors.As(why, &list) {
+		listed = list.versions
+	}
 	learn(func(k *spoken) {
-		k.legacy, k.why, k.discover, k.modern = time.Now(), snippet([]byte(why.Error())), nil, false
+		k.legacy, k.why, k.listed, k.discover, k.modern = time.Now(), snippet([]byte(why.Error())), listed, nil, false
 	})
 }
 
@@ -178,20 +179,24 @@ func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Messag
 	case err != nil:
 		return nil, err
 	case m.IsError():
-		return nil, fmt.Errorf("%w: it answered with error %d: %s", errNotListed, m.ErrorCode(), snippet([]byte(m.ErrorMessage())))
+		err := fmt.Errorf("%w: it answered with error %d: %s", errNotListed, m.ErrorCode(), snippet([]byte(m.ErrorMessage())))
+		return nil, notListed(err, m.Error().Get("data", "supported"))
 	case forced:
 		return m, nil
 	}
 	if !lists(m.Result().Get("supportedVersions")) {
-		return nil, errNotListed
+		return nil, notListed(errNotListed, m.Result().Get("supportedVersions"))
 	}
 	return m, nil
 }
 
-// lists reports whether the revision that is spoken is among these.
-func lists(supported jsonrpc.Value) bool {
+// lists reports whether the revision without sessions is among these.
+func lists(supported jsonrpc.Value) bool { return contains(supported, Modern) }
+
+// contains reports whether a version is among these.
+func contains(supported jsonrpc.Value, wanted string) bool {
 	for _, version := range supported.Each {
-		if version.String() == Modern {
+		if version.String() == wanted {
 			return true
 		}
 	}

@@ -32,6 +32,8 @@ type spoken struct {
 	// why says how.
 	legacy time.Time
 	why    string
+	// listed are the revisions that it listed then, nil if it listed none.
+	listed []string
 	// modern: the server has answered that it knows no other.
 	modern bool
 	// mirrors are the parameters that its tools want in headers.
