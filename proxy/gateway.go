@@ -113,9 +113,13 @@ func New(o Options) *Gateway {
 	g.clusterTrace = g.traceClusters()
 	g.sockets = listeners.NewSockets(g.listenerTrace)
 	transports := new(upstream.Transports)
-	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: g.traceMCP()})
+	trace := g.traceMCP()
+	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: trace})
 	g.prober = upstream.NewProber(transports)
 	g.prober.Version = o.Version
+	g.prober.OnIgnored = func(cluster, endpoint string, err error, report bool) {
+		trace.Ignored("", cluster, endpoint, err, report)
+	}
 	g.acme = acme.NewManager(g.logs.Logger, g.traceACME())
 	g.identities = make(chan struct{}, 1)
 	g.spiffe = spiffe.NewSources(func() {

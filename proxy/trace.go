@@ -126,6 +126,12 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 		UpstreamLost: func(route, cluster, endpoint string, err error) {
 			g.logs.Logger().Info().Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("upstream session lost; it is initialised anew when needed")
 		},
+		Ignored: func(route, cluster, endpoint string, err error, report bool) {
+			g.metrics.MCPIgnored(cluster)
+			if report {
+				g.logs.Logger().Debug().Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("ignored what the server sent")
+			}
+		},
 		Call: func(route, cluster, method, flag string, d time.Duration) {
 			outcome := "ok"
 			if flag != "" {

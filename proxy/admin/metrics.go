@@ -28,6 +28,7 @@ type Metrics struct {
 	healthChanges   *prometheus.CounterVec
 	stderrOmitted   *prometheus.CounterVec
 	mcpCalls        *prometheus.CounterVec
+	mcpIgnored      *prometheus.CounterVec
 	acmeEvents      *prometheus.CounterVec
 	reloads         *prometheus.CounterVec
 	lastReload      *prometheus.GaugeVec
@@ -57,6 +58,7 @@ func NewMetrics(version string) *Metrics {
 		healthChanges:   counter("cluster_health_changes_total", "Times that an endpoint's health changed.", "cluster", "endpoint", "to"),
 		stderrOmitted:   counter("cluster_stderr_lines_omitted_total", "Lines that processes wrote to stderr and that are not in the log, since they were too many.", "cluster"),
 		mcpCalls:        counter("mcp_calls_total", "MCP requests sent to clusters, by method and outcome.", "cluster", "method", "outcome"),
+		mcpIgnored:      counter("mcp_ignored_total", "What MCP servers sent and nobody gets, such as what a command prints on its stdout besides messages.", "cluster"),
 		acmeEvents:      counter("acme_events_total", "What happened to certificates by ACME, such as obtained, renewed or failed.", "event"),
 		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
 		lastReload:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "last_reload_timestamp_seconds", Help: "When a reload last ended, by result."}, []string{"result"}),
@@ -65,7 +67,7 @@ func NewMetrics(version string) *Metrics {
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "build_info", Help: "Always 1; the version is a label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.connections, m.rejected, m.handshakes, m.upstream, m.upstreamSeconds,
-		m.connects, m.retries, m.healthChanges, m.stderrOmitted, m.mcpCalls, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, build,
+		m.connects, m.retries, m.healthChanges, m.stderrOmitted, m.mcpCalls, m.mcpIgnored, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -129,6 +131,9 @@ func (m *Metrics) MCPCall(cluster, method, outcome string) {
 	m.mcpCalls.WithLabelValues(cluster, method, outcome).Inc()
 }
 
+// MCPIgnored counts one thing that a server of a cluster sent and nobody gets.
+func (m *Metrics) MCPIgnored(cluster string) { m.mcpIgnored.WithLabelValues(cluster).Inc() }
+
 // ACME counts one event of a certificate by ACME.
 func (m *Metrics) ACME(event string) { m.acmeEvents.WithLabelValues(event).Inc() }
 
@@ -149,6 +154,7 @@ func (m *Metrics) ForgetCluster(cluster string) {
 	m.retries.DeletePartialMatch(l)
 	m.stderrOmitted.DeletePartialMatch(l)
 	m.mcpCalls.DeletePartialMatch(l)
+	m.mcpIgnored.DeletePartialMatch(l)
 }
 
 // ForgetEndpoint drops those of an endpoint.

@@ -84,6 +84,7 @@ func failed(err error) *failure {
 	f := &failure{code: jsonrpc.CodeInternalError, cause: err}
 	var connect *clusters.ConnectError
 	var status *upstream.StatusError
+	var unreadable *upstream.UnreadableError
 	switch {
 	case errors.Is(err, errChanged):
 		f.status, f.dead, f.flag, f.text = http.StatusNotFound, true, filter.FlagUpstreamConnectionTermination, "the session has ended; initialize anew"
@@ -108,6 +109,8 @@ func failed(err error) *failure {
 		if m := status.Answer(); m != nil {
 			f.code, f.text, f.data = int(m.ErrorCode()), m.ErrorMessage(), m.Error().Get("data").Raw()
 		}
+	case errors.As(err, &unreadable):
+		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error()
 	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, sse.ErrTooLong):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
 	default: // what is left comes from the network

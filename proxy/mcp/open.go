@@ -176,6 +176,9 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	l := &link{ready: make(chan struct{}), calls: map[jsonrpc.ID]*call{}}
 	up, err := upstream.Open(ctx, cluster, endpoint, upstream.Init{Params: p.s.init}, upstream.Options{
 		OnMessage: func(m *jsonrpc.Message) { p.receive(l, m, nil) },
+		OnIgnored: func(err error, report bool) {
+			p.s.hub.opts.Trace.ignored(p.s.route, p.cluster, endpoint.ID(), err, report)
+		},
 		OnClose: func(err error) {
 			<-l.ready
 			p.closed(l, err)

@@ -19,6 +19,10 @@ type Trace struct {
 	// UpstreamLost: an open upstream session died, and is initialised anew
 	// when it is next needed.
 	UpstreamLost func(route, cluster, endpoint string, err error)
+	// Ignored: a server sent something that nobody gets, such as what a program
+	// prints on the way. report is false where there is too much of it for each
+	// to be reported.
+	Ignored func(route, cluster, endpoint string, err error, report bool)
 	// Call: a request was answered, by a result or by an error of the server
 	// (flag "") or by an error of ours (flag names it).
 	Call func(route, cluster, method, flag string, d time.Duration)
@@ -68,6 +72,12 @@ func (t *Trace) upstream(route, cluster, endpoint string, err error) {
 func (t *Trace) upstreamLost(route, cluster, endpoint string, err error) {
 	if t != nil && t.UpstreamLost != nil {
 		t.UpstreamLost(route, cluster, endpoint, err)
+	}
+}
+
+func (t *Trace) ignored(route, cluster, endpoint string, err error, report bool) {
+	if t != nil && t.Ignored != nil {
+		t.Ignored(route, cluster, endpoint, err, report)
 	}
 }
 

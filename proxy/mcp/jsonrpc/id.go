@@ -22,6 +22,22 @@ func IntID(n int64) ID { return ID{strconv.FormatInt(n, 10)} }
 // StringID returns the id s, which must be valid UTF-8.
 func StringID(s string) ID { return ID{string(AppendString(nil, s))} }
 
+// Twin returns the id that looks the same to those who do not tell strings from
+// numbers: "1" of 1, and 1 of "1". Other ids have none: it is the zero ID.
+func (id ID) Twin() ID {
+	if id.IsZero() {
+		return ID{}
+	}
+	if id.json[0] != '"' {
+		return ID{`"` + id.json + `"`}
+	}
+	digits := id.json[1 : len(id.json)-1]
+	if n, err := strconv.ParseInt(digits, 10, 64); err == nil && strconv.FormatInt(n, 10) == digits {
+		return ID{digits}
+	}
+	return ID{}
+}
+
 // IsZero reports whether there is no id.
 func (id ID) IsZero() bool { return id.json == "" }
 

@@ -76,7 +76,17 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 		if event.Data == nil && a.primed != nil {
 			a.primed()
 		}
-		for _, m := range a.t.s.messages(event) {
+		if !isMessageEvent(event) {
+			continue
+		}
+		messages, err := parse(event.Data)
+		if err != nil {
+			if a.isAnswer(event.Data) {
+				return nil, news, &UnreadableError{err.Error()}
+			}
+			a.t.s.ignore(err)
+		}
+		for _, m := range messages {
 			if answers(m, a.id) {
 				return answerTo(a.id, m), news, nil
 			}
@@ -85,18 +95,27 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 	}
 }
 
+// isAnswer reports whether bytes that are no message were meant as the answer.
+func (a *answer) isAnswer(b []byte) bool {
+	id, method, ok := salvage(b)
+	if ok && !id.IsZero() {
+		return method == "" && (id == a.id || id.Twin() == a.id)
+	}
+	return method == "" && isMessage(b)
+}
+
 // answers reports whether m is the response to the request id, on a stream that
 // was opened for it. An error without an id is the response of a server that
 // did not understand as much of the request (JSON-RPC 2.0, section 5).
 func answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
-	return m.Kind() == jsonrpc.Response && (m.ID() == id || m.ID().IsZero() && m.IsError())
+	return m.Kind() == jsonrpc.Response && (m.ID() == id || m.ID().Twin() == id || m.ID().IsZero() && m.IsError())
 }
 
 // resume asks for the rest of the stream, each time after the wait that the
 // server wants (MCP 2025-11-25, Resumability and Redelivery). cause is why the
 // stream ended; futile counts the attempts that brought nothing.
 func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
-	if errors.Is(cause, errEndpointEvent) {
+	if errors.Is(cause, errEndpointEvent) || errors.As(cause, new(*UnreadableError)) {
 		return nil, cause
 	}
 	if errors.Is(cause, io.EOF) {
@@ -124,12 +143,21 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 	return nil, &interruptedError{cause}
 }
 
-// messages returns the messages in an event of any stream.
+// isMessageEvent reports whether an event of any stream holds messages.
+func isMessageEvent(event sse.Event) bool {
+	return len(event.Data) > 0 && (event.Name == "" || event.Name == "message")
+}
+
+// messages returns the messages in an event of a stream that answers no call.
 func (s *Session) messages(event sse.Event) []*jsonrpc.Message {
-	if len(event.Data) == 0 || event.Name != "" && event.Name != "message" {
+	if !isMessageEvent(event) {
 		return nil
 	}
-	return s.parse(event.Data)
+	messages, err := parse(event.Data)
+	if err != nil {
+		s.ignore(err)
+	}
+	return messages
 }
 
 // sleep waits, and reports false when ctx ended first. wake, which may be nil,

@@ -3,6 +3,8 @@ package upstream
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -24,6 +26,8 @@ type duplex struct {
 type pending struct {
 	in   chan *jsonrpc.Message
 	gone chan struct{} // the call has returned
+	// failed gets why the call has no answer that can be read.
+	failed chan error
 }
 
 func newDuplex(s *Session) duplex { return duplex{s: s, calls: map[jsonrpc.ID]*pending{}} }
@@ -32,7 +36,7 @@ func newDuplex(s *Session) duplex { return duplex{s: s, calls: map[jsonrpc.ID]*p
 // its own: the response may come before the server says that it took the
 // request. ctx is the caller's; send's outlives it if the response came first.
 func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message), send func(context.Context) error) (*jsonrpc.Message, error) {
-	p := &pending{make(chan *jsonrpc.Message, maxQueued), make(chan struct{})}
+	p := &pending{make(chan *jsonrpc.Message, maxQueued), make(chan struct{}), make(chan error, 1)}
 	d.mu.Lock()
 	_, taken := d.calls[id]
 	if !taken {
@@ -64,6 +68,7 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 			case failed = <-sent:
 				sent = nil
 				continue
+			case failed = <-p.failed:
 			case <-ctx.Done():
 				failed = &interruptedError{context.Cause(ctx)}
 			case <-d.s.life.Done():
@@ -79,7 +84,7 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 		}
 		if m.Kind() == jsonrpc.Response {
 			l.handOn(drainTime)
-			return m, nil
+			return answerTo(id, m), nil
 		}
 		d.s.route(m, on)
 	}
@@ -88,11 +93,31 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 // dispatch hands a message to the call that it belongs to. It is called by the
 // one reader of the stream, and waits while the call is busy.
 func (d *duplex) dispatch(m *jsonrpc.Message) {
+	if m.Kind() == jsonrpc.Response && m.ID().IsZero() && d.dispatchToAll(m) {
+		return
+	}
 	p := d.owner(m)
 	if p == nil {
 		d.s.route(m, nil)
 		return
 	}
+	d.deliver(p, m)
+}
+
+// dispatchToAll hands an error without an id to all calls in flight, and
+// reports whether there are any: the server has not understood one of them, and
+// will not answer it (JSON-RPC 2.0, section 5).
+func (d *duplex) dispatchToAll(m *jsonrpc.Message) bool {
+	d.mu.Lock()
+	calls := slices.Collect(maps.Values(d.calls))
+	d.mu.Unlock()
+	for _, p := range calls {
+		d.deliver(p, m)
+	}
+	return len(calls) > 0
+}
+
+func (d *duplex) deliver(p *pending, m *jsonrpc.Message) {
 	select {
 	case p.in <- m:
 	case <-p.gone:
@@ -110,7 +135,7 @@ func (d *duplex) owner(m *jsonrpc.Message) *pending {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m.Kind() == jsonrpc.Response {
-		return d.calls[m.ID()]
+		return d.callLocked(m.ID())
 	}
 	if id := m.Params().Get("_meta", jsonrpc.MetaSubscriptionID).ID(); !id.IsZero() {
 		return d.calls[id]

@@ -120,8 +120,8 @@ func (t *events) read(r *sse.Reader) {
 			t.s.end(lost(err))
 			return
 		}
-		for _, m := range t.s.messages(event) {
-			t.dispatch(m)
+		if isMessageEvent(event) {
+			t.receive(event.Data)
 		}
 	}
 }

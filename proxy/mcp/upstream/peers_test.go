@@ -123,11 +123,15 @@ func sseHandler(s *mcp.Server) http.Handler {
 // line that is no message, an answer in several lines, a line without end.
 func oddServer() {
 	in := bufio.NewScanner(os.Stdin)
+	var later jsonrpc.ID
 	for in.Scan() {
 		m, err := jsonrpc.Parse(in.Bytes())
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			continue
+		}
+		if m.IsError() {
+			fmt.Printf(`{"jsonrpc":"2.0","method":"refused","params":{"id":%s,"code":%d}}`+"\n", m.ID(), m.ErrorCode())
 		}
 		switch m.Method() {
 		case "initialize":
@@ -135,6 +139,16 @@ func oddServer() {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{}}}`+"\r\n", m.ID())
 		case "exit":
 			os.Exit(3)
+		case "later":
+			later = m.ID()
+		case "release":
+			fmt.Println(string(jsonrpc.NewResult(later, nil)))
+			fmt.Println(string(jsonrpc.NewResult(m.ID(), nil)))
+		case "lines": // as they are
+			for _, l := range m.Params().Get("lines").Each {
+				line := strings.NewReplacer("%id", m.ID().String(), "%ff", "\xff").Replace(l.String())
+				fmt.Println(line)
+			}
 		case "long":
 			fmt.Print(strings.Repeat("x", 100<<10))
 		case "foreign":
@@ -277,7 +291,7 @@ func open(t testing.TB, c *clusters.Cluster, e *clusters.Endpoint, change ...fun
 	s := &session{t: t, messages: make(chan *jsonrpc.Message, 100), ignored: make(chan error, 100), closed: make(chan error, 1)}
 	opts := Options{
 		OnMessage: func(m *jsonrpc.Message) { s.messages <- m },
-		OnIgnored: func(err error) { s.ignored <- err },
+		OnIgnored: func(err error, _ bool) { s.ignored <- err },
 		OnClose:   func(err error) { s.closed <- err },
 	}
 	for _, f := range change {

@@ -16,6 +16,8 @@ import (
 type Prober struct {
 	// Version is the gateway's, for the server's eyes.
 	Version string
+	// OnIgnored is Options.OnIgnored of its sessions; it may be nil.
+	OnIgnored func(cluster, endpoint string, err error, report bool)
 	// Transports is what its sessions know and learn; it may be nil.
 	Transports *Transports
 }
@@ -98,7 +100,13 @@ func (p *probe) check(ctx context.Context) error {
 }
 
 func (p *probe) open(ctx context.Context) (*Session, error) {
+	ignored := func(err error, report bool) {
+		if p.prober.OnIgnored != nil {
+			p.prober.OnIgnored(p.cluster.Name(), p.endpoint.ID(), err, report)
+		}
+	}
 	return Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
+		OnIgnored: ignored,
 		// Servers of either era take what the newer one says; the older one's
 		// first words make no sense to those that are newer only.
 		Modern:     true,

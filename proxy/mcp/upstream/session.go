@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -50,7 +51,8 @@ type Options struct {
 	OnClose func(error)
 	// OnIgnored is told of what the server sent and nobody gets: bytes that
 	// are no message, answers to no call. It must not block.
-	OnIgnored func(error)
+	// Of what comes too often not all is to be reported, which report says.
+	OnIgnored func(err error, report bool)
 	// MaxMessage is the longest message that is read, in bytes. 0: 4 MiB.
 	MaxMessage int64
 	// Modern: the client speaks a revision without sessions. Then a server that
@@ -113,7 +115,10 @@ type Session struct {
 	mu    sync.Mutex
 	ended bool // no new goroutines
 	err   error
-	work  sync.WaitGroup
+	// ignored is how much was ignored since ignoredSince, when a window began.
+	ignored      int
+	ignoredSince time.Time
+	work         sync.WaitGroup
 }
 
 // newSession returns a session that has no transport yet.
@@ -321,47 +326,31 @@ func (s *Session) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
 	}
 }
 
-// maxPongs bounds the answers to pings that are on their way.
+// maxPongs bounds the answers of this hop's own that are on their way.
 const maxPongs = 4
 
 // pong answers a ping, which concerns this hop alone.
-func (s *Session) pong(id jsonrpc.ID) {
+func (s *Session) pong(id jsonrpc.ID) { s.reply("a ping", jsonrpc.NewResult(id, nil)) }
+
+// refuse answers a request of the server that cannot be read.
+func (s *Session) refuse(id jsonrpc.ID, why error) {
+	s.reply("an unreadable request", jsonrpc.NewError(id, jsonrpc.CodeInvalidRequest, why.Error(), nil))
+}
+
+// reply answers a request of the server that concerns this hop alone.
+func (s *Session) reply(what string, answer []byte) {
 	if s.pongs.Add(1) > maxPongs {
 		s.pongs.Add(-1)
-		s.ignore(fmt.Errorf("ping while %d are being answered", maxPongs))
+		s.ignore(fmt.Errorf("%s while %d are being answered", what, maxPongs))
 		return
 	}
 	answering := s.spawn(func() {
 		defer s.pongs.Add(-1)
-		if err := s.transport.send(s.life, jsonrpc.NewResult(id, nil)); err != nil {
-			s.ignore(fmt.Errorf("answer a ping: %w", err))
+		if err := s.transport.send(s.life, answer); err != nil {
+			s.ignore(fmt.Errorf("answer %s: %w", what, err))
 		}
 	})
 	if !answering {
 		s.pongs.Add(-1)
 	}
-}
-
-// ignore tells of what nobody gets.
-func (s *Session) ignore(err error) {
-	if s.opts.OnIgnored != nil {
-		s.opts.OnIgnored(err)
-	}
-}
-
-// parse returns the messages that the server sent in one piece: several only
-// in a batch (MCP 2025-03-26). What is no message is ignored.
-func (s *Session) parse(b []byte) []*jsonrpc.Message {
-	m, err := jsonrpc.Parse(b)
-	if err == nil {
-		return []*jsonrpc.Message{m}
-	}
-	var batch []*jsonrpc.Message
-	if errors.Is(err, jsonrpc.ErrBatch) {
-		batch, err = jsonrpc.ParseBatch(b)
-	}
-	if err != nil {
-		s.ignore(err)
-	}
-	return batch
 }

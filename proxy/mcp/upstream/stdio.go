@@ -62,9 +62,7 @@ func (t *stdio) read() {
 		if b, err = readLine(r, t.s.opts.MaxMessage); len(b) == 0 || err != nil {
 			continue
 		}
-		for _, m := range t.s.parse(b) {
-			t.dispatch(m)
-		}
+		t.receive(b)
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the process closed its stdout")

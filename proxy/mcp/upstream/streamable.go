@@ -138,7 +138,11 @@ func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*json
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
 	var response *jsonrpc.Message
-	for _, m := range t.s.parse(body) {
+	messages, err := parse(body)
+	if err != nil {
+		return nil, &UnreadableError{err.Error()}
+	}
+	for _, m := range messages {
 		if answers(m, id) {
 			response = answerTo(id, m)
 		} else {

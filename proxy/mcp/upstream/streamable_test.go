@@ -130,9 +130,6 @@ func TestAnswersThatAreNone(t *testing.T) {
 		"a foreign id": func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
 			answerJSON(w, jsonrpc.NewResult(jsonrpc.IntID(999), nil))
 		},
-		"another type": func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
-			answerJSON(w, jsonrpc.NewResult(jsonrpc.StringID(m.ID().Raw()), nil))
-		},
 		"too long JSON": func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`"`+strings.Repeat("x", 3000)+`"`)))
 		},

@@ -1,0 +1,94 @@
+package main_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// oddServer is a stdio server that writes what programs write: the tool's name
+// says what comes in answer to its call.
+const oddServer = `#!/bin/sh
+echo 'Starting up: {"level":"info"}'
+while read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  case $line in
+  *'"server/discover"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}\n' "$id" ;;
+  *'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"odd","version":"1"}}}\n' "$id" ;;
+  *'"ping"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{}}\n' "$id" ;;
+  *'"name":"string"'*) printf '{"jsonrpc":"2.0","id":"%s","result":{"content":[],"taken":true}}\n' "$id" ;;
+  *'"name":"byte"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"\377"}]}}\n' "$id" ;;
+  *'"name":"nan"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":{"n":NaN}}}\n' "$id" ;;
+  *'"name":"null"'*) printf '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"too odd for me"}}\n' ;;
+  *'"name":"cut"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":\n' "$id" ;;
+  esac
+done
+`
+
+func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
+	dir := shortDir(t)
+	if err := os.WriteFile(filepath.Join(dir, "server"), []byte(oddServer), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	g := start(t, dir, fmt.Sprintf(`
+reload: {watch: false}
+log: {level: debug}
+listeners: [{name: plain, address: %q}]
+routes: [{match: {path: /mcp}, mcp: {clusters: [odd]}}]
+clusters: [{name: odd, command: [%s/server]}]
+`, address, dir))
+	post := func(session, body string) (*http.Response, string) {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, "http://"+address+"/mcp", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json")
+		if session != "" {
+			req.Header.Set("Mcp-Session-Id", session)
+		}
+		res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		return res, string(b)
+	}
+	res, body := post("", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`)
+	session := res.Header.Get("Mcp-Session-Id")
+	if session == "" {
+		t.Fatalf("initialize: %s: %s", res.Status, body)
+	}
+	for tool, want := range map[string]string{
+		"string": `"taken":true`, "byte": "invalid UTF-8", "nan": "the server's answer could not be read: ",
+		"null": "too odd for me", "cut": "the server's answer could not be read: ",
+	} {
+		_, body := post(session, fmt.Sprintf(`{"jsonrpc":"2.0","id":"mine","method":"tools/call","params":{"name":%q}}`, tool))
+		if !strings.Contains(body, want) || !strings.Contains(body, `"id":"mine"`) {
+			t.Errorf("%s: %s, want %s", tool, body, want)
+		}
+	}
+	if !strings.Contains(g.logs.String(), "Starting up") {
+		t.Error("the log does not say what the server wrote besides messages")
+	}
+	if m, err := g.metrics(); err != nil || !strings.Contains(m, `mcpgateway_mcp_ignored_total{cluster="odd"} `) {
+		t.Errorf("what was ignored is not counted (%v)", err)
+	}
+}

@@ -1,0 +1,183 @@
+package upstream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// UnreadableError says that the server answered, and that the answer cannot be
+// read. It is ErrProtocol.
+type UnreadableError struct {
+	// Reason says what is wrong, and holds nothing of the answer but a key.
+	Reason string
+}
+
+func (e *UnreadableError) Error() string {
+	return "the server's answer could not be read: " + e.Reason
+}
+
+// Is makes an UnreadableError ErrProtocol.
+func (e *UnreadableError) Is(target error) bool { return target == ErrProtocol }
+
+// salvage reads what can be read of a message that Parse refuses: the id of the
+// answer, or that it is a request or a notification. ok is false when it is not
+// even that.
+func salvage(b []byte) (id jsonrpc.ID, method string, ok bool) {
+	v, err := jsonrpc.ParseValue(nameNumbers(bytes.ToValidUTF8(b, []byte("?"))))
+	if err != nil || v.Kind() != jsonrpc.Object {
+		return jsonrpc.ID{}, "", false
+	}
+	return v.Get("id").ID(), v.Get("method").String(), true
+}
+
+// notNumbers are what some encoders write for numbers that JSON does not have.
+var notNumbers = [][]byte{[]byte("-Infinity"), []byte("Infinity"), []byte("NaN")}
+
+// nameNumbers puts null in the place of what is no number, outside of strings.
+func nameNumbers(b []byte) []byte {
+	var out []byte
+	inString := false
+	for i := 0; i < len(b); i++ {
+		switch {
+		case inString && b[i] == '\\' && i+1 < len(b):
+			out = append(out, b[i])
+			i++
+		case b[i] == '"':
+			inString = !inString
+		case !inString:
+			if n := notNumber(b[i:]); n > 0 {
+				out = append(out, "null"...)
+				i += n - 1
+				continue
+			}
+		}
+		out = append(out, b[i])
+	}
+	return out
+}
+
+// notNumber returns the length of what b begins with, if that is no number.
+func notNumber(b []byte) int {
+	for _, word := range notNumbers {
+		if bytes.HasPrefix(b, word) {
+			return len(word)
+		}
+	}
+	return 0
+}
+
+// isMessage reports whether bytes that are no message were meant as one, and
+// are not what a program writes for people.
+func isMessage(b []byte) bool { return bytes.Contains(b, []byte(`"jsonrpc"`)) }
+
+// unreadable takes what is no message. If it was meant as the answer to a call,
+// that call ends with why; if it cannot be told to which call, all do that are
+// in flight, since one of them would wait in vain.
+func (d *duplex) unreadable(b []byte, why error) {
+	reason := &UnreadableError{why.Error()}
+	id, method, ok := salvage(b)
+	switch {
+	case ok && method != "":
+		// Calls go on without a notification, and a server that asks is told.
+		d.s.ignore(fmt.Errorf("%s: %w", method, why))
+		if !id.IsZero() {
+			d.s.refuse(id, why)
+		}
+	case ok && !id.IsZero() && d.fail(id, reason):
+	case ok && !id.IsZero(): // the answer to a call that was given up
+		d.s.ignore(fmt.Errorf("id %s: %w", id, why))
+	case isMessage(b) && d.failAll(reason):
+	default:
+		d.s.ignore(fmt.Errorf("%w: %s", why, snippet(b)))
+	}
+}
+
+// receive takes what the server sent in one piece.
+func (d *duplex) receive(b []byte) {
+	messages, err := parse(b)
+	if err != nil {
+		d.unreadable(b, err)
+		return
+	}
+	for _, m := range messages {
+		d.dispatch(m)
+	}
+}
+
+// fail ends a call with err, and reports whether there is one with this id.
+func (d *duplex) fail(id jsonrpc.ID, err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.callLocked(id)
+	if p != nil {
+		p.fail(err)
+	}
+	return p != nil
+}
+
+// failAll ends the calls in flight with err, and reports whether there are any.
+func (d *duplex) failAll(err error) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.calls {
+		p.fail(err)
+	}
+	return len(d.calls) > 0
+}
+
+// fail ends the call, once the messages that came before are delivered.
+func (p *pending) fail(err error) {
+	select {
+	case p.failed <- err:
+	default:
+	}
+}
+
+// callLocked returns the call with this id: servers that take an id for a
+// string return a number as one, and the other way round.
+func (d *duplex) callLocked(id jsonrpc.ID) *pending {
+	if p := d.calls[id]; p != nil {
+		return p
+	}
+	return d.calls[id.Twin()]
+}
+
+// parse returns the messages in one piece: several only in a batch (MCP
+// 2025-03-26).
+func parse(b []byte) ([]*jsonrpc.Message, error) {
+	m, err := jsonrpc.Parse(b)
+	if errors.Is(err, jsonrpc.ErrBatch) {
+		return jsonrpc.ParseBatch(b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []*jsonrpc.Message{m}, nil
+}
+
+const (
+	// ignoredWindow and ignoredReports bound what a session reports, beyond its
+	// number, of what it ignores.
+	ignoredWindow  = time.Minute
+	ignoredReports = 10
+)
+
+// ignore tells of what nobody gets.
+func (s *Session) ignore(err error) {
+	if s.opts.OnIgnored == nil {
+		return
+	}
+	now := time.Now()
+	s.mu.Lock()
+	if now.Sub(s.ignoredSince) >= ignoredWindow {
+		s.ignoredSince, s.ignored = now, 0
+	}
+	s.ignored++
+	report := s.ignored <= ignoredReports
+	s.mu.Unlock()
+	s.opts.OnIgnored(err, report)
+}
