@@ -132,6 +132,9 @@ func New(o Options) *Gateway {
 	return g
 }
 
+// StandardLog takes what the standard library writes with package log.
+func (g *Gateway) StandardLog() io.Writer { return g.logs.StandardWriter() }
+
 // Run serves until ctx ends, then drains and returns. Each value from hup
 // asks for a reload; one from reopen opens the log file anew. kill ends the
 // drain at once. An error means that the first generation could not be

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log" //nolint:depguard // only to lead what the standard library logs into our log
 	"os"
 	"os/signal"
 	"sync"
@@ -58,13 +59,16 @@ func runCommand() *cobra.Command {
 			}
 		})
 		defer func() { close(ended); signals.Wait(); cancel() }()
-		return proxy.New(proxy.Options{
+		gateway := proxy.New(proxy.Options{
 			Path:    *path,
 			Version: version,
 			Stderr:  c.ErrOrStderr(),
 			Notify:  func(state string) { _, _ = daemon.SdNotify(false, state) },
 			Abort:   func() { os.Exit(exitFailed) },
-		}).Run(ctx, hup, reopen, kill)
+		})
+		log.SetFlags(0)
+		log.SetOutput(gateway.StandardLog())
+		return gateway.Run(ctx, hup, reopen, kill)
 	}
 	return c
 }
