@@ -33,7 +33,7 @@ func stagesOf(timeout time.Duration) stages {
 	grace := min(endGrace, timeout/10)
 	return stages{
 		tell:  timeout - 2*grace,
-		cut:   timeout - grace,
+		cut:   max(timeout-grace, leastEnd/4), // also without a timeout, streams end by themselves
 		force: max(timeout-grace/3, leastEnd/2),
 		over:  max(timeout, leastEnd),
 	}
