@@ -14,6 +14,8 @@ type refusal struct {
 	status        int
 	code, message string
 	allow         string
+	// peculiar is why, where a route may let it pass; 0 where none may.
+	peculiar peculiarity
 }
 
 func bad(code, message string) *refusal {
@@ -25,16 +27,16 @@ const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 // checkEdge refuses what an upstream, or the matching here, might read in
 // another way than the next reader does (RFC 9112 section 11.2, RFC 9113
 // section 8.2.1; Envoy, "Configuring Envoy as an edge proxy"). It returns the
-// canonical host of a request that passes. What net/http refuses on its own
+// canonical host of a request that passes, or that a route may let pass. What net/http refuses on its own
 // (several Host fields, spaces in names, conflicting lengths) does not get
 // here; an authority in the request line replaces the Host field there (RFC
 // 9112 section 3.2.2).
 func checkEdge(r *http.Request) (host string, refused *refusal) {
 	switch r.Method {
 	case http.MethodTrace:
-		return "", &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "TRACE is not served", allowed}
+		return "", &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "TRACE is not served", allow: allowed}
 	case http.MethodConnect:
-		return "", &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "CONNECT is not served", allowed}
+		return "", &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "CONNECT is not served", allow: allowed}
 	}
 	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token, too
 		return "", bad("invalid_method", "the method is not a token")
@@ -42,21 +44,35 @@ func checkEdge(r *http.Request) (host string, refused *refusal) {
 	if host, refused = checkHost(r); refused != nil {
 		return "", refused
 	}
-	if refused = checkTarget(r); refused != nil {
+	odd, refused := checkTarget(r)
+	if refused != nil {
 		return "", refused
 	}
-	for name := range r.Header {
-		// X-User and X_User are one variable to CGI and its heirs.
-		if strings.IndexByte(name, '_') >= 0 {
-			return "", bad("invalid_header_name", "a header name has an underscore")
+	for _, fields := range [...]http.Header{r.Header, r.Trailer} {
+		for name := range fields {
+			// X-User and X_User are one variable to CGI and its heirs.
+			if strings.IndexByte(name, '_') >= 0 {
+				odd |= underscoreNames
+			}
 		}
 	}
-	for name := range r.Trailer {
-		if strings.IndexByte(name, '_') >= 0 {
-			return "", bad("invalid_header_name", "a trailer name has an underscore")
-		}
+	if odd != 0 {
+		return host, odd.refusal()
 	}
 	return host, nil
+}
+
+// refusal is the answer where no route lets it pass.
+func (p peculiarity) refusal() *refusal {
+	refused := bad("invalid_header_name", "the name of a header or trailer field has an underscore")
+	switch {
+	case p&encodedSlashes != 0:
+		refused = bad("invalid_path", "the path has a percent-encoded slash")
+	case p&emptySegments != 0:
+		refused = bad("invalid_path", "the path has an empty segment")
+	}
+	refused.peculiar = p
+	return refused
 }
 
 func checkHost(r *http.Request) (string, *refusal) {
@@ -77,18 +93,35 @@ func checkHost(r *http.Request) (string, *refusal) {
 	return host, nil
 }
 
-func checkTarget(r *http.Request) *refusal {
+func checkTarget(r *http.Request) (peculiarity, *refusal) {
 	// HTTP/2 can carry what would end a request line or begin a fragment.
 	if !printable(r.RequestURI) || strings.IndexByte(r.RequestURI, '#') >= 0 {
-		return bad("invalid_target", "the request target has characters that must be percent-encoded")
+		return 0, bad("invalid_target", "the request target has characters that must be percent-encoded")
 	}
 	if raw := r.URL.RawPath; raw != "" && encodedSlash(raw) {
-		return bad("invalid_path", "the path has a percent-encoded slash")
+		if !cleanPath(mergeSlashes(r.URL.Path)) || raw[0] != '/' {
+			return 0, unclean()
+		}
+		// What url.URL encodes anew has its slashes decoded.
+		if r.URL.EscapedPath() != raw {
+			return 0, bad("invalid_target", "the request target has characters that must be percent-encoded")
+		}
+		if strings.Contains(raw, "//") {
+			return encodedSlashes | emptySegments, nil
+		}
+		return encodedSlashes, nil
 	}
 	if !cleanPath(r.URL.Path) {
-		return bad("invalid_path", "the path has an empty or dot segment, a backslash or a control character")
+		if !cleanPath(mergeSlashes(r.URL.Path)) {
+			return 0, unclean()
+		}
+		return emptySegments, nil
 	}
-	return nil
+	return 0, nil
+}
+
+func unclean() *refusal {
+	return bad("invalid_path", "the path has a dot segment, a backslash or a control character")
 }
 
 // printable reports whether s has neither spaces nor control characters.

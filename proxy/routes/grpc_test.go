@@ -37,7 +37,7 @@ func grpcEcho(t *testing.T) string {
 			return status.Error(codes.PermissionDenied, "not you")
 		}
 		md, _ := metadata.FromIncomingContext(stream.Context())
-		stream.SetTrailer(metadata.Pairs("x-sum", strings.Join(md.Get("x-in"), "")))
+		stream.SetTrailer(metadata.Pairs("x-sum", strings.Join(append(md.Get("x-in"), md.Get("x_in")...), "")))
 		for {
 			var m []byte
 			if err := stream.RecvMsg(&m); err == io.EOF {
@@ -62,7 +62,7 @@ func TestGRPCPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx := metadata.AppendToOutgoingContext(testContext(t), "x-in", "42")
+	ctx := metadata.AppendToOutgoingContext(testContext(t), "x-in", "4", "x_in", "2")
 
 	in, out := []byte("unary"), []byte(nil)
 	var trailer metadata.MD

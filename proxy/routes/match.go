@@ -20,6 +20,7 @@ type route struct {
 	methods   []string
 	headers   []headerRule
 	listeners []string
+	excuses   excuses
 	handler   http.Handler
 }
 

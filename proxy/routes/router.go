@@ -60,6 +60,7 @@ func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
 		c.applyName()
 		r, err := compile(c)
 		if err == nil {
+			r.excuses = newExcuses(c, deps.Clusters)
 			r.handler, err = rt.action(c, deps, buffers)
 		}
 		if err != nil {

@@ -19,16 +19,25 @@ func newTable(routes []*route, listener string) *table {
 // ServeHTTP serves a request by the first route that matches.
 func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, refused := checkEdge(r)
-	if conn := listeners.FromContext(r.Context()); refused == nil && conn != nil && conn.Misdirected(host) {
+	if conn := listeners.FromContext(r.Context()); (refused == nil || refused.peculiar != 0) && conn != nil && conn.Misdirected(host) {
 		refused = &refusal{status: http.StatusMisdirectedRequest, code: "misdirected_request", message: "this host has other rules for clients than the name that the connection was opened for; open a connection for it"}
 	}
-	if refused == nil {
-		if rt := t.find(r, host); rt != nil {
-			filter.RecordFrom(r.Context()).SetRoute(rt.name)
-			rt.handler.ServeHTTP(w, r)
-			return
+	var rt *route
+	switch {
+	case refused == nil:
+		if rt = t.find(r, host); rt == nil {
+			refused = t.missing(r, host)
 		}
-		refused = t.missing(r, host)
+	case refused.peculiar != 0:
+		var passed *http.Request
+		if passed, rt = t.excused(r, host, refused.peculiar); rt != nil {
+			r = passed
+		}
+	}
+	if rt != nil {
+		filter.RecordFrom(r.Context()).SetRoute(rt.name)
+		rt.handler.ServeHTTP(w, r)
+		return
 	}
 	rec := filter.RecordFrom(r.Context())
 	if refused.status == http.StatusBadRequest || refused.status == http.StatusMisdirectedRequest {
@@ -64,7 +73,7 @@ func (t *table) missing(r *http.Request, host string) *refusal {
 	}
 	if len(methods) > 0 {
 		slices.Sort(methods)
-		return &refusal{http.StatusMethodNotAllowed, "method_not_allowed", "no route takes this method here", strings.Join(slices.Compact(methods), ", ")}
+		return &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "no route takes this method here", allow: strings.Join(slices.Compact(methods), ", ")}
 	}
 	return &refusal{status: http.StatusNotFound, code: string(filter.FlagNoRoute), message: "no route matches this request"}
 }
