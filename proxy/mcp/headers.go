@@ -47,8 +47,13 @@ func checkModern(header http.Header, m *jsonrpc.Message) *failure {
 	case version != modern:
 		return notAmong(nil, version) // whoever answers knows what is offered
 	}
-	// A client that does not say what it can do can do nothing.
-	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() && caps.Kind() != jsonrpc.Object {
+	// A client that does not say what it can do is served as one that can do
+	// nothing. Discovery, which is about the gateway itself, keeps to the letter:
+	// servers refuse there what they would refuse later.
+	switch caps := meta.Get(jsonrpc.MetaCapabilities); {
+	case !caps.Exists() && m.Method() == "server/discover":
+		return malformed("params._meta lacks " + jsonrpc.MetaCapabilities)
+	case caps.Exists() && caps.Kind() != jsonrpc.Object:
 		return malformed("params._meta: " + jsonrpc.MetaCapabilities + " is no object")
 	}
 	method, err := single(header, methodHeader)

@@ -144,6 +144,7 @@ func TestHeadersAndBodyOfModernRequestsMustAgree(t *testing.T) {
 		"a version of its own": {strings.ReplaceAll(list, modern, "v9"), []string{versionHeader, "v9", methodHeader, "tools/list"}, 400, "-32022"},
 		"no meta":              {`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
 		"no capabilities":      {strings.Replace(list, "clientCapabilities", "x", 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 200, ""},
+		"discovery without":    {strings.NewReplacer("clientCapabilities", "x", "tools/list", "server/discover").Replace(list), []string{versionHeader, modern, methodHeader, "server/discover"}, 400, "-32602"},
 		"odd capabilities":     {strings.Replace(list, `clientCapabilities":{}`, `clientCapabilities":1`, 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
 		"a removed method":     {strings.Replace(list, "tools/list", "ping", 1), []string{versionHeader, modern, methodHeader, "ping"}, 404, "-32601"},
 		"ping without meta":    {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, modern, methodHeader, "ping"}, 404, "-32601"},
