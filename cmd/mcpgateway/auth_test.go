@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -73,5 +75,64 @@ routes:
 		if resp.StatusCode != c.status {
 			t.Errorf("%s with %s: %d, want %d", c.path, c.claims, resp.StatusCode, c.status)
 		}
+	}
+}
+
+// A client comes back with a new token, as it does after any end of a stream.
+func TestEventStreamsEndWithTheTokenThatOpenedThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	writeFile(t, w.dir, "jwt.key", []byte(secret))
+	w.route = `  - match: {path: /private}
+    auth: {jwt: {hmac_secret_files: [jwt.key], leeway: 0s}}
+    mcp: {clusters: [one], sse: {path: /private/sse}}`
+	w.mustApply(w.yaml())
+	lasting := func(life time.Duration) string {
+		return signedText(fmt.Sprintf(`{"sub":"alice","exp":%d}`, time.Now().Add(life).Unix()))
+	}
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		hc := client(t, w.ca.PEM(), protocol)
+		do := func(method, path, body, token, session string) *http.Response {
+			t.Helper()
+			r, err := http.NewRequest(method, w.url(path), strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Accept", "application/json, text/event-stream")
+			r.Header.Set("Authorization", "Bearer "+token)
+			if session != "" {
+				r.Header.Set("Mcp-Session-Id", session)
+			}
+			resp, err := hc.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { resp.Body.Close() })
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s %s over %s: %s", method, path, protocol, resp.Status)
+			}
+			return resp
+		}
+		session := do("POST", "/private", hello, lasting(time.Hour), "").Header.Get("Mcp-Session-Id")
+		short := lasting(2 * time.Second)
+		streams := map[string]*http.Response{"GET": do("GET", "/private", "", short, session), "SSE": do("GET", "/private/sse", "", short, "")}
+		for name, resp := range streams {
+			ended := make(chan error, 1)
+			go func() {
+				_, err := io.Copy(io.Discard, resp.Body)
+				ended <- err
+			}()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("%s over %s: the stream ended with %v, want a clean end", name, protocol, err)
+				}
+			case <-time.After(20 * time.Second):
+				resp.Body.Close()
+				t.Errorf("%s over %s: the stream outlives its token", name, protocol)
+			}
+		}
+		do("GET", "/private", "", lasting(time.Hour), session)
 	}
 }

@@ -43,7 +43,11 @@ func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 	}
 	tick := time.NewTicker(keepalive)
 	defer tick.Stop()
-	switch s.line.pump(conn, r.Context().Done(), nil, tick.C, events) {
+	expired, stop := expiryTimer(filter.PrincipalFrom(r.Context()).ExpiresAt)
+	defer stop()
+	switch s.line.pump(conn, r.Context().Done(), expired, tick.C, events) {
+	case farewellExpired:
+		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
 	case farewellDrained:
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagDrained)
 	case farewellGone:

@@ -20,7 +20,8 @@ type output struct {
 }
 
 // serve writes what is queued on st until the answer is written, the stream is
-// ended, the client goes, or the connection must end. It runs on the goroutine
+// ended, the client goes, the connection must end, or, where the stream may not
+// outlive them, the credentials of the request expire. It runs on the goroutine
 // of the request.
 //
 // Nothing is written before there is something to say, unless atOnce is set:
@@ -42,25 +43,35 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, st *stream, atOn
 	if atOnce && out.begin() != nil {
 		return
 	}
-	tick := time.NewTimer(st.patience())
+	expiry := st.expiry(r)
+	// One timer serves both: a timer more for each call would cost it.
+	tick := time.NewTimer(soonest(st.patience(), expiry))
 	defer tick.Stop()
 	ended := false
+	end := func(flag filter.Flag) {
+		filter.RecordFrom(r.Context()).SetFlag(flag)
+		if ended = last == nil || st.polled(); !ended {
+			st.finish(http.StatusOK, last())
+		}
+	}
 	for {
 		select {
 		case <-ready:
-		case <-tick.C:
-			tick.Reset(keepalive)
+		case now := <-tick.C:
+			if !expiry.IsZero() && !now.Before(expiry) {
+				expiry = time.Time{}
+				end(filter.FlagUnauthorized)
+				break
+			}
+			tick.Reset(soonest(keepalive, expiry))
 			if (st.eager || out.events != nil) && out.sign() != nil {
 				return
 			}
 		case <-stop:
 			return
 		case <-ending:
-			filter.RecordFrom(r.Context()).SetFlag(filter.FlagDrained)
 			ending = nil
-			if ended = last == nil || st.polled(); !ended {
-				st.finish(http.StatusOK, last())
-			}
+			end(filter.FlagDrained)
 		case <-r.Context().Done():
 			filter.RecordFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
 			return
@@ -77,6 +88,25 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, st *stream, atOn
 			return
 		}
 	}
+}
+
+// expiry returns when a stream ends with the credentials of the request that
+// opened it; zero is never. Only a client that comes back with new ones for the
+// rest can be ended so: the answer of a call that was allowed when it came is
+// lost otherwise, and a connection error is told in its place.
+func (st *stream) expiry(r *http.Request) time.Time {
+	if !st.standing && !st.subscribed && !st.polled() {
+		return time.Time{}
+	}
+	return filter.PrincipalFrom(r.Context()).ExpiresAt
+}
+
+// soonest is the time until at, or wait if that is shorter or at is zero.
+func soonest(wait time.Duration, at time.Time) time.Duration {
+	if at.IsZero() {
+		return wait
+	}
+	return min(wait, max(0, time.Until(at)))
 }
 
 // write writes what there is. It reports whether that was all.

@@ -48,6 +48,9 @@ type stream struct {
 	primes bool
 	// standing: of a GET, which gets no answer.
 	standing bool
+	// subscribed: of subscriptions/listen, which lasts for as long as the client
+	// wants it to.
+	subscribed bool
 
 	mu     sync.Mutex
 	queue  [][]byte

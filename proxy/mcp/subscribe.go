@@ -94,6 +94,7 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
 	st := newStream(true, true, h.queueBytes())
+	st.subscribed = true
 	st.send(ack)
 	_, stop := st.reader()
 	if !s.listen(st, 1) {

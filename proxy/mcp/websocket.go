@@ -75,12 +75,8 @@ func (k *socket) serve(conn *listeners.Conn, expiry time.Time) {
 	running.Go(func() { k.read(ctx) })
 	running.Go(k.runErrands)
 	running.Go(func() { k.ping(ctx) })
-	var expired <-chan time.Time
-	if !expiry.IsZero() {
-		timer := time.NewTimer(time.Until(expiry))
-		defer timer.Stop()
-		expired = timer.C
-	}
+	expired, stop := expiryTimer(expiry)
+	defer stop()
 	code, reason := websocket.StatusNormalClosure, ""
 	switch k.session.line.pump(conn, k.over, expired, nil, k) {
 	case farewellGone:
