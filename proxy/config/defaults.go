@@ -50,14 +50,17 @@ func fillZeros(v reflect.Value, s *spec) {
 
 // setDefault puts the default into v. checkDefault has seen that it fits.
 func (f *field) setDefault(v reflect.Value) {
-	v.SetZero()
-	if n, err := f.defaultNode(); err == nil {
-		d := decoder{report: newReporter("")}
-		d.value(n, v, f.spec, "")
+	if f.plainDefault.IsValid() {
+		v.Set(f.plainDefault)
+		return
 	}
+	v.SetZero()
+	d := decoder{report: newReporter("")}
+	d.value(f.defaultTree, v, f.spec, "")
 }
 
-// checkDefault reports a default that breaks the field's own rules.
+// checkDefault reports a default that breaks the field's own rules, and keeps it
+// for setDefault, which runs for each item of a list that leaves the key out.
 func (f *field) checkDefault() error {
 	if *f.def != "" && slices.Contains([]shape{shapeFile, shapeSecret}, f.shape) {
 		return errors.New("a file has no default")
@@ -66,10 +69,16 @@ func (f *field) checkDefault() error {
 	if err != nil {
 		return err
 	}
-	d := decoder{report: newReporter("")}
-	d.value(n, reflect.New(f.typ).Elem(), f.spec, "")
+	d, v := decoder{report: newReporter("")}, reflect.New(f.typ).Elem()
+	d.value(n, v, f.spec, "")
 	if errs := d.report.sorted(); len(errs) > 0 {
 		return fmt.Errorf("default %q: %s", *f.def, errs[0].Message)
+	}
+	f.defaultTree = n
+	switch f.shape {
+	case shapeString, shapeBool, shapeInt, shapeUint, shapeFloat, shapeDuration, shapeSize, shapePercent:
+		f.plainDefault = v
+	default: // may hold references, which no two values share
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxYAML  = 4 << 20 // bytes of the YAML file
+	maxYAML  = 16 << 20 // bytes of the YAML file
 	maxNamed = 8 << 20 // bytes of a file that it names: revocation lists grow
 	maxFiles = 1024    // files that it names
 

@@ -112,13 +112,19 @@ func syntaxError(data []byte, err error) (line int, message string) {
 // Bounds of the tree once aliases are expanded.
 const (
 	maxDepth = 64
-	maxNodes = 1 << 17
+	maxNodes = 1 << 20
+	// maxCopies bounds the nodes that aliases stand for, of which a few bytes make
+	// any number.
+	maxCopies = 1 << 17
 )
 
 // builder expands the parser's tree into ours.
 type builder struct {
 	report *reporter
 	nodes  int
+	// copies are those of nodes that an alias stands for; aliases is the number of
+	// them around the node being built.
+	copies, aliases int
 	// within holds the nodes being built, to find an alias inside its own anchor.
 	within map[*yaml.Node]bool
 	// exploded: a bound was hit, and reported; nothing more is built.
@@ -135,17 +141,25 @@ func (b *builder) build(y *yaml.Node, path string, depth int, flow bool) *node {
 		return &node{line: y.Line, column: y.Column, failed: true}
 	}
 	b.nodes++
-	if b.nodes > maxNodes || depth > maxDepth {
-		b.exploded = true
-		if depth > maxDepth {
-			return fail("nested deeper than %d levels", maxDepth)
-		}
-		return fail("more than %d values once aliases are expanded", maxNodes)
+	if b.aliases > 0 {
+		b.copies++
 	}
+	b.exploded = true
+	switch {
+	case depth > maxDepth:
+		return fail("nested deeper than %d levels", maxDepth)
+	case b.copies > maxCopies:
+		return fail("aliases stand for more than %d values", maxCopies)
+	case b.nodes > maxNodes:
+		return fail("more than %d values", maxNodes)
+	}
+	b.exploded = false
 	if y.Kind == yaml.AliasNode {
 		if b.within[y.Alias] {
 			return fail("the alias *%s stands inside the value that it names", y.Value)
 		}
+		b.aliases++
+		defer func() { b.aliases-- }()
 		return b.build(y.Alias, path, depth, flow)
 	}
 	if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str" {

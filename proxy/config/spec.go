@@ -69,6 +69,11 @@ type field struct {
 	def          *string
 	required     bool
 	*spec
+
+	// defaultTree is def as it is decoded, plainDefault the value itself where it
+	// holds no references.
+	defaultTree  *node
+	plainDefault reflect.Value
 }
 
 func (s *structSpec) field(key string) *field {

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -109,30 +107,49 @@ type step struct {
 	index int // -1 for a key
 }
 
-var stepPattern = regexp.MustCompile(`^(?:\[(\d{1,9})\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.\[]+))`)
-
 // steps takes a path apart: clusters[1].headers["a.b"]. What does not parse
 // ends it.
 func steps(path string) []step {
-	var all []step
+	all := make([]step, 0, 8)
 	for path != "" {
-		m := stepPattern.FindStringSubmatch(path)
-		if m == nil {
+		s, rest, ok := cutStep(path)
+		if !ok {
 			break
 		}
-		path = path[len(m[0]):]
-		s := step{index: -1}
-		switch {
-		case m[1] != "":
-			s.index, _ = strconv.Atoi(m[1])
-		case m[2] != "":
-			s.key, _ = strconv.Unquote(m[2])
-		default:
-			s.key = m[3]
-		}
-		all = append(all, s)
+		all, path = append(all, s), rest
 	}
 	return all
+}
+
+// longestIndex is the number of digits of an index: any more exceed every list.
+const longestIndex = 9
+
+// cutStep takes the first step from a path.
+func cutStep(path string) (s step, rest string, ok bool) {
+	switch {
+	case strings.HasPrefix(path, `["`):
+		quoted, err := strconv.QuotedPrefix(path[1:])
+		if err != nil {
+			return step{}, "", false
+		}
+		rest, ok = strings.CutPrefix(path[1+len(quoted):], "]")
+		s.index = -1
+		s.key, err = strconv.Unquote(quoted)
+		return s, rest, ok && err == nil
+	case path[0] == '[':
+		digits, rest, ok := strings.Cut(path[1:], "]")
+		if n := len(digits); !ok || n == 0 || n > longestIndex || strings.Trim(digits, "0123456789") != "" {
+			return step{}, "", false
+		}
+		s.index, _ = strconv.Atoi(digits)
+		return s, rest, true
+	}
+	path = strings.TrimPrefix(path, ".")
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		end = len(path)
+	}
+	return step{key: path[:end], index: -1}, path[end:], end > 0
 }
 
 // atKey is the path of a key below path.
@@ -147,7 +164,7 @@ func atKey(path, key string) string {
 }
 
 // atIndex is the path of an element of the list at path.
-func atIndex(path string, i int) string { return fmt.Sprintf("%s[%d]", path, i) }
+func atIndex(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 // atField is the path of a field, written relative to path.
 func atField(path, field string) string {
