@@ -144,19 +144,35 @@ func (e *Endpoint) roundTrip(req *http.Request, timeout time.Duration) (*http.Re
 		return refuse(errors.New("a command is spoken to over its pipes, not by HTTP"))
 	case e.unresolved != nil:
 		return refuse(e.unresolved)
-	case !e.acquire():
-		return refuse(ErrRetired)
 	}
-	x, err := e.begin(req)
-	if err != nil {
-		e.release()
-		return refuse(err)
-	}
-	res, err := x.send(req, timeout)
-	if err != nil {
+	for try := 1; ; try++ {
+		if !e.acquire() {
+			return refuse(ErrRetired)
+		}
+		x, err := e.begin(req)
+		if err != nil {
+			e.release()
+			return refuse(err)
+		}
+		res, err := x.send(req, timeout)
+		if err == nil {
+			return res, nil
+		}
 		x.finish()
+		if !x.repeatable || req.Context().Err() != nil {
+			return nil, err
+		}
+		if try == sendTries {
+			return nil, x.unsent(nil)
+		}
+		if x.carrier.Load() != nil {
+			// What was refused on this connection would be so again.
+			e.pool.rotate(x.epoch)
+		}
+		if req, err = repeat(req); err != nil {
+			return nil, x.unsent(err)
+		}
 	}
-	return res, err
 }
 
 // forChecks returns the endpoint that health checks go through.

@@ -11,6 +11,9 @@ var (
 	ErrNoHealthyUpstream = errors.New("no healthy upstream")
 	// ErrOverflow says that a bound of the cluster, max_processes, is reached.
 	ErrOverflow = errors.New("upstream overflow")
+	// ErrRefused says that an HTTP/2 server has refused a request again and
+	// again, unread (RFC 9113, section 8.7).
+	ErrRefused = errors.New("the server refused the request unread (GOAWAY or REFUSED_STREAM), again and again")
 	// ErrUnauthorized is what a Probe wraps when the upstream answered 401 or
 	// 403; the endpoint then shows as "unauthorized".
 	ErrUnauthorized = errors.New("unauthorized")

@@ -34,6 +34,10 @@ type exchange struct {
 	carrier  atomic.Pointer[trackedConn]
 	heard    atomic.Int64
 	finished sync.Once
+	// tries counts what net/http repeats over HTTP/2, and repeatable says that
+	// the request failed in a way that lets it be sent again.
+	tries      int
+	repeatable bool
 
 	mu    sync.Mutex
 	ended error     // why the exchange was ended from our side
@@ -55,6 +59,10 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 			if c := overHTTP2(info.Conn); c != nil {
 				x.heard.Store(c.silence.heard.Load())
 				x.carrier.Store(c)
+				// Only a request without body is repeated there.
+				if x.tries++; x.tries > sendTries {
+					x.cancel(ErrRefused)
+				}
 			}
 		},
 	})
@@ -80,7 +88,14 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	if tryTimeout > 0 {
 		timer = time.AfterFunc(tryTimeout, func() { x.cancel(errTryTimeout) })
 	}
-	res, err := pastStale(transport, x.outgoing(req))
+	out := x.outgoing(req)
+	if !x.endpoint.pool.dialer.http3() {
+		replayable(out)
+		if out.GetBody != nil {
+			out.GetBody = noBodyAgain
+		}
+	}
+	res, err := transport.RoundTrip(out)
 	if timer != nil && !timer.Stop() && err == nil {
 		// The timer fired as the header came: the body is lost already.
 		res.Body.Close()
@@ -88,9 +103,10 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	}
 	c := x.carrier.Load()
 	if err != nil {
-		if c != nil && x.ctx.Err() != nil && x.wasEnded() == nil {
+		if c != nil && x.ctx.Err() != nil && x.wasEnded() == nil && x.tries <= sendTries {
 			c.question(x.heard.Load())
 		}
+		x.repeatable = repeatable(err)
 		return nil, x.explain(err)
 	}
 	if c != nil && c.silence.quiet.Load() {

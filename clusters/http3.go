@@ -89,7 +89,7 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if fresh {
 			firsts++
 		}
-		if refused || firsts == 2 || try == staleTries {
+		if refused || firsts == 2 || try == sendTries {
 			return refuse(t.turnedAway(err))
 		}
 		if sent.body {

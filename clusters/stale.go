@@ -1,6 +1,11 @@
 package clusters
 
-import "net/http"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
 
 // staleWords are those of the error, which net/http does not export, of a
 // request that met a connection which the server closed while it was idle.
@@ -9,29 +14,73 @@ import "net/http"
 // only.
 const staleWords = "http: server closed idle connection"
 
-// staleTries bounds how many such connections one request may meet.
-const staleTries = 3
+// sendTries bounds how often an endpoint is asked the same. The bound of
+// net/http is seven over HTTP/2, with waits of a minute together, and none over
+// HTTP/1.1.
+const sendTries = 3
 
-// pastStale makes a round trip, and repeats it, whatever the method, while it
-// meets connections that were closed before it could be sent. A body that
-// cannot be had again is not repeated.
-func pastStale(transport http.RoundTripper, req *http.Request) (*http.Response, error) {
-	for try := 1; ; try++ {
-		res, err := transport.RoundTrip(req)
-		if err == nil || err.Error() != staleWords || try == staleTries {
-			return res, err
-		}
-		if req.Body != nil && req.Body != http.NoBody {
-			if req.GetBody == nil {
-				return nil, err
-			}
-			body, bodyErr := req.GetBody()
-			if bodyErr != nil {
-				return nil, err
-			}
-			again := *req
-			again.Body = body
-			req = &again
-		}
+// errAgain takes the place of a body that net/http asks for to repeat a
+// request, which is then repeated here: on another connection, and not more
+// often than sendTries. net/http asks only where that is safe: the server has
+// not looked at the request (RFC 9113, section 8.7), nothing of it was written,
+// or it is idempotent and its kept connection closed as it was written (RFC
+// 9112, section 9.3.1).
+var errAgain = errors.New("the request may be sent again")
+
+func noBodyAgain() (io.ReadCloser, error) { return nil, errAgain }
+
+// repeatable reports whether err says that it is safe to repeat a request.
+func repeatable(err error) bool {
+	return errors.Is(err, errAgain) || err != nil && err.Error() == staleWords
+}
+
+// replayable makes net/http repeat a PUT and a DELETE where it repeats a GET.
+// A field without values is not sent (net/http.Transport).
+func replayable(out *http.Request) {
+	if out.Method != http.MethodPut && out.Method != http.MethodDelete || isUpgrade(out) {
+		return
 	}
+	if _, ok := out.Header["Idempotency-Key"]; !ok {
+		out.Header = out.Header.Clone()
+		if out.Header == nil {
+			out.Header = http.Header{}
+		}
+		out.Header["Idempotency-Key"] = nil
+	}
+}
+
+// repeat returns the request with its body from the start.
+func repeat(req *http.Request) (*http.Request, error) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req, nil
+	}
+	if req.GetBody == nil {
+		return nil, errors.New("its body was not kept to be sent again")
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	again := *req
+	again.Body = body
+	return &again, nil
+}
+
+// unsent is the error of a request that was not repeated any more. why says
+// that it cannot be, nil that it was often enough.
+func (x *exchange) unsent(why error) error {
+	what := "the server refused the request unread (GOAWAY or REFUSED_STREAM)"
+	over2 := x.carrier.Load() != nil
+	if !over2 {
+		what = "the server closed the kept connection as the request was sent"
+	}
+	e := x.endpoint
+	err := fmt.Errorf("%s, %d times", what, sendTries)
+	if why != nil {
+		err = fmt.Errorf("%s, and it cannot be sent again: %w", what, why)
+	}
+	if over2 {
+		return &ConnectError{e.cluster, e.id, err}
+	}
+	return fmt.Errorf("cluster %s: endpoint %s: %w", e.cluster, e.id, err)
 }

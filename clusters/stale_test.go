@@ -4,10 +4,12 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -27,19 +29,31 @@ func (s *staleTwice) RoundTrip(req *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
 }
 
+func (s *staleTwice) CloseIdleConnections() {}
+
 func TestAPostThatMetAClosedConnectionIsSentAgainWhole(t *testing.T) {
+	send := func(s *staleTwice, req *http.Request) (*http.Response, error) {
+		u, _ := url.Parse("http://localhost")
+		e := &Endpoint{url: u, avoid: new(atomic.Int64), state: &state{}, retired: make(chan struct{})}
+		e.pool = &pool{dialer: &dialer{connector: &connector{settings: &Config{}}}}
+		e.pool.current = newEpoch(e.pool)
+		e.pool.current.main = s
+		e.headers.Store(new([]header))
+		e.refs.Store(1)
+		return e.RoundTrip(req)
+	}
 	s := &staleTwice{}
 	req, err := http.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader("call"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res, err := pastStale(s, req); err != nil || res.StatusCode != http.StatusOK || strings.Join(s.bodies, " ") != "call call call" {
+	if res, err := send(s, req); err != nil || res.StatusCode != http.StatusOK || strings.Join(s.bodies, " ") != "call call call" {
 		t.Errorf("got %v, %v after the bodies %q", res, err, s.bodies)
 	}
 
 	s = &staleTwice{}
 	req.Body, req.GetBody = io.NopCloser(strings.NewReader("stream")), nil
-	if _, err := pastStale(s, req); err == nil || len(s.bodies) != 1 {
+	if _, err := send(s, req); err == nil || len(s.bodies) != 1 {
 		t.Errorf("a body that is gone was sent again: %v, %q", err, s.bodies)
 	}
 }
