@@ -28,7 +28,9 @@ func (x *exchange) attachBody(out *http.Request) error {
 		return x.replayBody(out)
 	}
 	x.body = &requestBody{exchange: x}
-	out.Body, out.ContentLength = x.body, r.ContentLength
+	x.kept = newKeptBody(x.body)
+	out.ContentLength, out.GetBody = r.ContentLength, x.kept.again
+	out.Body, _ = x.kept.again()
 	if len(r.Trailer) > 0 {
 		out.Trailer = make(http.Header, len(r.Trailer))
 		for name := range r.Trailer {
@@ -75,23 +77,18 @@ func (e *clientError) Error() string { return "reading the request: " + e.err.Er
 func (e *clientError) Unwrap() error { return e.err }
 
 // requestBody is the client's body on its way upstream. It is read by a
-// goroutine of the upstream connection, which may outlive the exchange.
+// goroutine of the upstream connection, or of keptBody, which may outlive the
+// exchange. It is never closed: net/http's Close would read on, for up to 256
+// KiB, and wait for a client that sends nothing.
 type requestBody struct {
 	*exchange
 	trailer http.Header // to be filled at the end; nil without trailers
 
-	mu     sync.Mutex
-	err    error // of the last read
-	closed bool
+	mu  sync.Mutex
+	err error // of the last read
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	if b.closed {
-		b.mu.Unlock()
-		return 0, http.ErrBodyReadAfterClose
-	}
-	b.mu.Unlock()
 	n, err := b.r.Body.Read(p)
 	if n > 0 {
 		b.watch.touch()
@@ -111,16 +108,6 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	b.err = err
 	return n, err
-}
-
-// Close ends the reading. The client's body itself stays open: net/http's
-// Close would read on, for up to 256 KiB, and wait for a client that sends
-// nothing.
-func (b *requestBody) Close() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.closed = true
-	return nil
 }
 
 // done reports whether the whole body was read.

@@ -67,7 +67,7 @@ func (x *exchange) classify(err error) failure {
 		return failure{503, filter.FlagNoHealthyUpstream, "", "no healthy upstream"}
 	case errors.Is(err, clusters.ErrOverflow):
 		return failure{503, filter.FlagUpstreamOverflow, "", "the upstream is at its limit"}
-	case errors.As(err, &connect):
+	case errors.As(err, &connect), errors.Is(err, clusters.ErrRefused):
 		return failure{503, filter.FlagUpstreamConnectionFailure, "", "the upstream could not be reached"}
 	case errors.Is(err, context.DeadlineExceeded):
 		// The last try's own limit (per_try_timeout).

@@ -68,6 +68,7 @@ type exchange struct {
 	cancel  context.CancelCauseFunc
 	watch   watch
 	body    *requestBody // nil when the request has none left to stream
+	kept    *keptBody    // of body
 
 	// headers guards w against 1xx answers, which arrive on a goroutine of
 	// the upstream connection until the final one does.
@@ -95,6 +96,9 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	resp, err := f.cluster.RoundTrip(out)
+	if x.kept != nil {
+		x.kept.release()
+	}
 	x.final()
 	switch {
 	case err != nil:
