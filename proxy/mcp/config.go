@@ -53,7 +53,7 @@ func (c *Config) Paths() map[string][]string {
 type ClusterRef struct {
 	Name   string     `yaml:"name" required:"true" shorthand:"true" doc:"The cluster's name."`
 	Prefix string     `yaml:"prefix" pattern:"^[a-z0-9][a-z0-9-]{0,31}$" example:"gh" doc:"Stands before its names in a federation. Default: the cluster's name."`
-	Tools  ToolFilter `yaml:"tools" doc:"Which of its tools are served."`
+	Tools  ToolFilter `yaml:"tools" doc:"Which of its tools are served. Where any is hidden, only names that the cluster lists can be called, and only methods of MCP pass."`
 }
 
 // prefix is what stands before the names of this cluster.

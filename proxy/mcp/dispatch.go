@@ -41,11 +41,18 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 		return s.setLevel(c)
 	}
 	refs := c.handler.Config.Clusters
-	if !s.naming.transparent(refs) {
+	if !s.passes(refs) {
 		return nil, noMethod(method)
 	}
 	body, _, err := c.forward(refs[0], false, nil)
 	return body, err
+}
+
+// passes reports whether what the specification does not know passes to the
+// only server. Where the route hides tools of it nothing does: the server may
+// have ways of its own to call a tool.
+func (s *session) passes(refs []ClusterRef) bool {
+	return s.naming.transparent(refs) && refs[0].Tools.all()
 }
 
 // named forwards a request that names a tool or a prompt.
@@ -58,7 +65,13 @@ func (s *session) named(c *call, list string, safe bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) { rename(e, at, own) })
+	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) {
+		if list == toolsList && !ref.Tools.all() {
+			e.ReplaceString(at, own) // what was compared, and not what a server may read as another name
+			return
+		}
+		rename(e, at, own)
+	})
 	return body, err
 }
 

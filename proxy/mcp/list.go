@@ -30,7 +30,6 @@ type drained struct {
 	pages []page
 	// next is where the walk goes on, if it stopped before the end.
 	next *string
-	more bool
 	hint hint
 	err  error
 }
@@ -186,38 +185,48 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) 
 	ctx, cancel := context.WithTimeoutCause(c.ctx, t, errListTime)
 	defer cancel()
 	whole := cursor == nil
+	items, size := 0, 0
+	d.next, d.err = s.walk(ctx, c, kind, ref, cursor, func(p page, m *jsonrpc.Message) bool {
+		d.pages = append(d.pages, p)
+		d.hint = d.hint.and(hintOf(m.Result()))
+		items += len(ref.shown(kind, p.items))
+		size += len(m.Raw())
+		return items <= pageItems && size <= pageBytes
+	})
+	s.learn(c, kind, ref, d.pages, whole && d.next == nil && d.err == nil)
+	return d
+}
+
+// walk reads the pages of one cluster, from the one that cursor leads to, until
+// visit wants no more of them. It returns where the walk goes on, nil at the
+// end. A server that repeats a cursor has no end; the walk ends there.
+func (s *session) walk(ctx context.Context, c *call, kind listKind, ref ClusterRef, cursor *string, visit func(page, *jsonrpc.Message) bool) (next *string, err error) {
+	p := s.peer(ref.Name)
+	if p == nil {
+		return nil, errEnded
+	}
 	seen := map[string]bool{}
 	if cursor != nil {
 		seen[*cursor] = true
 	}
-	for items, size := 0, 0; ; {
+	for range pagesDrained {
 		m, err := s.listPage(ctx, c, kind, p, ref, cursor)
-		if err != nil {
-			d.err = err
-			break
+		if err != nil || m == nil { // nil: the server has no such lists
+			return nil, err
 		}
-		if m == nil {
-			break // the server has no such lists
-		}
-		list := slices.Collect(elements(m.Result().Get(kind.member)))
-		d.pages = append(d.pages, page{cursor, list})
-		d.hint = d.hint.and(hintOf(m.Result()))
-		items += len(ref.shown(kind, list))
-		size += len(m.Raw())
+		more := visit(page{cursor, slices.Collect(elements(m.Result().Get(kind.member)))}, m)
 		next := m.Result().Get("nextCursor")
-		if next.Kind() != jsonrpc.String || seen[next.String()] || len(d.pages) >= pagesDrained {
-			break
+		if next.Kind() != jsonrpc.String || seen[next.String()] {
+			return nil, nil
 		}
 		text := next.String()
 		seen[text] = true
 		cursor = &text
-		if items > pageItems || size > pageBytes {
-			d.next, d.more = cursor, true
-			break
+		if !more {
+			return cursor, nil
 		}
 	}
-	s.learn(c, kind, ref, d.pages, whole && !d.more && d.err == nil)
-	return d
+	return nil, nil
 }
 
 // listPage fetches one page; nil when the server has no such lists.

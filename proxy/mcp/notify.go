@@ -90,7 +90,7 @@ func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Messa
 			_ = p.notify(ctx, m.Raw()) // a server that is gone asks nobody any more
 		}
 	default:
-		if s.naming.transparent(h.Config.Clusters) {
+		if s.passes(h.Config.Clusters) {
 			s.broadcast(ctx, m.Raw())
 		}
 	}

@@ -40,7 +40,7 @@ func (w *pageWriter) fill(all []drained, from position) *position {
 			}
 			skip = 0
 		}
-		if d.more {
+		if d.next != nil {
 			return &position{Cluster: d.ref.Name, Page: d.next}
 		}
 	}

@@ -1,17 +1,55 @@
 package mcp
 
 import (
+	"context"
+	"slices"
 	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // resolve finds who owns the name of a tool or prompt, as the client calls
 // it, and what its owner calls it. list is the method whose lists hold it.
 func (s *session) resolve(c *call, list, name string) (ClusterRef, string, error) {
 	ref, own, err := s.owner(c, list, name)
-	if err == nil && !ref.serves(list, own) {
-		return ClusterRef{}, "", unknown(list, name)
+	if err != nil {
+		return ClusterRef{}, "", err
+	}
+	shown, err := s.shows(c, ref, list, own)
+	if err == nil && !shown {
+		err = unknown(list, name)
 	}
 	return ref, own, err
+}
+
+// shows reports whether the route shows what the cluster calls by this name.
+// Where the route hides tools, the name must be one that the cluster lists:
+// many servers take another spelling of a name, in capitals or with a space
+// behind it, for the name itself, and so a pattern alone does not hide a tool.
+func (s *session) shows(c *call, ref ClusterRef, list, name string) (bool, error) {
+	switch {
+	case list != toolsList || ref.Tools.all():
+		return true, nil
+	case !ref.Tools.shows(name):
+		return false, nil
+	case c.knows(ref, list, name):
+		return true, nil
+	}
+	return s.lists(c, ref, name)
+}
+
+// lists asks the cluster for its tools, and reports whether one of them has
+// this name.
+func (s *session) lists(c *call, ref ClusterRef, name string) (found bool, err error) {
+	kind, _ := listOf(toolsList)
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
+	defer cancel()
+	_, err = s.walk(ctx, c, kind, ref, nil, func(p page, _ *jsonrpc.Message) bool {
+		s.learn(c, kind, ref, []page{p}, false)
+		found = slices.ContainsFunc(p.items, func(tool jsonrpc.Value) bool { return tool.Get(kind.key).String() == name })
+		return !found
+	})
+	return found, err
 }
 
 // owner is resolve, whether or not the route shows what it finds.

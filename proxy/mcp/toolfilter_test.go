@@ -150,3 +150,79 @@ func TestAChangedFilterIsAListChanged(t *testing.T) {
 		t.Error("whoami has a name")
 	}
 }
+
+func TestOnlyTheNamesInTheCatalogueReachAServerWhoseToolsAreFiltered(t *testing.T) {
+	for _, clusters := range []int{1, 2} {
+		t.Run(fmt.Sprintf("%d clusters", clusters), func(t *testing.T) {
+			raw := newRawServer(t, func(method string) string {
+				if method == "tools/list" {
+					return `{"tools":[{"name":"secret","inputSchema":{"type":"object"}},{"name":"open","inputSchema":{"type":"object"}}]}`
+				}
+				return `{}`
+			})
+			backends := []backend{{name: "raw", endpoints: []string{raw.url}}}
+			prefix := ""
+			if clusters == 2 {
+				backends = append(backends, backend{name: "other", endpoints: []string{newPagedServer(t, 1).url}})
+				prefix = "raw__"
+			}
+			g := newGateway(t, filtered("raw", ToolFilter{Allow: []string{"*"}, Deny: []string{"secret"}}), backends...)
+			id := g.initialize()
+			for _, name := range []string{"secret", "SECRET", "Secret", "secret ", " secret", `secret\u0000`, `secret\t`, "secret/", `s\u0435cret`, "secret.", "nonesuch"} {
+				name = prefix + name
+				for what, answer := range map[string]func() string{
+					"session": func() string {
+						_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id)
+						return body
+					},
+					"without session": func() string {
+						_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + name + `"}}`)
+						return body
+					},
+				} {
+					if body := answer(); !strings.Contains(body, `"code":-32602,"message":"unknown tool: `) {
+						t.Errorf("%s: %s: %s", what, name, body)
+					}
+				}
+			}
+			if body := raw.last("tools/call"); body != "" {
+				t.Errorf("the server was called: %s", body)
+			}
+			if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+prefix+`op\u0065n"}}`, sessionHeader, id); !strings.Contains(body, `"result"`) {
+				t.Error(body)
+			}
+			if body := raw.last("tools/call"); !strings.Contains(body, `"name":"open"`) {
+				t.Errorf("the server was called as %s", body)
+			}
+		})
+	}
+}
+
+func TestOnlyTheSpecificationsMethodsReachAServerWhoseToolsAreFiltered(t *testing.T) {
+	raw := newRawServer(t, func(method string) string { return `{"tools":[]}` })
+	filter := ToolFilter{Deny: []string{"secret"}}
+	g := newGateway(t, filtered("raw", filter), backend{name: "raw", endpoints: []string{raw.url}})
+	id := g.initialize()
+	methods := []string{"tools/call ", "Tools/Call", "tools/invoke", "server/discover", "x", "notifications/x"}
+	try := func(method string) string {
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":{"name":"secret"}}`, sessionHeader, id)
+		g.post(`{"jsonrpc":"2.0","method":"`+method+`","params":{"name":"secret"}}`, sessionHeader, id)
+		return body
+	}
+	for _, method := range append(methods, "tools/call") {
+		body := try(method)
+		if !strings.Contains(body, `"code":-32601`) && method != "tools/call" {
+			t.Errorf("%s: %s", method, body)
+		}
+		if sent := raw.last(method); sent != "" {
+			t.Errorf("%s reached the server: %s", method, sent)
+		}
+	}
+	// A route that hides nothing has nothing to refuse.
+	g.commit(nil, backend{name: "raw", endpoints: []string{raw.url}})
+	for _, method := range methods {
+		if body := try(method); !strings.Contains(body, `"result"`) || raw.last(method) == "" {
+			t.Errorf("%s: %s", method, body)
+		}
+	}
+}
