@@ -65,6 +65,15 @@ func (p Principal) String() string {
 	return kind + ":" + p.Issuer + "/" + p.Subject
 }
 
+// ExpiryTimer fires at expiry, if that is not zero. stop releases it.
+func ExpiryTimer(expiry time.Time) (expired <-chan time.Time, stop func()) {
+	if expiry.IsZero() {
+		return nil, func() {}
+	}
+	timer := time.NewTimer(time.Until(expiry))
+	return timer.C, func() { timer.Stop() }
+}
+
 type principalKey struct{}
 
 // WithPrincipal returns a context in which PrincipalFrom finds p.

@@ -43,7 +43,7 @@ func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 	}
 	tick := time.NewTicker(keepalive)
 	defer tick.Stop()
-	expired, stop := expiryTimer(filter.PrincipalFrom(r.Context()).ExpiresAt)
+	expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(r.Context()).ExpiresAt)
 	defer stop()
 	switch s.line.pump(conn, r.Context().Done(), expired, tick.C, events) {
 	case farewellExpired:

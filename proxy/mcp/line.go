@@ -267,12 +267,3 @@ func (l *line) pump(conn *listeners.Conn, over <-chan struct{}, expired, tick <-
 		}
 	}
 }
-
-// expiryTimer fires at expiry, if that is not zero. stop releases it.
-func expiryTimer(expiry time.Time) (expired <-chan time.Time, stop func()) {
-	if expiry.IsZero() {
-		return nil, func() {}
-	}
-	timer := time.NewTimer(time.Until(expiry))
-	return timer.C, func() { timer.Stop() }
-}

@@ -75,7 +75,7 @@ func (k *socket) serve(conn *listeners.Conn, expiry time.Time) {
 	running.Go(func() { k.read(ctx) })
 	running.Go(k.runErrands)
 	running.Go(func() { k.ping(ctx) })
-	expired, stop := expiryTimer(expiry)
+	expired, stop := filter.ExpiryTimer(expiry)
 	defer stop()
 	code, reason := websocket.StatusNormalClosure, ""
 	switch k.session.line.pump(conn, k.over, expired, nil, k) {

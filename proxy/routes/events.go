@@ -14,6 +14,10 @@ import (
 // its connection has to go.
 var errDrained = errors.New("the connection drains")
 
+// errExpired: the stream was ended likewise, because the credentials that it was
+// opened with have expired.
+var errExpired = errors.New("the credentials have expired")
+
 // drainGrace is how long a stream that must end may take to finish the event
 // or message that it is in the middle of.
 const drainGrace = time.Second
@@ -71,7 +75,8 @@ func (e *eventEnds) skip(p []byte) {
 }
 
 // copyEvents passes a stream of server-sent events on. When the connection has
-// to go, it ends after a whole event, cleanly: clients reconnect on their own.
+// to go, or the credentials that opened the stream expire, it ends after a whole
+// event, cleanly: clients reconnect on their own.
 func (x *exchange) copyEvents(resp *http.Response) {
 	if x.conn == nil {
 		x.copyBody(resp)
@@ -79,20 +84,26 @@ func (x *exchange) copyEvents(resp *http.Response) {
 	}
 	defer x.conn.Stream()()
 	var (
-		mu     sync.Mutex
-		ends   eventEnds
-		ending bool
-		done   = make(chan struct{})
+		mu    sync.Mutex
+		ends  eventEnds
+		cause error // why the stream must end
+		done  = make(chan struct{})
 	)
 	defer close(done)
+	expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(x.r.Context()).ExpiresAt)
+	defer stop()
 	go func() {
+		var why error
 		select {
 		case <-done:
 			return
 		case <-x.conn.Ending():
+			why = errDrained
+		case <-expired:
+			why = errExpired
 		}
 		mu.Lock()
-		ending = true
+		cause = why
 		whole := ends.whole()
 		mu.Unlock()
 		if !whole {
@@ -104,7 +115,7 @@ func (x *exchange) copyEvents(resp *http.Response) {
 			case <-grace.C:
 			}
 		}
-		x.cancel(errDrained)
+		x.cancel(why)
 	}()
 
 	x.flush()
@@ -114,7 +125,8 @@ func (x *exchange) copyEvents(resp *http.Response) {
 		n, err := resp.Body.Read(buf[:])
 		mu.Lock()
 		p, last := buf[:n], false
-		if ending {
+		why := cause
+		if why != nil {
 			if end := ends.next(p); end >= 0 {
 				p, last = p[:end], true
 			}
@@ -128,8 +140,8 @@ func (x *exchange) copyEvents(resp *http.Response) {
 			x.flush()
 		}
 		switch {
-		case last, err != nil && whole && x.endedBy(errDrained):
-			x.record.SetFlag(filter.FlagDrained)
+		case last, err != nil && whole && why != nil && x.endedBy(why):
+			x.record.SetFlag(endFlag(why))
 			return
 		case err == io.EOF:
 			return
@@ -137,4 +149,12 @@ func (x *exchange) copyEvents(resp *http.Response) {
 			x.abortRead(err)
 		}
 	}
+}
+
+// endFlag is the flag of a stream that was ended for that reason.
+func endFlag(why error) filter.Flag {
+	if errors.Is(why, errExpired) {
+		return filter.FlagUnauthorized
+	}
+	return filter.FlagDrained
 }

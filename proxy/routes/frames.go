@@ -86,12 +86,17 @@ func (f *frames) begin() bool {
 	return f.payload == 0
 }
 
-// goingAway is a close frame with status 1001 (RFC 6455 section 7.4.1). A
-// client masks its frames, with any key: a zero key leaves the payload as it
-// is.
-func goingAway(masked bool) []byte {
+// The status codes of close frames (RFC 6455 section 7.4.1).
+const (
+	statusGoingAway       = 1001
+	statusPolicyViolation = 1008
+)
+
+// closeFrame is a close frame. A client masks its frames, with any key: a zero
+// key leaves the payload as it is.
+func closeFrame(status uint16, masked bool) []byte {
 	if masked {
-		return []byte{0x80 | opClose, 0x80 | 2, 0, 0, 0, 0, 0x03, 0xe9}
+		return binary.BigEndian.AppendUint16([]byte{0x80 | opClose, 0x80 | 2, 0, 0, 0, 0}, status)
 	}
-	return []byte{0x80 | opClose, 2, 0x03, 0xe9}
+	return binary.BigEndian.AppendUint16([]byte{0x80 | opClose, 2}, status)
 }

@@ -98,6 +98,8 @@ func (x *exchange) abortRead(err error) {
 		x.abort(filter.FlagStreamIdleTimeout, errIdle)
 	case x.endedBy(errDrained):
 		x.abort(filter.FlagDrained, errDrained)
+	case x.endedBy(errExpired):
+		x.abort(filter.FlagUnauthorized, errExpired)
 	case x.r.Context().Err() != nil:
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
 	}

@@ -36,30 +36,37 @@ func (t *tunnel) end() {
 }
 
 // run passes bytes both ways until both directions have ended, one has failed,
-// nothing moves for too long, or the client's connection has to go.
+// nothing moves for too long, the client's connection has to go, or the
+// credentials that opened the tunnel expire.
 func (t *tunnel) run() {
 	t.watch.replace(func(cause error) {
 		t.record.SetFlag(filter.FlagStreamIdleTimeout)
 		t.record.SetReason(cause.Error())
 		t.end()
 	})
-	var pumps, drain sync.WaitGroup
+	var pumps, end sync.WaitGroup
 	pumps.Go(func() { t.pump(t.toClient, t.upstream, t.client) })
 	pumps.Go(func() { t.pump(t.toUpstream, io.MultiReader(bytes.NewReader(t.early), t.client), t.upstream) })
 	if t.conn != nil {
-		drain.Go(func() {
+		expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(t.r.Context()).ExpiresAt)
+		defer stop()
+		end.Go(func() {
 			select {
 			case <-t.over:
+				return
 			case <-t.conn.Ending():
 				t.record.SetFlag(filter.FlagDrained)
-				t.goAway()
-				t.end()
+				t.goAway(statusGoingAway)
+			case <-expired:
+				t.record.SetFlag(filter.FlagUnauthorized)
+				t.goAway(statusPolicyViolation)
 			}
+			t.end()
 		})
 	}
 	pumps.Wait()
 	t.end()
-	drain.Wait()
+	end.Wait()
 }
 
 // pump passes one direction on. At its end the other goes on, if the
@@ -114,20 +121,20 @@ func (t *tunnel) writeUpstream(p []byte) error {
 }
 
 // goAway ends a WebSocket as RFC 6455 section 7 has it: the client is sent a
-// close frame with 1001, after a whole message if that ends in time, after a
+// close frame with the status, after a whole message if that ends in time, after a
 // whole frame at least; its answer goes on to the upstream, which gets a close
-// frame of ours if none comes. Nothing is sent amid a frame.
-func (t *tunnel) goAway() {
+// frame of ours, with 1001, if none comes. Nothing is sent amid a frame.
+func (t *tunnel) goAway(status uint16) {
 	if t.frames == nil {
 		return
 	}
 	down, up := &t.frames.down, &t.frames.up
 	_ = t.client.SetWriteDeadline(time.Now().Add(2 * drainGrace)) // a client that reads nothing must not hold us
-	down.finish(goingAway(false), t.writeClient)
+	down.finish(closeFrame(status, false), t.writeClient)
 	t.wait(down.finished)
-	down.cut(goingAway(false), t.writeClient)
+	down.cut(closeFrame(status, false), t.writeClient)
 	t.wait(up.closed)
-	up.cut(goingAway(true), t.writeUpstream)
+	up.cut(closeFrame(statusGoingAway, true), t.writeUpstream)
 }
 
 // wait waits for drainGrace at most.

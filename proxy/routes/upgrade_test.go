@@ -199,7 +199,7 @@ func TestNoWebSocketMessageIsCut(t *testing.T) {
 		if err := d.pass([]byte(first), write); err != nil { // a fragment, and the begin of another
 			t.Fatal(err)
 		}
-		d.finish(goingAway(false), write)
+		d.finish(closeFrame(statusGoingAway, false), write)
 		for rest := second + lost; rest != ""; {
 			n := min(size, len(rest))
 			if err := d.pass([]byte(rest[:n]), write); err != nil {
@@ -207,7 +207,7 @@ func TestNoWebSocketMessageIsCut(t *testing.T) {
 			}
 			rest = rest[n:]
 		}
-		d.cut(goingAway(false), write)
+		d.cut(closeFrame(statusGoingAway, false), write)
 		if want := first + second + "\x88\x02\x03\xe9"; sent.String() != want {
 			t.Errorf("in pieces of %d: %q, want %q", size, sent.String(), want)
 		}
@@ -222,7 +222,7 @@ func TestNothingFollowsACloseFrame(t *testing.T) {
 	if err := d.pass([]byte("\x88\x02\x03\xe8"), write); err != nil {
 		t.Fatal(err)
 	}
-	d.finish(goingAway(false), write)
+	d.finish(closeFrame(statusGoingAway, false), write)
 	if <-d.closed; sent.String() != "\x88\x02\x03\xe8" {
 		t.Errorf("%q", sent.String())
 	}
