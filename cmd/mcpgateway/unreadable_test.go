@@ -26,12 +26,18 @@ while read -r line; do
   *'"name":"byte"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"\377"}]}}\n' "$id" ;;
   *'"name":"nan"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":{"n":NaN}}}\n' "$id" ;;
   *'"name":"null"'*) printf '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"too odd for me"}}\n' ;;
+  *'"name":"big"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"text":"' "$id"; head -c 5000000 /dev/zero | tr '\0' x; printf '"}}\n' ;;
+  *'"name":"huge"'*) printf '{"result":{"content":[],"text":"'; head -c 17000000 /dev/zero | tr '\0' x; printf '"},"jsonrpc":"2.0","id":%s}\n' "$id" ;;
+  *'"name":"later"'*) later=$id; echo later has come >&2 ;;
+  *'"name":"release"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"late":1}}\n{"jsonrpc":"2.0","id":%s,"result":{}}\n' "$later" "$id" ;;
   *'"name":"cut"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":\n' "$id" ;;
   esac
 done
 `
 
-func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
+// odd starts a gateway in front of an oddServer, and begins a session. call
+// calls a tool of it and returns what the client got.
+func odd(t *testing.T) (g *gateway, call func(tool string) string) {
 	dir := shortDir(t)
 	if err := os.WriteFile(filepath.Join(dir, "server"), []byte(oddServer), 0o700); err != nil {
 		t.Fatal(err)
@@ -42,7 +48,7 @@ func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	g := start(t, dir, fmt.Sprintf(`
+	g = start(t, dir, fmt.Sprintf(`
 reload: {watch: false}
 log: {level: debug}
 listeners: [{name: plain, address: %q}]
@@ -76,11 +82,19 @@ clusters: [{name: odd, command: [%s/server]}]
 	if session == "" {
 		t.Fatalf("initialize: %s: %s", res.Status, body)
 	}
+	return g, func(tool string) string {
+		_, body := post(session, fmt.Sprintf(`{"jsonrpc":"2.0","id":"mine","method":"tools/call","params":{"name":%q}}`, tool))
+		return body
+	}
+}
+
+func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
+	g, call := odd(t)
 	for tool, want := range map[string]string{
 		"string": `"taken":true`, "byte": "invalid UTF-8", "nan": "the server's answer could not be read: ",
 		"null": "too odd for me", "cut": "the server's answer could not be read: ",
 	} {
-		_, body := post(session, fmt.Sprintf(`{"jsonrpc":"2.0","id":"mine","method":"tools/call","params":{"name":%q}}`, tool))
+		body := call(tool)
 		if !strings.Contains(body, want) || !strings.Contains(body, `"id":"mine"`) {
 			t.Errorf("%s: %s, want %s", tool, body, want)
 		}
@@ -90,5 +104,30 @@ clusters: [{name: odd, command: [%s/server]}]
 	}
 	if m, err := g.metrics(); err != nil || !strings.Contains(m, `mcpgateway_mcp_ignored_total{cluster="odd"} `) {
 		t.Errorf("what was ignored is not counted (%v)", err)
+	}
+}
+
+func TestAResultOverTheLimitCostsItsCallAlone(t *testing.T) {
+	g, call := odd(t)
+	late := make(chan string, 1)
+	go func() { late <- call("later") }()
+	g.eventually("the first call to reach the server", func() error {
+		if !strings.Contains(g.logs.String(), "later has come") {
+			return fmt.Errorf("it has not come")
+		}
+		return nil
+	})
+	if body := call("big"); len(body) < 5000000 || strings.Contains(body, `"error"`) {
+		t.Errorf("a result within the limit: %.200s", body)
+	}
+	if body := call("huge"); !strings.Contains(body, "limits.result (16MiB)") || !strings.Contains(body, `"id":"mine"`) {
+		t.Errorf("a result over the limit: %.200s", body)
+	}
+	// The process is the same: it knows the other call.
+	if body := call("release"); !strings.Contains(body, `"result"`) {
+		t.Errorf("the next call: %.200s", body)
+	}
+	if body := <-late; !strings.Contains(body, `"late":1`) {
+		t.Errorf("the call that was in flight: %.200s", body)
 	}
 }

@@ -75,7 +75,8 @@ type Timeouts struct {
 
 // Limits bound what a route holds.
 type Limits struct {
-	Message              config.Size `yaml:"message" default:"4MiB" min:"1KiB" max:"1GiB" doc:"The longest message, in either direction."`
+	Message              config.Size `yaml:"message" default:"4MiB" min:"1KiB" max:"1GiB" doc:"The longest message, in either direction, but for results."`
+	Result               config.Size `yaml:"result" default:"16MiB" min:"1KiB" max:"1GiB" doc:"The longest answer of a server. A longer one is passed over, and the client is told; nothing else is disturbed."`
 	Sessions             int         `yaml:"sessions" default:"10000" min:"1" doc:"Sessions of the route. One more ends the one idle longest of the same principal, or an anonymous one."`
 	SessionsPerPrincipal int         `yaml:"sessions_per_principal" default:"100" min:"1" doc:"Sessions of one principal; one more ends the one idle longest. Anonymous clients are counted by the first limit only."`
 	Pending              int         `yaml:"pending" default:"64" min:"1" doc:"Requests of a session that are in flight, in each direction. More of the client's wait, 16 for each, and no more than limits.message in bytes."`

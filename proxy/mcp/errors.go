@@ -85,6 +85,7 @@ func failed(err error) *failure {
 	var connect *clusters.ConnectError
 	var status *upstream.StatusError
 	var unreadable *upstream.UnreadableError
+	var long *upstream.TooLongError
 	switch {
 	case errors.Is(err, errChanged):
 		f.status, f.dead, f.flag, f.text = http.StatusNotFound, true, filter.FlagUpstreamConnectionTermination, "the session has ended; initialize anew"
@@ -109,6 +110,8 @@ func failed(err error) *failure {
 		if m := status.Answer(); m != nil {
 			f.code, f.text, f.data = int(m.ErrorCode()), m.ErrorMessage(), m.Error().Get("data").Raw()
 		}
+	case errors.As(err, &long):
+		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, long.Error()
 	case errors.As(err, &unreadable):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error()
 	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, sse.ErrTooLong):

@@ -186,6 +186,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 		Modern:     p.s.modern(),
 		Header:     lasting,
 		MaxMessage: int64(h.Config.Limits.Message),
+		MaxResult:  int64(h.Config.Limits.Result),
 		Transports: p.s.hub.opts.Transports,
 		Backoff:    &p.backoff,
 	})

@@ -25,6 +25,8 @@ type Event struct {
 	// such as one that only primes the id (MCP 2025-11-25), has nil here; the
 	// standard does not dispatch it, MCP wants it seen.
 	Data []byte
+	// Skimmed has got the data, and Data is nil, where that was too long.
+	Skimmed io.Writer
 	// Retry is the reconnection time that the event set; HasRetry tells
 	// whether it set one.
 	Retry    time.Duration
@@ -33,6 +35,11 @@ type Event struct {
 
 // Reader reads the events of a stream.
 type Reader struct {
+	// Skim, if not nil, makes what takes the data of an event that is too long:
+	// a part after the other, while they are read. Without it such an event
+	// ends the stream.
+	Skim func() io.Writer
+
 	in     *bufio.Reader
 	max    int
 	begun  bool // the byte order mark has been looked for
@@ -57,9 +64,18 @@ func (r *Reader) Next() (Event, error) {
 		data  bool
 	)
 	for {
-		line, err := r.line(r.max - size)
+		line, whole, err := r.line(r.max - size)
 		if err != nil {
 			return Event{}, err
+		}
+		if !whole {
+			if err := r.skim(&event, line, data); err != nil {
+				return Event{}, err
+			}
+			if event.Skimmed != nil {
+				data, size = true, 0
+			}
+			continue
 		}
 		if len(line) == 0 {
 			if data || event.HasID || event.HasRetry {
@@ -78,6 +94,11 @@ func (r *Reader) Next() (Event, error) {
 		case "event":
 			event.Name = string(value)
 		case "data":
+			if event.Skimmed != nil {
+				_, _ = event.Skimmed.Write(append([]byte{'\n'}, value...))
+				size = 0
+				continue
+			}
 			if data {
 				event.Data = append(event.Data, '\n')
 			}
@@ -95,13 +116,62 @@ func (r *Reader) Next() (Event, error) {
 	}
 }
 
-// line returns the next line without its end, which is CR, LF or CRLF. It is
-// valid until the next call.
-func (r *Reader) line(most int) ([]byte, error) {
-	var line []byte
+// maxName is longer than the name of a field that may be long.
+const maxName = 16
+
+// skim goes on from the beginning of a line that makes the event too long, to
+// its end. data says that the event had data before. Of fields only data may be
+// long; comments are passed over.
+func (r *Reader) skim(event *Event, begin []byte, data bool) error {
+	name, value, _ := bytes.Cut(begin, []byte{':'})
+	switch {
+	case r.Skim == nil:
+		return ErrTooLong
+	case len(begin) > 0 && begin[0] == ':':
+		return r.rest(io.Discard)
+	case string(name) != "data":
+		return ErrTooLong
+	}
+	if event.Skimmed == nil {
+		event.Skimmed = r.Skim()
+		_, _ = event.Skimmed.Write(event.Data)
+		event.Data = nil
+	}
+	if data {
+		_, _ = event.Skimmed.Write([]byte{'\n'})
+	}
+	_, _ = event.Skimmed.Write(bytes.TrimPrefix(value, []byte{' '}))
+	return r.rest(event.Skimmed)
+}
+
+// rest gives w what is left of a line, and takes its end.
+func (r *Reader) rest(w io.Writer) error {
 	for {
 		if _, err := r.in.Peek(1); err != nil {
-			return nil, err
+			return err
+		}
+		buf, _ := r.in.Peek(r.in.Buffered())
+		end := bytes.IndexAny(buf, "\r\n")
+		if end < 0 {
+			_, _ = w.Write(buf)
+			r.discard(len(buf))
+			continue
+		}
+		_, _ = w.Write(buf[:end])
+		r.skipLF = buf[end] == '\r'
+		r.discard(end + 1)
+		return nil
+	}
+}
+
+// line returns the next line without its end, which is CR, LF or CRLF. It is
+// valid until the next call. Of one that is longer than most it returns the
+// beginning, with the whole name of its field, and rest goes on behind that:
+// whole is false.
+func (r *Reader) line(most int) (line []byte, whole bool, err error) {
+	for {
+		if _, err := r.in.Peek(1); err != nil {
+			return nil, false, err
 		}
 		buf, _ := r.in.Peek(r.in.Buffered())
 		// The LF of a CRLF is taken when the next line is wanted, not when the
@@ -128,8 +198,10 @@ func (r *Reader) line(most int) ([]byte, error) {
 		if cr := bytes.IndexByte(buf[:end], '\r'); cr >= 0 {
 			end = cr
 		}
-		if len(line)+end > most {
-			return nil, ErrTooLong
+		if n := len(line) + end; n > most && (n >= maxName || end < len(buf)) {
+			line = append(line, buf[:end]...)
+			r.discard(end)
+			return line, false, nil
 		}
 		if end == len(buf) {
 			line = append(line, buf...)
@@ -139,9 +211,9 @@ func (r *Reader) line(most int) ([]byte, error) {
 		r.skipLF = buf[end] == '\r'
 		r.discard(end + 1)
 		if line == nil {
-			return buf[:end], nil
+			return buf[:end], true, nil
 		}
-		return append(line, buf[:end]...), nil
+		return append(line, buf[:end]...), true, nil
 	}
 }
 

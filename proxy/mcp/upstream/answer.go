@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -73,6 +74,13 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 		if event.Name == "endpoint" && a.t.s.result == nil {
 			return nil, news, errEndpointEvent
 		}
+		if m, ok := skimmed(event); ok {
+			if id := m.ID(); m.IsResponse() && a.concerns(id) || !m.IsCall() && id.IsZero() {
+				return nil, news, a.t.s.tooLong()
+			}
+			a.t.s.skimmed(m)
+			continue
+		}
 		if event.Data == nil && a.primed != nil {
 			a.primed()
 		}
@@ -87,10 +95,17 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			a.t.s.ignore(err)
 		}
 		for _, m := range messages {
-			if answers(m, a.id) {
+			over := a.t.s.oversized(m)
+			switch {
+			case answers(m, a.id) && over:
+				return nil, news, a.t.s.tooLong()
+			case answers(m, a.id):
 				return answerTo(a.id, m), news, nil
+			case over:
+				a.t.s.passOver(m)
+			default:
+				a.t.s.route(m, a.on)
 			}
-			a.t.s.route(m, a.on)
 		}
 	}
 }
@@ -99,9 +114,18 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 func (a *answer) isAnswer(b []byte) bool {
 	id, method, ok := salvage(b)
 	if ok && !id.IsZero() {
-		return method == "" && (id == a.id || id.Twin() == a.id)
+		return method == "" && a.concerns(id)
 	}
 	return method == "" && isMessage(b)
+}
+
+// concerns reports whether id is that of the call, whatever its type.
+func (a *answer) concerns(id jsonrpc.ID) bool { return id == a.id || id.Twin() == a.id }
+
+// skimmed returns what is known of the message in an event that was too long.
+func skimmed(event sse.Event) (*jsonrpc.Skimmer, bool) {
+	m, ok := event.Skimmed.(*jsonrpc.Skimmer)
+	return m, ok
 }
 
 // answers reports whether m is the response to the request id, on a stream that
@@ -115,7 +139,7 @@ func answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
 // server wants (MCP 2025-11-25, Resumability and Redelivery). cause is why the
 // stream ended; futile counts the attempts that brought nothing.
 func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
-	if errors.Is(cause, errEndpointEvent) || errors.As(cause, new(*UnreadableError)) {
+	if errors.Is(cause, errEndpointEvent) || errors.As(cause, new(*UnreadableError)) || errors.As(cause, new(*TooLongError)) {
 		return nil, cause
 	}
 	if errors.Is(cause, io.EOF) {
@@ -157,7 +181,13 @@ func (s *Session) messages(event sse.Event) []*jsonrpc.Message {
 	if err != nil {
 		s.ignore(err)
 	}
-	return messages
+	return slices.DeleteFunc(messages, func(m *jsonrpc.Message) bool {
+		if s.oversized(m) {
+			s.passOver(m)
+			return true
+		}
+		return false
+	})
 }
 
 // sleep waits, and reports false when ctx ended first. wake, which may be nil,

@@ -120,7 +120,9 @@ func (t *events) read(r *sse.Reader) {
 			t.s.end(lost(err))
 			return
 		}
-		if isMessageEvent(event) {
+		if m, ok := skimmed(event); ok {
+			t.skimmed(m)
+		} else if isMessageEvent(event) {
 			t.receive(event.Data)
 		}
 	}

@@ -3,7 +3,6 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"maps"
 	"mime"
@@ -13,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -100,7 +100,9 @@ func mediaType(res *http.Response) string {
 
 // events reads a stream, whose events are messages with some words around them.
 func (s *Session) events(body io.Reader) *sse.Reader {
-	return sse.NewReader(body, s.opts.MaxMessage+maxFraming)
+	r := sse.NewReader(body, s.longest()+maxFraming)
+	r.Skim = func() io.Writer { return new(jsonrpc.Skimmer) }
+	return r
 }
 
 func success(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode < 300 }
@@ -108,11 +110,11 @@ func success(res *http.Response) bool { return res.StatusCode >= 200 && res.Stat
 // discard reads the rest of a body that nobody wants.
 func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscarded) }
 
-// readAll reads a body of at most so many bytes.
-func readAll(body io.Reader, most int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(body, most+1))
-	if err == nil && int64(len(b)) > most {
-		err = fmt.Errorf("%w: the answer is longer than %d bytes", ErrProtocol, most)
+// readAll reads the body of an answer.
+func (s *Session) readAll(body io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(body, s.opts.MaxResult+1))
+	if err == nil && int64(len(b)) > s.opts.MaxResult {
+		err = s.tooLong()
 	}
 	return b, err
 }

@@ -79,6 +79,9 @@ func (l *listener) once() (news, none bool) {
 		if event.HasRetry {
 			l.retry = max(event.Retry, minRetry)
 		}
+		if m, ok := skimmed(event); ok {
+			l.t.s.skimmed(m)
+		}
 		for _, m := range l.t.s.messages(event) {
 			l.t.s.route(m, nil)
 		}

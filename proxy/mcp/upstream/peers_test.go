@@ -146,11 +146,9 @@ func oddServer() {
 			fmt.Println(string(jsonrpc.NewResult(m.ID(), nil)))
 		case "lines": // as they are
 			for _, l := range m.Params().Get("lines").Each {
-				line := strings.NewReplacer("%id", m.ID().String(), "%ff", "\xff").Replace(l.String())
+				line := strings.NewReplacer("%id", m.ID().String(), "%ff", "\xff", "%long", strings.Repeat("x", 10000)).Replace(l.String())
 				fmt.Println(line)
 			}
-		case "long":
-			fmt.Print(strings.Repeat("x", 100<<10))
 		case "foreign":
 			fmt.Println(`{"jsonrpc":"2.0","id":"no such call","result":{}}`)
 			fmt.Println(string(jsonrpc.NewResult(m.ID(), nil)))

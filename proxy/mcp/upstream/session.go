@@ -36,9 +36,11 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// defaultMaxMessage is the longest message that is read, unless Options say
-// otherwise.
-const defaultMaxMessage = 4 << 20
+// What is read at most, unless Options say otherwise.
+const (
+	defaultMaxMessage = 4 << 20
+	defaultMaxResult  = 16 << 20
+)
 
 // Options are the ears of a session. The zero Options are valid.
 type Options struct {
@@ -53,8 +55,12 @@ type Options struct {
 	// are no message, answers to no call. It must not block.
 	// Of what comes too often not all is to be reported, which report says.
 	OnIgnored func(err error, report bool)
-	// MaxMessage is the longest message that is read, in bytes. 0: 4 MiB.
+	// MaxMessage is the longest request or notification that is read, in bytes.
+	// 0: 4 MiB.
 	MaxMessage int64
+	// MaxResult is the longest response that is read, in bytes. 0: 16 MiB. A
+	// longer one is passed over, and its call ends with a *TooLongError.
+	MaxResult int64
 	// Modern: the client speaks a revision without sessions. Then a server that
 	// does too gets what the client says of itself with each request, and the
 	// client gets to know what the server requires of it.
@@ -125,6 +131,9 @@ type Session struct {
 func newSession(opts Options, kind Kind) *Session {
 	if opts.MaxMessage <= 0 {
 		opts.MaxMessage = defaultMaxMessage
+	}
+	if opts.MaxResult <= 0 {
+		opts.MaxResult = defaultMaxResult
 	}
 	s := &Session{opts: opts, kind: kind, closed: make(chan struct{}), heard: make(chan struct{})}
 	s.life, s.endLife = context.WithCancelCause(context.Background())

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"time"
 
@@ -59,7 +58,7 @@ func (t *stdio) read() {
 	var err error
 	for err == nil {
 		var b []byte
-		if b, err = readLine(r, t.s.opts.MaxMessage); len(b) == 0 || err != nil {
+		if b, err = t.readLine(r); len(b) == 0 || err != nil {
 			continue
 		}
 		t.receive(b)
@@ -77,19 +76,42 @@ func (t *stdio) read() {
 	_, _ = io.Copy(io.Discard, r) // a full pipe would keep the process from ending
 }
 
-// readLine reads a line of at most so many bytes, without its end.
-func readLine(r *bufio.Reader, most int64) ([]byte, error) {
+// readLine reads a line, without its end. Of one that is too long it returns
+// nothing: the line is passed over, and the call ends that it answers.
+func (t *stdio) readLine(r *bufio.Reader) ([]byte, error) {
 	var line []byte
+	most := t.s.longest()
 	for {
 		part, err := r.ReadSlice('\n')
 		if int64(len(line)+len(part)) > most+1 {
-			return nil, fmt.Errorf("the process wrote a line longer than %d bytes", most)
+			m := new(jsonrpc.Skimmer)
+			_, _ = m.Write(line)
+			_, _ = m.Write(part)
+			return nil, t.passLine(r, m, err)
 		}
 		line = append(line, part...)
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return bytes.TrimSpace(line), err
 		}
 	}
+}
+
+// passLine reads what is left of a line that is too long, the last part of
+// which came with err. The call need not wait for all of it once it is known.
+func (t *stdio) passLine(r *bufio.Reader, m *jsonrpc.Skimmer, err error) error {
+	told := false
+	for errors.Is(err, bufio.ErrBufferFull) {
+		if id := m.ID(); !told && m.IsResponse() && !id.IsZero() {
+			told = t.fail(id, t.s.tooLong())
+		}
+		var part []byte
+		part, err = r.ReadSlice('\n')
+		_, _ = m.Write(part)
+	}
+	if !told {
+		t.skimmed(m)
+	}
+	return err
 }
 
 // write writes lines for as long as the session lives. A process that does not

@@ -133,7 +133,7 @@ func (t *streamable) begin(res *http.Response) error {
 }
 
 func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	body, err := readAll(res.Body, t.s.opts.MaxMessage)
+	body, err := t.s.readAll(res.Body)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}

@@ -144,7 +144,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			f := newFake(t)
 			f.post = post
 			c, e := cluster(t, at(f.URL))
-			s := mustOpen(t, c, e, func(o *Options) { o.MaxMessage = 1000 })
+			s := mustOpen(t, c, e, func(o *Options) { o.MaxMessage, o.MaxResult = 1000, 1000 })
 			if m, err := s.call("tools/call"); err == nil || Repeatable(err) {
 				t.Errorf("%v, %v, repeatable %v", m, err, Repeatable(err))
 			}

@@ -104,7 +104,7 @@ func (d *duplex) receive(b []byte) {
 		return
 	}
 	for _, m := range messages {
-		d.dispatch(m)
+		d.receiveSized(m)
 	}
 }
 

@@ -1,0 +1,88 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// TooLongError says that the server answered, and that the answer was passed
+// over because of its length. It is ErrProtocol.
+type TooLongError struct {
+	Limit config.Size
+}
+
+func (e *TooLongError) Error() string {
+	return fmt.Sprintf("the server's answer is longer than limits.result (%s); raise that, or ask for less at a time", e.Limit)
+}
+
+// Is makes a TooLongError ErrProtocol.
+func (e *TooLongError) Is(target error) bool { return target == ErrProtocol }
+
+// longest is how much is read of what may be any message.
+func (s *Session) longest() int64 { return max(s.opts.MaxMessage, s.opts.MaxResult) }
+
+func (s *Session) tooLong() error { return &TooLongError{config.Size(s.opts.MaxResult)} }
+
+// oversized reports whether a message is longer than one of its kind may be.
+func (s *Session) oversized(m *jsonrpc.Message) bool {
+	most := s.opts.MaxMessage
+	if m.Kind() == jsonrpc.Response {
+		most = s.opts.MaxResult
+	}
+	return int64(len(m.Raw())) > most
+}
+
+// errPassedOver: a response is too long and belongs to no call.
+var errPassedOver = errors.New("what the server sent is longer than limits.result, and answers no call")
+
+// passOver takes a message that is too long and that answers no call.
+func (s *Session) passOver(m *jsonrpc.Message) {
+	if m.Kind() == jsonrpc.Response {
+		s.ignore(errPassedOver)
+		return
+	}
+	s.passOverCall(m.ID())
+}
+
+// passOverCall takes a notification or a request of the server that is too
+// long. A server that asks is told.
+func (s *Session) passOverCall(id jsonrpc.ID) {
+	err := fmt.Errorf("a message of the server is longer than limits.message (%s)", config.Size(s.opts.MaxMessage))
+	s.ignore(err)
+	if !id.IsZero() {
+		s.refuse(id, err)
+	}
+}
+
+// skimmed takes what was too long to be kept, and answers no call.
+func (s *Session) skimmed(m *jsonrpc.Skimmer) {
+	if m.IsCall() {
+		s.passOverCall(m.ID())
+	} else {
+		s.ignore(errPassedOver)
+	}
+}
+
+// skimmed takes what was too long to be kept.
+func (d *duplex) skimmed(m *jsonrpc.Skimmer) {
+	id := m.ID()
+	switch {
+	case m.IsResponse() && !id.IsZero() && d.fail(id, d.s.tooLong()):
+	case m.IsMessage() && !m.IsCall() && id.IsZero() && d.failAll(d.s.tooLong()):
+	default:
+		d.s.skimmed(m)
+	}
+}
+
+// receiveSized takes a message, unless it is too long.
+func (d *duplex) receiveSized(m *jsonrpc.Message) {
+	switch {
+	case !d.s.oversized(m):
+		d.dispatch(m)
+	case m.Kind() != jsonrpc.Response || !d.fail(m.ID(), d.s.tooLong()):
+		d.s.passOver(m)
+	}
+}
