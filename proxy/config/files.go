@@ -15,8 +15,8 @@ import (
 
 const (
 	maxYAML  = 16 << 20 // bytes of the YAML file
-	maxNamed = 8 << 20 // bytes of a file that it names: revocation lists grow
-	maxFiles = 1024    // files that it names
+	maxNamed = 8 << 20  // bytes of a file that it names: revocation lists grow
+	maxFiles = 1024     // files that it names
 
 	longestPath = 4096 // bytes of a path that Linux takes
 )
