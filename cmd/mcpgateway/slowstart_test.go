@@ -45,14 +45,14 @@ func TestAServerThatStartsSlowlyAndExitsOnDiscoverServes(t *testing.T) {
 	// Far more checks fail to get an answer before the server starts than make
 	// an endpoint unhealthy.
 	g := start(t, dir, fmt.Sprintf(`
-reload: {watch: false, warm_timeout: 1s}
+reload: {watch: false, warm_timeout: 3s}
 listeners: [{name: plain, address: %q}]
 routes: [{match: {path: /mcp}, mcp: {clusters: [slow]}}]
 clusters:
   - name: slow
     command: [%s/server]
     dir: %s
-    health_check: {interval: 10ms, timeout: 10ms, unhealthy_threshold: 1}
+    health_check: {interval: 10ms, timeout: 300ms, unhealthy_threshold: 3}
 `, address, dir, dir))
 	endpoint := g.status().Clusters[0].Endpoints[0]
 	if endpoint.Health != "warming" || !strings.Contains(endpoint.Error, "is starting") {
