@@ -31,15 +31,19 @@ func (a address) String() string {
 // anyPort says that the kernel picks the port.
 func (a address) anyPort() bool { return a.network != "unix" && a.port.Port() == 0 }
 
-// OnLoopback reports whether a listener of this address is reached by programs of
-// this machine alone, and by them over TCP. A name is not asked for in DNS.
-func OnLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+// OffLoopback reports whether a listener of this address is reached by others than
+// programs of this machine over TCP. It is false for what is no address. A name is
+// not asked for in DNS.
+func OffLoopback(address string) bool {
+	if checkAddress(address) != nil {
 		return false
 	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true // a unix socket, in front of which a proxy stands
+	}
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return host != "localhost" && (err != nil || !ip.IsLoopback())
 }
 
 // checkAddress reports what is wrong with an address, without asking DNS.

@@ -158,8 +158,8 @@ func (c *Config) checkRouteHosts(s *config.Scope, i int, r *routes.Config) {
 	if r.MCP == nil || len(r.Match.Hosts)+len(r.MCP.AllowedHosts)+len(r.MCP.AllowedOrigins) > 0 {
 		return
 	}
-	for k, l := range c.Listeners {
-		if slices.Contains(r.Listeners, l.Name) && !s.Failed(fmt.Sprintf("listeners[%d].address", k)) && !listeners.OnLoopback(l.Address) {
+	for _, l := range c.Listeners {
+		if slices.Contains(r.Listeners, l.Name) && listeners.OffLoopback(l.Address) {
 			s.Warnf(fmt.Sprintf("routes[%d].mcp", i), "names no hosts, so on listener %q a request with an Origin, that is one of a web page, is refused; give match.hosts, allowed_hosts or allowed_origins where pages are to call", l.Name)
 			return
 		}
