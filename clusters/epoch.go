@@ -130,7 +130,7 @@ func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 	defer context.AfterFunc(ep.ctx, cancel)()
 	var tcp *trackedConn
 	c, err := ep.pool.dialer.dial(ctx, alpn, func(c net.Conn) net.Conn {
-		tcp = &trackedConn{Conn: c, epoch: ep}
+		tcp = &trackedConn{Conn: c, epoch: ep, secure: ep.pool.dialer.identity != nil}
 		return tcp
 	})
 	if err != nil {
@@ -138,6 +138,9 @@ func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 	}
 	if secure, ok := c.(*cryptotls.Conn); ok {
 		tcp.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
+		if !tcp.http2 {
+			c = &secureConn{Conn: secure}
+		}
 	} else {
 		tcp.http2 = !ep.http1
 	}
@@ -157,8 +160,10 @@ func (ep *epoch) late() error {
 type trackedConn struct {
 	net.Conn
 	epoch   *epoch
+	secure  bool // TLS is above it
 	http2   bool // set before net/http has the connection
 	silence silence
+	head    headScan
 }
 
 // CloseWrite half-closes the connection where it can be: an upgraded one may

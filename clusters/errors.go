@@ -14,6 +14,8 @@ var (
 	// ErrRefused says that an HTTP/2 server has refused a request again and
 	// again, unread (RFC 9113, section 8.7).
 	ErrRefused = errors.New("the server refused the request unread (GOAWAY or REFUSED_STREAM), again and again")
+	// ErrProtocol says that what a server answered is not HTTP.
+	ErrProtocol = errors.New("the server does not keep to HTTP")
 	// ErrUnauthorized is what a Probe wraps when the upstream answered 401 or
 	// 403; the endpoint then shows as "unauthorized".
 	ErrUnauthorized = errors.New("unauthorized")

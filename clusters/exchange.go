@@ -33,6 +33,7 @@ type exchange struct {
 	// on it when the request got it.
 	carrier  atomic.Pointer[trackedConn]
 	heard    atomic.Int64
+	head     *headScan // of an HTTP/1.1 connection
 	finished sync.Once
 	// tries counts what net/http repeats over HTTP/2, and repeatable says that
 	// the request failed in a way that lets it be sent again.
@@ -55,6 +56,9 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 			x.fresh.Store(!info.Reused && !e.pool.dialer.http3())
 			if info.Reused && info.WasIdle && x.epoch.http1 {
 				dropIfClosed(info.Conn)
+			}
+			if x.head = headOf(info.Conn); x.head != nil {
+				x.head.begin()
 			}
 			if c := overHTTP2(info.Conn); c != nil {
 				x.heard.Store(c.silence.heard.Load())
@@ -112,6 +116,9 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	if c != nil && c.silence.quiet.Load() {
 		c.silence.quiet.Store(false)
 	}
+	if x.head != nil {
+		x.head.restore(res)
+	}
 	x.attach(res)
 	return res, nil
 }
@@ -152,7 +159,11 @@ func (x *exchange) explain(err error) error {
 	if cause != nil && !x.connected.Load() {
 		return &ConnectError{e.cluster, e.id, fmt.Errorf("gave up before there was a connection: %w", err)}
 	}
-	return fmt.Errorf("cluster %s: endpoint %s: %w", e.cluster, e.id, explain(err, e.pool.dialer.identity, x.fresh.Load()))
+	why := explain(err, e.pool.dialer.identity, x.fresh.Load())
+	if ended == nil && cause == nil && malformed(err) {
+		why = fmt.Errorf("%w: %w", ErrProtocol, why)
+	}
+	return fmt.Errorf("cluster %s: endpoint %s: %w", e.cluster, e.id, why)
 }
 
 // attach ties the response's body to the exchange.

@@ -17,6 +17,9 @@ import (
 // whether the server had acted on it. HTTP/2 says so itself (RFC 9113, section
 // 6.8).
 func dropIfClosed(c net.Conn) {
+	if t, ok := c.(*secureConn); ok {
+		c = t.NetConn()
+	}
 	if t, ok := c.(*cryptotls.Conn); ok {
 		if t.ConnectionState().NegotiatedProtocol == "h2" {
 			return

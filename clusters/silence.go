@@ -38,8 +38,12 @@ type silence struct {
 
 func (c *trackedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if n > 0 {
+	switch {
+	case n <= 0:
+	case c.http2:
 		c.silence.heard.Add(int64(n))
+	case !c.secure:
+		c.head.see(p[:n])
 	}
 	return n, err
 }

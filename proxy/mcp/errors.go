@@ -114,7 +114,7 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, long.Error()
 	case errors.As(err, &unreadable):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error()
-	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, sse.ErrTooLong):
+	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, clusters.ErrProtocol), errors.Is(err, sse.ErrTooLong):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
 	default: // what is left comes from the network
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown"

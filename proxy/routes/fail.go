@@ -72,6 +72,8 @@ func (x *exchange) classify(err error) failure {
 	case errors.Is(err, context.DeadlineExceeded):
 		// The last try's own limit (per_try_timeout).
 		return failure{504, filter.FlagUpstreamRequestTimeout, "", "the upstream did not answer in time"}
+	case errors.Is(err, clusters.ErrProtocol):
+		return failure{502, filter.FlagUpstreamProtocolError, "", "the upstream does not keep to HTTP"}
 	}
 	return failure{502, filter.FlagUpstreamConnectionTermination, "", "the upstream closed the connection without an answer"}
 }

@@ -61,7 +61,7 @@ func TestFailuresOfTheUpstreamAreNamed(t *testing.T) {
 				io.WriteString(c, "SSH-2.0-OpenSSH\r\n\r\n")
 				c.Close()
 			})
-		}, 502, "upstream_connection_termination"},
+		}, 502, "upstream_protocol_error"},
 		{"no status", func() *gateway {
 			return proxied(t, func(w http.ResponseWriter, r *http.Request) {
 				c, _, _ := http.NewResponseController(w).Hijack()

@@ -3,6 +3,7 @@ package routes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -72,9 +73,16 @@ type exchange struct {
 
 	// headers guards w against 1xx answers, which arrive on a goroutine of
 	// the upstream connection until the final one does.
-	headers  sync.Mutex
-	answered atomic.Bool
+	headers       sync.Mutex
+	informational int // 1xx answers so far
+	answered      atomic.Bool
 }
+
+// maxInformational bounds the 1xx answers to one request. Each costs the client
+// a header, and the upstream nothing.
+const maxInformational = 32
+
+var errInformational = fmt.Errorf("%w: it sent more than %d 1xx answers", clusters.ErrProtocol, maxInformational)
 
 // ServeHTTP passes one request on, and its answer back.
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -160,19 +168,22 @@ func (x *exchange) outgoingContext() context.Context {
 	}
 	// HTTP/1.0 knows no 1xx.
 	if x.r.ProtoAtLeast(1, 1) {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: x.informational})
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: x.inform})
 	}
 	return ctx
 }
 
-// informational passes 1xx answers on, 103 Early Hints above all. 100 is not:
-// our own server sends it when the upstream wants the body.
-func (x *exchange) informational(status int, header textproto.MIMEHeader) error {
+// inform passes 1xx answers on, 103 Early Hints above all. 100 is not: our own
+// server sends it when the upstream wants the body.
+func (x *exchange) inform(status int, header textproto.MIMEHeader) error {
+	x.headers.Lock()
+	defer x.headers.Unlock()
+	if x.informational++; x.informational > maxInformational {
+		return errInformational
+	}
 	if status == http.StatusContinue {
 		return nil
 	}
-	x.headers.Lock()
-	defer x.headers.Unlock()
 	if x.answered.Load() {
 		return nil
 	}

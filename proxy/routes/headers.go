@@ -44,6 +44,14 @@ func trails(name string) bool {
 	return httpguts.ValidTrailerHeader(name) && name != "Cookie" && !hopByHop(name) && !aboutClient(name)
 }
 
+// trailsBack reports whether a trailer of an upstream goes to the client, which
+// could merge it into the header: neither what frames the answer, nor what
+// stays on one connection, nor a cookie (RFC 9110 section 6.5.1). named are the
+// lines of the answer's Connection.
+func trailsBack(name string, named []string) bool {
+	return httpguts.ValidTrailerHeader(name) && !hopByHop(name) && name != "Set-Cookie" && name != "Set-Cookie2" && !namedBy(named, name)
+}
+
 func namedBy(connection []string, name string) bool {
 	return slices.ContainsFunc(connection, func(line string) bool { return hasToken(line, name) })
 }
@@ -150,7 +158,12 @@ func (w *editWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 func (w *editWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// trailerNames lists announced trailers for a Trailer field, or "".
-func trailerNames(t http.Header) string {
-	return strings.Join(slices.Sorted(maps.Keys(t)), ", ")
+// trailerNames lists the announced trailers of an answer that pass, for a
+// Trailer field, or "".
+func trailerNames(resp *http.Response) string {
+	if len(resp.Trailer) == 0 {
+		return ""
+	}
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(resp.Trailer)), func(name string) bool { return !trailsBack(name, resp.Header["Connection"]) })
+	return strings.Join(names, ", ")
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
@@ -22,7 +23,7 @@ func (x *exchange) respond(resp *http.Response) {
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // none, not net/http's guess
 	}
-	announced := trailerNames(resp.Trailer)
+	announced := trailerNames(resp)
 	if announced != "" {
 		h["Trailer"] = []string{announced}
 		if x.r.ProtoMajor == 1 {
@@ -41,6 +42,9 @@ func (x *exchange) respond(resp *http.Response) {
 		x.copyBody(resp)
 	}
 	for name, values := range resp.Trailer {
+		if !trailsBack(name, resp.Header["Connection"]) {
+			continue
+		}
 		if !hasToken(announced, name) {
 			name = http.TrailerPrefix + name
 		}
@@ -102,6 +106,8 @@ func (x *exchange) abortRead(err error) {
 		x.abort(filter.FlagUnauthorized, errExpired)
 	case x.r.Context().Err() != nil:
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
+	case errors.Is(err, clusters.ErrProtocol):
+		x.abort(filter.FlagUpstreamProtocolError, err)
 	}
 	x.abort(filter.FlagUpstreamConnectionTermination, err)
 }
