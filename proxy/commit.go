@@ -34,6 +34,7 @@ func (g *Gateway) commit(p *prepared) string {
 	if p.log != nil {
 		g.logs.Swap(p.log)
 	}
+	g.commitMemory(gen.config.Memory)
 	// First, so that what is stored serves with the first handshake. What goes
 	// is asked for until the snapshots have been replaced, and later by servers
 	// that drain: it is released below, and with the generations.

@@ -22,6 +22,7 @@ type Config struct {
 	Drain     DrainConfig        `yaml:"drain" doc:"How connections of a changed or removed listener end."`
 	Shutdown  ShutdownConfig     `yaml:"shutdown" doc:"How the process ends."`
 	ACME      *acme.Config       `yaml:"acme" doc:"One account for the certificates that listeners get by ACME; off when absent."`
+	Memory    MemoryConfig       `yaml:"memory" doc:"How much memory the process may use."`
 	Listeners []listeners.Config `yaml:"listeners" required:"true" doc:"Addresses that are served."`
 	Routes    []routes.Config    `yaml:"routes" doc:"What is done with a request; the first match wins, in file order."`
 	Clusters  []clusters.Config  `yaml:"clusters" doc:"Upstream servers that are interchangeable."`

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -37,6 +38,9 @@ type Options struct {
 	// Abort ends the process. It is called where the end takes longer than
 	// shutdown.timeout allows; nil lets it take longer.
 	Abort func()
+	// SetMemoryLimit is debug.SetMemoryLimit; nil leaves the limit of the runtime
+	// as it is.
+	SetMemoryLimit func(bytes int64) (before int64)
 }
 
 // Gateway is the running process: what outlives its generations, and the
@@ -48,6 +52,8 @@ type Gateway struct {
 	metrics *admin.Metrics
 	sockets *listeners.Sockets
 	hub     *mcp.Hub
+	// budget bounds the memory that peers can make the process keep.
+	budget *memory.Budget
 	// acme keeps the certificates that are not from files; nil where the file is
 	// only checked.
 	acme *acme.Manager
@@ -98,6 +104,9 @@ func New(o Options) *Gateway {
 	if o.Abort == nil {
 		o.Abort = func() {}
 	}
+	if o.SetMemoryLimit == nil {
+		o.SetMemoryLimit = func(int64) int64 { return 0 }
+	}
 	metrics := admin.NewMetrics(o.Version)
 	g := &Gateway{
 		options:  o,
@@ -111,10 +120,11 @@ func New(o Options) *Gateway {
 	}
 	g.listenerTrace = g.traceListeners()
 	g.clusterTrace = g.traceClusters()
+	g.budget = memory.New(g.traceMemory())
 	g.sockets = listeners.NewSockets(g.listenerTrace)
 	transports := new(upstream.Transports)
 	trace := g.traceMCP()
-	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Trace: trace})
+	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: trace})
 	g.prober = upstream.NewProber(transports)
 	g.prober.Version = o.Version
 	g.prober.OnIgnored = func(cluster, endpoint string, err error, report bool) {
@@ -148,6 +158,8 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	}
 	defer watcher.Close()
 	defer g.logs.Close()
+	g.budget.Watch()
+	defer g.budget.Close()
 	err = g.serve(ctx, hup, reopen, watcher)
 	g.spiffe.Close()
 	defer g.acme.Close()

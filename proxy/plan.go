@@ -21,7 +21,7 @@ type Plan struct {
 	// may change what matches first.
 	RoutesReordered bool `json:"routes_reordered,omitempty"`
 	// Settings are the sections without names that changed: log, acme, admin,
-	// reload, drain, shutdown.
+	// reload, drain, shutdown, memory, state keys.
 	Settings []string `json:"settings,omitempty"`
 }
 
@@ -102,7 +102,7 @@ func Diff(old, new *Config) Plan {
 		old, new any
 	}{
 		{"log", old.Log, new.Log}, {"acme", old.ACME, new.ACME}, {"admin", old.Admin, new.Admin}, {"reload", old.Reload, new.Reload},
-		{"drain", old.Drain, new.Drain}, {"shutdown", old.Shutdown, new.Shutdown},
+		{"drain", old.Drain, new.Drain}, {"shutdown", old.Shutdown, new.Shutdown}, {"memory", old.Memory, new.Memory},
 		{"state keys", old.StateKeyFiles, new.StateKeyFiles},
 	} {
 		if !first && config.Fingerprint(s.old) != config.Fingerprint(s.new) {

@@ -52,7 +52,7 @@ func TestDiffNamesWhatUsersWillNotice(t *testing.T) {
 		},
 		"cluster-health":     func(c *Config) { c.Clusters[1].HealthCheck = &clusters.HealthCheck{Kind: "tcp"} },
 		"clusters-exchanged": func(c *Config) { c.Clusters[1].Name = "new" },
-		"settings":           func(c *Config) { c.Log.Level = "debug"; c.Drain.Timeout = 1 },
+		"settings":           func(c *Config) { c.Log.Level = "debug"; c.Drain.Timeout = 1; c.Memory.Limit.Bytes = 64 << 20 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			after := base()

@@ -131,7 +131,7 @@ func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error
 			p.gen.mcp = append(p.gen.mcp, h)
 			return h, nil
 		},
-		Ready:     g.ready.Load,
+		Ready:     g.isReady,
 		AuthTrace: g.traceAuth(),
 		Previous:  previous,
 	})

@@ -18,6 +18,7 @@ func (g *Gateway) Status() admin.Status {
 		s.Sessions += st.Sessions
 		s.Streams += st.Streams
 	}
+	s.Memory = g.memoryStatus()
 	g.mu.Lock()
 	s.LastReload = g.lastReload
 	for _, old := range g.draining {

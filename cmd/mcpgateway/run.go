@@ -5,6 +5,7 @@ import (
 	"log" //nolint:depguard // only to lead what the standard library logs into our log
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -65,6 +66,8 @@ func runCommand() *cobra.Command {
 			Stderr:  c.ErrOrStderr(),
 			Notify:  func(state string) { _, _ = daemon.SdNotify(false, state) },
 			Abort:   func() { os.Exit(exitFailed) },
+
+			SetMemoryLimit: debug.SetMemoryLimit,
 		})
 		log.SetFlags(0)
 		log.SetOutput(gateway.StandardLog())

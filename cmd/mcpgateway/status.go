@@ -51,6 +51,9 @@ func printStatus(out io.Writer, s admin.Status) error {
 			fmt.Fprintf(w, "  error: %s\n", e)
 		}
 	}
+	if m := s.Memory; m.Limit > 0 {
+		fmt.Fprintf(w, "memory\t%s\t%.0f%% of %d MiB\n", m.Level, 100*m.Ratio, m.Limit>>20)
+	}
 	if s.Sessions+s.Streams > 0 {
 		fmt.Fprintf(w, "mcp\t%d sessions\t%d streams\n", s.Sessions, s.Streams)
 	}

@@ -37,6 +37,12 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(desc("ready", "1 while the gateway is ready to serve."), flag(s.Ready))
 	gauge(desc("mcp_sessions", "MCP sessions of clients."), float64(s.Sessions))
 	gauge(desc("mcp_streams", "Open MCP streams."), float64(s.Streams))
+	gauge(desc("memory_limit_bytes", "What memory.limit comes to; 0 where there is none."), float64(s.Memory.Limit))
+	gauge(desc("memory_pressure_ratio", "The greater of what is charged for peers and what is live, as a part of the limit."), s.Memory.Ratio)
+	charged := desc("memory_charged_bytes", "Memory that is charged for what peers make the gateway keep.", "kind")
+	for kind, bytes := range s.Memory.Charged {
+		gauge(charged, float64(bytes), kind)
+	}
 	gauge(desc("draining_generations", "Older generations that still serve."), float64(len(s.Draining)))
 
 	open := desc("listener_connections", "Open connections.", "listener")

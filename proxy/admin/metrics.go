@@ -33,6 +33,7 @@ type Metrics struct {
 	reloads         *prometheus.CounterVec
 	lastReload      *prometheus.GaugeVec
 	logDropped      prometheus.Counter
+	memoryRefused   *prometheus.CounterVec
 }
 
 // NewMetrics registers everything the gateway counts. version labels build_info.
@@ -61,13 +62,14 @@ func NewMetrics(version string) *Metrics {
 		mcpIgnored:      counter("mcp_ignored_total", "What MCP servers sent and nobody gets, such as what a command prints on its stdout besides messages.", "cluster"),
 		acmeEvents:      counter("acme_events_total", "What happened to certificates by ACME, such as obtained, renewed or failed.", "event"),
 		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
+		memoryRefused:   counter("memory_refused_total", "What was refused for want of memory, by what it was.", "kind"),
 		lastReload:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "last_reload_timestamp_seconds", Help: "When a reload last ended, by result."}, []string{"result"}),
 	}
 	m.logDropped = prometheus.NewCounter(prometheus.CounterOpts{Namespace: "mcpgateway", Name: "log_lines_dropped_total", Help: "Log lines that were not written, since the log could not take them as fast as they came."})
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "mcpgateway", Name: "build_info", Help: "Always 1; the version is a label."}, []string{"version"})
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.requestSeconds, m.connections, m.rejected, m.handshakes, m.upstream, m.upstreamSeconds,
-		m.connects, m.retries, m.healthChanges, m.stderrOmitted, m.mcpCalls, m.mcpIgnored, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, build,
+		m.connects, m.retries, m.healthChanges, m.stderrOmitted, m.mcpCalls, m.mcpIgnored, m.acmeEvents, m.reloads, m.lastReload, m.logDropped, m.memoryRefused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -139,6 +141,9 @@ func (m *Metrics) ACME(event string) { m.acmeEvents.WithLabelValues(event).Inc()
 
 // LogLinesDropped counts lines of the log that were not written.
 func (m *Metrics) LogLinesDropped(lines int) { m.logDropped.Add(float64(lines)) }
+
+// MemoryRefused counts what was refused for want of memory.
+func (m *Metrics) MemoryRefused(kind string) { m.memoryRefused.WithLabelValues(kind).Inc() }
 
 // Reloaded counts one reload.
 func (m *Metrics) Reloaded(result string, at time.Time) {

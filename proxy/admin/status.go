@@ -23,6 +23,7 @@ type Status struct {
 	Ready      bool          `json:"ready"`
 	Generation Generation    `json:"generation"`
 	LastReload *Outcome      `json:"last_reload,omitempty"`
+	Memory     Memory        `json:"memory"`
 	Listeners  []Listener    `json:"listeners"`
 	Clusters   []Cluster     `json:"clusters"`
 	Sessions   int           `json:"sessions"`
@@ -37,6 +38,21 @@ type Generation struct {
 	Applied time.Time `json:"applied"`
 	// Sum is the SHA-256 of the file and all it names, in hex.
 	Sum string `json:"sum"`
+}
+
+// Memory is how much of the memory that the process may use is taken, in bytes.
+type Memory struct {
+	// Limit is 0 where there is none.
+	Limit int64 `json:"limit"`
+	// Pressure is the greater of what is charged for peers and what is live.
+	Pressure int64   `json:"pressure"`
+	Ratio    float64 `json:"ratio"`
+	// Level is normal, high (no new sessions and streams), severe (nor bodies
+	// over 64 KiB) or critical (not ready).
+	Level string `json:"level"`
+	// Charged is by what it is for: connection, session, stream, body, answer,
+	// event.
+	Charged map[string]int64 `json:"charged"`
 }
 
 // Listener is one address that is served.

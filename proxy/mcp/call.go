@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -22,6 +23,7 @@ type call struct {
 	record  *filter.Record
 	header  http.Header
 	started time.Time
+	lease   memory.Lease // of the message, from begin to finish
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc

@@ -65,6 +65,9 @@ func (h *Hub) slot(s *session, limits Limits) (victims []*session, err error) {
 		victims = append(victims, victim)
 		n.vacateLocked(victim)
 	}
+	if victims, err = h.chargeLocked(s, n, own, victims); err != nil {
+		return victims, err
+	}
 	s.holder, s.slot = own, true
 	own.slots++
 	n.slots++

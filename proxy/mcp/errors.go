@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
@@ -93,6 +94,8 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusNotFound, filter.FlagDownstreamConnectionTermination, "the session has ended"
 	case errors.Is(err, errGone), errors.As(err, new(canceled)):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagDownstreamConnectionTermination, "the request was cancelled"
+	case errors.Is(err, memory.ErrExhausted):
+		f.status, f.flag, f.text = http.StatusServiceUnavailable, flagOverload, memory.ErrExhausted.Error()
 	case errors.Is(err, errPending):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, flagOverload, "too many requests are in flight"
 	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, clusters.ErrRetired):
@@ -128,11 +131,17 @@ func refuse(w http.ResponseWriter, r *http.Request, status, code int, id jsonrpc
 	writeJSON(w, status, jsonrpc.NewError(id, code, text, nil))
 }
 
+// retryAfter is when a client may try again, in seconds.
+const retryAfter = "5"
+
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone needs no answer
 }

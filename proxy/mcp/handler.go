@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -172,6 +173,11 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		h.resume(w, r, s, id)
 		return
 	}
+	if err := h.hub.opts.Memory.Charge(memory.Stream, streamCost); err != nil {
+		h.overloaded(w, r, jsonrpc.ID{}, err)
+		return
+	}
+	defer h.hub.opts.Memory.Return(memory.Stream, streamCost)
 	st := newStream(true, true, h.queueBytes())
 	st.standing = true
 	s.resumable(st)

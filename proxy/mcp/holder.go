@@ -70,6 +70,18 @@ func (o *holder) evict() *session {
 	return s
 }
 
+// give takes a session out that is idle, and reports whether it was.
+func (o *holder) give(s *session) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if s.place != placeIdle {
+		return false
+	}
+	o.idle.remove(s)
+	s.place = placeGone
+	return true
+}
+
 // idleList is a list of sessions, the one that was used last at the end. The
 // links are in the sessions, so that none is looked for and nothing is
 // allocated.

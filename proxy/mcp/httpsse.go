@@ -1,11 +1,11 @@
 package mcp
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -88,7 +88,9 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, none, "Content-Type is not application/json")
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Config.Limits.Message)))
+	lease := h.hub.opts.Memory.Lease(memory.Body)
+	body, err := h.readMessage(w, r, &lease)
+	lease.Release()
 	if err != nil {
 		h.unread(w, r, err)
 		return

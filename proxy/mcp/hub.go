@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -20,6 +21,8 @@ type Options struct {
 	// Transports remembers what endpoints speak; shared with the prober. It
 	// may be nil.
 	Transports *upstream.Transports
+	// Memory is what clients make us keep charged to; nil has no limit.
+	Memory *memory.Budget
 	// Trace may be nil.
 	Trace *Trace
 }
@@ -85,6 +88,8 @@ func (h *Hub) tend() {
 			for _, s := range h.all() {
 				h.tendSession(s, now)
 			}
+		case <-h.opts.Memory.Relief():
+			h.relieve()
 		}
 	}
 }

@@ -190,6 +190,9 @@ func (h *Handler) initializeLine(s *session, c *call) error {
 	if !s.line.advance(stageInitializing) {
 		return &failure{code: jsonrpc.CodeInvalidRequest, text: "the session is initialized already"}
 	}
+	if err := s.charge(int64(len(init.params))); err != nil {
+		return err
+	}
 	s.init, s.version = init.params, init.version
 	s.naming = newNaming(h.Config.Namespace, h.Config.Clusters)
 	started := s.spawn(func() {

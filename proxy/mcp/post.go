@@ -2,9 +2,9 @@ package mcp
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -24,7 +24,9 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	}
 	// The body is read whole before anything goes upstream: streaming it
 	// through loses answers of servers that close it early.
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Config.Limits.Message)))
+	lease := h.hub.opts.Memory.Lease(memory.Body)
+	body, err := h.readMessage(w, r, &lease)
+	lease.Release()
 	if err != nil {
 		h.unread(w, r, err)
 		return
@@ -66,6 +68,10 @@ func parseCode(err error) int {
 
 // unread answers a request whose body did not come whole.
 func (h *Handler) unread(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, memory.ErrExhausted) {
+		h.overloaded(w, r, jsonrpc.ID{}, err)
+		return
+	}
 	var long *http.MaxBytesError
 	if errors.As(err, &long) {
 		refuse(w, r, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the message is longer than limits.message")
@@ -155,8 +161,11 @@ func (h *Handler) decline(w http.ResponseWriter, r *http.Request, s *session, id
 	record.SetFlag(f.flag)
 	record.SetReason(err.Error())
 	status := http.StatusOK
-	if errors.Is(err, errEnded) {
+	switch {
+	case errors.Is(err, errEnded):
 		status = http.StatusNotFound
+	case errors.Is(err, memory.ErrExhausted):
+		status = f.status
 	}
 	writeJSON(w, status, f.body(id))
 }

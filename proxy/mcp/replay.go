@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 var (
@@ -26,6 +28,7 @@ const oldStreams = 16
 type replay struct {
 	mu     sync.Mutex
 	limits Resume
+	memory *memory.Budget
 	tracks map[string]*track
 	events []kept // the oldest first
 	bytes  int
@@ -52,8 +55,8 @@ type kept struct {
 	at    time.Time
 }
 
-func newReplay(limits Resume) *replay {
-	return &replay{limits: limits, tracks: map[string]*track{}}
+func newReplay(limits Resume, budget *memory.Budget) *replay {
+	return &replay{limits: limits, memory: budget, tracks: map[string]*track{}}
 }
 
 // follow puts other limits in force.
@@ -92,6 +95,13 @@ func (r *replay) add(t *track, msg []byte, final bool) int {
 		return t.last
 	}
 	now := time.Now()
+	for r.memory.Charge(memory.Event, int64(len(msg)+messageCost)) != nil {
+		if len(r.events) == 0 {
+			t.lost = t.last
+			return t.last
+		}
+		r.dropLocked(1)
+	}
 	r.events = append(r.events, kept{t, t.last, msg, now})
 	r.bytes += len(msg) + messageCost
 	t.count++
@@ -165,26 +175,46 @@ func (r *replay) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
+	r.memory.Return(memory.Event, int64(r.bytes))
 	r.tracks, r.events, r.bytes = nil, nil, 0
 }
 
 // trimLocked gives up the oldest events as the limits demand.
 func (r *replay) trimLocked(now time.Time) {
-	n := 0
+	n, bytes := 0, r.bytes
 	for ; n < len(r.events); n++ {
 		e := r.events[n]
-		if len(r.events)-n <= r.limits.Events && r.bytes <= int(r.limits.Bytes) && now.Sub(e.at) < r.limits.Age {
+		if len(r.events)-n <= r.limits.Events && bytes <= int(r.limits.Bytes) && now.Sub(e.at) < r.limits.Age {
 			break
 		}
+		bytes -= len(e.msg) + messageCost
+	}
+	r.dropLocked(n)
+}
+
+// dropLocked gives up the oldest n events.
+func (r *replay) dropLocked(n int) {
+	before := r.bytes
+	for i, e := range r.events[:n] {
 		r.bytes -= len(e.msg) + messageCost
 		e.track.lost = e.pos
 		e.track.count--
 		r.forgetLocked(e.track)
-		r.events[n] = kept{}
+		r.events[i] = kept{}
 	}
 	if r.events = r.events[n:]; len(r.events) == 0 {
 		r.events = nil
 	}
+	r.memory.Return(memory.Event, int64(before-r.bytes))
+}
+
+// giveUp gives up all events, and returns how many bytes they were.
+func (r *replay) giveUp() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.bytes
+	r.dropLocked(len(r.events))
+	return int64(before)
 }
 
 // forgetLocked forgets the stream if it cannot be resumed any more. Of those

@@ -52,7 +52,7 @@ func rest(st *stream, pos int) string {
 
 func TestKeptEventsAreBoundedByAge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newReplay(limits(100))
+		r := newReplay(limits(100), nil)
 		st := written(t, r, true, 3)
 		time.Sleep(time.Minute - time.Nanosecond)
 		if got := rest(st, 1); got != "12" {
@@ -75,7 +75,7 @@ func TestKeptEventsAreBoundedByAge(t *testing.T) {
 
 func TestAnswerOfABrokenCallIsKeptForItsTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newReplay(limits(100))
+		r := newReplay(limits(100), nil)
 		st := written(t, r, false, 1)
 		time.Sleep(time.Hour) // the call runs on, however long the client is away
 		r.expire(time.Now())
@@ -105,7 +105,7 @@ func TestKeptEventsAreBoundedByCountAndBytes(t *testing.T) {
 		"count": limits(3),
 		"bytes": {Events: 100, Bytes: 3 * (1 + messageCost), Age: time.Hour},
 	} {
-		r := newReplay(l)
+		r := newReplay(l, nil)
 		old, st := written(t, r, true, 2), written(t, r, true, 3)
 		if len(r.events) != 3 {
 			t.Errorf("%s: %d events are kept", name, len(r.events))
@@ -124,7 +124,7 @@ func TestKeptEventsAreBoundedByCountAndBytes(t *testing.T) {
 }
 
 func TestStreamsThatNobodyReadsAreForgotten(t *testing.T) {
-	r := newReplay(limits(10))
+	r := newReplay(limits(10), nil)
 	first := written(t, r, true, 0)
 	for range 10 * oldStreams {
 		written(t, r, true, 0)
@@ -145,7 +145,7 @@ func TestStreamsThatNobodyReadsAreForgotten(t *testing.T) {
 }
 
 func TestSlowReaderOfACallMayFetchTheRest(t *testing.T) {
-	r := newReplay(limits(100))
+	r := newReplay(limits(100), nil)
 	st := written(t, r, false, 0)
 	if err := st.resume(0); err != nil {
 		t.Fatal(err)
@@ -169,7 +169,7 @@ func TestSlowReaderOfACallMayFetchTheRest(t *testing.T) {
 }
 
 func TestNewReaderReplacesTheOldOne(t *testing.T) {
-	r := newReplay(limits(100))
+	r := newReplay(limits(100), nil)
 	st := written(t, r, false, 2)
 	if err := st.resume(2); err != nil {
 		t.Fatal(err)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -42,6 +44,8 @@ type session struct {
 	slot   bool             // it still has it; guarded by the hub
 	place  placement        // guarded by the holder
 	links  [idleLists]links // guarded as the lists are
+
+	charged atomic.Int64 // to the memory budget, in bytes
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -93,7 +97,7 @@ func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *s
 		calls:     map[jsonrpc.ID][]*call{},
 		asks:      map[jsonrpc.ID]*ask{},
 		heard:     make(chan struct{}),
-		replay:    newReplay(handler.Config.Resume),
+		replay:    newReplay(handler.Config.Resume, h.opts.Memory),
 		last:      time.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -133,6 +137,7 @@ func (s *session) end(reason string, cause error) {
 
 	s.hub.forget(s, reason)
 	s.cancel(cause)
+	s.discharge()
 	s.replay.close()
 	for _, st := range streams {
 		if s.subscription != nil {
@@ -173,15 +178,20 @@ func (s *session) allPeers() []*peer {
 
 // begin counts a request in, and ends it when the session ends.
 func (s *session) begin(c *call) error {
+	// The message, and a copy with changes that a server is sent.
+	c.lease = s.hub.opts.Memory.Lease(memory.Body)
+	if err := c.lease.Grow(2 * len(c.msg.Raw())); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended:
-		return errEnded
-	case !s.useLocked():
+	case s.ended, !s.useLocked():
+		c.lease.Release()
 		return errEnded
 	case !s.enterLocked(c):
 		s.restLocked()
+		c.lease.Release()
 		return errPending
 	}
 	s.pending++
@@ -195,6 +205,7 @@ func (s *session) begin(c *call) error {
 }
 
 func (s *session) finish(c *call) {
+	c.lease.Release()
 	s.mu.Lock()
 	s.pending--
 	s.leaveLocked(c)

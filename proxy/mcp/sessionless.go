@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -58,6 +59,13 @@ func (h *Hub) lend(s *session) error {
 	if h.closed {
 		return errEnded
 	}
+	// Calls without a session are no new sessions to the client, and go on being
+	// served.
+	cost := s.cost()
+	if err := h.opts.Memory.Exchange(memory.Session, 0, cost); err != nil {
+		return err
+	}
+	s.charged.Store(cost)
 	h.countLocked(s.route).sessions++
 	return nil
 }
@@ -172,6 +180,9 @@ func (h *Hub) selfInit(version string) []byte {
 
 // overloaded refuses a client for which there is no room.
 func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
+	if errors.Is(err, memory.ErrExhausted) {
+		err = memory.ErrExhausted
+	}
 	status := http.StatusServiceUnavailable
 	if errors.Is(err, errPrincipal) {
 		status = http.StatusTooManyRequests

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -152,7 +153,7 @@ func (k *socket) read(ctx context.Context) {
 	defer close(k.over)
 	defer close(k.errands)
 	for {
-		kind, body, err := k.ws.Read(ctx)
+		kind, message, err := k.ws.Reader(ctx)
 		if err != nil {
 			k.last = err
 			return
@@ -162,6 +163,20 @@ func (k *socket) read(ctx context.Context) {
 			return
 		}
 		h := k.session.follows()
+		lease := h.hub.opts.Memory.Lease(memory.Body)
+		body, err := lease.ReadAll(message, -1)
+		lease.Release()
+		switch {
+		case errors.Is(err, memory.ErrExhausted):
+			// What is left of the message would have to be read, and an error that
+			// names no request ends no call of the client.
+			k.record.SetFlag(flagOverload)
+			_ = k.ws.Close(websocket.StatusTryAgainLater, err.Error())
+			return
+		case err != nil:
+			k.last = err
+			return
+		}
 		if len(body) > int(h.Config.Limits.Message) {
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return

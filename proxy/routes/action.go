@@ -37,7 +37,7 @@ func health(kind string, ready func() bool) http.Handler {
 		h := w.Header()
 		h["Cache-Control"] = []string{"no-store"}
 		if kind == "ready" && ready != nil && !ready() {
-			filter.WriteError(w, http.StatusServiceUnavailable, "not_ready", "starting or shutting down")
+			filter.WriteError(w, http.StatusServiceUnavailable, "not_ready", "starting, shutting down or short of memory")
 			return
 		}
 		answer(w, http.StatusOK, "text/plain; charset=utf-8", "ok\n")

@@ -1,0 +1,139 @@
+package memory
+
+import (
+	"errors"
+	"io"
+)
+
+const (
+	// unnoticed is what a lease holds without any charge, in bytes: most
+	// messages are shorter, and should touch nothing that others use.
+	unnoticed = 8 << 10
+	// step is what leases are charged in.
+	step = 16 << 10
+	// Large is the longest body, in bytes, that is still let in where memory is
+	// severely short.
+	Large = 64 << 10
+)
+
+// Lease is what one holder keeps, such as a body that grows. The zero Lease is
+// one of a nil Budget. It must not be copied once it has grown.
+type Lease struct {
+	budget        *Budget
+	kind          Kind
+	held, charged int64
+}
+
+// Lease returns an empty lease. Release returns what it takes.
+func (b *Budget) Lease(k Kind) Lease { return Lease{budget: b, kind: k} }
+
+// Grow adds n bytes, before they are there. The error is ErrExhausted, and the
+// lease is as it was.
+func (l *Lease) Grow(n int) error {
+	held := l.held + int64(n)
+	if l.budget != nil && held > unnoticed && held > l.charged {
+		most := (held + step - 1) / step * step
+		if err := l.budget.Charge(l.kind, most-l.charged); err != nil {
+			return err
+		}
+		l.charged = most
+	}
+	l.held = held
+	return nil
+}
+
+// fits reports whether a body of that many bytes may begin.
+func (l *Lease) fits(size int64) bool {
+	if l.budget == nil || l.kind != Body || size <= Large || l.budget.Level() < Severe {
+		return true
+	}
+	l.budget.refused(l.kind)
+	return false
+}
+
+// Shrink takes n of the bytes away.
+func (l *Lease) Shrink(n int) {
+	l.held -= int64(n)
+	most := (l.held + step - 1) / step * step
+	if l.held <= unnoticed {
+		most = 0
+	}
+	if most < l.charged {
+		l.budget.Return(l.kind, l.charged-most)
+		l.charged = most
+	}
+}
+
+// Held is the number of bytes.
+func (l *Lease) Held() int64 { return l.held }
+
+// Release gives everything back. The lease is empty then.
+func (l *Lease) Release() {
+	if l.charged > 0 {
+		l.budget.Return(l.kind, l.charged)
+	}
+	l.held, l.charged = 0, 0
+}
+
+const (
+	// firstPart is the most that is allocated for a body of which nothing has
+	// come: it may be promised, and never sent.
+	firstPart = 16 << 10
+	// leastPart is what is allocated where no length is promised.
+	leastPart = 1 << 10
+	// part is what a long body grows by.
+	part = 64 << 10
+)
+
+// ReadAll reads to the end of r. The lease grows with what comes, each time
+// before it is read, and in the end by as much again: a body of several parts is
+// put together, and goes on as an edited copy. size is what was promised, less
+// than 0 for nothing. Errors are those of r, or ErrExhausted.
+func (l *Lease) ReadAll(r io.Reader, size int64) ([]byte, error) {
+	if !l.fits(size) {
+		return nil, ErrExhausted
+	}
+	first := int64(leastPart)
+	if size >= 0 {
+		first = min(size+1, firstPart) // one more, to see the end in one read
+	}
+	if err := l.Grow(int(first)); err != nil {
+		return nil, err
+	}
+	var parts [][]byte
+	whole, last := 0, make([]byte, 0, first)
+	for {
+		n, err := r.Read(last[len(last):cap(last)])
+		last = last[:len(last)+n]
+		whole += n
+		if whole > Large && whole-n <= Large && !l.fits(int64(whole)) {
+			return nil, ErrExhausted // no length was promised, or a false one
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(last) < cap(last) {
+			continue
+		}
+		parts = append(parts, last)
+		next := min(2*cap(last), part)
+		if err := l.Grow(next); err != nil {
+			return nil, err
+		}
+		last = make([]byte, 0, next)
+	}
+	if len(parts) == 0 {
+		return last, nil
+	}
+	if err := l.Grow(whole); err != nil {
+		return nil, err
+	}
+	body := make([]byte, 0, whole)
+	for _, p := range parts {
+		body = append(body, p...)
+	}
+	return append(body, last...), nil
+}

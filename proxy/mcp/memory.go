@@ -1,0 +1,139 @@
+package mcp
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
+)
+
+const (
+	// sessionCost is what a session takes besides the messages that it keeps, in
+	// bytes: that of one whose server is reached over Streamable HTTP.
+	sessionCost = 16 << 10
+	// streamCost is what the stream of a GET takes besides its connection, in
+	// bytes.
+	streamCost = 16 << 10
+	// sessionsShare is the part of the memory limit, as its divisor, that sessions
+	// keep where memory is short for other reasons: giving up those that are idle
+	// would not help then.
+	sessionsShare = 4
+)
+
+// readMessage reads the message of a POST whole. The lease grows by what it
+// takes while it is read; the call that comes of it has a lease of its own.
+func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request, lease *memory.Lease) ([]byte, error) {
+	return lease.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Config.Limits.Message)), r.ContentLength)
+}
+
+// cost is what a session takes, with what its client says of itself.
+func (s *session) cost() int64 { return sessionCost + int64(len(s.init)) }
+
+// charge takes more for the session. The error is memory.ErrExhausted.
+func (s *session) charge(n int64) error {
+	if err := s.hub.opts.Memory.Charge(memory.Session, n); err != nil {
+		return err
+	}
+	s.charged.Add(n)
+	if s.ctx.Err() != nil {
+		s.discharge() // it has ended, and would not return it
+	}
+	return nil
+}
+
+// discharge returns what the session took.
+func (s *session) discharge() { s.hub.opts.Memory.Return(memory.Session, s.charged.Swap(0)) }
+
+// chargeLocked takes what a new session needs. Where memory is short it is what
+// sessions had that nobody uses: one of the same principal, else an anonymous
+// one, and those that have lost their slots already.
+func (h *Hub) chargeLocked(s *session, n *count, own *holder, victims []*session) ([]*session, error) {
+	var given int64
+	for _, victim := range victims {
+		given += victim.charged.Swap(0)
+	}
+	cost := s.cost()
+	for {
+		var err error
+		if given == 0 {
+			err = h.opts.Memory.Charge(memory.Session, cost)
+		} else {
+			err = h.opts.Memory.Exchange(memory.Session, given, cost)
+		}
+		if err == nil {
+			s.charged.Store(cost)
+			return victims, nil
+		}
+		victim := own.evict()
+		if others := n.holders[anonymousKey]; victim == nil && others != nil {
+			victim = others.evict()
+		}
+		if victim == nil {
+			h.opts.Memory.Return(memory.Session, given)
+			return victims, err
+		}
+		n.vacateLocked(victim)
+		victims = append(victims, victim)
+		given += victim.charged.Swap(0)
+	}
+}
+
+// relieve gives up what is idle, that longest first: events that clients could
+// come back for, and sessions.
+func (h *Hub) relieve() {
+	surplus := h.opts.Memory.Surplus()
+	if surplus <= 0 {
+		return
+	}
+	idle, busy := h.byLastUse()
+	for _, s := range append(slices.Clone(idle), busy...) {
+		if surplus <= 0 {
+			return
+		}
+		surplus -= s.replay.giveUp()
+	}
+	for _, s := range idle {
+		stats := h.opts.Memory.Stats()
+		if surplus <= 0 || stats.Charged[memory.Session] <= stats.Limit/sessionsShare {
+			return
+		}
+		if h.takeIdle(s) {
+			surplus -= s.charged.Load()
+			s.end("evicted", errEnded)
+		}
+	}
+}
+
+// takeIdle makes an idle session one that no client finds any more, and reports
+// whether it was still idle.
+func (h *Hub) takeIdle(s *session) bool {
+	if s.holder != nil {
+		return s.holder.give(s)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	kept := slices.Contains(h.kept[s.key], s)
+	h.unkeepLocked(s)
+	return kept
+}
+
+// byLastUse returns the sessions that nothing uses, and the others, those that
+// were used longest ago first.
+func (h *Hub) byLastUse() (idle, busy []*session) {
+	last := map[*session]time.Time{}
+	for _, s := range h.all() {
+		s.mu.Lock()
+		last[s] = s.last
+		if s.active == 0 && s.pending == 0 {
+			idle = append(idle, s)
+		} else {
+			busy = append(busy, s)
+		}
+		s.mu.Unlock()
+	}
+	for _, list := range [][]*session{idle, busy} {
+		slices.SortFunc(list, func(a, b *session) int { return last[a].Compare(last[b]) })
+	}
+	return idle, busy
+}
