@@ -22,7 +22,6 @@ import (
 // the next set.
 type Cluster struct {
 	cfg       *Config
-	key       clusterKey
 	connects  [32]byte // ConnectFingerprint of cfg
 	opts      Options
 	health    *HealthCheck // nil: no active checks
@@ -54,7 +53,7 @@ type running struct {
 // newCluster prepares a cluster. previous, which may be nil, is the one of the
 // same name that serves now.
 func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) {
-	c := &Cluster{cfg: cfg, key: cfg.key(), connects: cfg.ConnectFingerprint(), opts: opts, checkers: map[*Endpoint]*running{}, addresses: map[string]resolution{}}
+	c := &Cluster{cfg: cfg, connects: cfg.ConnectFingerprint(), opts: opts, checkers: map[*Endpoint]*running{}, addresses: map[string]resolution{}}
 	c.balancer.roundRobin = cfg.Balancing == "round_robin"
 	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
 		c.headers = append(c.headers, header{http.CanonicalHeaderKey(name), cfg.Headers[name].Text})

@@ -87,10 +87,7 @@ func (c *Config) ConnectFingerprint() [32]byte {
 	})
 }
 
-// key identifies the whole of a Config: clusters with equal keys are the same.
-func (c *Config) key() clusterKey { return clusterKey{config.Fingerprint(*c), c.ServesMCP} }
-
-type clusterKey struct {
-	content   [32]byte
-	servesMCP bool
+// equal reports whether the clusters of both are the same.
+func (c *Config) equal(other *Config, compare *config.Comparer) bool {
+	return c.ServesMCP == other.ServesMCP && compare.Equal(c, other)
 }

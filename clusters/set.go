@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // Options are what all sets of a process share. They must be the same for every
@@ -43,6 +45,7 @@ func NewSet(cfgs []Config, previous *Set, opts Options) (*Set, error) {
 	}
 	s := &Set{byName: map[string]*Cluster{}, previous: previous}
 	var fresh []*Cluster
+	var compare config.Comparer
 	for i := range cfgs {
 		cfg := cfgs[i]
 		if s.byName[cfg.Name] != nil {
@@ -50,7 +53,7 @@ func NewSet(cfgs []Config, previous *Set, opts Options) (*Set, error) {
 		}
 		old := previous.find(cfg.Name)
 		c := old
-		if old == nil || old.key != cfg.key() {
+		if old == nil || !old.cfg.equal(&cfg, &compare) {
 			var err error
 			if c, err = newCluster(&cfg, old, opts); err != nil {
 				return nil, fmt.Errorf("cluster %s: %w", cfg.Name, err)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/routes"
 )
 
 // Details says what users will notice of each change, one thing a line.
@@ -74,27 +75,26 @@ func unhealthy(p Plan, set *clusters.Set) []string {
 // filter hides from everybody, or shows again.
 func toolNotice(hub *mcp.Hub, old, new *Config) []string {
 	renamed, hidden, shown := 0, 0, 0
+	routesBefore := byName(old.Routes, func(r *routes.Config) string { return r.Name })
 	for i := range new.Routes {
 		after := &new.Routes[i]
-		for j := range old.Routes {
-			before := &old.Routes[j]
-			if before.Name != after.Name || before.MCP == nil || after.MCP == nil {
+		before := routesBefore[after.Name]
+		if before == nil || before.MCP == nil || after.MCP == nil {
+			continue
+		}
+		for cluster, tools := range hub.Catalogue(after.Name) {
+			if !before.MCP.Names(cluster) || !after.MCP.Names(cluster) {
 				continue
 			}
-			for cluster, tools := range hub.Catalogue(after.Name) {
-				if !before.MCP.Names(cluster) || !after.MCP.Names(cluster) {
-					continue
-				}
-				for _, tool := range tools {
-					switch was, is := before.MCP.ToolName(cluster, tool), after.MCP.ToolName(cluster, tool); {
-					case was == is:
-					case is == "":
-						hidden++
-					case was == "":
-						shown++
-					default:
-						renamed++
-					}
+			for _, tool := range tools {
+				switch was, is := before.MCP.ToolName(cluster, tool), after.MCP.ToolName(cluster, tool); {
+				case was == is:
+				case is == "":
+					hidden++
+				case was == "":
+					shown++
+				default:
+					renamed++
 				}
 			}
 		}

@@ -116,10 +116,11 @@ func Diff(old, new *Config) Plan {
 // sides: those of new in file order, then those that are gone.
 func diffNamed[T any](old, new []T, name func(*T) string, differ func(name string, a, b *T)) {
 	before, after := byName(old, name), byName(new, name)
+	var compare config.Comparer
 	for i := range new {
 		b := &new[i]
 		a := before[name(b)]
-		if a == nil || config.Fingerprint(a) != config.Fingerprint(b) {
+		if a == nil || !compare.Equal(a, b) {
 			differ(name(b), a, b)
 		}
 	}
@@ -171,6 +172,9 @@ func (p Plan) Empty() bool {
 	return len(p.Listeners)+len(p.Clusters)+len(p.Routes)+len(p.Settings) == 0 && !p.RoutesReordered
 }
 
+// mostNamed is how many of a kind String names: more is no line for a person.
+const mostNamed = 50
+
 // String is one line for a person: "listeners ~public, clusters +github ~jira -old, 2 routes".
 func (p Plan) String() string {
 	if p.Empty() {
@@ -182,9 +186,12 @@ func (p Plan) String() string {
 			return
 		}
 		part := word
-		for i := range n {
+		for i := range min(n, mostNamed) {
 			name, c := at(i)
 			part += " " + map[Change]string{Added: "+", Removed: "-", Changed: "~"}[c] + name
+		}
+		if n > mostNamed {
+			part += fmt.Sprintf(" and %d more", n-mostNamed)
 		}
 		parts = append(parts, part)
 	}

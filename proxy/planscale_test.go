@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -29,5 +30,17 @@ func TestDiffReadsEachNameAFewTimes(t *testing.T) {
 		if reads > 10*n {
 			t.Errorf("%d items: their names were read %d times, want at most %d", n, reads, 10*n)
 		}
+	}
+}
+
+// TestAPlanOfManyChangesIsStillALine holds what the log says of a reload to a
+// length that a person reads.
+func TestAPlanOfManyChangesIsStillALine(t *testing.T) {
+	var p Plan
+	for i := range 10000 {
+		p.Clusters = append(p.Clusters, ClusterChange{Name: fmt.Sprintf("c%d", i), Change: Added})
+	}
+	if line := p.String(); len(line) > 1000 || !strings.HasPrefix(line, "clusters +c0 +c1 ") || !strings.HasSuffix(line, " +c49 and 9950 more") {
+		t.Errorf("the plan of 10,000 new clusters is %q", line)
 	}
 }

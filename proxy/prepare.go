@@ -54,9 +54,9 @@ func (p *prepared) discard() {
 	}
 }
 
-// prepare builds everything that may fail. Nothing that serves is touched.
-func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Snapshot, old *Generation) (_ *prepared, err error) {
-	p := &prepared{old: old, gen: &Generation{config: cfg, snapshot: snapshot}}
+// prepare builds everything of plan that may fail. Nothing that serves is touched.
+func (g *Gateway) prepare(ctx context.Context, plan Plan, cfg *Config, snapshot *config.Snapshot, old *Generation) (_ *prepared, err error) {
+	p := &prepared{old: old, plan: plan, gen: &Generation{config: cfg, snapshot: snapshot}}
 	defer func() {
 		if err != nil {
 			p.discard()
@@ -68,7 +68,6 @@ func (g *Gateway) prepare(ctx context.Context, cfg *Config, snapshot *config.Sna
 	if old != nil {
 		oldConfig, oldClusters, oldRouter = old.config, old.clusters, old.router
 	}
-	p.plan = Diff(oldConfig, cfg)
 
 	if oldConfig == nil || config.Fingerprint(oldConfig.Log) != config.Fingerprint(cfg.Log) {
 		if p.log, err = g.logs.Open(cfg.Log); err != nil {

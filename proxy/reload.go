@@ -120,13 +120,18 @@ func (g *Gateway) put(ctx context.Context, o *admin.Outcome, file *Config, snaps
 		return err
 	}
 	old := g.current.Load()
-	if old != nil && Diff(old.config, cfg).Empty() {
+	var before *Config
+	if old != nil {
+		before = old.config
+	}
+	plan := Diff(before, cfg)
+	if old != nil && plan.Empty() {
 		// What is equal today may not be after a rotation: a file with the CA
 		// that the agent has, too.
 		old.file, o.Result = file, admin.Unchanged
 		return nil
 	}
-	p, err := g.prepare(ctx, cfg, snapshot, old)
+	p, err := g.prepare(ctx, plan, cfg, snapshot, old)
 	if err != nil {
 		return err
 	}

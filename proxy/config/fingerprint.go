@@ -5,7 +5,6 @@ import (
 	"encoding"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"math"
 	"reflect"
 	"slices"
@@ -19,29 +18,34 @@ import (
 // it points to. It panics on functions, channels and the like: those are no
 // configuration.
 func Fingerprint(v any) [32]byte {
-	h := canon{sha256.New()}
+	var h canon
+	h.value(pointee(v))
+	return sha256.Sum256(h.content)
+}
+
+// pointee is v, or what it points to.
+func pointee(v any) reflect.Value {
 	rv := reflect.ValueOf(v)
 	for rv.Kind() == reflect.Pointer && !rv.IsNil() {
 		rv = rv.Elem()
 	}
-	h.value(rv)
-	return [32]byte(h.Sum(nil))
+	return rv
 }
 
 // canon writes values so that no two different ones give the same bytes: each
 // begins with its kind, and whatever varies in length with its length.
-type canon struct{ hash.Hash }
+type canon struct{ content []byte }
 
-func (h canon) number(kind byte, n uint64) {
-	h.Write(binary.BigEndian.AppendUint64([]byte{kind}, n))
+func (h *canon) number(kind byte, n uint64) {
+	h.content = binary.BigEndian.AppendUint64(append(h.content, kind), n)
 }
 
-func (h canon) bytes(kind byte, b []byte) {
+func (h *canon) bytes(kind byte, b []byte) {
 	h.number(kind, uint64(len(b)))
-	h.Write(b)
+	h.content = append(h.content, b...)
 }
 
-func (h canon) value(v reflect.Value) {
+func (h *canon) value(v reflect.Value) {
 	if !v.IsValid() {
 		h.number('0', 0)
 		return
@@ -110,11 +114,11 @@ func (h canon) value(v reflect.Value) {
 	}
 }
 
-func (h canon) structure(v reflect.Value) {
+func (h *canon) structure(v reflect.Value) {
 	t := v.Type()
 	h.number('{', 0)
 	for i := range t.NumField() {
-		if f := t.Field(i); f.IsExported() && f.Tag.Get("yaml") != "-" {
+		if f := t.Field(i); counts(f) {
 			h.bytes('k', []byte(f.Name))
 			h.value(v.Field(i))
 		}
@@ -122,14 +126,21 @@ func (h canon) structure(v reflect.Value) {
 	h.number('}', 0)
 }
 
+// counts reports whether a field of a struct is configuration.
+func counts(f reflect.StructField) bool { return f.IsExported() && f.Tag.Get("yaml") != "-" }
+
 // marshalText is the content of types that keep it in unexported fields, such
 // as netip.Prefix.
 func marshalText(v reflect.Value) ([]byte, bool) {
-	if !reflect.PointerTo(v.Type()).Implements(reflect.TypeFor[encoding.TextMarshaler]()) || v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
+	if !marshalsText(v.Type()) {
 		return nil, false
 	}
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
 	text, err := p.Interface().(encoding.TextMarshaler).MarshalText()
 	return text, err == nil
+}
+
+func marshalsText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextMarshaler]()) && t.Kind() != reflect.Pointer && t.Kind() != reflect.Interface
 }

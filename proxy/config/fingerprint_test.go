@@ -36,12 +36,18 @@ func TestFingerprintSeesWhatConfiguresTheSame(t *testing.T) {
 		if a != b {
 			t.Errorf("%s: the sums differ", name)
 		}
+		var compare config.Comparer
+		if !compare.Equal(pair[0], pair[1]) {
+			t.Errorf("%s: they do not compare equal", name)
+		}
 	}
 }
 
 func TestFingerprintSeesWhatDiffers(t *testing.T) {
 	no := false
 	seen := map[[32]byte]string{}
+	var compare config.Comparer
+	var before any
 	for name, v := range map[string]any{
 		"zero":              sample{},
 		"string":            sample{Log: sampleLog{File: "x"}},
@@ -76,6 +82,10 @@ func TestFingerprintSeesWhatDiffers(t *testing.T) {
 			t.Errorf("%s and %s have one sum", name, other)
 		}
 		seen[sum] = name
+		if compare.Equal(v, before) || !compare.Equal(v, v) {
+			t.Errorf("%s compares equal to another, or not to itself", name)
+		}
+		before = v
 	}
 }
 

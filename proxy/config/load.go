@@ -99,7 +99,7 @@ func try(path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, E
 	} else if root := parse(data, errors); root != nil {
 		d := decoder{dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
 		d.value(root, v, s, "")
-		Scope{root: root, running: opts.Running, errors: errors, warnings: warnings}.validate(v, s)
+		Scope{at: root.here(), running: opts.Running, errors: errors, warnings: warnings}.validate(v, s)
 	}
 	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}
 	if moved := read.moved(); moved != "" {

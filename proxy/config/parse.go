@@ -125,7 +125,8 @@ type builder struct {
 	// copies are those of nodes that an alias stands for; aliases is the number of
 	// them around the node being built.
 	copies, aliases int
-	// within holds the nodes being built, to find an alias inside its own anchor.
+	// within holds the anchored nodes being built, to find an alias inside its own
+	// anchor.
 	within map[*yaml.Node]bool
 	// exploded: a bound was hit, and reported; nothing more is built.
 	exploded bool
@@ -167,8 +168,10 @@ func (b *builder) build(y *yaml.Node, path string, depth int, flow bool) *node {
 	}
 	n := &node{line: y.Line, column: y.Column, flow: flow}
 	inFlow := y.Style&yaml.FlowStyle != 0
-	b.within[y] = true
-	defer delete(b.within, y)
+	if y.Anchor != "" {
+		b.within[y] = true
+		defer delete(b.within, y)
+	}
 	switch y.Kind {
 	case yaml.ScalarNode:
 		n.text = y.Value
@@ -189,11 +192,13 @@ func (b *builder) build(y *yaml.Node, path string, depth int, flow bool) *node {
 }
 
 func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int, flow bool) {
-	n.index = map[string]int{}
+	if pairs := len(y.Content) / 2; pairs > fewKeys {
+		n.index = make(map[string]int, pairs)
+	}
 	for i := 0; i+1 < len(y.Content) && !b.exploded; i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
 		at := Error{Line: k.Line, Column: k.Column, Path: path}
-		switch first, dup := n.index[k.Value]; {
+		switch first, dup := n.find(k.Value); {
 		case k.Kind != yaml.ScalarNode || k.Style&yaml.TaggedStyle != 0:
 			at.Message = "a key is a plain word"
 		case k.Tag == "!!merge":
@@ -203,7 +208,9 @@ func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int, flow bool
 			at.Path = atKey(path, clip(k.Value))
 			at.Message = fmt.Sprintf("duplicate key; it stands in line %d already", n.keys[first].line)
 		default:
-			n.index[k.Value] = len(n.keys)
+			if n.index != nil {
+				n.index[k.Value] = len(n.keys)
+			}
 			n.keys = append(n.keys, key{k.Value, k.Line, k.Column})
 			n.items = append(n.items, b.build(v, atKey(path, clip(k.Value)), depth+1, flow))
 			continue

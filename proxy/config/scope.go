@@ -19,7 +19,7 @@ type Validator interface{ Validate(*Scope) }
 // is not in the file is placed at the deepest part of its path that is. A Scope
 // must not be used after Validate returned, nor by several goroutines.
 type Scope struct {
-	root             *node
+	at               place // of the struct
 	path             string
 	running          *Snapshot
 	errors, warnings *reporter
@@ -57,7 +57,7 @@ func (s *Scope) Serves(f File) bool { return !f.IsZero() && s.running.holds(f.Da
 // value says nothing.
 func (s *Scope) Failed(field string) bool { return s.find(field).reported }
 
-func (s *Scope) find(field string) place { return s.root.walk(atField(s.path, field)) }
+func (s *Scope) find(field string) place { return s.at.walk(field) }
 
 func (s *Scope) report(to *reporter, field string, transient bool, format string, args []any) {
 	at := s.find(field)
@@ -85,12 +85,12 @@ func (s *spec) holdsStruct() bool {
 
 // validate calls every Validator at and below v, children first.
 func (s Scope) validate(v reflect.Value, sp *spec) {
-	if !sp.holdsStruct() || s.Failed("") {
+	if !sp.holdsStruct() || s.at.reported {
 		return
 	}
-	below := func(path string) Scope {
+	below := func(path string, to step) Scope {
 		s := s
-		s.path = path
+		s.path, s.at = path, s.at.down(to)
 		return s
 	}
 	switch sp.shape {
@@ -100,7 +100,7 @@ func (s Scope) validate(v reflect.Value, sp *spec) {
 		}
 	case shapeList:
 		for i := range v.Len() {
-			below(atIndex(s.path, i)).validate(v.Index(i), sp.elem)
+			below(atIndex(s.path, i), step{index: i}).validate(v.Index(i), sp.elem)
 		}
 	case shapeMap:
 		keys := v.MapKeys()
@@ -109,12 +109,14 @@ func (s Scope) validate(v reflect.Value, sp *spec) {
 			// What a map holds has no address for a method with a pointer.
 			elem := reflect.New(sp.elem.typ).Elem()
 			elem.Set(v.MapIndex(k))
-			below(atKey(s.path, k.String())).validate(elem, sp.elem)
+			below(atKey(s.path, k.String()), step{k.String(), -1}).validate(elem, sp.elem)
 			v.SetMapIndex(k, elem)
 		}
 	case shapeStruct:
 		for _, f := range sp.fields.fields {
-			below(atKey(s.path, f.key)).validate(v.Field(f.index), f.spec)
+			if f.holdsStruct() {
+				below(atKey(s.path, f.key), step{f.key, -1}).validate(v.Field(f.index), f.spec)
+			}
 		}
 		if validator, ok := v.Addr().Interface().(Validator); ok {
 			validator.Validate(&s)

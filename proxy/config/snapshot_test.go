@@ -81,9 +81,9 @@ func TestFilesThatAreNoRegularFilesAreRefused(t *testing.T) {
 }
 
 func TestTheFileItselfIsBounded(t *testing.T) {
-	path := write(t, map[string]string{"config.yaml": strings.Repeat("#", 4<<20+1)})
+	path := write(t, map[string]string{"config.yaml": strings.Repeat("#", 16<<20+1)})
 	var s sample
-	if _, err := load(path, &s); err == nil || !strings.HasSuffix(err.Error(), "config.yaml: cannot read it: it is larger than 4MiB") {
+	if _, err := load(path, &s); err == nil || !strings.HasSuffix(err.Error(), "config.yaml: cannot read it: it is larger than 16MiB") {
 		t.Errorf("got %v", err)
 	}
 	snapshot, err := load(path+".missing", &s)

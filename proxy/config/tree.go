@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -33,7 +34,7 @@ type node struct {
 	flow bool
 
 	keys  []key          // mapping
-	index map[string]int // of keys and items, by key
+	index map[string]int // of keys and items, by key; nil where keys are few
 	items []*node        // list, and the values of a mapping
 
 	// failed: an error was reported for this value; more would be noise.
@@ -51,9 +52,22 @@ type key struct {
 	line, column int
 }
 
+// fewKeys is how many keys are looked through one after the other.
+const fewKeys = 8
+
+// find returns where a key of a mapping stands.
+func (n *node) find(name string) (i int, ok bool) {
+	if n.index != nil {
+		i, ok = n.index[name]
+		return i, ok
+	}
+	i = slices.IndexFunc(n.keys, func(k key) bool { return k.text == name })
+	return i, i >= 0
+}
+
 // get returns the value of a key of a mapping, or nil.
 func (n *node) get(name string) *node {
-	if i, ok := n.index[name]; ok {
+	if i, ok := n.find(name); ok {
 		return n.items[i]
 	}
 	return nil
@@ -73,21 +87,39 @@ type place struct {
 	exact bool
 	// reported: an error stands already for this value, or for one that holds it.
 	reported bool
+	// ended: the path goes on below the node, where nothing is.
+	ended bool
 }
 
-// walk goes down from n as far as the path exists.
-func (n *node) walk(path string) place {
-	p := place{node: n, exact: true, reported: n.failed}
-	for _, step := range steps(path) {
-		next := p.node.step(step)
-		if next == nil {
-			p.exact = p.node.kind == scalar && p.node.shorthand != "" && p.node.shorthand == step.key
-			p.reported = p.reported || p.node.excused[step.key]
-			return p
+// here is the place of the node itself.
+func (n *node) here() place { return place{node: n, exact: true, reported: n.failed} }
+
+// walk goes down as far as the path exists.
+func (p place) walk(path string) place {
+	for path != "" && !p.ended {
+		s, rest, ok := cutStep(path)
+		if !ok {
+			break
 		}
-		p.node = next
-		p.reported = p.reported || next.failed
+		p, path = p.down(s), rest
 	}
+	return p
+}
+
+// down goes one step down.
+func (p place) down(s step) place {
+	if p.ended {
+		return p
+	}
+	next := p.node.step(s)
+	if next == nil {
+		p.exact = p.node.kind == scalar && p.node.shorthand != "" && p.node.shorthand == s.key
+		p.reported = p.reported || p.node.excused[s.key]
+		p.ended = true
+		return p
+	}
+	p.node = next
+	p.reported = p.reported || next.failed
 	return p
 }
 
@@ -107,24 +139,11 @@ type step struct {
 	index int // -1 for a key
 }
 
-// steps takes a path apart: clusters[1].headers["a.b"]. What does not parse
-// ends it.
-func steps(path string) []step {
-	all := make([]step, 0, 8)
-	for path != "" {
-		s, rest, ok := cutStep(path)
-		if !ok {
-			break
-		}
-		all, path = append(all, s), rest
-	}
-	return all
-}
-
 // longestIndex is the number of digits of an index: any more exceed every list.
 const longestIndex = 9
 
-// cutStep takes the first step from a path.
+// cutStep takes the first step from a path such as clusters[1].headers["a.b"]. It
+// reports false for what is no path.
 func cutStep(path string) (s step, rest string, ok bool) {
 	switch {
 	case strings.HasPrefix(path, `["`):
