@@ -45,6 +45,7 @@ func (g *Gateway) Status() admin.Status {
 			Connections: stats.Connections, Streams: stats.Streams,
 		})
 	}
+	leftOut := g.hub.LeftOut()
 	for _, c := range gen.clusters.All() {
 		cluster := admin.Cluster{Name: c.Name(), Endpoints: []admin.Endpoint{}}
 		for _, e := range c.Endpoints() {
@@ -52,6 +53,9 @@ func (g *Gateway) Status() admin.Status {
 				cluster.Healthy++
 			}
 			cluster.Endpoints = append(cluster.Endpoints, endpointStatus(e))
+		}
+		for _, d := range leftOut[c.Name()] {
+			cluster.LeftOut = append(cluster.LeftOut, admin.LeftOut{Kind: d.Kind, Name: d.Name, Reason: d.Reason})
 		}
 		s.Clusters = append(s.Clusters, cluster)
 	}

@@ -67,6 +67,7 @@ func printStatus(out io.Writer, s admin.Status) error {
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, endpointName(e), cmp.Or(e.Address, "-"), e.Health, e.Active, e.Error)
 		}
 	}
+	printLeftOut(w, s)
 	if len(s.Certs) > 0 {
 		fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\tERROR\n")
 	}
@@ -84,6 +85,18 @@ func printStatus(out io.Writer, s admin.Status) error {
 		}
 	}
 	return w.Flush()
+}
+
+// printLeftOut prints the definitions that no client gets. Their names are those
+// of servers, which may hold anything.
+func printLeftOut(w io.Writer, s admin.Status) {
+	head := "\nCLUSTER\tLEFT OUT\tNAME\tREASON\n"
+	for _, cl := range s.Clusters {
+		for _, d := range cl.LeftOut {
+			fmt.Fprintf(w, "%s%s\t%s\t%q\t%q\n", head, cl.Name, d.Kind, d.Name, d.Reason)
+			head = ""
+		}
+	}
 }
 
 // endpointName is the URL, or for a command how many processes it has.

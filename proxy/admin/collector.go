@@ -55,7 +55,15 @@ func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
 	active := desc("cluster_endpoint_active", "Requests in flight.", "cluster", "endpoint", "address")
 	processes := desc("cluster_processes", "Processes of the command that run.", "cluster")
 	waiting := desc("cluster_processes_waiting", "Sessions that wait for a process of the command, since max_processes run.", "cluster")
+	leftOut := desc("mcp_definitions_left_out", "Tools, prompts, resources and templates of the cluster that no client gets, since MCP's schema refuses them; at most 100 of each.", "cluster", "kind")
 	for _, cl := range s.Clusters {
+		kinds := map[string]int{}
+		for _, d := range cl.LeftOut {
+			kinds[d.Kind]++
+		}
+		for kind, n := range kinds {
+			gauge(leftOut, float64(n), cl.Name, kind)
+		}
 		for _, e := range cl.Endpoints {
 			gauge(healthy, flag(e.Healthy), cl.Name, e.URL, e.Address)
 			gauge(active, float64(e.Active), cl.Name, e.URL, e.Address)

@@ -69,6 +69,17 @@ type Cluster struct {
 	Name      string     `json:"name"`
 	Healthy   int        `json:"healthy"`
 	Endpoints []Endpoint `json:"endpoints"`
+	// LeftOut are the definitions that its servers were last seen to list, and
+	// that no client gets: MCP's schema refuses them.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+}
+
+// LeftOut is one tool, prompt, resource or template (Kind) that is left out.
+type LeftOut struct {
+	Kind string `json:"kind"`
+	// Name is empty where the definition has none.
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
 }
 
 // Endpoint is one address of a cluster.

@@ -62,6 +62,7 @@ type known struct {
 	index    map[string]map[string]struct{} // the same, as sets
 	tools    map[string][sha256.Size]byte   // hashes of the definitions
 	reported map[[sha256.Size]byte]struct{}
+	refused  map[omissionKey]*omissions
 }
 
 func newCatalogue() *catalogue {
@@ -81,6 +82,7 @@ func (c *catalogue) entry(route, cluster string) *known {
 			index:    map[string]map[string]struct{}{},
 			tools:    map[string][sha256.Size]byte{},
 			reported: map[[sha256.Size]byte]struct{}{},
+			refused:  map[omissionKey]*omissions{},
 		}
 		r[cluster] = k
 	}

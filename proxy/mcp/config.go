@@ -66,7 +66,7 @@ func (r *ClusterRef) prefix() string {
 
 // Timeouts bound what a session waits for.
 type Timeouts struct {
-	List          time.Duration `yaml:"list" default:"10s" min:"1ms" doc:"Per upstream: initialize, and each list of a federation."`
+	List          time.Duration `yaml:"list" default:"10s" min:"1ms" doc:"Per upstream: initialize, and each list."`
 	CallIdle      time.Duration `yaml:"call_idle" default:"5m" min:"1ms" doc:"A call without answer or progress for this long is given up."`
 	CallMax       time.Duration `yaml:"call_max" default:"1h" min:"1ms" doc:"A call is given up after this, whatever its progress."`
 	ServerRequest time.Duration `yaml:"server_request" default:"5m" min:"1ms" doc:"How long a server waits for the client's answer."`

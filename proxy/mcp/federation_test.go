@@ -279,7 +279,7 @@ func TestUnknownMethods(t *testing.T) {
 func TestOverlongAndOddNamesAreReported(t *testing.T) {
 	long := strings.Repeat("x", 125)
 	raw := newRawServer(t, func(string) string {
-		return `{"tools":[{"name":"` + long + `"},{"name":"a b"},{"name":"fine"},{"name":"fine"}]}`
+		return strings.ReplaceAll(`{"tools":[{"name":"`+long+`"},{"name":"a b"},{"name":"fine"},{"name":"fine"}]}`, `"}`, `","inputSchema":{"type":"object"}}`)
 	})
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}}, backend{name: "more", endpoints: []string{raw.url}})
 	_, body := g.post(listBody)
@@ -295,7 +295,7 @@ func TestOverlongAndOddNamesAreReported(t *testing.T) {
 
 func TestChangedToolDefinitionIsReported(t *testing.T) {
 	description := "old"
-	raw := newRawServer(t, func(string) string { return `{"tools":[{"name":"t","description":"` + description + `"}]}` })
+	raw := newRawServer(t, func(string) string { return `{"tools":[{"name":"t","description":"` + description + `","inputSchema":{"type":"object"}}]}` })
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}})
 	g.post(listBody)
 	g.post(listBody)
@@ -306,5 +306,37 @@ func TestChangedToolDefinitionIsReported(t *testing.T) {
 	g.post(listBody)
 	if !g.trace.has("changed raw t") {
 		t.Error("not reported")
+	}
+}
+
+func TestTwoToolsOfOneNameAreReportedOnceAndAreNoChange(t *testing.T) {
+	tool := func(i int) string { return fmt.Sprintf(`{"name":"t","description":"%d","inputSchema":{"type":"object"}}`, i) }
+	for name, pages := range map[string][]string{
+		"one page":  {`{"tools":[` + tool(1) + `,` + tool(2) + `]}`},
+		"two pages": {`{"tools":[` + tool(1) + `],"nextCursor":"2"}`, `{"tools":[` + tool(2) + `]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := 0
+			raw := newRawServer(t, func(method string) string {
+				if method != toolsList {
+					return "{}"
+				}
+				at++
+				return pages[(at-1)%len(pages)]
+			})
+			g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}})
+			for range 3 {
+				if got := g.toolPages(); len(slices.Concat(got...)) != 2 {
+					t.Errorf("%v", got)
+				}
+			}
+			// Over two pages the first walk cannot tell one from the other.
+			if n := g.trace.count("changed raw t "); n > 2*(len(pages)-1) {
+				t.Errorf("%d changes are told: %q", n, g.trace.all())
+			}
+			if n := g.trace.count("name raw tool t: the server lists the name twice"); len(pages) == 1 && n != 1 {
+				t.Errorf("told %d times: %q", n, g.trace.all())
+			}
+		})
 	}
 }

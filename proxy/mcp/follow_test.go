@@ -161,7 +161,7 @@ func TestServerThatRepeatsItsCursorIsWalkedOnce(t *testing.T) {
 		if i > 0 {
 			list.WriteByte(',')
 		}
-		list.WriteString(`{"name":"t"}`)
+		list.WriteString(`{"name":"t","inputSchema":{"type":"object"}}`)
 	}
 	raw := newRawServer(t, func(string) string { return `{"tools":[` + list.String() + `],"nextCursor":"again"}` })
 	a := newServer(t, "alpha")

@@ -271,6 +271,16 @@ func (f *facts) has(part string) bool {
 	return false
 }
 
+// count returns how many facts begin with a text.
+func (f *facts) count(start string) (n int) {
+	for _, line := range f.all() {
+		if strings.HasPrefix(line, start) {
+			n++
+		}
+	}
+	return n
+}
+
 func (f *facts) trace() *Trace {
 	return &Trace{
 		SessionOpened: func(route string) { f.add("opened %s", route) },

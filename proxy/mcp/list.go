@@ -29,14 +29,14 @@ type drained struct {
 	ref   ClusterRef
 	pages []page
 	// next is where the walk goes on, if it stopped before the end.
-	next *string
+	next *position
 	hint hint
 	err  error
 }
 
 type page struct {
-	cursor *string // the upstream's, that led here
-	items  []jsonrpc.Value
+	at    position // of its first item
+	items []jsonrpc.Value
 }
 
 // list answers a list of one kind.
@@ -62,7 +62,8 @@ func (s *session) list(c *call, kind listKind) ([]byte, error) {
 // cursor opens the cursor of a request for a list.
 func (s *session) cursor(c *call, kind listKind) (position, error) {
 	v := c.msg.Params().Get("cursor")
-	if !v.Exists() || v.Kind() == jsonrpc.Null {
+	// Some clients begin with an empty cursor, which is none of ours.
+	if !v.Exists() || v.Kind() == jsonrpc.Null || v.Kind() == jsonrpc.String && v.String() == "" {
 		return position{}, nil
 	}
 	if v.Kind() != jsonrpc.String {
@@ -79,57 +80,6 @@ func (s *session) scope(kind listKind) scope {
 	return scope{Route: s.route, Principal: s.principal, Method: kind.method}
 }
 
-// passList passes one page of the only cluster on, byte for byte but for the
-// cursor and for what the route does not show.
-func (s *session) passList(c *call, kind listKind, from position) ([]byte, error) {
-	ref := c.handler.Config.Clusters[0]
-	if from.Cluster != "" && from.Cluster != ref.Name {
-		return nil, invalid(errCursor.Error())
-	}
-	m, err := c.exchange(c.ctx, ref, true, func(e *jsonrpc.Edits) { setCursor(e, c.msg, from.Page) })
-	if err != nil {
-		return nil, err
-	}
-	var e jsonrpc.Edits
-	e.SetID(m, c.msg.ID())
-	if next := m.Result().Get("nextCursor"); next.Kind() == jsonrpc.String {
-		own := next.String()
-		e.ReplaceString(next, s.hub.seal.cursor(s.scope(kind), position{Cluster: ref.Name, Page: &own}, time.Now()))
-	}
-	c.modernize(&e, ref, m)
-	if !m.IsError() {
-		list := m.Result().Get(kind.member)
-		items := slices.Collect(elements(list))
-		if shown := ref.shown(kind, items); len(shown) < len(items) {
-			e.Replace(list, joined(shown))
-		}
-		s.learn(c, kind, ref, []page{{items: items}}, from.Page == nil && !m.Result().Get("nextCursor").Exists())
-	}
-	return e.Apply(m), nil
-}
-
-// setCursor puts a server's own cursor, or none, in the place of ours.
-func setCursor(e *jsonrpc.Edits, m *jsonrpc.Message, cursor *string) {
-	params := m.Params()
-	if cursor == nil {
-		e.Delete(params, "cursor")
-		return
-	}
-	if params.Exists() {
-		e.SetString(params, "cursor", *cursor)
-		return
-	}
-	e.Set(m.Envelope(), "params", cursorParams(cursor))
-}
-
-// cursorParams are the params of a list that begins at cursor.
-func cursorParams(cursor *string) []byte {
-	if cursor == nil {
-		return nil
-	}
-	return append(jsonrpc.AppendString([]byte(`{"cursor":`), *cursor), '}')
-}
-
 func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 	return func(yield func(jsonrpc.Value) bool) {
 		for _, item := range v.Each {
@@ -138,18 +88,6 @@ func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 			}
 		}
 	}
-}
-
-// joined is the array of the items.
-func joined(items []jsonrpc.Value) []byte {
-	b := []byte{'['}
-	for i, item := range items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, item.Raw()...)
-	}
-	return append(b, ']')
 }
 
 // drainAll walks through the lists of all clusters at once. The first one
@@ -162,7 +100,7 @@ func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from posit
 		if i == 0 {
 			start = from
 		}
-		wg.Go(func() { all[i] = s.drain(c, kind, ref, start.Page) })
+		wg.Go(func() { all[i] = s.drain(c, kind, ref, start) })
 	}
 	wg.Wait()
 	return all
@@ -170,7 +108,7 @@ func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from posit
 
 // drain reads pages of one cluster until it has as much as a page of ours
 // takes. A server that repeats a cursor has no end; it is ended here.
-func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) (d drained) {
+func (s *session) drain(c *call, kind listKind, ref ClusterRef, from position) (d drained) {
 	d.ref, d.hint = ref, freshest()
 	p := s.peer(ref.Name)
 	if p == nil {
@@ -184,47 +122,45 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, cursor *string) 
 	}
 	ctx, cancel := context.WithTimeoutCause(c.ctx, t, errListTime)
 	defer cancel()
-	whole := cursor == nil
 	items, size := 0, 0
-	d.next, d.err = s.walk(ctx, c, kind, ref, cursor, func(p page, m *jsonrpc.Message) bool {
+	d.next, d.err = s.walk(ctx, c, kind, ref, from, func(p page, m *jsonrpc.Message) bool {
 		d.pages = append(d.pages, p)
 		d.hint = d.hint.and(hintOf(m.Result()))
 		items += len(ref.shown(kind, p.items))
 		size += len(m.Raw())
 		return items <= pageItems && size <= pageBytes
 	})
-	s.learn(c, kind, ref, d.pages, whole && d.next == nil && d.err == nil)
+	s.learn(c, kind, ref, d.pages, from.Page == nil && d.next == nil && d.err == nil)
 	return d
 }
 
-// walk reads the pages of one cluster, from the one that cursor leads to, until
-// visit wants no more of them. It returns where the walk goes on, nil at the
-// end. A server that repeats a cursor has no end; the walk ends there.
-func (s *session) walk(ctx context.Context, c *call, kind listKind, ref ClusterRef, cursor *string, visit func(page, *jsonrpc.Message) bool) (next *string, err error) {
+// walk reads the pages of one cluster, from a position on, until visit wants no
+// more of them. It returns where the walk goes on, nil at the end. A server that
+// repeats a cursor has no end; the walk ends there.
+func (s *session) walk(ctx context.Context, c *call, kind listKind, ref ClusterRef, from position, visit func(page, *jsonrpc.Message) bool) (*position, error) {
 	p := s.peer(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}
+	at := position{Cluster: ref.Name, Page: from.Page, Trail: from.Trail}
 	seen := map[string]bool{}
-	if cursor != nil {
-		seen[*cursor] = true
-	}
 	for range pagesDrained {
-		m, err := s.listPage(ctx, c, kind, p, ref, cursor)
+		m, err := s.listPage(ctx, c, kind, p, ref, at.Page)
 		if err != nil || m == nil { // nil: the server has no such lists
 			return nil, err
 		}
-		more := visit(page{cursor, slices.Collect(elements(m.Result().Get(kind.member)))}, m)
-		next := m.Result().Get("nextCursor")
-		if next.Kind() != jsonrpc.String || seen[next.String()] {
-			return nil, nil
+		next := at.next(ref, m)
+		if next != nil && seen[*next.Page] {
+			next = nil
 		}
-		text := next.String()
-		seen[text] = true
-		cursor = &text
-		if !more {
-			return cursor, nil
+		items := slices.Collect(elements(m.Result().Get(kind.member)))
+		items, _ = s.admit(ref, kind, items, at.Page == nil, next == nil)
+		more := visit(page{at, items}, m)
+		if next == nil || !more {
+			return next, nil
 		}
+		seen[*next.Page] = true
+		at = *next
 	}
 	return nil, nil
 }
@@ -255,27 +191,6 @@ func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer,
 		return nil, nil
 	}
 	return nil, fmt.Errorf("%s: the server answered %d: %s", kind.method, m.ErrorCode(), m.ErrorMessage())
-}
-
-// learn keeps the catalogue.
-func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, whole bool) {
-	if kind.id {
-		return
-	}
-	var names []string
-	for _, p := range pages {
-		for _, item := range p.items {
-			name := item.Get(kind.key).String()
-			names = append(names, name)
-			if kind.method != toolsList || !ref.Tools.shows(name) {
-				continue
-			}
-			if before, after := s.hub.catalogue.tool(s.route, ref.Name, name, item); before != after {
-				s.hub.opts.Trace.toolChanged(s.route, ref.Name, name, before, after)
-			}
-		}
-	}
-	s.hub.catalogue.learn(s.route, ref.Name, kind, names, whole)
 }
 
 // merge makes one page of ours of what the clusters said.

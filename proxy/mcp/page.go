@@ -35,13 +35,15 @@ func (w *pageWriter) fill(all []drained, from position) *position {
 					continue
 				}
 				if !w.add(d.ref, item) {
-					return &position{Cluster: d.ref.Name, Page: p.cursor, Skip: n}
+					at := p.at
+					at.Skip = n
+					return &at
 				}
 			}
 			skip = 0
 		}
 		if d.next != nil {
-			return &position{Cluster: d.ref.Name, Page: d.next}
+			return d.next
 		}
 	}
 	return nil
@@ -108,9 +110,7 @@ func (w *pageWriter) ownedBefore(ref ClusterRef, own string) (string, bool) {
 }
 
 func (w *pageWriter) report(ref ClusterRef, name, reason string) {
-	if w.s.hub.catalogue.first(w.s.route, ref.Name, w.kind.label+" "+name+" "+reason) {
-		w.s.hub.opts.Trace.name(w.s.route, ref.Name, w.kind.label, name, reason)
-	}
+	w.s.report(ref, w.kind, name, reason)
 }
 
 // result is the whole response.

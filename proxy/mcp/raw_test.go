@@ -18,6 +18,8 @@ type rawServer struct {
 	url    string
 	result func(method string) string
 	status int // instead of an answer
+	// capabilities are what it declares, {"tools":{}} unless a test says otherwise.
+	capabilities string
 
 	mu      sync.Mutex
 	bodies  map[string]string
@@ -25,7 +27,7 @@ type rawServer struct {
 }
 
 func newRawServer(t testing.TB, result func(method string) string) *rawServer {
-	s := &rawServer{result: result, bodies: map[string]string{}, headers: map[string]http.Header{}}
+	s := &rawServer{result: result, capabilities: `{"tools":{}}`, bodies: map[string]string{}, headers: map[string]http.Header{}}
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL + "/mcp"
@@ -63,7 +65,7 @@ func (s *rawServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	result := s.result(m.Method)
 	if m.Method == "initialize" {
 		w.Header().Set(sessionHeader, "raw")
-		result = `{"protocolVersion":"` + m.Params.ProtocolVersion + `","capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}`
+		result = `{"protocolVersion":"` + m.Params.ProtocolVersion + `","capabilities":` + s.capabilities + `,"serverInfo":{"name":"raw","version":"1"}}`
 	}
 	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(m.ID)+`,"result":`+result+`}`)
 }

@@ -44,7 +44,7 @@ func (s *session) lists(c *call, ref ClusterRef, name string) (found bool, err e
 	kind, _ := listOf(toolsList)
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
 	defer cancel()
-	_, err = s.walk(ctx, c, kind, ref, nil, func(p page, _ *jsonrpc.Message) bool {
+	_, err = s.walk(ctx, c, kind, ref, position{}, func(p page, _ *jsonrpc.Message) bool {
 		s.learn(c, kind, ref, []page{p}, false)
 		found = slices.ContainsFunc(p.items, func(tool jsonrpc.Value) bool { return tool.Get(kind.key).String() == name })
 		return !found
