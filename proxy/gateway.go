@@ -122,7 +122,7 @@ func New(o Options) *Gateway {
 	g.clusterTrace = g.traceClusters()
 	g.budget = memory.New(g.traceMemory())
 	g.sockets = listeners.NewSockets(g.listenerTrace)
-	transports := new(upstream.Transports)
+	transports := &upstream.Transports{OnMoved: g.endpointMoved}
 	trace := g.traceMCP()
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: trace})
 	g.prober = upstream.NewProber(transports)

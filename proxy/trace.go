@@ -155,3 +155,9 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 		},
 	}
 }
+
+// endpointMoved tells of an MCP endpoint that redirects.
+func (g *Gateway) endpointMoved(cluster, endpoint, path string) {
+	g.logs.Logger().Warn().Str("cluster", cluster).Str("endpoint", endpoint).Str("path", path).
+		Msg("the MCP endpoint redirects to another path, which is asked from now on; name it in endpoints")
+}

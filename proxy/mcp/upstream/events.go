@@ -56,7 +56,7 @@ func (t *events) connect(l *lease) (*sse.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	res, err := e.RoundTrip(req)
+	res, err := t.s.roundTrip(e, req)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (t *events) connect(l *lease) (*sse.Reader, error) {
 			return fail(fmt.Errorf("%w: the stream ended before its endpoint event: %w", errNotSSE, err))
 		}
 		if event.Name == "endpoint" {
-			if t.post, err = resolve(e.URL(), string(event.Data)); err != nil {
+			if t.post, err = resolve(res.Request.URL, string(event.Data)); err != nil {
 				return fail(err)
 			}
 			t.body = res.Body
@@ -148,7 +148,7 @@ func (t *events) deliver(ctx context.Context, msg []byte) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.bound.endpoint.RoundTrip(req)
+	res, err := t.s.roundTrip(t.bound.endpoint, req)
 	if err != nil {
 		return err
 	}

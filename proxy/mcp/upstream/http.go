@@ -76,9 +76,10 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	case http.MethodGet:
 		req.Header.Set("Accept", typeEvents)
 	}
-	for _, name := range []string{headerSession, headerVersion, headerLastID, headerMethod, headerName, "Accept-Encoding"} {
+	for _, name := range []string{headerSession, headerVersion, headerLastID, headerMethod, headerName} {
 		req.Header.Del(name)
 	}
+	req.Header.Set("Accept-Encoding", "identity")
 	if v := s.Version(); v != "" {
 		req.Header.Set(headerVersion, v)
 	}

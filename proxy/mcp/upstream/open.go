@@ -145,7 +145,7 @@ func tellsTransport(err error) bool {
 // begin opens a session over one transport.
 func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 	s := newSession(o.opts, kind)
-	s.forced = o.forced
+	s.forced, s.cluster = o.forced, o.cluster
 	var err error
 	switch kind {
 	case StreamableHTTP:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -22,7 +23,8 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 	}
 	status.Snippet = snippet(body)
 	if to := res.Header.Get("Location"); to != "" && res.StatusCode < http.StatusBadRequest {
-		status.Snippet = "redirects are not followed, to " + snippet([]byte(to))
+		to, _, _ := strings.Cut(to, "?") // which may hold a key
+		status.Snippet = "a redirect is followed once, and only by 307 or 308 to the same scheme, host and port, not to " + snippet([]byte(to))
 	}
 	if m, err := jsonrpc.Parse(body); err == nil && m.IsError() {
 		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))

@@ -96,6 +96,7 @@ type transport interface {
 // Session is an initialised MCP session with one endpoint.
 type Session struct {
 	opts      Options
+	cluster   *clusters.Cluster // nil in front of none
 	transport transport
 	kind      Kind
 	version   atomic.Pointer[string]

@@ -77,7 +77,7 @@ func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, 
 	if lastEventID != "" {
 		req.Header.Set(headerLastID, lastEventID)
 	}
-	return e.RoundTrip(req)
+	return t.s.roundTrip(e, req)
 }
 
 func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"net/url"
 	"sync"
 	"time"
 
@@ -16,6 +17,10 @@ const maxTransports = 4096
 // first session with each probes. The zero Transports are empty, nil remembers
 // nothing. They may be used by several goroutines and must not be copied.
 type Transports struct {
+	// OnMoved is told that an endpoint redirects to another path, which is asked
+	// from then on. It may be nil, and must not be changed once in use.
+	OnMoved func(cluster, endpoint, path string)
+
 	mu    sync.Mutex
 	known map[transportKey]spoken
 }
@@ -36,6 +41,8 @@ type spoken struct {
 	listed []string
 	// modern: the server has answered that it knows no other.
 	modern bool
+	// moved is where the server has redirected to; nil where it has not.
+	moved *url.URL
 	// mirrors are the parameters that its tools want in headers.
 	mirrors mirrors
 }

@@ -1,0 +1,117 @@
+package upstream
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+)
+
+// roundTrip sends a request to the endpoint and makes the answer readable. An
+// answer of 307 or 308 that leads to the same origin is followed, once:
+// frameworks answer so when a slash is missing, or is there, at the end of the
+// path. Where it led to is remembered for all sessions.
+func (s *Session) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.Response, error) {
+	configured := sameResource(req.URL, e.URL())
+	moved := false
+	if configured && s.cluster != nil {
+		if to := s.opts.Transports.get(s.cluster, e).moved; to != nil {
+			u := *to
+			req.URL, moved = &u, true
+		}
+	}
+	res, err := e.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if to := movedTo(req.URL, res); to != nil {
+		discard(res.Body)
+		res.Body.Close()
+		again := req.Clone(req.Context())
+		again.URL = to
+		if req.GetBody != nil {
+			if again.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		if res, err = e.RoundTrip(again); err != nil {
+			return nil, err
+		}
+		if configured && speaks(res) {
+			s.moved(e, to)
+		}
+	} else if moved && gone(res) {
+		s.moved(e, e.URL()) // the next request finds out anew
+	}
+	if err := decode(res); err != nil {
+		res.Body.Close()
+		return nil, err
+	}
+	return res, nil
+}
+
+// speaks reports whether an answer is that of an MCP server, and not, say, of a
+// page to log in at.
+func speaks(res *http.Response) bool {
+	switch mediaType(res) {
+	case typeJSON, typeEvents:
+		return success(res)
+	}
+	return res.StatusCode == http.StatusAccepted
+}
+
+// gone reports whether an answer shows that there is no MCP server any more.
+func gone(res *http.Response) bool {
+	switch res.StatusCode {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusMisdirectedRequest:
+		return true
+	}
+	return res.StatusCode >= 300 && res.StatusCode < 400 || success(res) && mediaType(res) == "text/html"
+}
+
+// movedTo returns the URL that an answer redirects to with the method and body
+// kept, nil if it does not, or to another origin: there the request would carry
+// what is meant for this one alone, such as the cluster's headers.
+func movedTo(from *url.URL, res *http.Response) *url.URL {
+	if res.StatusCode != http.StatusTemporaryRedirect && res.StatusCode != http.StatusPermanentRedirect {
+		return nil
+	}
+	location := res.Header.Get("Location")
+	ref, err := url.Parse(location)
+	if err != nil || location == "" || len(location) > maxEndpointURI {
+		return nil
+	}
+	to := from.ResolveReference(ref)
+	if !sameOrigin(from, to) || to.User != nil || to.Opaque != "" || sameResource(from, to) {
+		return nil
+	}
+	to.Fragment, to.RawFragment = "", ""
+	if !strings.HasPrefix(to.Path, "/") {
+		to.Path = "/" + to.Path
+	}
+	return to
+}
+
+// sameResource reports whether two URLs of one origin name the same.
+func sameResource(a, b *url.URL) bool {
+	return a.EscapedPath() == b.EscapedPath() && a.RawQuery == b.RawQuery
+}
+
+// moved remembers where the endpoint is, and tells of it when that is news.
+func (s *Session) moved(e *clusters.Endpoint, to *url.URL) {
+	if s.cluster == nil {
+		return
+	}
+	if sameResource(to, e.URL()) {
+		to = nil
+	}
+	news := false
+	s.opts.Transports.learn(s.cluster, e, func(k *spoken) {
+		news = to != nil && (k.moved == nil || !sameResource(k.moved, to))
+		k.moved = to
+	})
+	if t := s.opts.Transports; news && t.OnMoved != nil {
+		t.OnMoved(s.cluster.Name(), e.ID(), to.Path)
+	}
+}
