@@ -295,7 +295,9 @@ func TestOverlongAndOddNamesAreReported(t *testing.T) {
 
 func TestChangedToolDefinitionIsReported(t *testing.T) {
 	description := "old"
-	raw := newRawServer(t, func(string) string { return `{"tools":[{"name":"t","description":"` + description + `","inputSchema":{"type":"object"}}]}` })
+	raw := newRawServer(t, func(string) string {
+		return `{"tools":[{"name":"t","description":"` + description + `","inputSchema":{"type":"object"}}]}`
+	})
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}})
 	g.post(listBody)
 	g.post(listBody)
@@ -310,7 +312,9 @@ func TestChangedToolDefinitionIsReported(t *testing.T) {
 }
 
 func TestTwoToolsOfOneNameAreReportedOnceAndAreNoChange(t *testing.T) {
-	tool := func(i int) string { return fmt.Sprintf(`{"name":"t","description":"%d","inputSchema":{"type":"object"}}`, i) }
+	tool := func(i int) string {
+		return fmt.Sprintf(`{"name":"t","description":"%d","inputSchema":{"type":"object"}}`, i)
+	}
 	for name, pages := range map[string][]string{
 		"one page":  {`{"tools":[` + tool(1) + `,` + tool(2) + `]}`},
 		"two pages": {`{"tools":[` + tool(1) + `],"nextCursor":"2"}`, `{"tools":[` + tool(2) + `]}`},

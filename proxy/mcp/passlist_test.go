@@ -16,7 +16,7 @@ func TestACircleOfCursorsEnds(t *testing.T) {
 			var walked trail
 			steps := 0
 			for ; steps < 1000; steps++ {
-				next, repeats := walked.step(fmt.Sprint(min(steps, before)+max(0, steps-before)%circle))
+				next, repeats := walked.step(fmt.Sprint(min(steps, before) + max(0, steps-before)%circle))
 				if repeats {
 					break
 				}
