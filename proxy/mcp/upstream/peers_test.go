@@ -141,6 +141,7 @@ func oddServer() {
 			os.Exit(3)
 		case "later":
 			later = m.ID()
+			fmt.Println(`{"jsonrpc":"2.0","method":"waiting"}`)
 		case "release":
 			fmt.Println(string(jsonrpc.NewResult(later, nil)))
 			fmt.Println(string(jsonrpc.NewResult(m.ID(), nil)))

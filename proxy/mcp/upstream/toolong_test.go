@@ -28,11 +28,10 @@ func TestAnswersOverTheLimitDisturbNothingElse(t *testing.T) {
 		_, err := s.call("later")
 		other <- err
 	}()
-	eventually(t, "a call in flight", func() bool { return s.Busy() == 1 })
-	const ok = `{"jsonrpc":"2.0","id":%id,"result":{}}`
-	if _, err := s.lines(ok); err != nil {
-		t.Fatal(err)
+	if m := <-s.messages; m.Method() != "waiting" {
+		t.Fatalf("the server: %s", m.Raw())
 	}
+	const ok = `{"jsonrpc":"2.0","id":%id,"result":{}}`
 	for _, line := range []string{
 		`{"jsonrpc":"2.0","id":%id,"result":{"text":"%long"}}`,
 		`{"result":{"text":"%long","id":1},"jsonrpc":"2.0","id":%id}`,
