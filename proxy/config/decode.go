@@ -16,59 +16,65 @@ type decoder struct {
 	env    func(string) (string, bool)
 	files  *files
 	report *reporter
+	// at is where the value that is being decoded stands.
+	at trail
 }
 
 // fail reports a value.
-func (d *decoder) fail(n *node, path, format string, args ...any) {
+func (d *decoder) fail(n *node, format string, args ...any) {
 	n.failed = true
-	d.report.add(Error{Line: n.line, Column: n.column, Path: path, Message: fmt.Sprintf(format, args...)})
+	d.report.add(Error{Line: n.line, Column: n.column, Path: d.at.String(), Message: fmt.Sprintf(format, args...)})
 }
 
 // value decodes n into v. Where it fails v is zero, or as good as can be.
-func (d *decoder) value(n *node, v reflect.Value, s *spec, path string) {
+func (d *decoder) value(n *node, v reflect.Value, s *spec) {
 	switch {
 	case n.failed:
 		return
 	case s.shape == shapePointer:
 		v.Set(reflect.New(s.elem.typ))
-		d.value(n, v.Elem(), s.elem, path)
+		d.value(n, v.Elem(), s.elem)
 		if n.failed {
 			v.SetZero()
 		}
 		return
 	case n.null:
-		d.fail(n, path, "has no value; %s", s.way())
+		d.fail(n, "has no value; %s", s.way())
 		return
 	}
 	switch s.shape {
 	case shapeStruct:
-		d.structure(n, v, s, path)
+		d.structure(n, v, s)
 	case shapeList:
 		if n.kind != list {
 			way := ""
 			if n.kind == scalar {
 				way = fmt.Sprintf("; write [%s]", clip(n.text))
 			}
-			d.fail(n, path, "expected a list, not %s%s", n.kind, way)
+			d.fail(n, "expected a list, not %s%s", n.kind, way)
 			return
 		}
 		v.Set(reflect.MakeSlice(s.typ, len(n.items), len(n.items)))
 		for i, item := range n.items {
-			d.value(item, v.Index(i), s.elem, atIndex(path, i))
+			d.at.index(i)
+			d.value(item, v.Index(i), s.elem)
+			d.at.up()
 		}
 	case shapeMap:
 		if n.kind != mapping {
-			d.fail(n, path, "expected a mapping, not %s", n.kind)
+			d.fail(n, "expected a mapping, not %s", n.kind)
 			return
 		}
 		v.Set(reflect.MakeMapWithSize(s.typ, len(n.items)))
 		for i, k := range n.keys {
 			elem := reflect.New(s.elem.typ).Elem()
-			d.value(n.items[i], elem, s.elem, atKey(path, k.text))
+			d.at.key(k.text)
+			d.value(n.items[i], elem, s.elem)
+			d.at.up()
 			v.SetMapIndex(reflect.ValueOf(k.text).Convert(s.typ.Key()), elem)
 		}
 	default:
-		d.scalar(n, v, s, path)
+		d.scalar(n, v, s)
 	}
 }
 
@@ -90,13 +96,13 @@ func (s *spec) way() string {
 	return "expected " + s.expected() + ", or remove it"
 }
 
-func (d *decoder) scalar(n *node, v reflect.Value, s *spec, path string) {
+func (d *decoder) scalar(n *node, v reflect.Value, s *spec) {
 	if s.shape == shapeValue && n.kind == mapping {
-		d.fileValue(n, v, path)
+		d.fileValue(n, v)
 		return
 	}
 	if n.kind != scalar {
-		d.fail(n, path, "expected %s, not %s", s.expected(), n.kind)
+		d.fail(n, "expected %s, not %s", s.expected(), n.kind)
 		return
 	}
 	t, err := d.text(n)
@@ -119,7 +125,7 @@ func (d *decoder) scalar(n *node, v reflect.Value, s *spec, path string) {
 		}
 	}
 	if err != nil {
-		d.fail(n, path, "%v", err)
+		d.fail(n, "%v", err)
 	}
 }
 
@@ -156,55 +162,56 @@ func trimNewline(data []byte) []byte {
 }
 
 // fileValue decodes {file: path} into a Value.
-func (d *decoder) fileValue(n *node, v reflect.Value, path string) {
+func (d *decoder) fileValue(n *node, v reflect.Value) {
 	var from struct {
 		File Secret `yaml:"file" required:"true"`
 	}
 	s, err := compile(reflect.TypeOf(from))
 	if err != nil {
-		d.fail(n, path, "%v", err)
+		d.fail(n, "%v", err)
 		return
 	}
-	d.structure(n, reflect.ValueOf(&from).Elem(), s, path)
+	d.structure(n, reflect.ValueOf(&from).Elem(), s)
 	v.Set(reflect.ValueOf(Value{Text: string(from.File.Data), File: from.File.Path}))
 }
 
-func (d *decoder) structure(n *node, v reflect.Value, s *spec, path string) {
+func (d *decoder) structure(n *node, v reflect.Value, s *spec) {
 	short := s.fields.shorthand
 	if n.kind == scalar && short != nil {
 		n.shorthand = short.key
-		d.value(n, v.Field(short.index), short.spec, path)
+		d.value(n, v.Field(short.index), short.spec)
 		for _, f := range s.fields.fields {
 			if f != short {
-				d.absent(f, v.Field(f.index), n, atKey(path, f.key))
+				d.absent(f, v.Field(f.index), n)
 			}
 		}
 		return
 	}
 	if n.kind != mapping {
-		d.fail(n, path, "expected %s, not %s", s.expected(), n.kind)
+		d.fail(n, "expected %s, not %s", s.expected(), n.kind)
 		return
 	}
-	d.unknown(n, s.fields, path)
+	d.unknown(n, s.fields)
 	for _, f := range s.fields.fields {
-		at, fv := atKey(path, f.key), v.Field(f.index)
-		child := n.get(f.key)
+		fv, child := v.Field(f.index), n.get(f.key)
 		switch {
 		case child != nil:
-			d.value(child, fv, f.spec, at)
+			d.at.key(f.key)
+			d.value(child, fv, f.spec)
+			d.at.up()
 			if child.failed && f.def != nil {
 				f.setDefault(fv)
 			}
 		case n.excused[f.key]:
-			d.absent(f, fv, nil, at)
+			d.absent(f, fv, nil)
 		default:
-			d.absent(f, fv, n, at)
+			d.absent(f, fv, n)
 		}
 	}
 }
 
 // unknown reports the keys of a mapping that the struct does not have.
-func (d *decoder) unknown(n *node, s *structSpec, path string) {
+func (d *decoder) unknown(n *node, s *structSpec) {
 	for i, k := range n.keys {
 		if s.field(k.text) != nil {
 			continue
@@ -228,21 +235,25 @@ func (d *decoder) unknown(n *node, s *structSpec, path string) {
 				message += fmt.Sprintf("; did you mean %q?", meant)
 			}
 		}
-		d.report.add(Error{Line: k.line, Column: k.column, Path: atKey(path, clip(k.text)), Message: message})
+		d.report.add(Error{Line: k.line, Column: k.column, Path: atKey(d.at.String(), clip(k.text)), Message: message})
 	}
 }
 
 // absent fills in a key that is not there. What is required is reported at
 // holder, the deepest mapping that is; a nil holder reports nothing.
-func (d *decoder) absent(f *field, v reflect.Value, holder *node, path string) {
-	switch {
-	case f.def != nil:
+func (d *decoder) absent(f *field, v reflect.Value, holder *node) {
+	if f.def != nil {
 		f.setDefault(v)
+		return
+	}
+	d.at.key(f.key)
+	defer d.at.up()
+	switch {
 	case f.required && holder != nil:
-		d.report.add(Error{Line: holder.line, Column: holder.column, Path: path, Message: "is required"})
+		d.report.add(Error{Line: holder.line, Column: holder.column, Path: d.at.String(), Message: "is required"})
 	case f.shape == shapeStruct && !f.required:
 		for _, sub := range f.fields.fields {
-			d.absent(sub, v.Field(sub.index), holder, atKey(path, sub.key))
+			d.absent(sub, v.Field(sub.index), holder)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (f *field) setDefault(v reflect.Value) {
 	}
 	v.SetZero()
 	d := decoder{report: newReporter("")}
-	d.value(f.defaultTree, v, f.spec, "")
+	d.value(f.defaultTree, v, f.spec)
 }
 
 // checkDefault reports a default that breaks the field's own rules, and keeps it
@@ -70,7 +70,7 @@ func (f *field) checkDefault() error {
 		return err
 	}
 	d, v := decoder{report: newReporter("")}, reflect.New(f.typ).Elem()
-	d.value(n, v, f.spec, "")
+	d.value(n, v, f.spec)
 	if errs := d.report.sorted(); len(errs) > 0 {
 		return fmt.Errorf("default %q: %s", *f.def, errs[0].Message)
 	}

@@ -98,7 +98,7 @@ func try(path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, E
 		errors.add(Error{Message: "cannot read it: " + err.Error()})
 	} else if root := parse(data, errors); root != nil {
 		d := decoder{dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
-		d.value(root, v, s, "")
+		d.value(root, v, s)
 		Scope{at: root.here(), running: opts.Running, errors: errors, warnings: warnings}.validate(v, s)
 	}
 	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}

@@ -30,7 +30,7 @@ func parse(data []byte, report *reporter) *node {
 		return nil
 	}
 	b := builder{report: report, within: map[*yaml.Node]bool{}}
-	root := b.build(docs[0].Content[0], "", 0, false)
+	root := b.build(docs[0].Content[0], 0, false)
 	switch {
 	case b.exploded || root == nil:
 		return nil
@@ -128,17 +128,19 @@ type builder struct {
 	// within holds the anchored nodes being built, to find an alias inside its own
 	// anchor.
 	within map[*yaml.Node]bool
+	// at is where the value that is being built stands.
+	at trail
 	// exploded: a bound was hit, and reported; nothing more is built.
 	exploded bool
 }
 
 // build returns nil where an error was reported in place of a value.
-func (b *builder) build(y *yaml.Node, path string, depth int, flow bool) *node {
+func (b *builder) build(y *yaml.Node, depth int, flow bool) *node {
 	if b.exploded {
 		return nil
 	}
 	fail := func(format string, args ...any) *node {
-		b.report.add(Error{Line: y.Line, Column: y.Column, Path: path, Message: fmt.Sprintf(format, args...)})
+		b.report.add(Error{Line: y.Line, Column: y.Column, Path: b.at.String(), Message: fmt.Sprintf(format, args...)})
 		return &node{line: y.Line, column: y.Column, failed: true}
 	}
 	b.nodes++
@@ -161,7 +163,7 @@ func (b *builder) build(y *yaml.Node, path string, depth int, flow bool) *node {
 		}
 		b.aliases++
 		defer func() { b.aliases-- }()
-		return b.build(y.Alias, path, depth, flow)
+		return b.build(y.Alias, depth, flow)
 	}
 	if y.Style&yaml.TaggedStyle != 0 && y.Tag != "!!str" {
 		return fail("the tag %s is not supported; write the plain value", clip(y.Tag))
@@ -180,39 +182,45 @@ func (b *builder) build(y *yaml.Node, path string, depth int, flow bool) *node {
 	case yaml.SequenceNode:
 		n.kind = list
 		for i, item := range y.Content {
-			n.items = append(n.items, b.build(item, atIndex(path, i), depth+1, inFlow))
+			b.at.index(i)
+			n.items = append(n.items, b.build(item, depth+1, inFlow))
+			b.at.up()
 		}
 	case yaml.MappingNode:
 		n.kind = mapping
-		b.pairs(n, y, path, depth, inFlow)
+		b.pairs(n, y, depth, inFlow)
 	default:
 		return fail("not a value")
 	}
 	return n
 }
 
-func (b *builder) pairs(n *node, y *yaml.Node, path string, depth int, flow bool) {
+func (b *builder) pairs(n *node, y *yaml.Node, depth int, flow bool) {
 	if pairs := len(y.Content) / 2; pairs > fewKeys {
 		n.index = make(map[string]int, pairs)
 	}
 	for i := 0; i+1 < len(y.Content) && !b.exploded; i += 2 {
 		k, v := y.Content[i], y.Content[i+1]
-		at := Error{Line: k.Line, Column: k.Column, Path: path}
-		switch first, dup := n.find(k.Value); {
+		first, dup := n.find(k.Value)
+		at := Error{Line: k.Line, Column: k.Column}
+		switch {
 		case k.Kind != yaml.ScalarNode || k.Style&yaml.TaggedStyle != 0:
+			at.Path = b.at.String()
 			at.Message = "a key is a plain word"
 		case k.Tag == "!!merge":
-			at.Path = atKey(path, k.Value)
+			at.Path = atKey(b.at.String(), k.Value)
 			at.Message = "merge keys (<<) are not supported; repeat the keys, or use an alias for the whole value"
 		case dup:
-			at.Path = atKey(path, clip(k.Value))
+			at.Path = atKey(b.at.String(), clip(k.Value))
 			at.Message = fmt.Sprintf("duplicate key; it stands in line %d already", n.keys[first].line)
 		default:
 			if n.index != nil {
 				n.index[k.Value] = len(n.keys)
 			}
 			n.keys = append(n.keys, key{k.Value, k.Line, k.Column})
-			n.items = append(n.items, b.build(v, atKey(path, clip(k.Value)), depth+1, flow))
+			b.at.key(clip(k.Value))
+			n.items = append(n.items, b.build(v, depth+1, flow))
+			b.at.up()
 			continue
 		}
 		b.report.add(at)
