@@ -119,8 +119,14 @@ func (ep *epoch) transport(protocols http.Protocols, alpn []string) *http.Transp
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  continueTimeout,
+		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: StreamWindow},
 	}
 }
+
+// StreamWindow is how much of an answer, in bytes, a server may send over HTTP/2
+// and HTTP/3 before any of it is read: what is kept for a client that reads
+// slowly.
+const StreamWindow = 512 << 10
 
 // dial connects for this epoch. net/http dials in the background, and goes on
 // when the request that asked for it has left.

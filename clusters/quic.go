@@ -68,6 +68,8 @@ func (d *dialer) connectQUIC(ctx context.Context) (*quicConn, error) {
 		MaxIdleTimeout:       quicSilence,
 		KeepAlivePeriod:      quicKeepAlive,
 		MaxIncomingStreams:   -1, // a server opens none (RFC 9114, section 6.1)
+		// The first are quic-go's own, which it enlarges as they are read.
+		MaxStreamReceiveWindow: StreamWindow,
 	})
 	if err != nil {
 		c.transport.Close()

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 // body is a request's body that gives up on a client that sends nothing of it
@@ -18,23 +20,49 @@ type body struct {
 	patience   time.Duration
 	ended      atomic.Bool // by EOF or an error
 	answering  atomic.Bool // the answer's header is out
+	refused    error       // why nothing of it is read
 
 	mu       sync.Mutex
 	timer    *time.Timer // runs during a Read
 	finished bool        // the handler has returned
+	lease    memory.Lease
 }
 
 func newBody(rc io.ReadCloser, controller *http.ResponseController, patience time.Duration) *body {
 	return &body{ReadCloser: rc, controller: controller, patience: patience}
 }
 
+// reserve charges what the client may send over HTTP/2 and HTTP/3 before any of
+// it is read; over HTTP/1.1 the kernel keeps it. Where there is no room, reading
+// fails.
+func (b *body) reserve(budget *memory.Budget, r *http.Request) {
+	if r.ProtoMajor < 2 {
+		return
+	}
+	n := streamWindow
+	if r.ContentLength >= 0 {
+		n = int(min(r.ContentLength, streamWindow))
+	}
+	b.lease = budget.Lease(memory.Body)
+	b.refused = b.lease.Reserve(n)
+}
+
+// Refused returns why nothing of the body can be read, or nil.
+func (b *body) Refused() error { return b.refused }
+
 func (b *body) Read(p []byte) (int, error) {
+	if b.refused != nil {
+		return 0, b.refused
+	}
 	if !b.answering.Load() {
 		defer b.arm().Stop()
 	}
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		b.ended.Store(true)
+		b.mu.Lock()
+		b.lease.Release()
+		b.mu.Unlock()
 	}
 	return n, err
 }
@@ -65,7 +93,16 @@ func (b *body) finish() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.finished = true
+	b.lease.Release()
 	if b.timer != nil {
 		b.timer.Stop()
 	}
+}
+
+// refuseForMemory answers a request in whose stream nothing may come.
+func refuseForMemory(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", "5")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = io.WriteString(w, `{"error":{"code":"overload_manager","message":"`+memory.ErrExhausted.Error()+`"}}`+"\n")
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
@@ -39,6 +40,10 @@ func (s *Server) takeQUIC(remote, local net.Addr, open *atomic.Int64) (c *Conn, 
 		open.Add(-1)
 		return nil, "max_connections"
 	}
+	if s.memory.Level() >= memory.Severe || s.memory.Charge(memory.Connection, connectionCost) != nil {
+		open.Add(-1)
+		return nil, "memory"
+	}
 	c = newConn(s, remote, local, open)
 	c.began = time.Now()
 	c.snapshot = s.tls.Snapshot()
@@ -46,6 +51,7 @@ func (s *Server) takeQUIC(remote, local net.Addr, open *atomic.Int64) (c *Conn, 
 	defer s.mu.Unlock()
 	if s.closed || s.settled {
 		open.Add(-1)
+		s.memory.Return(memory.Connection, connectionCost)
 		return nil, "closed"
 	}
 	if s.draining {

@@ -255,7 +255,7 @@ func (q *quicSocket) configure(*quic.ClientInfo) (*quic.Config, error) {
 		return nil, errNotServed
 	}
 	limits := &server.config.Limits
-	window := uint64(limits.connectionWindow())
+	window := uint64(limits.quicWindow(server.memory))
 	return &quic.Config{
 		HandshakeIdleTimeout: limits.HeaderTimeout,
 		MaxIdleTimeout:       limits.IdleTimeout,

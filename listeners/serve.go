@@ -173,6 +173,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		}
 		if r = &copied; r.Body != http.NoBody {
 			res.body = newBody(r.Body, http.NewResponseController(w), s.config.Limits.IdleTimeout)
+			res.body.reserve(s.memory, &copied)
 			defer res.body.finish()
 			r.Body = res.body
 		}
@@ -180,6 +181,11 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	if c.expired() {
 		c.evict()
 		refuseExpired(res)
+		res.finish()
+		return
+	}
+	if res.body != nil && res.body.refused != nil && webSocketOf(r) {
+		refuseForMemory(res)
 		res.finish()
 		return
 	}

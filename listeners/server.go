@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -22,6 +23,7 @@ type Server struct {
 	tlsConfig *cryptotls.Config // follows tls
 	quicTLS   *cryptotls.Config // the same for HTTP/3
 	trace     *Trace
+	memory    *memory.Budget // nil: there is no limit
 	errorLog  *log.Logger
 	handler   http.Handler
 	http1     *http1
@@ -75,6 +77,10 @@ func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, 
 	}
 	return s
 }
+
+// ChargeTo has what clients make the server keep charged to the budget. It is
+// called before the first connection, if at all.
+func (s *Server) ChargeTo(b *memory.Budget) { s.memory = b }
 
 // logWriter turns what the protocol servers log into a trace.
 type logWriter struct{ server *Server }
@@ -155,12 +161,17 @@ func (s *Server) take(raw net.Conn, open *atomic.Int64) (refusal string) {
 		open.Add(-1)
 		return "max_connections"
 	}
+	if s.memory.Charge(memory.Connection, connectionCost) != nil {
+		open.Add(-1)
+		return "memory"
+	}
 	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), open)
 	c.raw, c.cut = raw, func() { raw.Close() }
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.settled {
 		open.Add(-1)
+		s.memory.Return(memory.Connection, connectionCost)
 		return "closed"
 	}
 	if s.draining {
@@ -189,6 +200,7 @@ func (s *Server) remove(c *Conn) {
 	}
 	close(c.gone)
 	c.open.Add(-1)
+	s.memory.Return(memory.Connection, connectionCost)
 	s.trace.closed(s.config.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -130,6 +130,7 @@ func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error
 			p.gen.mcp = append(p.gen.mcp, h)
 			return h, nil
 		},
+		Memory:    g.budget,
 		Ready:     g.isReady,
 		AuthTrace: g.traceAuth(),
 		Previous:  previous,
@@ -170,6 +171,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 		} else {
 			s.gate = &gate{gateway: g, listener: l.Name}
 			s.server = listeners.NewServer(l, snapshot, g.challenged(l, g.logged(l.Name, s.gate)), g.listenerTrace)
+			s.server.ChargeTo(g.budget)
 			p.onDiscard(s.server.Close)
 		}
 		p.gen.served = append(p.gen.served, s)

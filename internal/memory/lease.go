@@ -42,6 +42,15 @@ func (l *Lease) Grow(n int) error {
 	return nil
 }
 
+// Reserve is Grow for what is to be read of a body that begins: where memory is
+// severely short there is no room for long ones.
+func (l *Lease) Reserve(n int) error {
+	if !l.fits(int64(n)) {
+		return ErrExhausted
+	}
+	return l.Grow(n)
+}
+
 // fits reports whether a body of that many bytes may begin.
 func (l *Lease) fits(size int64) bool {
 	if l.budget == nil || l.kind != Body || size <= Large || l.budget.Level() < Severe {

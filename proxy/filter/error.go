@@ -6,6 +6,10 @@ import (
 	"strconv"
 )
 
+// RetryAfter is when a client for which there is no room may try again, in
+// seconds.
+const RetryAfter = "5"
+
 // errorBody is the body of every locally made answer.
 type errorBody struct {
 	Error struct {

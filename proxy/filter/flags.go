@@ -17,7 +17,9 @@ const (
 	FlagStreamIdleTimeout               Flag = "stream_idle_timeout"
 	FlagDownstreamConnectionTermination Flag = "downstream_connection_termination"
 	FlagDownstreamProtocolError         Flag = "downstream_protocol_error"
-	FlagUnauthorized                    Flag = "unauthorized"
+	// FlagOverload marks what was refused because a limit of ours was reached.
+	FlagOverload     Flag = "overload_manager"
+	FlagUnauthorized Flag = "unauthorized"
 	// FlagDrained marks a stream that was ended, cleanly, because its
 	// connection had to go.
 	FlagDrained Flag = "local_reset"

@@ -15,9 +15,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// flagOverload marks what was refused because a limit of ours was reached.
-const flagOverload filter.Flag = "overload_manager"
-
 var (
 	errCallIdle   = errors.New("neither answer nor progress within call_idle")
 	errCallMax    = errors.New("no answer within call_max")
@@ -95,9 +92,9 @@ func failed(err error) *failure {
 	case errors.Is(err, errGone), errors.As(err, new(canceled)):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagDownstreamConnectionTermination, "the request was cancelled"
 	case errors.Is(err, memory.ErrExhausted):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, flagOverload, memory.ErrExhausted.Error()
+		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, memory.ErrExhausted.Error()
 	case errors.Is(err, errPending):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, flagOverload, "too many requests are in flight"
+		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, "too many requests are in flight"
 	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, clusters.ErrRetired):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream"
 	case errors.Is(err, clusters.ErrOverflow):
@@ -131,16 +128,13 @@ func refuse(w http.ResponseWriter, r *http.Request, status, code int, id jsonrpc
 	writeJSON(w, status, jsonrpc.NewError(id, code, text, nil))
 }
 
-// retryAfter is when a client may try again, in seconds.
-const retryAfter = "5"
-
 func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("X-Content-Type-Options", "nosniff")
 	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfter)
+		h.Set("Retry-After", filter.RetryAfter)
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // a client that is gone needs no answer

@@ -183,7 +183,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	s.resumable(st)
 	_, stop := st.reader()
 	if !s.listen(st, h.Config.Limits.Streams) {
-		filter.RecordFrom(r.Context()).SetFlag(flagOverload)
+		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
 	}

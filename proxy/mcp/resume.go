@@ -70,7 +70,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id 
 	st, stop, err := s.resume(id, h.Config.Limits.Streams)
 	switch {
 	case errors.Is(err, errStreams):
-		filter.RecordFrom(r.Context()).SetFlag(flagOverload)
+		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, err.Error())
 		return
 	case err != nil:

@@ -187,8 +187,8 @@ func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.
 	if errors.Is(err, errPrincipal) {
 		status = http.StatusTooManyRequests
 	}
-	filter.RecordFrom(r.Context()).SetFlag(flagOverload)
+	filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 	filter.RecordFrom(r.Context()).SetReason(err.Error())
-	f := &failure{code: jsonrpc.CodeInternalError, text: err.Error(), flag: flagOverload}
+	f := &failure{code: jsonrpc.CodeInternalError, text: err.Error(), flag: filter.FlagOverload}
 	writeJSON(w, status, f.body(id))
 }

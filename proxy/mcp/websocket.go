@@ -170,7 +170,7 @@ func (k *socket) read(ctx context.Context) {
 		case errors.Is(err, memory.ErrExhausted):
 			// What is left of the message would have to be read, and an error that
 			// names no request ends no call of the client.
-			k.record.SetFlag(flagOverload)
+			k.record.SetFlag(filter.FlagOverload)
 			_ = k.ws.Close(websocket.StatusTryAgainLater, err.Error())
 			return
 		case err != nil:

@@ -21,7 +21,7 @@ func newAction(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
 		if cluster.IsCommand() {
 			return nil, fmt.Errorf("cluster %q is a command, which only mcp routes speak to", c.Cluster)
 		}
-		return newForwarder(c, cluster, buffers), nil
+		return newForwarder(c, cluster, buffers, deps.Memory), nil
 	case c.Health != "":
 		return health(c.Health, deps.Ready), nil
 	case c.Redirect != nil:

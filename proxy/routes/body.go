@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 // maxReplay is the longest request body that is read before anything goes
@@ -22,13 +24,16 @@ func (x *exchange) attachBody(out *http.Request) error {
 		x.watch.requestRead()
 		return nil
 	}
+	if b, ok := r.Body.(interface{ Refused() error }); ok && b.Refused() != nil {
+		return b.Refused()
+	}
 	// A client that expects 100 has asked whether the upstream wants the body
 	// at all; reading it here would answer in its place.
 	if 0 < r.ContentLength && r.ContentLength <= maxReplay && len(r.Header["Expect"]) == 0 && len(r.Trailer) == 0 {
 		return x.replayBody(out)
 	}
 	x.body = &requestBody{exchange: x}
-	x.kept = newKeptBody(x.body)
+	x.kept = newKeptBody(x.body, x.memory.Lease(memory.Body))
 	out.ContentLength, out.GetBody = r.ContentLength, x.kept.again
 	out.Body, _ = x.kept.again()
 	if len(r.Trailer) > 0 {
@@ -52,6 +57,9 @@ func (x *exchange) attachBody(out *http.Request) error {
 }
 
 func (x *exchange) replayBody(out *http.Request) error {
+	if err := x.lease.Reserve(int(x.r.ContentLength)); err != nil {
+		return err
+	}
 	// It grows with what arrives, not with what was promised.
 	var buf bytes.Buffer
 	body := &requestBody{exchange: x}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
@@ -31,6 +32,9 @@ func (x *exchange) fail(err error) {
 		// What is left of the request must not be taken for the next one.
 		x.w.Header()["Connection"] = []string{"close"}
 	}
+	if f.flag == filter.FlagOverload {
+		x.w.Header()["Retry-After"] = []string{filter.RetryAfter}
+	}
 	code := f.code
 	if code == "" {
 		code = string(f.flag)
@@ -46,6 +50,9 @@ func (x *exchange) classify(err error) failure {
 		return failure{408, filter.FlagStreamIdleTimeout, "", "the request did not arrive in time"}
 	case x.endedBy(errIdle):
 		return failure{504, filter.FlagStreamIdleTimeout, "", "the upstream did not answer in time"}
+	}
+	if errors.Is(err, memory.ErrExhausted) {
+		return failure{503, filter.FlagOverload, "", memory.ErrExhausted.Error()}
 	}
 	var client *clientError
 	if errors.As(err, &client) || x.body.failure() != nil {

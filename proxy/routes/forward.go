@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
@@ -35,9 +36,10 @@ type forwarder struct {
 	request    *edits
 	answer     *edits // for 101, which no ResponseWriter sends
 	buffers    *sync.Pool
+	memory     *memory.Budget
 }
 
-func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool) *forwarder {
+func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool, budget *memory.Budget) *forwarder {
 	f := &forwarder{
 		cluster: cluster,
 		base:    strings.TrimSuffix(cluster.Path(), "/"),
@@ -53,6 +55,7 @@ func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool) *for
 		request:    compileEdits(&c.RequestHeaders),
 		answer:     compileEdits(&c.ResponseHeaders),
 		buffers:    buffers,
+		memory:     budget,
 	}
 	return f
 }
@@ -70,6 +73,8 @@ type exchange struct {
 	watch   watch
 	body    *requestBody // nil when the request has none left to stream
 	kept    *keptBody    // of body
+	lease   memory.Lease // of a body that was read whole
+	window  memory.Lease // of what the upstream may have sent of the answer
 
 	// headers guards w against 1xx answers, which arrive on a goroutine of
 	// the upstream connection until the final one does.
@@ -97,6 +102,9 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.cancel(nil)
 	x.watch.start(f.timeout, f.idle, x.expire)
 	defer x.watch.stop()
+	x.lease, x.window = f.memory.Lease(memory.Body), f.memory.Lease(memory.Answer)
+	defer x.lease.Release()
+	defer x.window.Release()
 
 	out, err := x.outgoing()
 	if err != nil {
@@ -108,6 +116,9 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.kept.release()
 	}
 	x.final()
+	if err == nil {
+		err = x.reserve(resp)
+	}
 	switch {
 	case err != nil:
 		x.fail(err)

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 // maxKept is how much is kept of a request body that streams, so that the
@@ -17,8 +19,8 @@ const maxKept = 128 << 10
 const keptRead = 16 << 10
 
 // keptBody gives a request body that streams to several tries, one after the
-// other: each reads it from the start. That ends with the answer, or with more
-// than maxKept bytes; then nothing is kept any more.
+// other: each reads it from the start. That ends with the answer, with more than
+// maxKept bytes, or for want of memory; then nothing is kept any more.
 type keptBody struct {
 	source io.Reader
 
@@ -28,13 +30,14 @@ type keptBody struct {
 	// those before.
 	kept    []byte
 	keeping bool
-	reading bool  // from source
-	err     error // of source
+	lease   memory.Lease // while keeping
+	reading bool         // from source
+	err     error        // of source
 	try     *bodyTry
 }
 
-func newKeptBody(source io.Reader) *keptBody {
-	b := &keptBody{source: source, keeping: true}
+func newKeptBody(source io.Reader, lease memory.Lease) *keptBody {
+	b := &keptBody{source: source, keeping: true, lease: lease}
 	b.changed.L = &b.mu
 	return b
 }
@@ -68,6 +71,7 @@ func (b *keptBody) letGo() {
 		return
 	}
 	b.keeping = false
+	b.lease.Release()
 	if b.try != nil {
 		b.kept = b.kept[b.try.read:]
 		b.try.read = 0
@@ -86,7 +90,7 @@ func (b *keptBody) read() {
 	defer b.mu.Unlock()
 	b.reading, b.err = false, err
 	b.kept = append(b.kept, piece[:n]...)
-	if b.keeping && len(b.kept) > maxKept {
+	if b.keeping && (len(b.kept) > maxKept || b.lease.Grow(n) != nil) {
 		b.letGo()
 	}
 	b.changed.Broadcast()

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 
 	"golang.org/x/net/http2"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 // refusing is the address of an HTTP/2 server whose first connections refuse
@@ -119,7 +121,7 @@ clusters: [{name: up, endpoints: ['%s'], protocols: [h2]}]`, refusing(t, 100, fa
 func TestAKeptBodyStartsAnewForEachTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, upload := io.Pipe()
-		b := newKeptBody(client)
+		b := newKeptBody(client, memory.Lease{})
 		first, _ := b.again()
 		got := make([]byte, 100)
 		go func() { _, _ = io.WriteString(upload, "one ") }()
@@ -158,7 +160,7 @@ func TestAKeptBodyStartsAnewForEachTry(t *testing.T) {
 }
 
 func TestAKeptBodyIsLetGoWithTheAnswer(t *testing.T) {
-	b := newKeptBody(strings.NewReader("a body"))
+	b := newKeptBody(strings.NewReader("a body"), memory.Lease{})
 	try, _ := b.again()
 	part := make([]byte, 2)
 	if _, err := io.ReadFull(try, part); err != nil {

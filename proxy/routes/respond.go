@@ -52,6 +52,31 @@ func (x *exchange) respond(resp *http.Response) {
 	}
 }
 
+// reserve charges what the upstream may send of an answer over HTTP/2 and HTTP/3
+// while the client reads slowly; over HTTP/1.1 the kernel keeps it. An answer
+// for which there is no room is not passed on.
+func (x *exchange) reserve(resp *http.Response) error {
+	if resp.ProtoMajor < 2 || resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	n := clusters.StreamWindow
+	switch {
+	case resp.ContentLength >= 0:
+		n = int(min(resp.ContentLength, clusters.StreamWindow))
+	case eventStream(resp):
+		n = eventWindow
+	}
+	err := x.window.Grow(n)
+	if err != nil {
+		resp.Body.Close()
+	}
+	return err
+}
+
+// eventWindow is what is charged for a stream of events, in bytes: it lasts, and
+// most of the time nothing of it waits.
+const eventWindow = 32 << 10
+
 // copyBody passes each part of the body on as it comes. It holds nothing back
 // unless the body ends with it: net/http flushes what is left at the end.
 func (x *exchange) copyBody(resp *http.Response) {

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
@@ -16,6 +17,8 @@ type Deps struct {
 	Clusters *clusters.Set
 	// MCP makes the handler of a route with the action mcp.
 	MCP func(route *Config) (*mcp.Handler, error)
+	// Memory is what bodies are charged to; nil has no limit.
+	Memory *memory.Budget
 	// Ready answers for health: ready. Nil is always ready.
 	Ready func() bool
 	// AuthTrace is told what authentication does in the background. May be nil.
