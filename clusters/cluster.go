@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -121,6 +122,14 @@ func (c *Cluster) TLS() *tls.Client {
 		return nil
 	}
 	return c.connector.identity
+}
+
+// MaySpeakHTTP2 reports whether a connection of the cluster may be one of HTTP/2.
+func (c *Cluster) MaySpeakHTTP2() bool {
+	if len(c.cfg.Protocols) > 0 {
+		return slices.Contains(c.cfg.Protocols, "h2")
+	}
+	return slices.ContainsFunc(c.cfg.Endpoints, func(url string) bool { return strings.HasPrefix(url, "https:") })
 }
 
 // IsCommand reports whether the cluster is a command, whose one endpoint starts

@@ -54,9 +54,6 @@ const (
 	// systemShare is the part, in percent, of what the system allows that is
 	// used: what the kernel keeps for our sockets counts as well.
 	systemShare = 80
-	// runtimeShare is the part of the limit, in percent, that the Go runtime is
-	// told: it collects garbage more often before the limit is reached.
-	runtimeShare = 90
 	// goMemoryLimit is the environment variable that the Go runtime reads.
 	goMemoryLimit = "GOMEMLIMIT"
 )
@@ -69,7 +66,7 @@ func (g *Gateway) commitMemory(c MemoryConfig) {
 	}
 	g.budget.SetLimit(limit)
 	if _, set := g.environ(goMemoryLimit); !set && limit > 0 {
-		g.options.SetMemoryLimit(limit / 100 * runtimeShare)
+		g.options.SetMemoryLimit(limit / 100 * memory.RuntimeShare)
 	}
 	if limit == 0 {
 		g.logs.ReloadLogger().Warn().Msg("the system does not say how much memory there is, so that none is refused; set memory.limit")
@@ -111,7 +108,7 @@ func (g *Gateway) traceMemory() *memory.Trace {
 			if to == memory.Normal {
 				message = "memory is no longer short"
 			}
-			e.Stringer("level", to).Stringer("before", from).Int64("limit", s.Limit).Int64("pressure", s.Pressure).Float64("ratio", s.Ratio()).Msg(message)
+			e.Stringer("shortage", to).Stringer("before", from).Int64("limit", s.Limit).Int64("pressure", s.Pressure).Float64("ratio", s.Ratio()).Msg(message)
 		},
 	}
 }

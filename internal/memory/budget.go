@@ -58,9 +58,10 @@ type Budget struct {
 	limit atomic.Int64 // in bytes; 0 is none
 	// charged is by kind, which also spreads the writers.
 	charged [kinds]atomic.Int64
-	// uncharged is what the last garbage collection found live beyond what was
-	// charged then.
-	uncharged atomic.Int64
+	// peak is the most that was charged since the last garbage collection was
+	// noticed.
+	peak atomic.Int64
+	live atomic.Pointer[liveness]
 
 	pressed chan struct{} // has a value when charges have passed the first level
 	relief  chan struct{} // has a value while memory is to be given back
@@ -74,7 +75,9 @@ type Budget struct {
 
 // New returns a budget without a limit. The trace may be nil.
 func New(trace *Trace) *Budget {
-	return &Budget{trace: trace, pressed: make(chan struct{}, 1), relief: make(chan struct{}, 1), collectEvery: collectEvery, closing: make(chan struct{})}
+	b := &Budget{trace: trace, pressed: make(chan struct{}, 1), relief: make(chan struct{}, 1), collectEvery: collectEvery, closing: make(chan struct{})}
+	b.live.Store(&liveness{})
+	return b
 }
 
 // SetLimit puts a limit in force, in bytes; 0 is none. What is charged already
@@ -118,9 +121,35 @@ func (b *Budget) total() (n int64) {
 	return n
 }
 
-// pressure is the greater of what is charged and what was live at the last
-// garbage collection, carried on by what was charged and returned since.
-func (b *Budget) pressure() int64 { return b.total() + b.uncharged.Load() }
+// liveness is what a garbage collection left.
+type liveness struct {
+	bytes int64
+	// charged is what was charged when it was noticed.
+	charged int64
+	// uncharged is what is live without a charge: at least the difference to the
+	// most that was charged since the one before, since what was charged last may
+	// have been returned between the collection and its notice.
+	uncharged int64
+}
+
+// pressure is the greater of what is charged, with what is live without a charge,
+// and what was live at the last garbage collection, less what was returned since.
+func (b *Budget) pressure() int64 { return b.pressureAt(b.total()) }
+
+func (b *Budget) pressureAt(charged int64) int64 {
+	l := b.live.Load()
+	return max(charged+l.uncharged, l.bytes-max(0, l.charged-charged))
+}
+
+// note remembers the most that was charged.
+func (b *Budget) note(charged int64) {
+	for {
+		peak := b.peak.Load()
+		if charged <= peak || b.peak.CompareAndSwap(peak, charged) {
+			return
+		}
+	}
+}
 
 // Charge takes n bytes, which Return gives back. The error is ErrExhausted.
 func (b *Budget) Charge(k Kind, n int64) error {
@@ -132,7 +161,9 @@ func (b *Budget) Charge(k Kind, n int64) error {
 	if limit == 0 {
 		return nil
 	}
-	pressure := b.pressure()
+	charged := b.total()
+	b.note(charged)
+	pressure := b.pressureAt(charged)
 	if pressure >= share(limit, High) {
 		signal(b.pressed)
 	}
@@ -153,8 +184,14 @@ func refuses(k Kind, pressure, limit int64) bool {
 	case Session, Stream:
 		return pressure >= share(limit, High)
 	}
-	return pressure > limit
+	return pressure > limit/100*RuntimeShare
 }
+
+// RuntimeShare is the part of the limit, in percent, that the Go runtime is to be
+// told (GOMEMLIMIT), and up to which bodies, answers and events are taken: beyond
+// it the runtime would do little else than collect garbage. What is left is for
+// what cannot be refused.
+const RuntimeShare = 90
 
 // Exchange takes n bytes in the place of some that were charged, also where new
 // ones would not be taken. The error is ErrExhausted, and those stay charged.
@@ -163,7 +200,7 @@ func (b *Budget) Exchange(k Kind, given, n int64) error {
 		return nil
 	}
 	b.charged[k].Add(n - given)
-	if limit := b.limit.Load(); n > given && limit > 0 && b.pressure() > limit {
+	if limit := b.limit.Load(); n > given && limit > 0 && refuses(Body, b.pressure(), limit) {
 		b.charged[k].Add(given - n)
 		b.refused(k)
 		return ErrExhausted

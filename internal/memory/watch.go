@@ -111,5 +111,6 @@ func (b *Budget) measure() {
 			live += int64(s.Value.Uint64())
 		}
 	}
-	b.uncharged.Store(max(0, live-b.total()))
+	charged := b.total()
+	b.live.Store(&liveness{bytes: live, charged: charged, uncharged: max(0, live-max(charged, b.peak.Swap(charged)))})
 }

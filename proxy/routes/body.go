@@ -16,6 +16,10 @@ import (
 // out to be dead, and it keeps no upstream waiting for a slow client.
 const maxReplay = 64 << 10
 
+// maxFrame is what net/http takes for a body that it sends over HTTP/2, in bytes,
+// where the upstream allows frames of that size, as most do.
+const maxFrame = 512 << 10
+
 // attachBody gives the upstream request its body: none, one that can be
 // replayed, or the client's own as a stream.
 func (x *exchange) attachBody(out *http.Request) error {
@@ -31,6 +35,13 @@ func (x *exchange) attachBody(out *http.Request) error {
 	// at all; reading it here would answer in its place.
 	if 0 < r.ContentLength && r.ContentLength <= maxReplay && len(r.Header["Expect"]) == 0 && len(r.Trailer) == 0 {
 		return x.replayBody(out)
+	}
+	n := x.upload
+	if r.ContentLength > 0 {
+		n = int(min(r.ContentLength, int64(n)))
+	}
+	if err := x.lease.Reserve(n); err != nil {
+		return err
 	}
 	x.body = &requestBody{exchange: x}
 	x.kept = newKeptBody(x.body, x.memory.Lease(memory.Body))

@@ -37,6 +37,7 @@ type forwarder struct {
 	answer     *edits // for 101, which no ResponseWriter sends
 	buffers    *sync.Pool
 	memory     *memory.Budget
+	upload     int // the most that a body takes on its way, in bytes
 }
 
 func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool, budget *memory.Budget) *forwarder {
@@ -56,6 +57,10 @@ func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool, budg
 		answer:     compileEdits(&c.ResponseHeaders),
 		buffers:    buffers,
 		memory:     budget,
+		upload:     copyBuffer,
+	}
+	if cluster.MaySpeakHTTP2() {
+		f.upload = maxFrame
 	}
 	return f
 }

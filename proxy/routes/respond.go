@@ -66,7 +66,7 @@ func (x *exchange) reserve(resp *http.Response) error {
 	case eventStream(resp):
 		n = eventWindow
 	}
-	err := x.window.Grow(n)
+	err := x.window.Grow(n + copyBuffer)
 	if err != nil {
 		resp.Body.Close()
 	}

@@ -1,0 +1,148 @@
+package main_test
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	cryptotls "crypto/tls"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+)
+
+// plainUpstream is an HTTP/2 server that reads no body (/plain/stall) and has a
+// large answer (/plain/large).
+type plainUpstream struct{}
+
+func (plainUpstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/plain/stall":
+		<-r.Context().Done()
+	case "/plain/large":
+		const size = 10 << 20
+		w.Header().Set("Content-Length", fmt.Sprint(size))
+		piece := make([]byte, 64<<10)
+		for sent := 0; sent < size; sent += len(piece) {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	}
+}
+
+// plain puts such a server behind the gateway.
+func plain(t *testing.T) func(*world) {
+	return func(w *world) {
+		w.more = fmt.Sprintf("  - name: plain\n    endpoints: [\"https://127.0.0.1:%s\"]\n    tls: {ca_cert: ca.crt, client_cert: one.crt, client_key: one.key}\n", w.serve(t, plainUpstream{}).port()) + w.more
+		w.route = "  - {match: {path_prefix: /plain}, cluster: plain, timeout: 0s, stream_idle_timeout: 3s}\n"
+		w.limits = "header_timeout: 3s" // net/http waits as long for the rest of a body
+	}
+}
+
+// narrow is a client that keeps little of an answer that it does not read: else
+// the test would need more memory than the gateway.
+func narrow(t testing.TB, ca []byte, protocol string) *http.Client {
+	t.Helper()
+	const window = 64 << 10
+	if protocol != "h3" {
+		hc := client(t, ca, protocol)
+		hc.Transport.(*http.Transport).HTTP2 = &http.HTTP2Config{MaxReceiveBufferPerStream: window}
+		return hc
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	tr := &http3.Transport{TLSClientConfig: &cryptotls.Config{RootCAs: pool}, QUICConfig: &quic.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window}}
+	t.Cleanup(func() { tr.Close() })
+	return &http.Client{Transport: tr}
+}
+
+// endless is a body that is sent for as long as it is taken.
+type endless struct{ end context.Context }
+
+func (e endless) Read(p []byte) (int, error) {
+	if e.end.Err() != nil {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return len(p), nil
+}
+
+func TestUploadsThatStallTakeNoMoreThanThereIs(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2", "h3"} {
+		t.Run(protocol, func(t *testing.T) {
+			b := newSmallWorld(t, plain(t)).besieged(t)
+			b.stallStreams(t, protocol, 6, 100, func(ctx context.Context, base string) *http.Request {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodPost, base+"/plain/stall", endless{ctx})
+				return req
+			})
+		})
+	}
+}
+
+func TestSlowReadersTakeNoMoreThanThereIs(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2", "h3"} {
+		t.Run(protocol, func(t *testing.T) {
+			b := newSmallWorld(t, plain(t)).besieged(t)
+			b.stallStreams(t, protocol, 4, 60, func(ctx context.Context, base string) *http.Request {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodGet, base+"/plain/large", nil)
+				return req
+			})
+		})
+	}
+}
+
+// stallStreams sends requests over some connections that do not go on, and looks
+// how others fare.
+func (b *besieged) stallStreams(t *testing.T, protocol string, conns, streams int, request func(context.Context, string) *http.Request) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var all sync.WaitGroup
+	var refused, begun, failed atomic.Int64
+	base := "https://" + b.address("public")
+	for range conns {
+		hc := narrow(t, b.ca.PEM(), protocol)
+		for range streams {
+			all.Go(func() {
+				res, err := hc.Do(request(ctx, base))
+				if err != nil {
+					if ctx.Err() == nil {
+						failed.Add(1) // HTTP/1.1: the answer came while the body was sent
+					}
+					return
+				}
+				defer res.Body.Close()
+				if res.StatusCode == http.StatusOK {
+					begun.Add(1)
+					<-ctx.Done()
+					return
+				}
+				answer, _ := io.ReadAll(res.Body)
+				if res.StatusCode == http.StatusRequestTimeout {
+					return // it had stalled for stream_idle_timeout
+				}
+				if !served(res) || !strings.Contains(string(answer), `"overload_manager"`) {
+					t.Errorf("%d %v %s", res.StatusCode, res.Header, answer)
+				}
+				refused.Add(1)
+			})
+		}
+	}
+	for range 15 {
+		time.Sleep(100 * time.Millisecond)
+		b.look()
+	}
+	if refused.Load() == 0 {
+		t.Error("none was refused")
+	}
+	t.Logf("%d begun, %d refused, %d failed; %+v", begun.Load(), refused.Load(), failed.Load(), b.status().Memory)
+	cancel()
+	all.Wait()
+	b.relieved()
+}
