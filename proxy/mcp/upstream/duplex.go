@@ -46,12 +46,7 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 	if taken {
 		return nil, &unsentError{fmt.Errorf("the request id %s is in use", id)}
 	}
-	defer func() {
-		close(p.gone)
-		d.mu.Lock()
-		delete(d.calls, id)
-		d.mu.Unlock()
-	}()
+	defer d.leave(id, p)
 
 	l := newLease(ctx, d.s.life)
 	sent := make(chan error, 1)
@@ -90,6 +85,37 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 	}
 }
 
+// leave ends a call. The messages that the reader has handed to it and it has
+// not taken are the session's, in the order in which they came: those right
+// behind the answer often do not concern the call. The call does not wait for
+// more of them than fit into its queue.
+func (d *duplex) leave(id jsonrpc.ID, p *pending) {
+	for n := 0; ; n++ {
+		d.mu.Lock()
+		if n == maxQueued || len(p.in) == 0 {
+			delete(d.calls, id)
+			close(p.gone)
+			d.mu.Unlock()
+			break
+		}
+		d.mu.Unlock()
+		d.s.route(<-p.in, nil)
+	}
+	d.handBack(p)
+}
+
+// handBack routes what is left in the queue of a call that has returned.
+func (d *duplex) handBack(p *pending) {
+	for {
+		select {
+		case m := <-p.in:
+			d.s.route(m, nil)
+		default:
+			return
+		}
+	}
+}
+
 // dispatch hands a message to the call that it belongs to. It is called by the
 // one reader of the stream, and waits while the call is busy.
 func (d *duplex) dispatch(m *jsonrpc.Message) {
@@ -120,10 +146,13 @@ func (d *duplex) dispatchToAll(m *jsonrpc.Message) bool {
 func (d *duplex) deliver(p *pending, m *jsonrpc.Message) {
 	select {
 	case p.in <- m:
-	case <-p.gone:
-		if m.Kind() != jsonrpc.Response {
-			d.s.route(m, nil)
+		select {
+		case <-p.gone: // in the same moment, so that the call may have missed it
+			d.handBack(p)
+		default:
 		}
+	case <-p.gone:
+		d.s.route(m, nil)
 	case <-d.s.life.Done():
 	}
 }
