@@ -28,8 +28,8 @@ var (
 	errHopeless   = errors.New("the last attempt to reach the server has not ended")
 )
 
-// canceled is the cause of a call that its client cancelled.
-type canceled struct{ reason jsonrpc.Value }
+// canceled is the cause of a call that its client cancelled, with this message.
+type canceled struct{ msg *jsonrpc.Message }
 
 func (canceled) Error() string { return "the client cancelled the request" }
 

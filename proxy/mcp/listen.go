@@ -1,22 +1,6 @@
 package mcp
 
-import (
-	"slices"
-	"time"
-
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-)
-
-// settle is how long list_changed notifications wait for others of their
-// kind: a server that registers ten tools sends ten of them.
-const settle = 100 * time.Millisecond
-
-// listChanges are all notifications of changed lists.
-var listChanges = []string{
-	"notifications/tools/list_changed",
-	"notifications/prompts/list_changed",
-	"notifications/resources/list_changed",
-}
+import "slices"
 
 // listen adds the stream of a GET, in which nothing is kept yet. It reports
 // false when there are too many.
@@ -37,8 +21,8 @@ func (s *session) listenLocked(st *stream) {
 	close(s.heard)
 	s.heard = make(chan struct{})
 	s.listened = true
-	for _, msg := range s.missed {
-		st.send(msg)
+	for _, n := range s.missed {
+		st.send(n.msg)
 	}
 	s.missed, s.missedBytes = nil, 0
 	if len(s.due) > 0 {
@@ -87,14 +71,27 @@ func (s *session) tell(msg []byte, c *call) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deliverLocked(msg) != nil || !s.listened || s.ended {
-		return
+	if s.deliverLocked(msg) == nil && s.mayMissLocked() {
+		s.missLocked(notice{msg: msg})
 	}
-	s.missed = append(s.missed, msg)
-	s.missedBytes += len(msg) + messageCost
+}
+
+// mayMissLocked reports whether the client has had a stream, and so is about to
+// open another.
+func (s *session) mayMissLocked() bool { return s.listened && !s.ended }
+
+// missLocked keeps a message for the client's next stream. Of those that are
+// given up for it, a changed list is told all the same, though later.
+func (s *session) missLocked(n notice) {
+	s.missed = append(s.missed, n)
+	s.missedBytes += len(n.msg) + messageCost
 	for s.missedBytes > missedBytes {
-		s.missedBytes -= len(s.missed[0]) + messageCost
+		oldest := s.missed[0]
+		s.missedBytes -= len(oldest.msg) + messageCost
 		s.missed = s.missed[1:]
+		if oldest.list != "" {
+			s.dueLocked(notice{list: oldest.list})
+		}
 	}
 }
 
@@ -117,46 +114,4 @@ func (s *session) deliverLocked(msg []byte) *stream {
 		}
 	}
 	return nil
-}
-
-// changed tells the client, soon, that lists are not what they were. Without
-// a stream it is told when it opens one.
-func (s *session) changed(methods ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || s.sessionless {
-		return
-	}
-	for _, method := range methods {
-		if s.subscription != nil && !s.subscription.lists[method] {
-			continue
-		}
-		if !slices.Contains(s.due, method) {
-			s.due = append(s.due, method)
-		}
-	}
-	s.settleLocked()
-}
-
-func (s *session) settleLocked() {
-	if !s.settling && len(s.streams) > 0 {
-		s.settling = true
-		s.timer = time.AfterFunc(settle, s.settled)
-	}
-}
-
-func (s *session) settled() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settling = false
-	if s.ended || len(s.streams) == 0 {
-		return
-	}
-	s.due = slices.DeleteFunc(s.due, func(method string) bool {
-		msg := jsonrpc.NewNotification(method, nil)
-		if s.subscription != nil {
-			msg = s.subscription.changed(method)
-		}
-		return s.deliverLocked(msg) != nil
-	})
 }

@@ -10,7 +10,13 @@ import (
 
 // notified takes a notification of a server.
 func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
-	switch method := m.Method(); {
+	method := m.Method()
+	if slices.Contains(listChanges, method) {
+		p.s.listChanged(p, m, c)
+		return
+	}
+	p.s.flush()
+	switch {
 	case method == "notifications/progress":
 		p.mu.Lock()
 		owner := l.calls[m.Params().Get("progressToken").ID()]
@@ -19,9 +25,7 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 			owner.progress(m)
 		}
 	case method == "notifications/cancelled":
-		p.s.withdrawn(l, m.Params().Get("requestId").ID())
-	case slices.Contains(listChanges, method):
-		p.s.changed(method)
+		p.s.withdrawn(l, m)
 	case p.s.modern():
 		p.s.informed(p, m, c)
 	default:
@@ -47,21 +51,35 @@ func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
 	if err != nil || !s.subscription.wants(mapped) {
 		return
 	}
-	var tag jsonrpc.Edits
-	tag.SetMeta(mapped, jsonrpc.MetaSubscriptionID, []byte(s.subscription.id.Raw()))
-	s.tell(tag.Apply(mapped), nil)
+	s.tell(s.subscription.tagged(mapped), nil)
+}
+
+// notificationLocked is a notification of a server as the client gets it.
+func (s *session) notificationLocked(p *peer, m *jsonrpc.Message) []byte {
+	var e jsonrpc.Edits
+	s.mapperLocked(p.cluster).notification(&e, m.Method(), m.Params())
+	b := e.Apply(m)
+	if s.subscription != nil {
+		if mapped, err := jsonrpc.Parse(b); err == nil { // it is made of what was parsed
+			b = s.subscription.tagged(mapped)
+		}
+	}
+	return b
 }
 
 // mapper returns how this cluster's names are rewritten for the client.
 func (p *peer) mapper() mapper {
 	p.s.mu.Lock()
-	h := p.s.handler
-	p.s.mu.Unlock()
-	ref, ok := h.member(p.cluster)
+	defer p.s.mu.Unlock()
+	return p.s.mapperLocked(p.cluster)
+}
+
+func (s *session) mapperLocked(cluster string) mapper {
+	ref, ok := s.handler.member(cluster)
 	if !ok {
-		ref = ClusterRef{Name: p.cluster}
+		ref = ClusterRef{Name: cluster}
 	}
-	return p.s.of(ref)
+	return s.of(ref)
 }
 
 // of returns how what a cluster says is rewritten for the client.
@@ -77,8 +95,7 @@ func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Messa
 	case "notifications/initialized":
 		// Each upstream session has had its own.
 	case "notifications/cancelled":
-		params := m.Params()
-		s.cancelCall(params.Get("requestId").ID(), params.Get("reason"))
+		s.cancelCall(m)
 	case "notifications/progress":
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()

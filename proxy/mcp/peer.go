@@ -116,17 +116,20 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build request) (*json
 	if err != nil && ctx.Err() != nil {
 		p.abandon(l, id, context.Cause(ctx))
 	}
+	p.s.flush() // the client hears of a list that the call has changed before the answer
 	return m, err
 }
 
 // abandon tells the server that nobody waits for the answer any more.
 func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
-	params := append([]byte(`{"requestId":`), id.Raw()...)
+	msg := jsonrpc.NewNotification("notifications/cancelled", append(append([]byte(`{"requestId":`), id.Raw()...), '}'))
 	var c canceled
-	if errors.As(cause, &c) && c.reason.Kind() == jsonrpc.String {
-		params = append(append(params, `,"reason":`...), c.reason.Raw()...)
+	if errors.As(cause, &c) {
+		var e jsonrpc.Edits
+		e.Replace(c.msg.Params().Get("requestId"), []byte(id.Raw()))
+		p.s.related(&e, ClusterRef{Name: p.cluster}, c.msg.Params().Get("_meta"))
+		msg = e.Apply(c.msg)
 	}
-	params = append(params, '}')
 	p.mu.Lock()
 	l.uses++ // a session that is being closed is closed after this
 	p.mu.Unlock()
@@ -134,7 +137,7 @@ func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 		defer p.release(l)
 		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
-		_ = l.up.Send(ctx, jsonrpc.NewNotification("notifications/cancelled", params))
+		_ = l.up.Send(ctx, msg)
 	})
 }
 

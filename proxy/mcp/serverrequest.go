@@ -23,8 +23,9 @@ type ask struct {
 	key    string
 	params []byte
 
-	once     sync.Once
-	withdrew chan struct{} // closed when the server takes it back
+	once       sync.Once
+	withdrew   chan struct{}    // closed when the server takes it back
+	withdrawal *jsonrpc.Message // the server's word then; set before withdrew closes
 }
 
 // errWithdrawn: the server does not want the answer any more.
@@ -49,6 +50,7 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 
 // relay brings a server's request to the client, and the answer back.
 func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
+	s.flush()
 	if s.modern() {
 		s.require(p, l, m, c)
 		return
@@ -152,7 +154,11 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 		s.related(&e, ClusterRef{Name: a.peer.cluster}, m.Result().Get("_meta"))
 		return e.Apply(m), nil
 	case <-a.withdrew:
-		s.withdraw(a, errWithdrawn)
+		id := a.withdrawal.Params().Get("requestId")
+		var e jsonrpc.Edits
+		e.Replace(id, []byte(a.id.Raw()))
+		a.peer.mapper().notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
+		s.deliver(e.Apply(a.withdrawal), a.call)
 		return nil, errWithdrawn
 	case <-up.Done():
 		s.withdraw(a, upstream.ErrSessionLost)
@@ -216,12 +222,16 @@ func (s *session) answered(m *jsonrpc.Message) {
 }
 
 // withdrawn notes that a server takes its request back.
-func (s *session) withdrawn(l *link, id jsonrpc.ID) {
+func (s *session) withdrawn(l *link, m *jsonrpc.Message) {
+	id := m.Params().Get("requestId").ID()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.asks {
 		if a.link == l && a.msg.ID() == id {
-			a.once.Do(func() { close(a.withdrew) })
+			a.once.Do(func() {
+				a.withdrawal = m
+				close(a.withdrew)
+			})
 		}
 	}
 }

@@ -46,6 +46,7 @@ type session struct {
 	links  [idleLists]links // guarded as the lists are
 
 	charged atomic.Int64 // to the memory budget, in bytes
+	overdue atomic.Bool  // something is due
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -66,12 +67,12 @@ type session struct {
 	heard       chan struct{} // closed when there is a new one
 	// listened: there has been one. Between two of them missed is kept.
 	listened    bool
-	missed      [][]byte
+	missed      []notice
 	missedBytes int
 	level       string
 	active      int // HTTP requests being served
 	last        time.Time
-	due         []string            // list_changed that the client has not been told of
+	due         []notice            // changed lists that the client has not been told of
 	processes   []*clusters.Process // of the servers that are commands
 	// settling: the timer will tell it.
 	settling bool
@@ -255,9 +256,10 @@ func (s *session) only() *call {
 	return nil
 }
 
-// cancelCall ends the newest call with the id: of two with the same, the
+// cancelCall ends the newest call with the id that m names: of two with the same, the
 // other one is more likely to be the one whose answer is awaited.
-func (s *session) cancelCall(id jsonrpc.ID, reason jsonrpc.Value) {
+func (s *session) cancelCall(m *jsonrpc.Message) {
+	id := m.Params().Get("requestId").ID()
 	s.mu.Lock()
 	var c *call
 	if calls := s.calls[id]; len(calls) > 0 {
@@ -265,7 +267,7 @@ func (s *session) cancelCall(id jsonrpc.ID, reason jsonrpc.Value) {
 	}
 	s.mu.Unlock()
 	if c != nil {
-		c.cancel(canceled{reason})
+		c.cancel(canceled{m})
 	}
 }
 

@@ -243,6 +243,13 @@ func (sub *subscription) changed(method string) []byte {
 	return jsonrpc.NewNotification(method, object("_meta", sub.meta()))
 }
 
+// tagged is a notification that says to which subscription it belongs.
+func (sub *subscription) tagged(m *jsonrpc.Message) []byte {
+	var e jsonrpc.Edits
+	e.SetMeta(m, jsonrpc.MetaSubscriptionID, []byte(sub.id.Raw()))
+	return e.Apply(m)
+}
+
 // wants reports whether the stream carries a notification of a server.
 func (sub *subscription) wants(m *jsonrpc.Message) bool {
 	switch m.Method() {

@@ -161,7 +161,7 @@ func TestPostOfSSERefused(t *testing.T) {
 
 // A server may write the answer, and much before it, while it holds the POST.
 func TestAnswerBeforeThePostIsTaken(t *testing.T) {
-	const n = 10 * maxQueued
+	const n = 160
 	c, e := cluster(t, ssePeer(t, func(m *jsonrpc.Message, say func(string), _ func()) int {
 		for range n {
 			say("data: " + string(jsonrpc.NewNotification("n", nil)) + "\n\n")
