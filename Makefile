@@ -11,6 +11,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .cache/bin/golangci-lint-$(GOLANGCI_VERSION)
 GO_SDK_VERSION   := v1.8.0
+UV_VERSION       := 0.13.9
 FUZZTIME         ?= 30s
 SOAKTIME         ?= 10m
 
@@ -77,6 +78,12 @@ conformance: build $(CONFORMANCE)/installed ## run the official MCP suite and re
 	@rm -rf $(CONFORMANCE)/clients && cp -r bench/conformance/clients $(CONFORMANCE)/
 	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) $(CONFORMANCEFLAGS)
 
+.PHONY: zoo
+zoo: build $(CONFORMANCE)/installed $(CONFORMANCE)/zoo-installed ## real servers and clients of many SDKs, restarted, slowed and killed under each other
+	@rm -rf $(CONFORMANCE)/zoo && cp -r bench/conformance/zoo $(CONFORMANCE)/
+	go build -o $(CONFORMANCE)/bin/zoo-go-sdk ./bench/conformance/zoo/go-sdk
+	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) -zoo $(CONFORMANCEFLAGS)
+
 .PHONY: soak
 soak: build $(CONFORMANCE)/installed ## ten clients of four SDKs for SOAKTIME (default 10m), with reloads and killed servers
 	@.ci/need openssl
@@ -93,6 +100,21 @@ $(CONFORMANCE)/installed: bench/conformance/package-lock.json bench/conformance/
 	$(CONFORMANCE)/python/bin/pip install -q --disable-pip-version-check -r bench/conformance/requirements.txt
 	GOBIN=$(abspath $(CONFORMANCE))/bin go install github.com/modelcontextprotocol/go-sdk/conformance/everything-server@$(GO_SDK_VERSION)
 	GOBIN=$(abspath $(CONFORMANCE))/bin go install github.com/modelcontextprotocol/go-sdk/conformance/everything-client@$(GO_SDK_VERSION)
+	@touch $@
+
+# Each version of a Python SDK in an environment of its own; uv makes them in
+# seconds.
+ZOO_PYTHONS := mcp-1.9 mcp-1.25 mcp-1 mcp-2 fastmcp-2 fastmcp-4
+$(CONFORMANCE)/zoo-installed: $(ZOO_PYTHONS:%=bench/conformance/zoo/python/requirements-%.txt) $(wildcard bench/conformance/zoo/mcp-go/*)
+	@.ci/need python3
+	@mkdir -p $(CONFORMANCE)/bin
+	python3 -m venv $(CONFORMANCE)/uv
+	$(CONFORMANCE)/uv/bin/pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	for v in $(ZOO_PYTHONS); do \
+		$(CONFORMANCE)/uv/bin/uv venv -q --clear $(CONFORMANCE)/venv/$$v; \
+		$(CONFORMANCE)/uv/bin/uv pip install -q --python $(CONFORMANCE)/venv/$$v/bin/python -r bench/conformance/zoo/python/requirements-$$v.txt; \
+	done
+	cd bench/conformance/zoo/mcp-go && go build -o $(abspath $(CONFORMANCE))/bin/zoo-mcp-go .
 	@touch $@
 
 .PHONY: validate-examples

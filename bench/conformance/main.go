@@ -18,6 +18,8 @@ type options struct {
 	only    string
 	repeat  int
 	soak    time.Duration
+	zoo     bool
+	verbose bool
 	timeout time.Duration
 }
 
@@ -31,6 +33,8 @@ func main() {
 	flag.StringVar(&opts.only, "only", "", "run only the legs whose name holds this")
 	flag.IntVar(&opts.repeat, "repeat", 1, "how often everything is run")
 	flag.DurationVar(&opts.soak, "soak", 0, "instead: ten clients for this long, while the file changes and servers are killed")
+	flag.BoolVar(&opts.zoo, "zoo", false, "only: every server and client of the zoo; -only takes a part of its servers")
+	flag.BoolVar(&opts.verbose, "v", false, "of the zoo: say too what went wrong on the direct way, and what the gateway logged")
 	flag.DurationVar(&opts.timeout, "timeout", time.Hour, "end of the whole run")
 	flag.Parse()
 
@@ -65,6 +69,9 @@ func run(ctx context.Context, opts options) (int, error) {
 	defer os.RemoveAll(dir)
 	if opts.soak > 0 {
 		return soak(ctx, opts, dir)
+	}
+	if opts.zoo {
+		return zoo(ctx, opts, dir)
 	}
 	bed, err := newTestbed(ctx, opts, dir)
 	if err != nil {

@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// paused is how long a server is stopped. It is less than many keep an
+	// unused connection: the one that a server closes at the moment in which it
+	// is used is another trouble.
+	paused = 3 * time.Second
+	// sessionIdle is after what the servers that can end idle sessions, and
+	// idle how long the clients do nothing.
+	sessionIdle = 8 * time.Second
+	idle        = 11 * time.Second
+	// slowly is how long a call takes that a server does not survive, known how
+	// long the gateway has to say so, and directly how long a client without
+	// one is waited for: some wait for ever.
+	slowly   = time.Minute
+	known    = 15 * time.Second
+	directly = 2 * time.Second
+	// grace is what a server has to end by itself.
+	grace = time.Second
+)
+
+// pen is one server over one transport, and its clients, all at once.
+type pen struct {
+	keeper   *zookeeper
+	species  species
+	over     string
+	address  string
+	clients  []species
+	process  *process
+	visitors []*visitor
+	err      error
+}
+
+func (p *pen) run(ctx context.Context) {
+	defer p.close()
+	if p.err != nil {
+		return
+	}
+	var mu sync.Mutex
+	var arriving sync.WaitGroup
+	for _, c := range p.clients {
+		for way := range zooWays {
+			arriving.Go(func() {
+				v := visit(ctx, p, c, way)
+				v.look()
+				mu.Lock()
+				defer mu.Unlock()
+				p.visitors = append(p.visitors, v)
+			})
+		}
+	}
+	arriving.Wait()
+	for _, trouble := range []func(context.Context) error{p.pause, p.kill, p.restart, p.idle} {
+		if p.err = trouble(ctx); p.err != nil {
+			return
+		}
+	}
+}
+
+// close ends the clients, and then the server.
+func (p *pen) close() {
+	p.each(func(v *visitor) {
+		if v.end != nil {
+			v.end()
+		}
+	})
+	if p.process != nil {
+		p.end(0)
+	}
+}
+
+// each lets every client do something, all at once.
+func (p *pen) each(do func(*visitor)) {
+	var doing sync.WaitGroup
+	for _, v := range p.visitors {
+		doing.Go(func() { do(v) })
+	}
+	doing.Wait()
+}
+
+// begin starts the server, unless it is a child of who uses it.
+func (p *pen) begin(ctx context.Context) (err error) {
+	if p.over == "stdio" {
+		return nil
+	}
+	if p.process, err = start(p.serverCommand(ctx)); err != nil {
+		return err
+	}
+	return p.process.listens(ctx, p.address)
+}
+
+// end stops the server: at first politely, unless there is no time.
+func (p *pen) end(within time.Duration) {
+	if within > 0 {
+		_ = syscall.Kill(-p.process.cmd.Process.Pid, syscall.SIGTERM)
+		select {
+		case <-p.process.done:
+			return
+		case <-time.After(within): // its streams are still open
+		}
+	}
+	_ = syscall.Kill(-p.process.cmd.Process.Pid, syscall.SIGKILL)
+	<-p.process.done
+}
+
+// look tries everything that a client does while all is well.
+func (v *visitor) look() {
+	_, _, _ = v.ask(question{Do: "level"}) // some servers log only when asked to, and some cannot be asked
+	v.note("list", errors.Join(
+		v.list("tools", v.name("counter"), v.name("echo"), v.name("log"), v.name("pid"), v.name("slow")),
+		v.list("prompts", v.name("greet")),
+		v.list("resources", v.uri())))
+	v.note("echo", v.expect(v.tool("echo", map[string]any{"text": "a zébra\n🦓"}), "a zébra\n🦓"))
+	v.note("read", v.expect(question{Do: "read", Name: v.uri()}, "a zebra"))
+	v.note("prompt", v.expect(question{Do: "prompt", Name: v.name("greet"), Arguments: map[string]any{"name": "Bo"}}, "Greet Bo."))
+	var counts []string
+	for range 3 {
+		said, _, err := v.ask(v.tool("counter", nil))
+		if err != nil {
+			said = err.Error()
+		}
+		counts = append(counts, said)
+	}
+	v.note("state", want("1 2 3", strings.Join(counts, " ")))
+
+	_, told, err := v.ask(v.tool("slow", map[string]any{"ms": 300}))
+	v.more(&told, func() bool { return len(told.progress) >= 3 })
+	v.note("progress", errors.Join(err, want("[1 2 3]", fmt.Sprint(told.progress))))
+
+	_, told, err = v.ask(v.tool("log", map[string]any{"text": "hello"}))
+	v.more(&told, func() bool { return len(told.logs) > 0 })
+	v.note("log", errors.Join(err, want("[hello]", fmt.Sprint(told.logs))))
+}
+
+// uri is what the client sees the resource called.
+func (v *visitor) uri() string {
+	if zooWays[v.way] == "federation" {
+		return v.prefix + "+zoo://animal"
+	}
+	return "zoo://animal"
+}
+
+func (v *visitor) expect(q question, text string) error {
+	said, _, err := v.ask(q)
+	return errors.Join(err, want(text, said))
+}
+
+func want(want, got string) error {
+	if want != got {
+		return fmt.Errorf("it is %q, not %q", got, want)
+	}
+	return nil
+}
+
+// counted asks for the next count, and fails if it is no number.
+func (v *visitor) counted() error {
+	said, _, err := v.ask(v.tool("counter", nil))
+	if err == nil {
+		_, err = strconv.Atoi(said)
+	}
+	return err
+}
+
+// processes are the servers': that of the pen, or of who uses it.
+func (p *pen) processes() []int {
+	if p.process != nil {
+		return []int{p.process.cmd.Process.Pid}
+	}
+	var mu sync.Mutex
+	var pids []int
+	p.each(func(v *visitor) {
+		said, _, err := v.ask(v.tool("pid", nil))
+		if pid, wrong := strconv.Atoi(said); err == nil && wrong == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			pids = append(pids, pid)
+		}
+	})
+	return pids
+}
+
+func tell(pids []int, with syscall.Signal) {
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, with)
+	}
+}
+
+// gone waits until there are no such processes any more.
+func gone(ctx context.Context, pids []int) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, pid := range pids {
+		for syscall.Kill(pid, 0) == nil {
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+				return fmt.Errorf("process %d does not end", pid)
+			}
+		}
+	}
+	return nil
+}
+
+// pause stops the server for a while, in which everybody calls it.
+func (p *pen) pause(ctx context.Context) error {
+	pids := p.processes()
+	tell(pids, syscall.SIGSTOP)
+	defer tell(pids, syscall.SIGCONT)
+	again := time.AfterFunc(paused, func() { tell(pids, syscall.SIGCONT) })
+	defer again.Stop()
+	p.each(func(v *visitor) { v.note("slowed", v.counted()) })
+	return ctx.Err()
+}
+
+// kill kills the server with a call of everybody in it.
+func (p *pen) kill(ctx context.Context) error {
+	pids := p.processes()
+	p.each(func(v *visitor) {
+		v.send(v.tool("slow", map[string]any{"ms": slowly.Milliseconds()}))
+		v.told(late)
+	})
+	tell(pids, syscall.SIGKILL)
+	if p.process != nil {
+		<-p.process.done
+	}
+	p.each(func(v *visitor) {
+		within := known
+		if v.way == 0 {
+			within = directly
+		}
+		_, _, err := v.wait(within)
+		switch {
+		case err == nil:
+			err = errors.New("the call came back from a server that was killed")
+		case v.dead == nil:
+			err = nil // that is what is told
+		}
+		v.note("killed in a call", err)
+		if zooWays[v.way] == "federation" {
+			v.note("companion", v.expect(question{Do: "call", Name: companion + "__echo", Arguments: map[string]any{"text": "here"}}, "here"))
+		}
+	})
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
+	p.each(func(v *visitor) { v.note("after a kill", v.counted()) })
+	return ctx.Err()
+}
+
+// restart ends the server while nobody calls it.
+func (p *pen) restart(ctx context.Context) error {
+	pids := p.processes()
+	if p.process != nil {
+		p.end(grace)
+	} else {
+		tell(pids, syscall.SIGTERM)
+		if err := gone(ctx, pids); err != nil {
+			return err
+		}
+	}
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
+	p.each(func(v *visitor) {
+		v.note("restarted", errors.Join(v.counted(), v.counted()))
+	})
+	return ctx.Err()
+}
+
+// idle outlives what servers, proxies and clients keep of the unused.
+func (p *pen) idle(ctx context.Context) error {
+	select {
+	case <-time.After(idle):
+	case <-ctx.Done():
+	}
+	p.each(func(v *visitor) {
+		v.note("idle", v.counted())
+		v.note("list at the end", v.list("tools", v.name("counter"), v.name("echo"), v.name("log"), v.name("pid"), v.name("slow")))
+	})
+	return ctx.Err()
+}
