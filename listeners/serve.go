@@ -171,6 +171,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		if res.version == 3 {
 			copied.Body, copied.ContentLength = res.upload(r)
 		}
+		if res.version > 1 {
+			res.holdToLength(&copied)
+		}
 		if r = &copied; r.Body != http.NoBody {
 			res.body = newBody(r.Body, http.NewResponseController(w), s.config.Limits.IdleTimeout)
 			res.body.reserve(s.memory, &copied)

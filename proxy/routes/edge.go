@@ -2,6 +2,7 @@ package routes
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -47,6 +48,9 @@ func checkEdge(r *http.Request) (host string, refused *refusal) {
 	odd, refused := checkTarget(r)
 	if refused != nil {
 		return "", refused
+	}
+	if r.ProtoMajor > 1 && !lengthHolds(r) {
+		return "", bad("invalid_content_length", "content-length is no number, or not how long the body is")
 	}
 	for _, fields := range [...]http.Header{r.Header, r.Trailer} {
 		for name := range fields {
@@ -122,6 +126,18 @@ func checkTarget(r *http.Request) (peculiarity, *refusal) {
 
 func unclean() *refusal {
 	return bad("invalid_path", "the path has a dot segment, a backslash or a control character")
+}
+
+// lengthHolds reports whether Content-Length is as the listener found the body
+// to be. HTTP/2 takes any value for the header, and a stream may end sooner or
+// later than it says; HTTP/1.1 is framed by it.
+func lengthHolds(r *http.Request) bool {
+	lengths := r.Header["Content-Length"]
+	if len(lengths) == 0 {
+		return true
+	}
+	n, err := strconv.ParseUint(lengths[0], 10, 63)
+	return len(lengths) == 1 && err == nil && int64(n) == r.ContentLength
 }
 
 // printable reports whether s has neither spaces nor control characters.
