@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,6 +178,8 @@ func TestMaxProcessesIsABound(t *testing.T) {
 	start(t, e)
 }
 
+var startedAgain = regexp.MustCompile(`started again in [0-9]+s`)
+
 func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 	var mu sync.Mutex
 	var events []string
@@ -186,22 +189,28 @@ func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 		events = append(events, event)
 	}}
 	e := get(t, newSet(t, clusters.Options{Trace: trace}, shell(t, "exit 3")), "cmd").Endpoints()[0]
-	p := start(t, e)
-	<-p.Done()
-	if err := p.Err(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
-		t.Errorf("ended with %v", err)
+	// The second start waits for a moment. The third one is refused, unless so
+	// much time has passed that it waits too: the delay doubles.
+	starts := 0
+	p, err := e.Start(t.Context())
+	for ; err == nil && starts < 7; p, err = e.Start(t.Context()) {
+		starts++
+		<-p.Done()
+		if err := p.Err(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+			t.Errorf("ended with %v", err)
+		}
 	}
-	p = start(t, e) // waits for the first backoff
-	<-p.Done()
-	_, err := e.Start(t.Context())
+	if starts < 2 {
+		t.Errorf("the command was started %d times", starts)
+	}
 	ce := (*clusters.ConnectError)(nil)
-	if !errors.As(err, &ce) || !strings.Contains(err.Error(), "started again in 2s") || !strings.Contains(err.Error(), "exit status 3") {
+	if !errors.As(err, &ce) || !startedAgain.MatchString(err.Error()) || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v", err)
 	}
 	eventually(t, "events", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
-		return strings.Join(events, " ") == "started exited started exited"
+		return strings.Join(events, " ") == strings.TrimSpace(strings.Repeat("started exited ", starts))
 	})
 }
 
@@ -222,17 +231,8 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 		p.Stdin.Close()
 		<-p.Done()
 	}
-	delayed := func(owner *clusters.Backoff) bool {
-		// A start that has to wait ends with its context.
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-		defer cancel()
-		p, err := e.StartFor(ctx, owner)
-		if err == nil {
-			p.Serving()
-			kill(p)
-		}
-		return err != nil
-	}
+	began := time.Now() // the delays begin later
+	delayed := func(owner *clusters.Backoff) bool { return e.Delay(owner, began) > 0 }
 	var one, other, third clusters.Backoff
 	p := at(&one)
 	p.Serving()
@@ -243,6 +243,7 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 	if !delayed(&one) {
 		t.Error("a crash does not delay its owner")
 	}
+	kill(at(&other))
 	p = at(&third)
 	p.Serving()
 	crash(at(&other))

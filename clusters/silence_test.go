@@ -141,7 +141,7 @@ func TestASilentConnectionIsLeftAfterOneUnansweredPing(t *testing.T) {
 			}
 			way.silence()
 			attempt := func() error {
-				ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 				defer cancel()
 				res, err := e.RoundTrip(request(t, "GET", "/", "").WithContext(ctx))
 				if err == nil {

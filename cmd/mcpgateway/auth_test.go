@@ -92,7 +92,7 @@ func TestEventStreamsEndWithTheTokenThatOpenedThem(t *testing.T) {
 	}
 	for _, protocol := range []string{"http/1.1", "h2"} {
 		hc := client(t, w.ca.PEM(), protocol)
-		do := func(method, path, body, token, session string) *http.Response {
+		try := func(method, path, body, token, session string) *http.Response {
 			t.Helper()
 			r, err := http.NewRequest(method, w.url(path), strings.NewReader(body))
 			if err != nil {
@@ -109,14 +109,31 @@ func TestEventStreamsEndWithTheTokenThatOpenedThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { resp.Body.Close() })
+			return resp
+		}
+		do := func(method, path, body, token, session string) *http.Response {
+			t.Helper()
+			resp := try(method, path, body, token, session)
 			if resp.StatusCode != http.StatusOK {
 				t.Fatalf("%s %s over %s: %s", method, path, protocol, resp.Status)
 			}
 			return resp
 		}
 		session := do("POST", "/private", hello, lasting(time.Hour), "").Header.Get("Mcp-Session-Id")
-		short := lasting(2 * time.Second)
-		streams := map[string]*http.Response{"GET": do("GET", "/private", "", short, session), "SSE": do("GET", "/private/sse", "", short, "")}
+		streams := map[string]*http.Response{}
+		for name, path := range map[string]string{"GET": "/private", "SSE": "/private/sse"} {
+			id := map[string]string{"GET": session}[name]
+			// A machine that is slow needs a token that lasts longer.
+			for life := 2 * time.Second; streams[name] == nil; life *= 2 {
+				resp := try("GET", path, "", lasting(life), id)
+				if resp.StatusCode != http.StatusUnauthorized || life > 10*time.Second {
+					streams[name] = resp
+				}
+			}
+			if resp := streams[name]; resp.StatusCode != http.StatusOK {
+				t.Fatalf("GET %s over %s: %s", path, protocol, resp.Status)
+			}
+		}
 		for name, resp := range streams {
 			ended := make(chan error, 1)
 			go func() {

@@ -28,6 +28,7 @@ done
 `
 
 func TestAServerThatStartsSlowlyAndExitsOnDiscoverServes(t *testing.T) {
+	t.Parallel()
 	dir := shortDir(t)
 	if err := os.WriteFile(filepath.Join(dir, "server"), []byte(slowServer), 0o700); err != nil {
 		t.Fatal(err)
@@ -42,17 +43,17 @@ func TestAServerThatStartsSlowlyAndExitsOnDiscoverServes(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	// Far more checks fail to get an answer before the server starts than make
-	// an endpoint unhealthy.
+	// More checks fail to get an answer before the server starts than make an
+	// endpoint unhealthy, and each waits longer than the server takes to answer.
 	g := start(t, dir, fmt.Sprintf(`
-reload: {watch: false, warm_timeout: 3s}
+reload: {watch: false, warm_timeout: 5s}
 listeners: [{name: plain, address: %q}]
 routes: [{match: {path: /mcp}, mcp: {clusters: [slow]}}]
 clusters:
   - name: slow
     command: [%s/server]
     dir: %s
-    health_check: {interval: 10ms, timeout: 300ms, unhealthy_threshold: 3}
+    health_check: {interval: 10ms, timeout: 2s, unhealthy_threshold: 1}
 `, address, dir, dir))
 	endpoint := g.status().Clusters[0].Endpoints[0]
 	if endpoint.Health != "warming" || !strings.Contains(endpoint.Error, "is starting") {

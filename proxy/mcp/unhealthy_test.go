@@ -12,7 +12,7 @@ import (
 func TestListDoesNotWaitForAMemberThatIsUnhealthy(t *testing.T) {
 	a, b := newServer(t, "alpha"), newServer(t, "beta")
 	checked := func(c *clusters.Config) {
-		c.HealthCheck = &clusters.HealthCheck{Kind: "mcp", Interval: 20 * time.Millisecond, Timeout: 100 * time.Millisecond, UnhealthyThreshold: 1, HealthyThreshold: 1}
+		c.HealthCheck = &clusters.HealthCheck{Kind: "mcp", Interval: 20 * time.Millisecond, Timeout: time.Second, UnhealthyThreshold: 1, HealthyThreshold: 1}
 	}
 	alpha, beta := a.backend("alpha"), b.backend("beta")
 	alpha.tune = checked

@@ -98,7 +98,7 @@ func TestServersThatDoNotKnowDiscoverAreInitialised(t *testing.T) {
 				c, e, _, notes := oldCommand(t, discover, func(cfg *clusters.Config) {
 					cfg.MaxProcesses = most
 					if discover == "hangs" && most == 1 {
-						cfg.StartTimeout = 3 * time.Second
+						cfg.StartTimeout = 9 * time.Second
 					}
 				})
 				known := new(Transports)
