@@ -72,10 +72,10 @@ func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) 
 	if len(cfg.Endpoints) == 0 && len(cfg.Command) == 0 {
 		return nil, errors.New("neither endpoints nor a command")
 	}
-	for _, raw := range cfg.Endpoints {
+	for i, raw := range cfg.Endpoints {
 		u, err := parseEndpoint(raw)
 		if err != nil {
-			return nil, fmt.Errorf("endpoint %s: %w", raw, err)
+			return nil, fmt.Errorf("endpoints[%d]: %w", i, err)
 		}
 		c.urls = append(c.urls, u)
 	}
@@ -205,7 +205,7 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 
 // newEndpoint makes an endpoint with one reference, the list's.
 func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpoint {
-	e := &Endpoint{cluster: c.cfg.Name, url: u, addr: a, trace: c.opts.Trace, unresolved: unresolved, retired: make(chan struct{}), avoid: new(atomic.Int64)}
+	e := &Endpoint{cluster: c.cfg.Name, url: withoutQuery(u), addr: a, trace: c.opts.Trace, unresolved: unresolved, retired: make(chan struct{}), avoid: new(atomic.Int64)}
 	e.state = &state{since: time.Now()}
 	e.state.checked.Store(c.health != nil)
 	defer c.configure(e)
@@ -224,7 +224,7 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 	if unresolved == nil {
 		e.pool = &pool{dialer: &dialer{connector: c.connector, endpoint: e.id, address: hostPort(u, a), host: u.Hostname()}}
 		e.checks = &Endpoint{
-			cluster: e.cluster, id: e.id, url: u, addr: a, connects: e.connects, trace: e.trace, state: e.state,
+			cluster: e.cluster, id: e.id, url: e.url, addr: a, connects: e.connects, trace: e.trace, state: e.state,
 			avoid: e.avoid, retired: make(chan struct{}), pool: &pool{dialer: e.pool.dialer},
 		}
 		e.checks.refs.Store(1) // e's
@@ -238,7 +238,38 @@ func (c *Cluster) configure(e *Endpoint) {
 	e.maxProcesses.Store(int64(c.cfg.MaxProcesses))
 	e.queueTimeout.Store(int64(c.cfg.QueueTimeout))
 	e.state.slots.grant() // there may be more of them now
+	query := c.query(e.url)
+	e.query.Store(&query)
 	if e.checks != nil {
 		e.checks.headers.Store(&c.headers)
+		e.checks.query.Store(&query)
 	}
+}
+
+func withoutQuery(u *url.URL) *url.URL {
+	if u == nil {
+		return nil
+	}
+	bare := *u
+	bare.RawQuery, bare.ForceQuery = "", false
+	return &bare
+}
+
+// query is that of an endpoint: of its URL as it is configured now, and the
+// cluster's.
+func (c *Cluster) query(u *url.URL) string {
+	var parts []string
+	for _, own := range c.urls {
+		if u != nil && endpointURL(own) == endpointURL(u) && own.RawQuery != "" {
+			parts = append(parts, own.RawQuery)
+		}
+	}
+	if len(c.cfg.Query) > 0 {
+		values := url.Values{}
+		for name, v := range c.cfg.Query {
+			values.Set(name, v.Text)
+		}
+		parts = append(parts, values.Encode())
+	}
+	return strings.Join(parts, "&")
 }

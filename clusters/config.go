@@ -1,6 +1,8 @@
 package clusters
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -24,6 +26,7 @@ type Config struct {
 	MCP          MCPConfig               `yaml:"mcp" doc:"How MCP is spoken; only for clusters that an mcp route names."`
 	TLS          *tls.ClientConfig       `yaml:"tls" doc:"For https://; absent: system roots, no client certificate."`
 	Headers      map[string]config.Value `yaml:"headers" doc:"Sent on every request."`
+	Query        map[string]config.Value `yaml:"query" doc:"Added to the URL of each MCP request, for servers that want a key there." example:"{api_key: {file: secrets/key}}"`
 	HealthCheck  *HealthCheck            `yaml:"health_check" doc:"Active checks; on for clusters that an mcp route names, off for others."`
 
 	ConnectTimeout   time.Duration `yaml:"connect_timeout" default:"5s" min:"1ms" doc:"TCP and TLS, or QUIC, together."`
@@ -51,6 +54,11 @@ type HealthCheck struct {
 	Jitter             config.Percent `yaml:"jitter" default:"10%" min:"0%" max:"100%" doc:"Random share of the interval added to or taken from it."`
 	UnhealthyThreshold int            `yaml:"unhealthy_threshold" default:"3" min:"1" doc:"Failures in a row that make an endpoint unhealthy."`
 	HealthyThreshold   int            `yaml:"healthy_threshold" default:"2" min:"1" doc:"Successes in a row that make it healthy again; at start one is enough."`
+}
+
+// HasQuery reports whether the URLs of the endpoints have a query.
+func (c *Config) HasQuery() bool {
+	return len(c.Query) > 0 || slices.ContainsFunc(c.Endpoints, func(u string) bool { return strings.Contains(u, "?") })
 }
 
 // health returns the active checks in force, nil when there are none.

@@ -40,6 +40,8 @@ type Endpoint struct {
 	unresolved error
 	// headers are the cluster's; a commit swaps them in place.
 	headers atomic.Pointer[[]header]
+	// query is that of MCP requests; swapped in place like headers.
+	query atomic.Pointer[string]
 	// maxProcesses bounds the slots that are in use, and queueTimeout, in
 	// nanoseconds, the time to wait for one; a commit swaps them in place.
 	maxProcesses, queueTimeout atomic.Int64
@@ -61,8 +63,19 @@ type Endpoint struct {
 // "@address" where that does not stand in the URL, or "command".
 func (e *Endpoint) ID() string { return e.id }
 
-// URL is the configured URL; nil for a command. It must not be modified.
+// URL is the configured URL without its query, which may hold secrets; nil for
+// a command. It must not be modified.
 func (e *Endpoint) URL() *url.URL { return e.url }
+
+// Target is the URL that MCP requests go to, with its query. The caller may
+// modify it, and must not show it.
+func (e *Endpoint) Target() *url.URL {
+	u := *e.url
+	if q := e.query.Load(); q != nil {
+		u.RawQuery = *q
+	}
+	return &u
+}
 
 // Address is the IP address and port that connections go to, "" for a command
 // and for a name that did not resolve.
@@ -236,11 +249,25 @@ func (e *Endpoint) retire() {
 	}
 }
 
+// hiddenQuery stands for a query, which may hold secrets.
+const hiddenQuery = "…"
+
+// endpointURL names a URL of a cluster, without its query.
+func endpointURL(u *url.URL) string {
+	bare := *u
+	bare.RawQuery, bare.ForceQuery = "", false
+	text := bare.String()
+	if u.Path == "/" {
+		text = strings.TrimSuffix(text, "/")
+	}
+	return text
+}
+
 // endpointID names the endpoint at one address of a URL.
 func endpointID(u *url.URL, a netip.Addr) string {
-	id := u.String()
-	if u.Path == "/" {
-		id = strings.TrimSuffix(id, "/")
+	id := endpointURL(u)
+	if u.RawQuery != "" {
+		id += "?" + hiddenQuery
 	}
 	if _, ok := literal(u); ok || !a.IsValid() {
 		return id

@@ -50,11 +50,11 @@ func (c *Config) validateEndpoints(s *config.Scope) {
 			s.Errorf(at, "%v", err)
 			continue
 		}
-		if j, dup := seen[u.String()]; dup {
-			s.Errorf(at, "the same as endpoints[%d]", j)
+		if j, dup := seen[endpointURL(u)]; dup {
+			s.Errorf(at, "the same as endpoints[%d], but for its query if that differs", j)
 			continue
 		}
-		seen[u.String()] = i
+		seen[endpointURL(u)] = i
 		if first == nil {
 			first = u
 			continue
@@ -102,7 +102,7 @@ func (c *Config) validateProtocols(s *config.Scope, first *url.URL) {
 }
 
 func (c *Config) validateCommand(s *config.Scope) {
-	for _, key := range []string{"protocols", "proxy_protocol", "dns_refresh", "tls", "headers", "connect_timeout", "idle_timeout", "max_connection_age"} {
+	for _, key := range []string{"protocols", "proxy_protocol", "dns_refresh", "tls", "headers", "query", "connect_timeout", "idle_timeout", "max_connection_age"} {
 		if s.IsSet(key) {
 			s.Errorf(key, "a command has no connections; this has no effect on it")
 		}
@@ -144,10 +144,10 @@ func parseEndpoint(raw string) (*url.URL, error) {
 		return nil, fmt.Errorf("names no host")
 	case u.User != nil:
 		return nil, fmt.Errorf("holds a user name; send credentials by headers, from a file")
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, fmt.Errorf("holds a query; an endpoint is scheme, host, port and path")
 	case u.Fragment != "":
-		return nil, fmt.Errorf("holds a fragment; an endpoint is scheme, host, port and path")
+		return nil, fmt.Errorf("holds a fragment; an endpoint is scheme, host, port, path and query")
+	case strings.ContainsAny(u.RawQuery, " \t"):
+		return nil, fmt.Errorf("has a space in its query; write %%20")
 	case strings.HasSuffix(u.Host, ":"):
 		return nil, fmt.Errorf("names no port after the colon")
 	}

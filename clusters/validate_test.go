@@ -36,7 +36,7 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		`{name: a, endpoints: [localhost:9000]}`:                         "must begin with http:// or https://",
 		`{name: a, endpoints: ["http://"]}`:                              "names no host",
 		`{name: a, endpoints: ["http://u:p@x"]}`:                         "user name",
-		`{name: a, endpoints: ["http://x/?q=1"]}`:                        "query",
+		`{name: a, endpoints: ["http://x/?q=1", "http://x/?q=2"]}`:       "endpoints[1]: the same as endpoints[0]",
 		`{name: a, endpoints: ["http://x/#f"]}`:                          "fragment",
 		`{name: a, endpoints: ["http://x:0"]}`:                           "port 0",
 		`{name: a, endpoints: ["http://x:99999"]}`:                       "port 99999",

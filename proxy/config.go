@@ -140,6 +140,8 @@ func (c *Config) checkRoutes(s *config.Scope, clusterNames map[string]int) {
 				s.Errorf(at("cluster"), "there is no cluster %q%s", r.Cluster, config.Suggest(r.Cluster, clusterList))
 			} else if len(c.Clusters[j].Command) > 0 {
 				s.Errorf(at("cluster"), "%q is a command, which speaks nothing but MCP; name it in an mcp route", r.Cluster)
+			} else if c.Clusters[j].HasQuery() {
+				s.Errorf(at("cluster"), "%q has a query in its endpoints, or query, which goes with MCP requests alone; name it in an mcp route, or take the query away", r.Cluster)
 			}
 		}
 		c.checkRouteHosts(s, i, r)

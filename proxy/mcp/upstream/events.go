@@ -52,7 +52,7 @@ func openEvents(ctx context.Context, s *Session, e *clusters.Endpoint) error {
 
 func (t *events) connect(l *lease) (*sse.Reader, error) {
 	e := t.bound.endpoint
-	req, err := t.s.request(l.ctx, http.MethodGet, e.URL(), nil)
+	req, err := t.s.request(l.ctx, http.MethodGet, e.Target(), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,11 +13,13 @@ import (
 // frameworks answer so when a slash is missing, or is there, at the end of the
 // path. Where it led to is remembered for all sessions.
 func (s *Session) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.Response, error) {
-	configured := sameResource(req.URL, e.URL())
+	configured := req.URL.EscapedPath() == e.URL().EscapedPath()
 	moved := false
 	if configured && s.cluster != nil {
 		if to := s.opts.Transports.get(s.cluster, e).moved; to != nil {
-			u := *to
+			// The query stays the configured one: it may hold a key that changes.
+			u := *req.URL
+			u.Path, u.RawPath = to.Path, to.RawPath
 			req.URL, moved = &u, true
 		}
 	}
@@ -103,8 +105,10 @@ func (s *Session) moved(e *clusters.Endpoint, to *url.URL) {
 	if s.cluster == nil {
 		return
 	}
-	if sameResource(to, e.URL()) {
+	if to.EscapedPath() == e.URL().EscapedPath() {
 		to = nil
+	} else {
+		to = &url.URL{Path: to.Path, RawPath: to.RawPath}
 	}
 	news := false
 	s.opts.Transports.learn(s.cluster, e, func(k *spoken) {

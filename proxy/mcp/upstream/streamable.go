@@ -67,7 +67,7 @@ func (t *streamable) sessionID() string {
 // roundTrip sends one request, in the session where there is one.
 func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, lastEventID string) (*http.Response, error) {
 	e := t.endpoint()
-	req, err := t.s.request(ctx, method, e.URL(), body)
+	req, err := t.s.request(ctx, method, e.Target(), body)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ type spoken struct {
 	listed []string
 	// modern: the server has answered that it knows no other.
 	modern bool
-	// moved is where the server has redirected to; nil where it has not.
+	// moved is the path that the server has redirected to; nil where it has not.
 	moved *url.URL
 	// mirrors are the parameters that its tools want in headers.
 	mirrors mirrors
