@@ -179,11 +179,11 @@ func TestUnfinishedBodiesTakeNoMoreThanThereIs(t *testing.T) {
 				}
 				b.look()
 			}
+			cancel()
+			all.Wait()
 			if refused == 0 {
 				t.Error("none was refused")
 			}
-			cancel()
-			all.Wait()
 			b.relieved()
 		})
 	}
