@@ -61,7 +61,9 @@ type Budget struct {
 	// peak is the most that was charged since the last garbage collection was
 	// noticed.
 	peak atomic.Int64
-	live atomic.Pointer[liveness]
+	// uncharged is what the last garbage collection found live beyond the peak: what
+	// was charged then may have been returned before the collection is noticed.
+	uncharged atomic.Int64
 
 	pressed chan struct{} // has a value when charges have passed the first level
 	relief  chan struct{} // has a value while memory is to be given back
@@ -75,9 +77,7 @@ type Budget struct {
 
 // New returns a budget without a limit. The trace may be nil.
 func New(trace *Trace) *Budget {
-	b := &Budget{trace: trace, pressed: make(chan struct{}, 1), relief: make(chan struct{}, 1), collectEvery: collectEvery, closing: make(chan struct{})}
-	b.live.Store(&liveness{})
-	return b
+	return &Budget{trace: trace, pressed: make(chan struct{}, 1), relief: make(chan struct{}, 1), collectEvery: collectEvery, closing: make(chan struct{})}
 }
 
 // SetLimit puts a limit in force, in bytes; 0 is none. What is charged already
@@ -90,7 +90,8 @@ type Stats struct {
 	Limit int64
 	// Charged is by Kind.
 	Charged [kinds]int64
-	// Pressure is the greater of what is charged and what is live.
+	// Pressure is what is charged, and what is live without a charge: the greater of
+	// what is charged and what is live where all that is charged is in use.
 	Pressure int64
 }
 
@@ -121,25 +122,10 @@ func (b *Budget) total() (n int64) {
 	return n
 }
 
-// liveness is what a garbage collection left.
-type liveness struct {
-	bytes int64
-	// charged is what was charged when it was noticed.
-	charged int64
-	// uncharged is what is live without a charge: at least the difference to the
-	// most that was charged since the one before, since what was charged last may
-	// have been returned between the collection and its notice.
-	uncharged int64
-}
-
-// pressure is the greater of what is charged, with what is live without a charge,
-// and what was live at the last garbage collection, less what was returned since.
+// pressure is what is charged, and what is live without a charge.
 func (b *Budget) pressure() int64 { return b.pressureAt(b.total()) }
 
-func (b *Budget) pressureAt(charged int64) int64 {
-	l := b.live.Load()
-	return max(charged+l.uncharged, l.bytes-max(0, l.charged-charged))
-}
+func (b *Budget) pressureAt(charged int64) int64 { return charged + b.uncharged.Load() }
 
 // note remembers the most that was charged.
 func (b *Budget) note(charged int64) {

@@ -299,3 +299,38 @@ func TestTheSystemsLimitIsTheLeastThatHolds(t *testing.T) {
 		t.Errorf("a system that says nothing has %d", got)
 	}
 }
+
+func TestWhatMovesStaysCharged(t *testing.T) {
+	b := limited(100 * mib)
+	var to Lease
+	for range 100 {
+		l := b.Lease(Answer)
+		if err := l.Grow(unnoticed); err != nil {
+			t.Fatal(err)
+		}
+		l.MoveTo(&to)
+		if l.Release(); l.Held() != 0 {
+			t.Errorf("%d bytes are left behind", l.Held())
+		}
+	}
+	if n := b.total(); to.Held() != 100*unnoticed || n < to.Held() {
+		t.Errorf("%d bytes moved, %d are charged", to.Held(), n)
+	}
+	if to.Release(); b.total() != 0 {
+		t.Errorf("%d bytes stay charged", b.total())
+	}
+}
+
+func TestWhatCannotBeRefusedIsCharged(t *testing.T) {
+	b := limited(mib)
+	l := b.Lease(Answer)
+	for l.Grow(step) == nil {
+	}
+	before := b.total()
+	if l.Force(step); b.total() != before+step {
+		t.Errorf("%d bytes are charged, and were %d before", b.total(), before)
+	}
+	if l.Shrink(10 * mib); b.total() != 0 || l.Held() != 0 {
+		t.Errorf("%d bytes stay charged", b.total())
+	}
+}

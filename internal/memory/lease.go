@@ -51,6 +51,17 @@ func (l *Lease) Reserve(n int) error {
 	return l.Grow(n)
 }
 
+// Force is Grow for what cannot be refused. It must be little.
+func (l *Lease) Force(n int) {
+	l.held += int64(n)
+	if l.budget == nil || l.held <= max(unnoticed, l.charged) {
+		return
+	}
+	most := (l.held + step - 1) / step * step
+	l.budget.charged[l.kind].Add(most - l.charged)
+	l.charged = most
+}
+
 // fits reports whether a body of that many bytes may begin.
 func (l *Lease) fits(size int64) bool {
 	if l.budget == nil || l.kind != Body || size <= Large || l.budget.Level() < Severe {
@@ -62,15 +73,27 @@ func (l *Lease) fits(size int64) bool {
 
 // Shrink takes n of the bytes away.
 func (l *Lease) Shrink(n int) {
-	l.held -= int64(n)
+	l.held = max(0, l.held-int64(n))
 	most := (l.held + step - 1) / step * step
 	if l.held <= unnoticed {
 		most = 0
 	}
-	if most < l.charged {
+	if l.charged > most {
 		l.budget.Return(l.kind, l.charged-most)
 		l.charged = most
 	}
+}
+
+// MoveTo gives all that the lease has to another one, which is of the same budget
+// and kind, or new.
+func (l *Lease) MoveTo(to *Lease) {
+	if to.budget == nil {
+		to.budget, to.kind = l.budget, l.kind
+	}
+	to.held += l.held
+	to.charged += l.charged
+	l.held, l.charged = 0, 0
+	to.Force(0) // many that were short may be long together
 }
 
 // Held is the number of bytes.
@@ -97,16 +120,21 @@ const (
 // ReadAll reads to the end of r. The lease grows with what comes, each time
 // before it is read, and in the end by as much again: a body of several parts is
 // put together, and goes on as an edited copy. size is what was promised, less
-// than 0 for nothing. Errors are those of r, or ErrExhausted.
+// than 0 for nothing. Servers are believed: an answer takes at once what it will
+// need, so that of many that come together some are read to their end. Errors are
+// those of r, or ErrExhausted.
 func (l *Lease) ReadAll(r io.Reader, size int64) ([]byte, error) {
 	if !l.fits(size) {
 		return nil, ErrExhausted
 	}
-	first := int64(leastPart)
-	if size >= 0 {
+	first, again := int64(leastPart), 0
+	switch {
+	case size > firstPart && l.kind == Answer:
+		first, again = size+1, int(size)
+	case size >= 0:
 		first = min(size+1, firstPart) // one more, to see the end in one read
 	}
-	if err := l.Grow(int(first)); err != nil {
+	if err := l.Grow(int(first) + again); err != nil {
 		return nil, err
 	}
 	var parts [][]byte

@@ -112,5 +112,5 @@ func (b *Budget) measure() {
 		}
 	}
 	charged := b.total()
-	b.live.Store(&liveness{bytes: live, charged: charged, uncharged: max(0, live-max(charged, b.peak.Swap(charged)))})
+	b.uncharged.Store(max(0, live-max(charged, b.peak.Swap(charged))))
 }
