@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -73,10 +74,11 @@ type batch struct {
 	ids     []jsonrpc.ID // these three by member
 	owed    []bool
 	answers [][]byte
+	lease   memory.Lease // of the answers
 }
 
-func newBatch(out outlet, members []member) *batch {
-	b := &batch{out: out, status: http.StatusOK, ids: make([]jsonrpc.ID, len(members)), owed: make([]bool, len(members)), answers: make([][]byte, len(members))}
+func newBatch(out outlet, members []member, lease memory.Lease) *batch {
+	b := &batch{out: out, status: http.StatusOK, ids: make([]jsonrpc.ID, len(members)), owed: make([]bool, len(members)), answers: make([][]byte, len(members)), lease: lease}
 	for i := range members {
 		m := &members[i]
 		if m.msg != nil {
@@ -99,16 +101,39 @@ type batchMember struct {
 
 func (m batchMember) send(msg []byte) bool { return m.out.send(msg) }
 
-func (m batchMember) finish(status int, answer []byte) {
+func (m batchMember) finish(status int, answer []byte) { m.take(status, answer, owing) }
+
+func (m batchMember) offer(status int, answer []byte) bool {
+	return m.take(status, answer, replaceable)
+}
+
+func (m batchMember) take(status int, answer []byte, as weight) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.answers[m.i] != nil {
-		return
+		return true
+	}
+	if !as.holds(&m.lease, len(answer)) {
+		return false
 	}
 	m.answers[m.i] = answer
 	m.status = max(m.status, status)
 	if m.left--; m.left == 0 {
-		m.out.finish(m.status, m.joinedLocked())
+		m.lease.Release()
+		if !m.out.offer(m.status, m.joinedLocked()) {
+			m.unheardLocked()
+			m.out.finish(m.status, m.joinedLocked())
+		}
+	}
+	return true
+}
+
+// unheardLocked puts an error in the place of each answer.
+func (b *batch) unheardLocked() {
+	for i, id := range b.ids {
+		if b.owed[i] {
+			b.answers[i] = unheard(id)
+		}
 	}
 }
 
@@ -128,6 +153,7 @@ func (b *batch) interrupted() []byte {
 			b.left--
 		}
 	}
+	b.lease.Release() // what is returned is charged where it goes
 	return b.joinedLocked()
 }
 
@@ -148,7 +174,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}
-	b := newBatch(nil, members)
+	b := newBatch(nil, members, h.hub.opts.Memory.Lease(memory.Answer))
 	requests := slices.ContainsFunc(members, func(m member) bool { return m.msg != nil && m.msg.Kind() == jsonrpc.Request })
 	if !requests && b.left > 0 {
 		b.status = http.StatusBadRequest

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 func TestABatchIsAnsweredByOneArray(t *testing.T) {
@@ -80,7 +82,7 @@ func FuzzBatch(f *testing.F) {
 			t.Fatalf("%d members", len(members))
 		}
 		out := new(answers)
-		b := newBatch(out, members)
+		b := newBatch(out, members, memory.Lease{})
 		owed := b.left
 		for i, m := range members {
 			if m.answered() {
@@ -96,5 +98,6 @@ func FuzzBatch(f *testing.F) {
 // answers is an outlet that keeps the answer.
 type answers struct{ last []byte }
 
-func (a *answers) send([]byte) bool            { return true }
-func (a *answers) finish(_ int, answer []byte) { a.last = answer }
+func (a *answers) send([]byte) bool                { return true }
+func (a *answers) finish(_ int, answer []byte)     { a.last = answer }
+func (a *answers) offer(_ int, answer []byte) bool { a.last = answer; return true }

@@ -24,6 +24,7 @@ type call struct {
 	header  http.Header
 	started time.Time
 	lease   memory.Lease // of the message, from begin to finish
+	caller  upstream.Caller
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -47,12 +48,14 @@ func (c *call) start(parent context.Context) {
 	t := c.handler.Config.Timeouts
 	ctx, stop := context.WithTimeoutCause(ctx, t.CallMax, errCallMax)
 	c.ctx, c.started = ctx, time.Now()
+	c.caller.Primed = c.stream.begin
 	c.cancel = func(cause error) { cancel(cause); stop() }
 	c.idle = time.AfterFunc(t.CallIdle, func() { cancel(errCallIdle) })
 }
 
-// stop ends the clocks.
+// stop ends the clocks, and gives back what servers' answers were charged.
 func (c *call) stop() {
+	c.caller.Release()
 	c.mu.Lock()
 	c.idle.Stop()
 	c.mu.Unlock()
@@ -142,11 +145,12 @@ func (c *call) run() {
 		body = f.body(c.msg.ID())
 	}
 	c.handler.hub.opts.Trace.call(c.handler.Route, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
+	c.caller.Shrink(len(body))
 	if c.held != nil {
 		c.held.conclude(status, body)
 		return
 	}
-	c.stream.finish(status, body)
+	c.answer(status, c.msg.ID(), body)
 }
 
 // forward sends the call to one cluster, with edit's changes, and returns the

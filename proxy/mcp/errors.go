@@ -112,6 +112,10 @@ func failed(err error) *failure {
 		}
 	case errors.As(err, &long):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, long.Error()
+		if long.Short {
+			// Not 503: the server has acted, and the request is not to be sent again.
+			f.flag = filter.FlagOverload
+		}
 	case errors.As(err, &unreadable):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error()
 	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, clusters.ErrProtocol), errors.Is(err, sse.ErrTooLong):

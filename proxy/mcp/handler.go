@@ -178,7 +178,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.hub.opts.Memory.Return(memory.Stream, streamCost)
-	st := newStream(true, true, h.queueBytes())
+	st := s.newStream(true, true, h.queueBytes())
 	st.standing = true
 	s.resumable(st)
 	_, stop := st.reader()

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -42,6 +43,9 @@ type held struct {
 	parked chan struct{} // closed when the HTTP request that parked it is through
 	timer  *time.Timer
 	since  time.Time // when it was parked; guarded by the hub
+	// charged is what final takes of the memory budget while the call is parked;
+	// guarded by the hub.
+	charged int64
 }
 
 // ask adds a question, and sends it to the client if it waits for an answer.
@@ -83,6 +87,7 @@ func (k *held) park() {
 	hub := k.c.session.hub
 	k.id, k.parked = rand.Text(), make(chan struct{})
 	if !hub.hold(k) {
+		k.id, k.parked = "", nil // the client waits for the answer, which is the error
 		k.c.cancel(errPending)
 		return
 	}
@@ -98,10 +103,18 @@ func (k *held) park() {
 func (k *held) conclude(status int, body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.id != "" && !k.c.session.hub.keepFinal(k, len(body)) {
+		status, body = http.StatusOK, unheard(k.c.msg.ID())
+	}
 	k.final, k.status = body, status
 	if k.id == "" {
-		k.c.stream.finish(status, k.addressed())
+		k.answer()
 	}
+}
+
+// answer gives the client the answer. k.mu is held.
+func (k *held) answer() {
+	k.c.answer(k.status, k.msg.ID(), k.addressed())
 }
 
 // addressed is the answer with the id of the request that it answers now.
@@ -140,7 +153,7 @@ func (k *held) resume(m *jsonrpc.Message) {
 	k.msg, k.id = m, ""
 	k.c.stream.reopen()
 	if k.final != nil {
-		k.c.stream.finish(k.status, k.addressed())
+		k.answer()
 		return
 	}
 	var open []*ask
@@ -199,6 +212,8 @@ func (h *Hub) take(id string) *held {
 
 func (h *Hub) unparkLocked(id string, k *held) {
 	k.timer.Stop()
+	h.opts.Memory.Return(memory.Answer, k.charged)
+	k.charged = 0
 	delete(h.held, id)
 	if h.parked[k.principal]--; h.parked[k.principal] == 0 {
 		delete(h.parked, k.principal)

@@ -89,8 +89,8 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	lease := h.hub.opts.Memory.Lease(memory.Body)
+	defer lease.Release() // a notification may wait for its server
 	body, err := h.readMessage(w, r, &lease)
-	lease.Release()
 	if err != nil {
 		h.unread(w, r, err)
 		return

@@ -78,7 +78,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
 	w.Header().Set(sessionHeader, s.id)
-	c.stream.finish(http.StatusOK, body)
+	c.answer(http.StatusOK, m.ID(), body)
 	h.serve(w, r, c.stream, !a.json, nil)
 }
 

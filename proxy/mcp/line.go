@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -63,7 +64,13 @@ func (l *line) advance(to stage) bool {
 func (l *line) send(msg []byte) bool { return l.stream.send(msg) }
 
 // finish queues an answer, between everything else.
-func (l *line) finish(_ int, answer []byte) { l.stream.send(answer) }
+func (l *line) finish(_ int, answer []byte) { l.stream.put(answer, owing) }
+
+// offer is finish for an answer that may be too long for what memory there is.
+func (l *line) offer(_ int, answer []byte) bool {
+	_, short := l.stream.put(answer, replaceable)
+	return !short
+}
 
 // errInitialize: what comes first is initialize.
 var errInitialize = errors.New("the session has not been initialized")
@@ -73,7 +80,7 @@ var errInitialize = errors.New("the session has not been initialized")
 func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h, principal.Key(), clientInit{version: newest})
-	s.line = &line{stream: newStream(true, true, h.queueBytes()), posts: posts}
+	s.line = &line{stream: s.newStream(true, true, h.queueBytes()), posts: posts}
 	if err := h.hub.admit(s, h.Config.Limits); err != nil {
 		s.cancel(err)
 		return nil, err
@@ -109,7 +116,7 @@ func (h *Handler) hear(s *session, src source, body []byte) error {
 		if err != nil {
 			return err
 		}
-		b := newBatch(s.line, members)
+		b := newBatch(s.line, members, h.hub.opts.Memory.Lease(memory.Answer))
 		for i, member := range members {
 			if member.refusal != nil {
 				b.member(i).finish(http.StatusOK, member.refusal)
@@ -207,7 +214,7 @@ func (h *Handler) initializeLine(s *session, c *call) error {
 			return
 		}
 		s.line.advance(stageReady)
-		c.stream.finish(http.StatusOK, body)
+		c.answer(http.StatusOK, c.msg.ID(), body)
 	})
 	if !started {
 		return errEnded

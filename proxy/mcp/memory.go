@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 const (
@@ -29,6 +32,67 @@ func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request, lease *mem
 
 // cost is what a session takes, with what its client says of itself.
 func (s *session) cost() int64 { return sessionCost + int64(len(s.init)) }
+
+// newStream is the function of that name, for a stream whose messages are charged.
+func (s *session) newStream(open, eager bool, bytes int) *stream {
+	st := newStream(open, eager, bytes)
+	st.lease = s.hub.opts.Memory.Lease(memory.Answer)
+	return st
+}
+
+// shortAnswer is how long an answer may be, in bytes, that is kept also where there
+// is no memory: each call gets one.
+const shortAnswer = 4 << 10
+
+// weight says what becomes of a message for a client where there is no memory to
+// keep it.
+type weight int
+
+const (
+	losable     weight = iota // it is not taken
+	replaceable               // a short answer is given in its place
+	owing                     // it is kept all the same
+)
+
+// holds charges what is kept for a client, and reports whether it may be.
+func (w weight) holds(l *memory.Lease, bytes int) bool {
+	if l.Grow(bytes) == nil {
+		return true
+	}
+	if w == losable || w == replaceable && bytes > shortAnswer {
+		return false
+	}
+	l.Force(bytes)
+	return true
+}
+
+// answer gives the client the answer of its call, or tells it that there is no
+// memory for that.
+func (c *call) answer(status int, id jsonrpc.ID, body []byte) {
+	if !c.stream.offer(status, body) {
+		c.record.SetFlag(filter.FlagOverload)
+		c.stream.finish(http.StatusOK, unheard(id))
+	}
+}
+
+// unheard answers a call whose server has answered, where there was no memory to
+// keep the answer. It is not 503: the request is not to be sent again.
+func unheard(id jsonrpc.ID) []byte { return failed(&upstream.TooLongError{Short: true}).body(id) }
+
+// keepFinal charges the answer of a call that is parked, until it is no longer. It
+// reports false where there is no memory for it.
+func (h *Hub) keepFinal(k *held, bytes int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.held[k.id] != k {
+		return true // nothing fetches it any more
+	}
+	if h.opts.Memory.Charge(memory.Answer, int64(bytes)) != nil {
+		return false
+	}
+	k.charged = int64(bytes)
+	return true
+}
 
 // charge takes more for the session. The error is memory.ErrExhausted.
 func (s *session) charge(n int64) error {

@@ -187,6 +187,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 		Header:     lasting,
 		MaxMessage: int64(h.Config.Limits.Message),
 		MaxResult:  int64(h.Config.Limits.Result),
+		Memory:     p.s.hub.opts.Memory,
 		Transports: p.s.hub.opts.Transports,
 		Backoff:    &p.backoff,
 	})

@@ -14,6 +14,9 @@ type piece struct {
 func (st *stream) next(stop chan struct{}, begun bool) (piece, bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	if st.stop == stop && !st.ended {
+		st.writtenLocked()
+	}
 	switch {
 	case st.stop != stop || st.ended:
 		return piece{}, false
@@ -22,6 +25,8 @@ func (st *stream) next(stop chan struct{}, begun bool) (piece, bool) {
 	case len(st.again) > 0:
 		e := st.again[0]
 		st.again = st.again[1:]
+		st.writing = e.cost()
+		st.againBytes -= st.writing
 		return piece{
 			id:   eventID(st.track.id, e.pos),
 			msg:  e.msg,
@@ -32,7 +37,8 @@ func (st *stream) next(stop chan struct{}, begun bool) (piece, bool) {
 	case len(st.queue) > 0:
 		msg := st.queue[0]
 		st.queue[0], st.queue = nil, st.queue[1:]
-		st.queued -= len(msg) + messageCost
+		st.writing = len(msg) + messageCost
+		st.queued -= st.writing
 		return piece{id: st.keepLocked(msg, false), msg: msg}, true
 	case st.answer == nil:
 		return piece{}, false

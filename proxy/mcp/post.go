@@ -25,13 +25,16 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	// The body is read whole before anything goes upstream: streaming it
 	// through loses answers of servers that close it early.
 	lease := h.hub.opts.Memory.Lease(memory.Body)
+	defer lease.Release()
 	body, err := h.readMessage(w, r, &lease)
-	lease.Release()
 	if err != nil {
 		h.unread(w, r, err)
 		return
 	}
 	m, err := jsonrpc.Parse(body)
+	if err == nil && m.Kind() == jsonrpc.Request {
+		lease.Release() // the call has one of its own
+	}
 	if errors.Is(err, jsonrpc.ErrBatch) && r.Header.Get(sessionHeader) != "" {
 		h.batch(w, r, body, a)
 		return
@@ -138,7 +141,7 @@ func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a acc
 func newAnswer(s *session, a accept, bytes int) *stream {
 	// A client that takes anything, as curl does, gets streams only where it
 	// has a session in which to answer what comes on them.
-	return newStream(a.sse || a.wildcard && !s.sessionless, a.sse, bytes)
+	return s.newStream(a.sse || a.wildcard && !s.sessionless, a.sse, bytes)
 }
 
 // interrupted is the answer of a call whose connection must end before the

@@ -55,6 +55,8 @@ type kept struct {
 	at    time.Time
 }
 
+func (e kept) cost() int { return len(e.msg) + messageCost }
+
 func newReplay(limits Resume, budget *memory.Budget) *replay {
 	return &replay{limits: limits, memory: budget, tracks: map[string]*track{}}
 }
@@ -142,25 +144,35 @@ func (r *replay) find(id string) *stream {
 	return nil
 }
 
-// after returns the events of a stream that follow pos, for a new reader.
-func (r *replay) after(t *track, pos int) ([]kept, error) {
+// after returns the events of a stream that follow pos, for a new reader, and
+// what they cost.
+func (r *replay) after(t *track, pos int) (events []kept, bytes int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.trimLocked(time.Now())
 	switch {
 	case r.closed, pos > t.last:
-		return nil, errUnknownEvent
+		return nil, 0, errUnknownEvent
 	case pos < t.lost:
-		return nil, errEvicted
+		return nil, 0, errEvicted
 	}
-	var events []kept
 	for _, e := range r.events {
 		if e.track == t && e.pos > pos {
 			events = append(events, e)
+			bytes += e.cost()
 		}
 	}
+	return events, bytes, nil
+}
+
+// read marks a stream that has a reader, also if it was forgotten just now.
+func (r *replay) read(t *track) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	t.busy = true
-	return events, nil
+	if !r.closed {
+		r.tracks[t.id] = t
+	}
 }
 
 // expire gives up what is too old.
@@ -187,7 +199,7 @@ func (r *replay) trimLocked(now time.Time) {
 		if len(r.events)-n <= r.limits.Events && bytes <= int(r.limits.Bytes) && now.Sub(e.at) < r.limits.Age {
 			break
 		}
-		bytes -= len(e.msg) + messageCost
+		bytes -= e.cost()
 	}
 	r.dropLocked(n)
 }
@@ -196,7 +208,7 @@ func (r *replay) trimLocked(now time.Time) {
 func (r *replay) dropLocked(n int) {
 	before := r.bytes
 	for i, e := range r.events[:n] {
-		r.bytes -= len(e.msg) + messageCost
+		r.bytes -= e.cost()
 		e.track.lost = e.pos
 		e.track.count--
 		r.forgetLocked(e.track)

@@ -30,9 +30,12 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	if flood {
 		return // as many as there may be are being refused
 	}
-	var err error
+	err := a.hold(s)
 	switch m.Method() {
 	case "sampling/createMessage", "elicitation/create", "roots/list":
+		if err != nil {
+			break
+		}
 		if c == nil || c.held == nil || !mayRequire(c.msg.Method()) {
 			err = errNobody
 			break
@@ -47,6 +50,7 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	asked := err == nil
 	started := s.spawn(func() {
 		defer func() {
+			a.lease.Release()
 			s.mu.Lock()
 			delete(s.asks, a.id)
 			s.mu.Unlock()
@@ -73,8 +77,11 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		}
 		a.reply(s.ctx, answer)
 	})
-	if !started && asked {
-		c.unhold() // the session has ended, and the call with it
+	if !started {
+		a.lease.Release()
+		if asked {
+			c.unhold() // the session has ended, and the call with it
+		}
 	}
 }
 

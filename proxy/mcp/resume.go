@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -72,6 +73,9 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id 
 	case errors.Is(err, errStreams):
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, err.Error())
+		return
+	case errors.Is(err, memory.ErrExhausted):
+		h.overloaded(w, r, jsonrpc.ID{}, err)
 		return
 	case err != nil:
 		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidParams, jsonrpc.ID{}, err.Error())

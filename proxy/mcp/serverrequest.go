@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -19,6 +20,7 @@ type ask struct {
 	msg    *jsonrpc.Message
 	call   *call // during which it came, or nil
 	answer chan *jsonrpc.Message
+	lease  memory.Lease // of the request, as it came and as it goes out
 	// key and params are what a modern client is asked with.
 	key    string
 	params []byte
@@ -65,16 +67,18 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		withdrew: make(chan struct{}),
 	}
 	body := a.request(p)
+	short := a.hold(s) != nil
 	s.mu.Lock()
 	limit := s.handler.Config.Limits.Pending
 	wait := s.handler.Config.Timeouts.ServerRequest
-	full := len(s.asks) >= limit
+	full := short || len(s.asks) >= limit
 	flood := len(s.asks) >= 2*limit
 	if !flood {
 		s.asks[a.id] = a
 	}
 	s.mu.Unlock()
 	if flood {
+		a.lease.Release()
 		return // as many again are being told that there is no room
 	}
 	if c != nil {
@@ -109,8 +113,15 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	}
 }
 
+// hold charges the request until it is answered.
+func (a *ask) hold(s *session) error {
+	a.lease = s.hub.opts.Memory.Lease(memory.Answer)
+	return a.lease.Grow(2 * len(a.msg.Raw()))
+}
+
 // settle ends an ask.
 func (s *session) settle(a *ask) {
+	a.lease.Release()
 	s.mu.Lock()
 	delete(s.asks, a.id)
 	s.mu.Unlock()

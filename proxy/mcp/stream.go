@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 const (
@@ -55,13 +57,19 @@ type stream struct {
 	mu     sync.Mutex
 	queue  [][]byte
 	queued int
-	answer []byte // the last message, of a POST
-	status int    // of an answer that comes first
-	ended  bool
-	track  *track // once events are written
+	// lease charges what is queued, the answer, and what is being written, as
+	// long as there is a reader.
+	lease   memory.Lease
+	writing int
+	answer  []byte // the last message, of a POST
+	status  int    // of an answer that comes first
+	ended   bool
+	track   *track // once events are written
 	// shown: the client has an event id, with which it may come back.
 	shown bool
-	again []kept // what a new reader has to catch up with
+	// again is what a new reader has to catch up with.
+	again      []kept
+	againBytes int // of it, as they are charged
 	// due: it is an event stream even if nothing comes before the answer.
 	due bool
 
@@ -72,8 +80,13 @@ type stream struct {
 // outlet is where the messages and the answer of a call go that shares what
 // they are written to with others.
 type outlet interface {
+	// send takes a message, and reports whether it did.
 	send(msg []byte) bool
+	// finish takes the answer, whether or not there is memory for it.
 	finish(status int, answer []byte)
+	// offer does what finish does, but for an answer for which there is no memory:
+	// then it reports false, and finish is to be given a short one.
+	offer(status int, answer []byte) bool
 }
 
 func newStream(open, eager bool, bytes int) *stream {
@@ -95,22 +108,37 @@ func (st *stream) send(msg []byte) bool {
 	if st.via != nil {
 		return st.via.send(msg)
 	}
+	took, _ := st.put(msg, losable)
+	return took
+}
+
+// put does what send does, also for an answer among other messages. Where that is
+// not taken for want of memory, short says so.
+func (st *stream) put(msg []byte, as weight) (took, short bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.answer != nil || st.ended && !st.awaitedLocked() {
-		return false
+		return false, false
 	}
 	cost := len(msg) + messageCost
 	if !st.ended && st.queued+cost > st.bytes && len(st.queue) > 0 {
 		st.endLocked()
-		if !st.awaitedLocked() {
-			return false
+	}
+	if !st.ended && !as.holds(&st.lease, cost) {
+		// A reader with a queue is too slow for what memory there is; another one
+		// need not be ended for what others take.
+		if as == replaceable || len(st.queue) == 0 {
+			return false, true
 		}
+		st.endLocked()
+	}
+	if st.ended && !st.awaitedLocked() {
+		return false, false
 	}
 	st.queue = append(st.queue, msg)
 	st.queued += cost
 	st.wakeLocked()
-	return true
+	return true, false
 }
 
 // finish queues the answer, after which the stream ends. The first one counts.
@@ -118,15 +146,31 @@ func (st *stream) send(msg []byte) bool {
 func (st *stream) finish(status int, answer []byte) {
 	if st.via != nil {
 		st.via.finish(status, answer)
-		return
+	} else {
+		st.close(status, answer, owing)
 	}
+}
+
+// offer is finish for an answer that may be too long for what memory there is.
+func (st *stream) offer(status int, answer []byte) bool {
+	if st.via != nil {
+		return st.via.offer(status, answer)
+	}
+	return st.close(status, answer, replaceable)
+}
+
+func (st *stream) close(status int, answer []byte, as weight) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if st.answer != nil || st.ended && !st.awaitedLocked() {
-		return
+		return true
+	}
+	if !st.ended && !as.holds(&st.lease, len(answer)) {
+		return false
 	}
 	st.answer, st.status = answer, status
 	st.wakeLocked()
+	return true
 }
 
 // begin makes an event stream of the answer, if the client can resume it.
@@ -185,6 +229,8 @@ func (st *stream) endLocked() {
 	default:
 		st.wakeLocked()
 	}
+	st.writing, st.again, st.againBytes = 0, nil, 0
+	st.lease.Release()
 }
 
 // leave ends the reader whose stop it is, unless another one has come.
@@ -216,14 +262,21 @@ func (st *stream) reader() (ready, stop chan struct{}) {
 func (st *stream) resume(pos int) error {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	again, err := st.replay.after(st.track, pos)
+	again, bytes, err := st.replay.after(st.track, pos)
 	if err != nil {
 		return err
 	}
+	// They may be given up while the reader is slow to take them.
+	if more := bytes - st.againBytes; more <= 0 {
+		st.lease.Shrink(-more)
+	} else if err := st.lease.Grow(more); err != nil {
+		return err
+	}
+	st.replay.read(st.track)
 	if !st.ended {
 		close(st.stop)
 	}
-	st.ended, st.again = false, again
+	st.ended, st.again, st.againBytes = false, again, bytes
 	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
 	st.wakeLocked()
 	return nil
@@ -263,11 +316,19 @@ func eventID(stream string, pos int) string {
 	return stream + "-" + strconv.Itoa(pos)
 }
 
+// writtenLocked gives back what was taken before: the reader has come for more.
+func (st *stream) writtenLocked() {
+	st.lease.Shrink(st.writing)
+	st.writing = 0
+}
+
 // take takes all that is queued, for a reader that writes no event ids.
 func (st *stream) take() (queue [][]byte, status int, answer []byte) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.writtenLocked()
 	queue = st.queue
+	st.writing = st.queued
 	st.queue, st.queued = nil, 0
 	return queue, st.status, st.answer
 }
@@ -277,6 +338,8 @@ func (st *stream) take() (queue [][]byte, status int, answer []byte) {
 func (st *stream) reopen() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
+	st.lease.Release()
+	st.writing = 0
 	st.queue, st.queued, st.answer, st.status, st.ended = nil, 0, nil, 0, false
 	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -80,6 +81,11 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	}
 	s.enter(h)
 	defer s.end("unsubscribed", errGone)
+	if err := s.charge(int64(len(m.Raw()))); err != nil { // the filter refers to it
+		defer s.exit()
+		h.overloaded(w, r, m.ID(), err)
+		return
+	}
 	defer s.exit()
 	c := h.newCall(r, s, m, accept{sse: true})
 	c.start(r.Context())
@@ -93,9 +99,13 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		return
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
-	st := newStream(true, true, h.queueBytes())
+	st := s.newStream(true, true, h.queueBytes())
+	defer st.end()
 	st.subscribed = true
-	st.send(ack)
+	if !st.send(ack) {
+		h.overloaded(w, r, m.ID(), memory.ErrExhausted)
+		return
+	}
 	_, stop := st.reader()
 	if !s.listen(st, 1) {
 		reject(w, r, m.ID(), errEnded)

@@ -165,7 +165,9 @@ func (k *socket) read(ctx context.Context) {
 		h := k.session.follows()
 		lease := h.hub.opts.Memory.Lease(memory.Body)
 		body, err := lease.ReadAll(message, -1)
-		lease.Release()
+		if err != nil {
+			lease.Release()
+		}
 		switch {
 		case errors.Is(err, memory.ErrExhausted):
 			// What is left of the message would have to be read, and an error that
@@ -178,14 +180,20 @@ func (k *socket) read(ctx context.Context) {
 			return
 		}
 		if len(body) > int(h.Config.Limits.Message) {
+			lease.Release()
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return
 		}
 		// The record of each message is nobody's: the log has one line for all.
-		src := source{ctx: ctx, record: filter.RecordFrom(ctx), header: k.header, run: func(f func()) { k.errands <- f }}
+		src := source{ctx: ctx, record: filter.RecordFrom(ctx), header: k.header, run: func(f func()) {
+			kept := new(memory.Lease)
+			lease.MoveTo(kept)
+			k.errands <- func() { defer kept.Release(); f() }
+		}}
 		if err := h.hear(k.session, src, body); err != nil {
 			k.session.line.finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
 		}
+		lease.Release() // a call has one of its own
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 // ErrTooLong: an event, or one line of it, is longer than the Reader's bound.
@@ -37,9 +39,14 @@ type Event struct {
 type Reader struct {
 	// Skim, if not nil, makes what takes the data of an event that is too long:
 	// a part after the other, while they are read. Without it such an event
-	// ends the stream.
-	Skim func() io.Writer
+	// ends the stream. short says that there was no memory for it.
+	Skim func(short bool) io.Writer
 
+	lease memory.Lease // of the event
+	// more are further parts of a line that is passed over, short says that there
+	// was no memory for it.
+	more   [][]byte
+	short  bool
 	in     *bufio.Reader
 	max    int
 	begun  bool // the byte order mark has been looked for
@@ -53,6 +60,17 @@ func NewReader(r io.Reader, max int64) *Reader {
 	return &Reader{in: bufio.NewReader(r), max: int(max)}
 }
 
+// ChargeTo has events charged to a lease while they are read, and until the next
+// one is wanted or the Reader is closed. One for which there is no memory is too
+// long.
+func (r *Reader) ChargeTo(l memory.Lease) { r.lease = l }
+
+// Lease is what the last event is charged to.
+func (r *Reader) Lease() *memory.Lease { return &r.lease }
+
+// Close gives back what the last event was charged.
+func (r *Reader) Close() { r.lease.Release() }
+
 // Next returns the next event that has data, an id or a retry; comments and
 // empty events are passed over. What an ended stream left unfinished is no
 // event: Next returns io.EOF then, or the error of the stream. The event is
@@ -63,13 +81,15 @@ func (r *Reader) Next() (Event, error) {
 		size  int
 		data  bool
 	)
+	r.lease.Release()
 	for {
-		line, whole, err := r.line(r.max - size)
+		before := r.lease.Held()
+		line, whole, own, err := r.line(r.max - size)
 		if err != nil {
 			return Event{}, err
 		}
 		if !whole {
-			if err := r.skim(&event, line, data); err != nil {
+			if err := r.skim(&event, line, data, before); err != nil {
 				return Event{}, err
 			}
 			if event.Skimmed != nil {
@@ -83,6 +103,7 @@ func (r *Reader) Next() (Event, error) {
 				return event, nil
 			}
 			event, size = Event{}, 0
+			r.lease.Release()
 			continue
 		}
 		size += len(line)
@@ -90,7 +111,9 @@ func (r *Reader) Next() (Event, error) {
 		value = bytes.TrimPrefix(value, []byte{' '})
 		switch string(name) {
 		case "":
-			size -= len(line) // a comment, which is not kept
+			// A comment, which is not kept.
+			size -= len(line)
+			r.lease.Shrink(int(r.lease.Held() - before))
 		case "event":
 			event.Name = string(value)
 		case "data":
@@ -99,11 +122,21 @@ func (r *Reader) Next() (Event, error) {
 				size = 0
 				continue
 			}
+			if data && r.Skim != nil && r.lease.Grow(len(value)) != nil {
+				r.skimFrom(&event, true)
+				_, _ = event.Skimmed.Write(append([]byte{'\n'}, value...))
+				size = 0
+				continue
+			}
 			if data {
 				event.Data = append(event.Data, '\n')
 			}
 			data = true
-			event.Data = append(event.Data, value...)
+			if own && event.Data == nil {
+				event.Data = value
+			} else {
+				event.Data = append(event.Data, value...)
+			}
 		case "id":
 			if bytes.IndexByte(value, 0) < 0 {
 				r.lastID, event.HasID = string(value), true
@@ -121,21 +154,20 @@ const maxName = 16
 
 // skim goes on from the beginning of a line that makes the event too long, to
 // its end. data says that the event had data before. Of fields only data may be
-// long; comments are passed over.
-func (r *Reader) skim(event *Event, begin []byte, data bool) error {
+// long; comments are passed over. before is what was charged without this line.
+func (r *Reader) skim(event *Event, begin []byte, data bool, before int64) error {
 	name, value, _ := bytes.Cut(begin, []byte{':'})
 	switch {
 	case r.Skim == nil:
 		return ErrTooLong
 	case len(begin) > 0 && begin[0] == ':':
+		r.lease.Shrink(int(r.lease.Held() - before))
 		return r.rest(io.Discard)
 	case string(name) != "data":
 		return ErrTooLong
 	}
 	if event.Skimmed == nil {
-		event.Skimmed = r.Skim()
-		_, _ = event.Skimmed.Write(event.Data)
-		event.Data = nil
+		r.skimFrom(event, r.short)
 	}
 	if data {
 		_, _ = event.Skimmed.Write([]byte{'\n'})
@@ -144,8 +176,20 @@ func (r *Reader) skim(event *Event, begin []byte, data bool) error {
 	return r.rest(event.Skimmed)
 }
 
+// skimFrom begins to pass an event over.
+func (r *Reader) skimFrom(event *Event, short bool) {
+	event.Skimmed = r.Skim(short)
+	_, _ = event.Skimmed.Write(event.Data)
+	event.Data = nil
+	r.lease.Release()
+}
+
 // rest gives w what is left of a line, and takes its end.
 func (r *Reader) rest(w io.Writer) error {
+	for _, p := range r.more {
+		_, _ = w.Write(p)
+	}
+	r.more = nil
 	for {
 		if _, err := r.in.Peek(1); err != nil {
 			return err
@@ -165,13 +209,14 @@ func (r *Reader) rest(w io.Writer) error {
 }
 
 // line returns the next line without its end, which is CR, LF or CRLF. It is
-// valid until the next call. Of one that is longer than most it returns the
-// beginning, with the whole name of its field, and rest goes on behind that:
-// whole is false.
-func (r *Reader) line(most int) (line []byte, whole bool, err error) {
+// valid until the next call, or if own is set the caller's. Of one that is longer
+// than most, or for which there is no memory, it returns the beginning, with the
+// whole name of its field, and rest goes on behind that: whole is false.
+func (r *Reader) line(most int) (line []byte, whole, own bool, err error) {
+	var long memory.Buffer
 	for {
 		if _, err := r.in.Peek(1); err != nil {
-			return nil, false, err
+			return nil, false, false, err
 		}
 		buf, _ := r.in.Peek(r.in.Buffered())
 		// The LF of a CRLF is taken when the next line is wanted, not when the
@@ -198,23 +243,42 @@ func (r *Reader) line(most int) (line []byte, whole bool, err error) {
 		if cr := bytes.IndexByte(buf[:end], '\r'); cr >= 0 {
 			end = cr
 		}
-		if n := len(line) + end; n > most && (n >= maxName || end < len(buf)) {
-			line = append(line, buf[:end]...)
+		n, whole := long.Len()+end, end < len(buf)
+		over := n > most && (n >= maxName || whole)
+		if !over && (!whole || long.Len() > 0) && r.Skim != nil && n >= maxName {
+			takes := end
+			if whole {
+				takes += n // put together
+			}
+			over = r.lease.Grow(takes) != nil
+		}
+		switch {
+		case over:
+			long.Write(buf[:end])
+			r.discard(end) // rest takes the end
+			r.short = n <= most
+			parts := append(long.Parts(), nil)
+			r.more = parts[1:]
+			return parts[0], false, true, nil
+		case !whole:
+			long.Write(buf)
 			r.discard(end)
-			return line, false, nil
+		case long.Len() == 0:
+			line = buf[:end]
+			r.endLine(buf, end)
+			return line, true, false, nil
+		default:
+			long.Write(buf[:end])
+			r.endLine(buf, end)
+			return long.Bytes(), true, true, nil
 		}
-		if end == len(buf) {
-			line = append(line, buf...)
-			r.discard(end)
-			continue
-		}
-		r.skipLF = buf[end] == '\r'
-		r.discard(end + 1)
-		if line == nil {
-			return buf[:end], true, nil
-		}
-		return append(line, buf[:end]...), true, nil
 	}
+}
+
+// endLine takes a line and its end, which is at a place in what is buffered.
+func (r *Reader) endLine(buf []byte, end int) {
+	r.skipLF = buf[end] == '\r'
+	r.discard(end + 1)
 }
 
 // discard drops bytes that are buffered, which cannot fail.

@@ -24,12 +24,11 @@ const (
 
 // answer is the answer stream of one call, over all its resumptions.
 type answer struct {
-	t     *streamable
-	lease *lease
-	id    jsonrpc.ID
-	on    func(*jsonrpc.Message)
-	// primed, if not nil, is told of events without a message.
-	primed func()
+	t      *streamable
+	lease  *lease
+	id     jsonrpc.ID
+	on     func(*jsonrpc.Message)
+	caller *Caller // may be nil
 
 	lastID string
 	retry  time.Duration
@@ -59,6 +58,7 @@ func (a *answer) follow(res *http.Response) (*jsonrpc.Message, error) {
 // news tells that there were any.
 func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err error) {
 	events := a.t.s.events(res.Body)
+	defer events.Close()
 	for {
 		event, err := events.Next()
 		if err != nil {
@@ -76,13 +76,13 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 		}
 		if m, ok := skimmed(event); ok {
 			if id := m.ID(); m.IsResponse() && a.concerns(id) || !m.IsCall() && id.IsZero() {
-				return nil, news, a.t.s.tooLong()
+				return nil, news, a.t.s.tooLong(m.short)
 			}
 			a.t.s.skimmed(m)
 			continue
 		}
-		if event.Data == nil && a.primed != nil {
-			a.primed()
+		if event.Data == nil && a.caller != nil && a.caller.Primed != nil {
+			a.caller.Primed()
 		}
 		if !isMessageEvent(event) {
 			continue
@@ -98,8 +98,9 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			over := a.t.s.oversized(m)
 			switch {
 			case answers(m, a.id) && over:
-				return nil, news, a.t.s.tooLong()
+				return nil, news, a.t.s.tooLong(false)
 			case answers(m, a.id):
+				a.caller.take(events.Lease())
 				return answerTo(a.id, m), news, nil
 			case over:
 				a.t.s.passOver(m)
@@ -123,8 +124,8 @@ func (a *answer) isAnswer(b []byte) bool {
 func (a *answer) concerns(id jsonrpc.ID) bool { return id == a.id || id.Twin() == a.id }
 
 // skimmed returns what is known of the message in an event that was too long.
-func skimmed(event sse.Event) (*jsonrpc.Skimmer, bool) {
-	m, ok := event.Skimmed.(*jsonrpc.Skimmer)
+func skimmed(event sse.Event) (*skim, bool) {
+	m, ok := event.Skimmed.(*skim)
 	return m, ok
 }
 

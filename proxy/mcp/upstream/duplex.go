@@ -6,13 +6,16 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // duplex matches what comes on the one stream of HTTP+SSE and stdio with the
 // calls in flight.
 type duplex struct {
-	s     *Session
+	s *Session
+	// lease is what is charged for the message that is being read; nil for nothing.
+	lease *memory.Lease
 	mu    sync.Mutex
 	calls map[jsonrpc.ID]*pending
 }
@@ -20,6 +23,8 @@ type duplex struct {
 // pending is a call in flight.
 type pending struct {
 	answer chan *jsonrpc.Message // has room for the response
+	// caller takes over what the response is charged; it may be nil.
+	caller *Caller
 	// failed gets why the call has no answer that can be read.
 	failed chan error
 
@@ -34,7 +39,7 @@ func newDuplex(s *Session) duplex { return duplex{s: s, calls: map[jsonrpc.ID]*p
 // its own: the response may come before the server says that it took the
 // request. ctx is the caller's; send's outlives it if the response came first.
 func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message), send func(context.Context) error) (*jsonrpc.Message, error) {
-	p := &pending{answer: make(chan *jsonrpc.Message, 1), failed: make(chan error, 1), on: on}
+	p := &pending{answer: make(chan *jsonrpc.Message, 1), failed: make(chan error, 1), caller: callerOf(ctx), on: on}
 	d.mu.Lock()
 	_, taken := d.calls[id]
 	if !taken {
@@ -119,6 +124,9 @@ func (d *duplex) answer(m *jsonrpc.Message) bool {
 	}
 	// What the server says from now on is not about this call.
 	maps.DeleteFunc(d.calls, func(_ jsonrpc.ID, other *pending) bool { return other == p })
+	if d.lease != nil {
+		p.caller.take(d.lease)
+	}
 	p.answer <- m
 	return true
 }

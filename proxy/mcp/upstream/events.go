@@ -111,6 +111,8 @@ const maxEndpointURI = 8 << 10
 
 // read reads the stream to its end, with which the session is lost.
 func (t *events) read(r *sse.Reader) {
+	defer r.Close()
+	t.lease = r.Lease()
 	for {
 		event, err := r.Next()
 		if err != nil {

@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"maps"
 	"mime"
@@ -12,7 +13,7 @@ import (
 	"unicode"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -38,16 +39,6 @@ type headerKey struct{}
 // the place of those of Options. The protocol's own always win.
 func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
-}
-
-type primedKey struct{}
-
-// WithPrimed returns a ctx whose Call calls primed when an event of the answer
-// has no message: a server that sends an id to resume from, or a time to
-// reconnect after, expects the call to outlast its connection (MCP 2025-11-25,
-// Sending Messages to the Server). So may whoever made the call.
-func WithPrimed(ctx context.Context, primed func()) context.Context {
-	return context.WithValue(ctx, primedKey{}, primed)
 }
 
 // request makes a request of the session. Its body is sent whole and can be
@@ -102,7 +93,8 @@ func mediaType(res *http.Response) string {
 // events reads a stream, whose events are messages with some words around them.
 func (s *Session) events(body io.Reader) *sse.Reader {
 	r := sse.NewReader(body, s.longest()+maxFraming)
-	r.Skim = func() io.Writer { return new(jsonrpc.Skimmer) }
+	r.Skim = func(short bool) io.Writer { return &skim{short: short} }
+	r.ChargeTo(s.opts.Memory.Lease(memory.Answer))
 	return r
 }
 
@@ -111,11 +103,16 @@ func success(res *http.Response) bool { return res.StatusCode >= 200 && res.Stat
 // discard reads the rest of a body that nobody wants.
 func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscarded) }
 
-// readAll reads the body of an answer.
-func (s *Session) readAll(body io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(body, s.opts.MaxResult+1))
-	if err == nil && int64(len(b)) > s.opts.MaxResult {
-		err = s.tooLong()
+// readAll reads the body of an answer, for the caller.
+func (s *Session) readAll(res *http.Response, caller *Caller) ([]byte, error) {
+	lease := s.opts.Memory.Lease(memory.Answer)
+	defer caller.take(&lease)
+	b, err := lease.ReadAll(io.LimitReader(res.Body, s.opts.MaxResult+1), res.ContentLength)
+	switch {
+	case errors.Is(err, memory.ErrExhausted):
+		err = s.tooLong(true)
+	case err == nil && int64(len(b)) > s.opts.MaxResult:
+		err = s.tooLong(false)
 	}
 	return b, err
 }

@@ -67,6 +67,7 @@ func (l *listener) once() (news, none bool) {
 	}
 	l.opened = true
 	events := l.t.s.events(res.Body)
+	defer events.Close()
 	for {
 		event, err := events.Next()
 		if err != nil {

@@ -189,7 +189,9 @@ func (o *opening) initialize(ctx context.Context, s *Session) error {
 		}
 		version = o.forced // it is forced since the server misreports itself
 	}
-	s.result = m
+	if err := s.keep(m); err != nil {
+		return fmt.Errorf("initialize: %w", err)
+	}
 	s.version.Store(&version)
 	if err := s.Send(ctx, jsonrpc.NewNotification("notifications/initialized", nil)); err != nil {
 		return fmt.Errorf("notifications/initialized: %w", err)

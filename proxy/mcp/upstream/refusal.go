@@ -16,7 +16,7 @@ import (
 // call's response. inSession says that the request named a session; then the
 // error tells what the answer says about that session.
 func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*jsonrpc.Message, error) {
-	body, err := s.readAll(res.Body)
+	body, err := s.readAll(res, nil)
 	status := &StatusError{Code: res.StatusCode, challenged: res.Header.Get("WWW-Authenticate") != ""}
 	if err != nil {
 		body = nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -74,6 +75,9 @@ type Options struct {
 	// IfFree: no process is stopped for the session, and it waits for none to
 	// end, where as many run as may.
 	IfFree bool
+	// Memory is what the server's answers are charged to while they are read; nil
+	// has no limit.
+	Memory *memory.Budget
 	// Transports remembers what endpoints were found to speak. It may be nil.
 	Transports *Transports
 }
@@ -101,8 +105,9 @@ type Session struct {
 	kind      Kind
 	version   atomic.Pointer[string]
 	result    *jsonrpc.Message
-	stateless *stateless // nil: the server has sessions
-	forced    string     // the revision that the configuration forces, "" for none
+	kept      memory.Lease // of result
+	stateless *stateless   // nil: the server has sessions
+	forced    string       // the revision that the configuration forces, "" for none
 	// initializing: the answer under way begins a session.
 	initializing bool
 	lastID       atomic.Int64
@@ -145,6 +150,16 @@ func newSession(opts Options, kind Kind) *Session {
 // Result returns the server's response to initialize, or one that says the
 // same as a server without sessions has said.
 func (s *Session) Result() *jsonrpc.Message { return s.result }
+
+// keep keeps what the server said of itself.
+func (s *Session) keep(m *jsonrpc.Message) error {
+	s.kept = s.opts.Memory.Lease(memory.Answer)
+	if s.kept.Grow(len(m.Raw())) != nil {
+		return s.tooLong(true)
+	}
+	s.result = m
+	return nil
+}
 
 // Version returns the negotiated protocol revision.
 func (s *Session) Version() string {
@@ -272,6 +287,7 @@ func (s *Session) Close(ctx context.Context) {
 		s.endCalls(ErrClosed)
 		s.transport.close(ctx)
 		s.work.Wait()
+		s.kept.Release()
 		close(s.closed)
 	})
 	<-s.closed

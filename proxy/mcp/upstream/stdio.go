@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -55,13 +56,15 @@ func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint, started fu
 // read reads lines to the end of stdout, with which the session is lost.
 func (t *stdio) read() {
 	r := bufio.NewReader(t.process.Stdout)
+	lease := t.s.opts.Memory.Lease(memory.Answer)
+	t.lease = &lease
 	var err error
 	for err == nil {
 		var b []byte
-		if b, err = t.readLine(r); len(b) == 0 || err != nil {
-			continue
+		if b, err = t.readLine(r, &lease); len(b) > 0 && err == nil {
+			t.receive(b)
 		}
-		t.receive(b)
+		lease.Release()
 	}
 	if errors.Is(err, io.EOF) {
 		err = errors.New("the process closed its stdout")
@@ -76,33 +79,44 @@ func (t *stdio) read() {
 	_, _ = io.Copy(io.Discard, r) // a full pipe would keep the process from ending
 }
 
-// readLine reads a line, without its end. Of one that is too long it returns
-// nothing: the line is passed over, and the call ends that it answers.
-func (t *stdio) readLine(r *bufio.Reader) ([]byte, error) {
-	var line []byte
+// readLine reads a line, without its end. Of one that is too long, or for which
+// there is no memory, it returns nothing: the line is passed over, and the call
+// ends that it answers.
+func (t *stdio) readLine(r *bufio.Reader, lease *memory.Lease) ([]byte, error) {
+	var line memory.Buffer
 	most := t.s.longest()
 	for {
 		part, err := r.ReadSlice('\n')
-		if int64(len(line)+len(part)) > most+1 {
-			m := new(jsonrpc.Skimmer)
-			_, _ = m.Write(line)
+		whole := !errors.Is(err, bufio.ErrBufferFull)
+		over := int64(line.Len()+len(part)) > most+1
+		takes := len(part)
+		if whole && line.Len() > 0 {
+			takes += line.Len() + len(part) // put together
+		}
+		if over || lease.Grow(takes) != nil {
+			m := &skim{short: !over}
+			for _, p := range line.Parts() {
+				_, _ = m.Write(p)
+			}
 			_, _ = m.Write(part)
+			line = memory.Buffer{}
+			lease.Release() // what is left may be long in coming
 			return nil, t.passLine(r, m, err)
 		}
-		line = append(line, part...)
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return bytes.TrimSpace(line), err
+		line.Write(part)
+		if whole {
+			return bytes.TrimSpace(line.Bytes()), err
 		}
 	}
 }
 
 // passLine reads what is left of a line that is too long, the last part of
 // which came with err. The call need not wait for all of it once it is known.
-func (t *stdio) passLine(r *bufio.Reader, m *jsonrpc.Skimmer, err error) error {
+func (t *stdio) passLine(r *bufio.Reader, m *skim, err error) error {
 	told := false
 	for errors.Is(err, bufio.ErrBufferFull) {
 		if id := m.ID(); !told && m.IsResponse() && !id.IsZero() {
-			told = t.fail(id, t.s.tooLong())
+			told = t.fail(id, t.s.tooLong(m.short))
 		}
 		var part []byte
 		part, err = r.ReadSlice('\n')

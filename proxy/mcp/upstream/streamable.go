@@ -101,13 +101,12 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 	}
 	switch kind := mediaType(res); kind {
 	case typeEvents:
-		a := &answer{t: t, lease: l, id: id, on: on, retry: defaultRetry}
-		a.primed, _ = ctx.Value(primedKey{}).(func())
+		a := &answer{t: t, lease: l, id: id, on: on, caller: callerOf(ctx), retry: defaultRetry}
 		return a.follow(res)
 	case typeJSON:
 		defer l.end()
 		defer res.Body.Close()
-		return t.answerJSON(res, id, on)
+		return t.answerJSON(res, id, on, callerOf(ctx))
 	default:
 		discard(res.Body)
 		res.Body.Close()
@@ -132,8 +131,8 @@ func (t *streamable) begin(res *http.Response) error {
 	return nil
 }
 
-func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	body, err := t.s.readAll(res.Body)
+func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*jsonrpc.Message), caller *Caller) (*jsonrpc.Message, error) {
+	body, err := t.s.readAll(res, caller)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}

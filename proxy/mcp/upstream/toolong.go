@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -12,9 +13,14 @@ import (
 // over because of its length. It is ErrProtocol.
 type TooLongError struct {
 	Limit config.Size
+	// Short: it would have been short enough, had there been memory for it.
+	Short bool
 }
 
 func (e *TooLongError) Error() string {
+	if e.Short {
+		return "the server answered, and its answer was passed over: " + memory.ErrExhausted.Error()
+	}
 	return fmt.Sprintf("the server's answer is longer than limits.result (%s); raise that, or ask for less at a time", e.Limit)
 }
 
@@ -24,7 +30,15 @@ func (e *TooLongError) Is(target error) bool { return target == ErrProtocol }
 // longest is how much is read of what may be any message.
 func (s *Session) longest() int64 { return max(s.opts.MaxMessage, s.opts.MaxResult) }
 
-func (s *Session) tooLong() error { return &TooLongError{config.Size(s.opts.MaxResult)} }
+func (s *Session) tooLong(short bool) error {
+	return &TooLongError{Limit: config.Size(s.opts.MaxResult), Short: short}
+}
+
+// skim is what is known of a message that is passed over.
+type skim struct {
+	jsonrpc.Skimmer
+	short bool // of memory
+}
 
 // oversized reports whether a message is longer than one of its kind may be.
 func (s *Session) oversized(m *jsonrpc.Message) bool {
@@ -58,7 +72,7 @@ func (s *Session) passOverCall(id jsonrpc.ID) {
 }
 
 // skimmed takes what was too long to be kept, and answers no call.
-func (s *Session) skimmed(m *jsonrpc.Skimmer) {
+func (s *Session) skimmed(m *skim) {
 	if m.IsCall() {
 		s.passOverCall(m.ID())
 	} else {
@@ -67,11 +81,11 @@ func (s *Session) skimmed(m *jsonrpc.Skimmer) {
 }
 
 // skimmed takes what was too long to be kept.
-func (d *duplex) skimmed(m *jsonrpc.Skimmer) {
+func (d *duplex) skimmed(m *skim) {
 	id := m.ID()
 	switch {
-	case m.IsResponse() && !id.IsZero() && d.fail(id, d.s.tooLong()):
-	case m.IsMessage() && !m.IsCall() && id.IsZero() && d.failAll(d.s.tooLong()):
+	case m.IsResponse() && !id.IsZero() && d.fail(id, d.s.tooLong(m.short)):
+	case m.IsMessage() && !m.IsCall() && id.IsZero() && d.failAll(d.s.tooLong(m.short)):
 	default:
 		d.s.skimmed(m)
 	}
@@ -82,7 +96,7 @@ func (d *duplex) receiveSized(m *jsonrpc.Message) {
 	switch {
 	case !d.s.oversized(m):
 		d.dispatch(m)
-	case m.Kind() != jsonrpc.Response || !d.fail(m.ID(), d.s.tooLong()):
+	case m.Kind() != jsonrpc.Response || !d.fail(m.ID(), d.s.tooLong(false)):
 		d.s.passOver(m)
 	}
 }

@@ -1,0 +1,168 @@
+package main_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// bulky is an MCP server whose tool answers with 3.9 MB, as an event if it says
+// so.
+type bulky struct{ events bool }
+
+func (b bulky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var m struct {
+		ID     any
+		Method string
+	}
+	if r.Method != http.MethodPost {
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
+	_ = json.NewDecoder(r.Body).Decode(&m)
+	result := "{}"
+	switch m.Method {
+	case "initialize":
+		w.Header().Set("Mcp-Session-Id", rand.Text())
+		result = `{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"bulky","version":"1"}}`
+	case "server/discover":
+		fmt.Fprintf(w, `{"jsonrpc":"2.0","id":%v,"error":{"code":-32601,"message":"unknown method"}}`, m.ID)
+		return
+	case "tools/call":
+		result = `{"content":[{"type":"text","text":"` + strings.Repeat("x", 3_900_000) + `"}]}`
+	}
+	if m.ID == nil {
+		w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	kind, before, after := "application/json", "", ""
+	if b.events && m.Method == "tools/call" {
+		kind, before, after = "text/event-stream", "data: ", "\n\n"
+	}
+	w.Header().Set("Content-Type", kind)
+	fmt.Fprintf(w, `%s{"jsonrpc":"2.0","id":%v,"result":%s}%s`, before, m.ID, result, after)
+}
+
+// bulkyCommand is such a server of the standard input and output.
+const bulkyCommand = `while IFS= read -r line; do
+	id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+	case $line in
+	*'"initialize"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"shell","version":"1"}}}\n' "$id" ;;
+	*'"server/discover"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"unknown method"}}\n' "$id" ;;
+	*'"tools/call"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"' "$id"; head -c 3900000 /dev/zero | tr '\0' x; printf '"}]}}\n' ;;
+	*'"id":'*) printf '{"jsonrpc":"2.0","id":%s,"result":{}}\n' "$id" ;;
+	esac
+done
+`
+
+// oneByOne is how many calls there are before many come at once.
+const oneByOne = 3
+
+func TestAnswersThatAreNotReadTakeNoMoreThanThereIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		cluster  func(w *world) string
+		sessions int
+	}{
+		"json": {func(w *world) string {
+			return fmt.Sprintf("endpoints: [\"https://127.0.0.1:%s\"], tls: {ca_cert: ca.crt, client_cert: one.crt, client_key: one.key}", w.serve(t, bulky{}).port())
+		}, 40},
+		"events": {func(w *world) string {
+			return fmt.Sprintf("endpoints: [\"https://127.0.0.1:%s\"], tls: {ca_cert: ca.crt, client_cert: one.crt, client_key: one.key}", w.serve(t, bulky{events: true}).port())
+		}, 40},
+		"stdio": {func(w *world) string {
+			writeFile(t, w.dir, "bulky.sh", []byte(bulkyCommand))
+			return "command: [sh, bulky.sh]"
+		}, 30},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newSmallWorld(t, func(w *world) {
+				w.more = "  - {name: bulky, " + c.cluster(w) + "}\n" + w.more
+				w.route = "  - {name: bulky, match: {path: /bulky}, mcp: {clusters: [bulky]}}\n"
+			}).besieged(t)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			hc := narrow(t, b.ca.PEM(), "h2")
+			url := "https://" + b.address("public") + "/bulky"
+			post := func(body, session string) (*http.Response, error) {
+				req, _ := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+				req.Header.Set("Content-Type", "application/json")
+				req.Header.Set("Accept", "application/json, text/event-stream")
+				if session != "" {
+					req.Header.Set("Mcp-Session-Id", session)
+				}
+				return hc.Do(req)
+			}
+			var all, settled sync.WaitGroup
+			var answered, refused atomic.Int64
+			for i := range c.sessions {
+				over := sync.OnceFunc(settled.Done)
+				if i <= oneByOne {
+					settled.Wait() // of many at once there may be room for none
+				}
+				settled.Add(1)
+				all.Go(func() {
+					defer over()
+					res, err := post(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`, "")
+					if err != nil {
+						t.Errorf("initialize: %v", err)
+						return
+					}
+					res.Body.Close()
+					if !served(res) {
+						t.Errorf("initialize: %d", res.StatusCode)
+					}
+					if res.StatusCode != http.StatusOK {
+						refused.Add(1)
+						return
+					}
+					res, err = post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"large","arguments":{}}}`, res.Header.Get("Mcp-Session-Id"))
+					if err != nil {
+						if ctx.Err() == nil {
+							t.Errorf("call: %v", err)
+						}
+						return
+					}
+					defer res.Body.Close()
+					// An answer for which there was no memory is an error, which is short.
+					beginning := make([]byte, 512)
+					n, _ := io.ReadFull(res.Body, beginning)
+					switch {
+					case !served(res):
+						t.Errorf("call: %d %s", res.StatusCode, beginning[:n])
+					case strings.Contains(string(beginning[:n]), "overload_manager"):
+						refused.Add(1)
+					default:
+						answered.Add(1)
+						over()
+						<-ctx.Done()
+					}
+				})
+			}
+			done := make(chan struct{})
+			go func() { settled.Wait(); close(done) }()
+			for waiting := true; waiting; {
+				select {
+				case <-done:
+					waiting = false
+				case <-time.After(100 * time.Millisecond):
+				}
+				b.look()
+			}
+			t.Logf("%d answered, %d refused; %+v", answered.Load(), refused.Load(), b.status().Memory)
+			if answered.Load() < oneByOne || refused.Load() == 0 {
+				t.Errorf("%d calls were answered, %d refused", answered.Load(), refused.Load())
+			}
+			cancel()
+			all.Wait()
+			b.relieved()
+		})
+	}
+}
