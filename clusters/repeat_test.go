@@ -132,7 +132,8 @@ func (r *refuser) serve(n int, c net.Conn) {
 		if err != nil {
 			return
 		}
-		id, end := frame.Header().StreamID, false
+		id := frame.Header().StreamID
+		var end bool
 		switch frame := frame.(type) {
 		case *http2.SettingsFrame:
 			if !frame.IsAck() {

@@ -238,8 +238,7 @@ func TestWhatIsLivePresses(t *testing.T) {
 	if b.Surplus() < 20*mib {
 		t.Errorf("the surplus is %d", b.Surplus())
 	}
-	runtime.KeepAlive(hoard)
-	hoard = nil
+	runtime.KeepAlive(hoard) // the last use: from here on they are garbage
 	// It looks by itself whether they are gone.
 	until(Normal)
 }
