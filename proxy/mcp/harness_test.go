@@ -38,7 +38,10 @@ func TestMain(m *testing.M) {
 
 // stdio is a cluster whose server is a child process.
 func stdio(name string) backend {
-	return backend{name: name, command: []string{os.Args[0]}, env: map[string]config.Value{asServer: {Text: name}}}
+	return backend{name: name, command: []string{os.Args[0]}, env: map[string]config.Value{
+		asServer: {Text: name},
+		"GORACE": {Text: "atexit_sleep_ms=50"}, // else each server sleeps for a second before it exits
+	}}
 }
 
 // gateway is a hub with one route, whose generation tests can change.

@@ -69,7 +69,7 @@ func oldServer(dir, discover string) {
 func oldCommand(t *testing.T, discover string, change ...func(*clusters.Config)) (*clusters.Cluster, *clusters.Endpoint, string, func() []string) {
 	dir := t.TempDir()
 	c, e := cluster(t, func(cfg *clusters.Config) {
-		cfg.Command = []string{os.Args[0], "stdio-old", dir, discover}
+		runSelf(cfg, "stdio-old", dir, discover)
 		for _, f := range change {
 			f(cfg)
 		}

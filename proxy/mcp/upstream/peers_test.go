@@ -271,7 +271,14 @@ func (p *peer) at(path string) func(*clusters.Config) {
 }
 
 func command(role string) func(*clusters.Config) {
-	return func(c *clusters.Config) { c.Command = []string{os.Args[0], role} }
+	return func(c *clusters.Config) { runSelf(c, role) }
+}
+
+// runSelf makes this program the server of a cluster. With the race detector it
+// would sleep for a second before it exits.
+func runSelf(c *clusters.Config, args ...string) {
+	c.Command = append([]string{os.Args[0]}, args...)
+	c.Env = map[string]config.Value{"GORACE": {Text: "atexit_sleep_ms=50"}}
 }
 
 // session is a Session and what came that belongs to no call.
