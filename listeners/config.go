@@ -22,11 +22,12 @@ type Config struct {
 
 // Limits bound what the clients of a listener may use.
 type Limits struct {
-	MaxConnections       int           `yaml:"max_connections" default:"10000" min:"1" doc:"connections at one time; more are closed at once"`
-	MaxHeaderBytes       config.Size   `yaml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"16MiB" doc:"size of a request's header; more is answered with 431"`
-	HeaderTimeout        time.Duration `yaml:"header_timeout" default:"10s" min:"1ms" doc:"first byte to end of headers; also the TLS handshake"`
-	IdleTimeout          time.Duration `yaml:"idle_timeout" default:"2m" min:"1ms" doc:"connection without a request, or a transfer without progress"`
-	MaxConcurrentStreams int           `yaml:"max_concurrent_streams" default:"100" min:"1" max:"100000" doc:"requests at one time on an HTTP/2 connection"`
+	MaxConnections           int           `yaml:"max_connections" default:"10000" min:"1" doc:"connections at one time; more are closed at once"`
+	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address" default:"1000" min:"0" doc:"connections of one client's address at one time, of IPv6 its /64; 0: as many as max_connections. Those of proxy_protocol count for the client that it names, those of trusted_proxies and of unix sockets for none"`
+	MaxHeaderBytes           config.Size   `yaml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"16MiB" doc:"size of a request's header; more is answered with 431"`
+	HeaderTimeout            time.Duration `yaml:"header_timeout" default:"10s" min:"1ms" doc:"first byte to end of headers; also the TLS handshake"`
+	IdleTimeout              time.Duration `yaml:"idle_timeout" default:"2m" min:"1ms" doc:"connection without a request, or a transfer without progress"`
+	MaxConcurrentStreams     int           `yaml:"max_concurrent_streams" default:"100" min:"1" max:"100000" doc:"requests at one time on an HTTP/2 connection"`
 }
 
 // Validate checks what tags cannot say.

@@ -31,7 +31,7 @@ type Conn struct {
 	raw    net.Conn // the socket; nil for QUIC
 	wire   *wire    // what the protocol server reads and writes; set before phaseIdle; nil for QUIC
 	peer   net.Addr
-	open   *atomic.Int64
+	places *places
 	remote netip.AddrPort
 	local  netip.AddrPort
 
@@ -47,20 +47,23 @@ type Conn struct {
 
 	mu      sync.Mutex
 	phase   phase
-	leaving bool        // ends as soon as no request is in progress
-	ended   bool        // ending is closed
-	evicted bool        // it is ending, or will be cut
-	removed bool        // nothing serves it any more
-	goAway  func()      // in phaseHTTP2 and phaseHTTP3
-	cut     func()      // ends everything; nil before there is a connection
-	goTimer *time.Timer // towards retireAt, in phaseHTTP3
-	idle    *time.Timer // towards the end for want of a request, in phaseHTTP3
-	expiry  *time.Timer // towards the client certificate's NotAfter, then the force
+	leaving bool         // ends as soon as no request is in progress
+	ended   bool         // ending is closed
+	evicted bool         // it is ending, or will be cut
+	removed bool         // nothing serves it any more
+	client  netip.Prefix // whose place it has; the zero Prefix for none
+	goAway  func()       // in phaseHTTP2 and phaseHTTP3
+	cut     func()       // ends everything; nil before there is a connection
+	goTimer *time.Timer  // towards retireAt, in phaseHTTP3
+	idle    *time.Timer  // towards the end for want of a request, in phaseHTTP3
+	expiry  *time.Timer  // towards the client certificate's NotAfter, then the force
 
 	// Of QUIC, during the handshake.
 	began    time.Time
 	snapshot *tls.ServerSnapshot // which decided when it began
-	proven   func()              // it was the client, where it says it is
+	// proven notes that the client is where it says, and reports whether it has a
+	// place.
+	proven func() (settled bool)
 }
 
 type contextKey struct{}
@@ -72,10 +75,10 @@ func FromContext(ctx context.Context) *Conn {
 	return c
 }
 
-func newConn(s *Server, remote, local net.Addr, open *atomic.Int64) *Conn {
+func newConn(s *Server, remote, local net.Addr, places *places) *Conn {
 	return &Conn{
 		server: s,
-		open:   open,
+		places: places,
 		peer:   remote,
 		remote: addrPort(remote),
 		local:  addrPort(local),

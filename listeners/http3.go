@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
@@ -34,24 +33,29 @@ const (
 // errClosed ends a handshake on a server that was closed, or is about to be.
 var errClosed = errors.New("the listener was closed")
 
-// takeQUIC makes the Conn of a handshake that begins. It does not block.
-func (s *Server) takeQUIC(remote, local net.Addr, open *atomic.Int64) (c *Conn, refusal string) {
-	if open.Add(1) > int64(s.config.Limits.MaxConnections) {
-		open.Add(-1)
+// takeQUIC makes the Conn of a handshake that begins. proven says that the client
+// is where it says: else it counts as one of that address when it has proven it,
+// which keeps others from using up its places. It does not block.
+func (s *Server) takeQUIC(remote, local net.Addr, places *places, proven bool) (c *Conn, refusal string) {
+	if places.open.Add(1) > int64(s.config.Limits.MaxConnections) {
+		places.open.Add(-1)
 		return nil, "max_connections"
 	}
 	if s.memory.Level() >= memory.Severe || s.memory.Charge(memory.Connection, connectionCost) != nil {
-		open.Add(-1)
+		places.open.Add(-1)
 		return nil, "memory"
 	}
-	c = newConn(s, remote, local, open)
+	c = newConn(s, remote, local, places)
+	if proven && !c.settleIn() {
+		s.vacate(c)
+		return nil, perAddress
+	}
 	c.began = time.Now()
 	c.snapshot = s.tls.Snapshot()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.settled {
-		open.Add(-1)
-		s.memory.Return(memory.Connection, connectionCost)
+		s.vacate(c)
 		return nil, "closed"
 	}
 	if s.draining {
@@ -77,7 +81,7 @@ func (s *Server) failHandshake(c *Conn, cause error) {
 // serveQUIC serves a connection whose handshake has ended. It does not block.
 func (s *Server) serveQUIC(qc *quic.Conn) {
 	c := FromContext(qc.Context())
-	c.proven()
+	settled := c.proven()
 	cs := qc.ConnectionState().TLS
 	c.handshaken(&cs)
 	var err error
@@ -86,6 +90,10 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 		err = now.Verify(cs)
 	}
 	c.snapshot = nil
+	if err == nil && !settled {
+		s.trace.rejected(s.config.Name, perAddress, c.peer)
+		err = errPerAddress
+	}
 	hs := &http3.Server{
 		Handler:        http.HandlerFunc(s.handle),
 		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),

@@ -53,8 +53,7 @@ func (i *introduced) CloseWrite() error { return closeWrite(i.Conn) }
 // anybody else it would be a claim, and is left to be refused as what it is: no
 // TLS and no HTTP.
 func (s *Server) introduce(c *Conn) error {
-	peer := c.remote.Addr().WithZone("") // with one it is in no prefix
-	if !slices.ContainsFunc(s.config.ProxyProtocol.From, func(p netip.Prefix) bool { return p.Contains(peer) }) {
+	if !s.balances(c.remote.Addr()) {
 		return nil
 	}
 	c.raw.SetReadDeadline(time.Now().Add(s.config.Limits.HeaderTimeout))
@@ -69,12 +68,15 @@ func (s *Server) introduce(c *Conn) error {
 		return fmt.Errorf("PROXY header: %w", err)
 	}
 	in := &introduced{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
+	c.raw = in
 	// LOCAL and UNKNOWN are the load balancer itself, such as its health check.
 	if source, destination, ok := header.TCPAddrs(); ok && !header.Command.IsLocal() {
 		in.remote, in.local = source, destination
 		c.remote, c.local, c.peer = addrPort(source), addrPort(destination), source
+		if !c.settleIn() {
+			return errPerAddress
+		}
 	}
-	c.raw = in
 	return nil
 }
 

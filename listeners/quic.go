@@ -56,9 +56,9 @@ type quicSocket struct {
 
 	mu     sync.Mutex
 	server *Server
-	open   *atomic.Int64 // of the Socket that server is on
-	users  int           // connections, handshakes included
-	idle   bool          // nobody is to serve
+	places *places // of the Socket that server is on
+	users  int     // connections, handshakes included
+	idle   bool    // nobody is to serve
 	closed bool
 	gone   chan struct{} // closed once the port is free again
 }
@@ -195,10 +195,10 @@ func (s *Sockets) adviseBuffer(conn *net.UDPConn) {
 }
 
 // serve makes the server the one of new connections; nil for none.
-func (q *quicSocket) serve(server *Server, open *atomic.Int64) {
+func (q *quicSocket) serve(server *Server, places *places) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.server, q.open = server, open
+	q.server, q.places = server, places
 	q.idle = server == nil
 	q.settle()
 }
@@ -280,20 +280,21 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 	if q.server == nil {
 		return nil, errNotServed
 	}
-	c, refusal := q.server.takeQUIC(info.RemoteAddr, q.conn.LocalAddr(), q.open)
+	c, refusal := q.server.takeQUIC(info.RemoteAddr, q.conn.LocalAddr(), q.places, info.AddrVerified)
 	if refusal != "" {
 		q.server.trace.rejected(q.server.config.Name, refusal, info.RemoteAddr)
 		return nil, errors.New(refusal)
 	}
 	q.users++
-	proven := func() {}
+	c.proven = func() bool { return true }
+	judged := func() {}
 	if !info.AddrVerified {
 		q.unproven.Add(1)
-		proven = sync.OnceFunc(func() { q.unproven.Add(-1) })
+		judged = sync.OnceFunc(func() { q.unproven.Add(-1) })
+		c.proven = func() bool { judged(); return c.settleIn() }
 	}
-	c.proven = proven
 	context.AfterFunc(ctx, func() {
-		proven()
+		judged()
 		c.server.failHandshake(c, handshakeGone(context.Cause(ctx)))
 		q.mu.Lock()
 		defer q.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 func TestAConnectionThatCannotCarryHTTP3IsClosed(t *testing.T) {
 	f := newFixture(t, hello, withHTTP3)
 	wait(t, f.bareQUIC(&quic.Config{MaxIncomingUniStreams: -1}).Context().Done(), "end of the connection")
-	eventually(t, "the place is free again", func() bool { return f.socket.open.Load() == 0 && f.server.Stats().Connections == 0 })
+	eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 0 && f.server.Stats().Connections == 0 })
 }
 
 func TestAHandshakeEndsOnce(t *testing.T) {
@@ -27,7 +27,7 @@ func TestAHandshakeEndsOnce(t *testing.T) {
 	for range clients {
 		_ = f.bareQUIC(&quic.Config{}).CloseWithError(codeNoError, "")
 	}
-	eventually(t, "all are gone", func() bool { return f.socket.open.Load() == 0 })
+	eventually(t, "all are gone", func() bool { return f.socket.places.open.Load() == 0 })
 	if s := f.server.Stats(); s.Handshakes != 0 {
 		t.Errorf("%d handshakes are in progress", s.Handshakes)
 	}

@@ -24,10 +24,14 @@ const (
 // protocol, which has a goroutine of its own for it.
 func (s *Server) serve(c *Conn) {
 	if err := s.introduce(c); err != nil {
-		if errors.Is(err, errNoByte) {
-			err = nil
+		switch {
+		case errors.Is(err, errPerAddress):
+			s.trace.rejected(s.config.Name, perAddress, c.raw.RemoteAddr())
+		case errors.Is(err, errNoByte):
+			s.trace.notIntroduced(s.config.Name, c.raw.RemoteAddr(), nil)
+		default:
+			s.trace.notIntroduced(s.config.Name, c.raw.RemoteAddr(), err)
 		}
-		s.trace.notIntroduced(s.config.Name, c.raw.RemoteAddr(), err)
 		c.raw.Close()
 		s.remove(c)
 		return

@@ -145,10 +145,10 @@ func (s *Server) open() []*Conn {
 	return conns
 }
 
-// hand takes over an accepted connection; open counts those of its socket. It
+// hand takes over an accepted connection; places are those of its socket. It
 // does not block.
-func (s *Server) hand(raw net.Conn, open *atomic.Int64) {
-	reason := s.take(raw, open)
+func (s *Server) hand(raw net.Conn, places *places) {
+	reason := s.take(raw, places)
 	if reason == "" {
 		return
 	}
@@ -156,22 +156,25 @@ func (s *Server) hand(raw net.Conn, open *atomic.Int64) {
 	raw.Close()
 }
 
-func (s *Server) take(raw net.Conn, open *atomic.Int64) (refusal string) {
-	if open.Add(1) > int64(s.config.Limits.MaxConnections) {
-		open.Add(-1)
+func (s *Server) take(raw net.Conn, places *places) (refusal string) {
+	if places.open.Add(1) > int64(s.config.Limits.MaxConnections) {
+		places.open.Add(-1)
 		return "max_connections"
 	}
 	if s.memory.Charge(memory.Connection, connectionCost) != nil {
-		open.Add(-1)
+		places.open.Add(-1)
 		return "memory"
 	}
-	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), open)
+	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), places)
 	c.raw, c.cut = raw, func() { raw.Close() }
+	if !s.balances(c.remote.Addr()) && !c.settleIn() {
+		s.vacate(c)
+		return perAddress
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.settled {
-		open.Add(-1)
-		s.memory.Return(memory.Connection, connectionCost)
+		s.vacate(c)
 		return "closed"
 	}
 	if s.draining {
@@ -188,7 +191,7 @@ func (s *Server) take(raw net.Conn, open *atomic.Int64) (refusal string) {
 func (s *Server) remove(c *Conn) {
 	c.mu.Lock()
 	first := !c.removed
-	c.removed = true
+	c.removed = true // from now on it settles in no more
 	for _, timer := range []*time.Timer{c.expiry, c.goTimer, c.idle} {
 		if timer != nil {
 			timer.Stop()
@@ -199,13 +202,21 @@ func (s *Server) remove(c *Conn) {
 		return
 	}
 	close(c.gone)
-	c.open.Add(-1)
-	s.memory.Return(memory.Connection, connectionCost)
+	s.vacate(c)
 	s.trace.closed(s.config.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
 	s.settle()
+}
+
+// vacate gives back what the connection takes of its socket and of memory.
+func (s *Server) vacate(c *Conn) {
+	c.places.open.Add(-1)
+	if c.client.IsValid() {
+		c.places.leave(c.client)
+	}
+	s.memory.Return(memory.Connection, connectionCost)
 }
 
 // settle closes Done once nothing is left. Called with s.mu held.

@@ -240,7 +240,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("rejected for %v", reasons)
 		}
 		first.Close()
-		eventually(t, "the place is free again", func() bool { return f.socket.open.Load() == 1 })
+		eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 1 })
 		fourth := f.h1()
 		fourth.get("/")
 		fourth.answer()

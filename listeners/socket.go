@@ -5,7 +5,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,9 +24,7 @@ type Socket struct {
 	sockets *Sockets
 	address address
 	ln      listener
-	// open counts the connections accepted here over all servers, so that
-	// max_connections means what it says while an old definition drains.
-	open atomic.Int64
+	places  places
 
 	closing chan struct{}
 	closed  chan struct{} // the acceptor has ended
@@ -61,7 +58,7 @@ func (s *Socket) Serve(server *Server) {
 	s.server = server
 	if q := s.quic(); q != nil {
 		if server.config.serves(protoHTTP3) {
-			q.serve(server, &s.open)
+			q.serve(server, &s.places)
 		} else {
 			q.leave()
 		}
@@ -146,5 +143,5 @@ func (s *Socket) emptyBacklog() {
 func (s *Socket) handOver(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.server.hand(conn, &s.open)
+	s.server.hand(conn, &s.places)
 }
