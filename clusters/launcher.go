@@ -11,9 +11,14 @@ import (
 	"time"
 )
 
-// maxStartWait is how long Start waits for a backoff to pass; a longer one is
-// an error at once.
-const maxStartWait = time.Second
+// How long Start waits for the backoff of the command, and for that of the
+// owner, to pass; a longer one is an error at once. The first holds up all who
+// use the command. The second holds up one client, which rather waits a few
+// seconds for a server that was restarted than lose a call.
+const (
+	maxStartWait = time.Second
+	maxOwnWait   = 4 * time.Second
+)
 
 // launcher starts the processes of a command.
 type launcher struct {
@@ -62,6 +67,10 @@ func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Proce
 	if !e.acquire() {
 		return fail(ErrRetired)
 	}
+	if err := l.await(ctx, owner); err != nil { // without a slot, which others may use
+		e.release()
+		return fail(err)
+	}
 	s := &e.state.slots
 	if err := s.claim(ctx, e, q); err != nil {
 		e.release()
@@ -70,13 +79,6 @@ func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Proce
 	done := func(p *Process) {
 		s.free(p)
 		e.release()
-	}
-	if wait, last := l.wait(owner, time.Now()); wait > maxStartWait {
-		done(nil)
-		return fail(fmt.Errorf("the command failed, and is started again in %v: %w", wait.Round(time.Second), last))
-	} else if !sleep(ctx, wait) {
-		done(nil)
-		return fail(context.Cause(ctx))
 	}
 	p, err := l.launch(owner, s, done)
 	if err != nil {
@@ -89,15 +91,33 @@ func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Proce
 	return p, nil
 }
 
-// wait is how long a start for owner has to wait, and why.
-func (l *launcher) wait(owner *Backoff, now time.Time) (time.Duration, error) {
+// await waits for the backoffs that delay a start for owner, or returns at once
+// why there is none for some time.
+func (l *launcher) await(ctx context.Context, owner *Backoff) error {
+	wait, err := l.delay(owner, time.Now())
+	if err != nil {
+		return err
+	}
+	if !sleep(ctx, wait) {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// delay is how long a start for owner has to wait. The error says why it is too
+// long to be waited for.
+func (l *launcher) delay(owner *Backoff, now time.Time) (time.Duration, error) {
 	wait, last := l.backoff.wait(now)
+	tooLong := wait > maxStartWait
 	if owner != nil {
 		if own, err := owner.wait(now); own > wait {
-			return own, err
+			wait, last, tooLong = own, err, tooLong || own > maxOwnWait
 		}
 	}
-	return wait, last
+	if tooLong {
+		return wait, fmt.Errorf("the command failed, and is started again in %v: %w", wait.Round(time.Second), last)
+	}
+	return wait, nil
 }
 
 func (l *launcher) tell(event string, err error) {

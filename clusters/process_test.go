@@ -232,7 +232,10 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 		<-p.Done()
 	}
 	began := time.Now() // the delays begin later
-	delayed := func(owner *clusters.Backoff) bool { return e.Delay(owner, began) > 0 }
+	delayed := func(owner *clusters.Backoff) bool {
+		wait, _ := e.Delay(owner, began)
+		return wait > 0
+	}
 	var one, other, third clusters.Backoff
 	p := at(&one)
 	p.Serving()
@@ -254,6 +257,41 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 	crash(at(new(clusters.Backoff)))
 	if !delayed(new(clusters.Backoff)) {
 		t.Error("starts that fail do not delay the cluster's")
+	}
+}
+
+// A client whose server crashes, or is restarted by hand, now and then rather
+// waits for a few seconds than loses a call. What delays all is not waited for.
+func TestAnOwnersBackoffIsWaitedForLongerThanThatOfAll(t *testing.T) {
+	e := get(t, newSet(t, clusters.Options{}, command(t, "cat")), "cmd").Endpoints()[0]
+	crashed := errors.New("crashed")
+	for _, tc := range []struct {
+		name     string
+		backoff  *clusters.Backoff
+		accepted []time.Duration
+	}{
+		{"owner", new(clusters.Backoff), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
+		{"all", e.CommandBackoff(), []time.Duration{time.Second}},
+	} {
+		owner := new(clusters.Backoff)
+		if tc.name == "owner" {
+			owner = tc.backoff
+		}
+		now := time.Now()
+		for n := 0; ; n++ {
+			tc.backoff.Failed(crashed, now)
+			wait, err := e.Delay(owner, now)
+			if n == len(tc.accepted) {
+				if !errors.Is(err, crashed) || !startedAgain.MatchString(err.Error()) {
+					t.Errorf("%s: after %d crashes: got %v", tc.name, n+1, err)
+				}
+				break
+			}
+			if err != nil || wait != tc.accepted[n] {
+				t.Errorf("%s: after %d crashes: got %v, %v, want %v", tc.name, n+1, wait, err, tc.accepted[n])
+			}
+			now = now.Add(wait)
+		}
 	}
 }
 
