@@ -79,6 +79,13 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 			failed = &interruptedError{context.Cause(ctx)}
 		case <-d.s.life.Done():
 			failed = &interruptedError{context.Cause(d.s.life)}
+			if sent == nil {
+				break
+			}
+			// The end of the session's life ends send, too.
+			if err := <-sent; NotSent(err) {
+				failed = err
+			}
 		}
 	}
 	select {

@@ -139,6 +139,11 @@ func oddServer() {
 			fmt.Printf(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{}}}`+"\r\n", m.ID())
 		case "exit":
 			os.Exit(3)
+		case "deaf": // what is written to it from now on, it cannot get
+			os.Stdin.Close()
+			fmt.Println(string(jsonrpc.NewResult(m.ID(), nil)))
+			time.Sleep(200 * time.Millisecond)
+			return
 		case "later":
 			later = m.ID()
 			fmt.Println(`{"jsonrpc":"2.0","method":"waiting"}`)

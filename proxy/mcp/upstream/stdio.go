@@ -134,7 +134,12 @@ func (t *stdio) write() {
 	for {
 		select {
 		case l := <-t.lines:
-			_, err := t.process.Stdin.Write(l.data)
+			n, err := t.process.Stdin.Write(l.data)
+			if err != nil && n < len(l.data)-1 {
+				err = &unsentError{lost(err)} // what has no end is no message
+			} else if err != nil {
+				err = lost(err)
+			}
 			l.written <- err
 		case <-t.s.life.Done():
 			return
@@ -157,13 +162,15 @@ func (t *stdio) send(ctx context.Context, msg []byte) error {
 	}
 	select {
 	case err := <-written:
-		if err != nil {
-			return lost(err)
-		}
-		return nil
+		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-t.s.life.Done():
+		// Stop closes the pipe, which ends the write. Only how it ended tells
+		// whether the process can have read the message.
+		if err := <-written; NotSent(err) {
+			return err
+		}
 		return context.Cause(t.s.life)
 	}
 }

@@ -37,6 +37,22 @@ func TestProcessGoneIsSessionLost(t *testing.T) {
 	}
 }
 
+// A process takes no message that it has no pipe for any more, whether or not
+// its end is known yet.
+func TestAMessageThatAProcessCannotReadIsNotSent(t *testing.T) {
+	c, e := cluster(t, command("stdio-odd"))
+	s := mustOpen(t, c, e)
+	if _, err := s.call("deaf"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.call("foreign"); !errors.Is(err, ErrSessionLost) || !NotSent(err) {
+		t.Errorf("got %v, not sent %v", err, NotSent(err))
+	}
+	if err := <-s.closed; !errors.Is(err, ErrSessionLost) {
+		t.Errorf("OnClose(%v)", err)
+	}
+}
+
 func TestCommandThatDoesNotStart(t *testing.T) {
 	c, e := cluster(t, command("stdio-odd"))
 	c.Config().Command[0] = "/no/such/program"
