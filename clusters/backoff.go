@@ -32,6 +32,10 @@ func (b *Backoff) wait(now time.Time) (time.Duration, error) {
 	return b.until.Sub(now), b.err
 }
 
+// Ended takes note of a process that ended by itself while several used it,
+// one of whom the Backoff belongs to. err says why, lived is its age.
+func (b *Backoff) Ended(err error, lived time.Duration) { b.failed(err, lived, time.Now()) }
+
 // failed takes note of a process that could not be started, or ended by itself
 // after it had lived for the given time.
 func (b *Backoff) failed(err error, lived time.Duration, now time.Time) {

@@ -17,7 +17,7 @@ const hurryInterval = 500 * time.Millisecond
 type checker struct {
 	cluster  *Cluster
 	endpoint *Endpoint
-	probe    Probe // nil before the first check, and after a panic
+	probe    Probe // nil before the checks begin, and after a panic
 }
 
 // warm checks until there is a verdict or ctx ends.
@@ -30,6 +30,9 @@ func (k *checker) warm(ctx context.Context) {
 // run checks until ctx ends, and then closes the probe.
 func (k *checker) run(ctx context.Context) {
 	defer k.close()
+	if k.probe == nil {
+		k.probe = k.cluster.newProbe(k.endpoint)
+	}
 	wait := time.Duration(0)
 	if verdict(k.endpoint.state.verdict.Load()) == healthy {
 		// What is known to be well can wait, and a reload must not make all

@@ -91,6 +91,18 @@ func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Proce
 	return p, nil
 }
 
+// Await waits, as StartFor does, until owner may use a process of the command
+// that runs already. owner may be nil.
+func (e *Endpoint) Await(ctx context.Context, owner *Backoff) error {
+	if owner == nil {
+		return nil
+	}
+	if err := new(launcher).await(ctx, owner); err != nil { // the command's own backoff delays starts only
+		return &ConnectError{e.cluster, e.id, err}
+	}
+	return nil
+}
+
 // await waits for the backoffs that delay a start for owner, or returns at once
 // why there is none for some time.
 func (l *launcher) await(ctx context.Context, owner *Backoff) error {

@@ -40,7 +40,6 @@ type Process struct {
 	Stdout io.Reader
 
 	launcher *launcher
-	owner    *Backoff // nil: whoever started it has none
 	cmd      *exec.Cmd
 	stdin    *os.File
 	stdout   *os.File
@@ -53,8 +52,9 @@ type Process struct {
 	err      error // set before done is closed
 
 	mu     sync.Mutex
-	reaped bool // the process id may belong to somebody else
-	served bool // Serving was called
+	owner  *Backoff // nil: whoever started it has none
+	reaped bool     // the process id may belong to somebody else
+	served bool     // Serving was called
 	ended  bool
 }
 
@@ -70,6 +70,14 @@ func (p *Process) Serving() {
 	if p.owner != nil {
 		p.launcher.backoff.succeeded()
 	}
+}
+
+// SetOwner makes the process another owner's: from now on its end delays the
+// starts of that one.
+func (p *Process) SetOwner(owner *Backoff) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.owner = owner
 }
 
 // over notes that the process has ended, and reports whether it had served.
@@ -88,8 +96,11 @@ func (p *Process) over() (served bool) {
 // only its owner's first message keeps from starting, says nothing about those
 // of the others.
 func (p *Process) delay(served bool, lived time.Duration, now time.Time) {
-	if p.owner != nil {
-		p.owner.failed(p.err, lived, now)
+	p.mu.Lock()
+	owner := p.owner
+	p.mu.Unlock()
+	if owner != nil {
+		owner.failed(p.err, lived, now)
 		if served || p.launcher.serving.Load() > 0 {
 			return
 		}

@@ -126,7 +126,7 @@ func New(o Options) *Gateway {
 	trace := g.traceMCP()
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: trace})
 	g.prober = upstream.NewProber(transports)
-	g.prober.Version = o.Version
+	g.prober.Version, g.prober.Memory = o.Version, g.budget
 	g.prober.OnIgnored = func(cluster, endpoint string, err error, report bool) {
 		trace.Ignored("", cluster, endpoint, err, report)
 	}

@@ -10,7 +10,9 @@
 // and the server's ping, which it answers itself. A server without sessions is
 // seen as one that has them: what it learns of its client with each request
 // comes from the session, and for a client that knows no such servers the rest
-// is played.
+// is played. All sessions with a command that serves without sessions have one
+// process in common, which a crash soon after its start divides again for a
+// while; [Transports] has these processes.
 //
 // All requests pass through [clusters.Endpoint], so that each has the
 // cluster's identity and reaches the address that health checks look at.

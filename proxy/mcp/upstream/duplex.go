@@ -18,6 +18,7 @@ type duplex struct {
 	lease *memory.Lease
 	mu    sync.Mutex
 	calls map[jsonrpc.ID]*pending
+	made  uint64 // calls, ever
 }
 
 // pending is a call in flight.
@@ -27,6 +28,9 @@ type pending struct {
 	caller *Caller
 	// failed gets why the call has no answer that can be read.
 	failed chan error
+	routing
+	id  jsonrpc.ID
+	nth uint64 // of all calls
 
 	mu   sync.Mutex
 	on   func(*jsonrpc.Message)
@@ -39,10 +43,15 @@ func newDuplex(s *Session) duplex { return duplex{s: s, calls: map[jsonrpc.ID]*p
 // its own: the response may come before the server says that it took the
 // request. ctx is the caller's; send's outlives it if the response came first.
 func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message), send func(context.Context) error) (*jsonrpc.Message, error) {
-	p := &pending{answer: make(chan *jsonrpc.Message, 1), failed: make(chan error, 1), caller: callerOf(ctx), on: on}
+	p := &pending{
+		id: id, answer: make(chan *jsonrpc.Message, 1), failed: make(chan error, 1),
+		caller: callerOf(ctx), routing: routingOf(ctx), on: on,
+	}
 	d.mu.Lock()
 	_, taken := d.calls[id]
 	if !taken {
+		d.made++
+		p.nth = d.made
 		d.calls[id] = p
 	}
 	d.mu.Unlock()
@@ -102,7 +111,7 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 // says is heard in its order, whether or not a call is in flight.
 func (d *duplex) dispatch(m *jsonrpc.Message) {
 	if m.Kind() == jsonrpc.Response {
-		if !(m.ID().IsZero() && d.dispatchToAll(m)) && !d.answer(m) {
+		if !(m.ID().IsZero() && d.dispatchError(m)) && !d.answer(m) {
 			d.s.route(m, nil)
 		}
 		return
@@ -138,31 +147,59 @@ func (d *duplex) answer(m *jsonrpc.Message) bool {
 	return true
 }
 
-// dispatchToAll hands an error without an id to all calls in flight, and
-// reports whether there are any: the server has not understood one of them, and
-// will not answer it (JSON-RPC 2.0, section 5).
-func (d *duplex) dispatchToAll(m *jsonrpc.Message) bool {
+// dispatchError hands an error without an id to the calls that it may be about,
+// and reports whether there are any: the server has not understood one of them,
+// and will not answer it (JSON-RPC 2.0, section 5).
+func (d *duplex) dispatchError(m *jsonrpc.Message) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	some := len(d.calls) > 0
-	for id, p := range d.calls {
-		delete(d.calls, id)
+	suspects := d.suspectsLocked(true)
+	for _, p := range suspects {
+		delete(d.calls, p.id)
 		p.answer <- m
 	}
-	return some
+	return len(suspects) > 0
 }
 
-// owner returns the call that a notification or a request belongs to. This
-// transport does not say which call it is about; while there is one call only,
-// it is that one.
+// owner returns the call that a notification or a request belongs to. What does
+// not say which call it is about belongs to the only one.
 func (d *duplex) owner(m *jsonrpc.Message) *pending {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if id := m.Params().Get("_meta", jsonrpc.MetaSubscriptionID).ID(); !id.IsZero() {
-		return d.calls[id]
+		return d.callLocked(id)
 	}
-	if len(d.calls) == 1 && m.Method() != "ping" {
-		for _, p := range d.calls {
+	switch m.Method() {
+	case "ping":
+		return nil
+	case "notifications/progress":
+		if p := d.reportedLocked(m.Params().Get("progressToken").ID()); p != nil {
+			return p
+		}
+	}
+	var only *pending
+	for _, p := range d.calls {
+		switch {
+		case p.quiet:
+		case only != nil:
+			return nil
+		default:
+			only = p
+		}
+	}
+	if h := d.s.host.Load(); only != nil && h != nil && h.onlyCaller() != only.by {
+		return nil // a call of another session, which has ended, may go on in the server
+	}
+	return only
+}
+
+// reportedLocked returns the call whose progress has this token.
+func (d *duplex) reportedLocked(token jsonrpc.ID) *pending {
+	if p := d.callLocked(token); p != nil && p.token == p.id {
+		return p
+	}
+	for _, p := range d.calls {
+		if !p.token.IsZero() && (p.token == token || p.token == token.Twin()) {
 			return p
 		}
 	}

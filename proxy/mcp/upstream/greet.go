@@ -125,13 +125,18 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	}
 	// Ids are not to be used again by the next session, which to the server is
 	// the same client. They stay within what every JSON parser keeps exact.
-	s.lastID.Store(rand.Int64N(1 << 52))
+	_, isGuest := s.transport.(*guest)
+	if !isGuest {
+		s.ids.Store(rand.Int64N(1 << 52))
+	}
 	s.stateless = &stateless{client: client, learn: learn, known: known, discover: known().discover}
 	if s.stateless.discover == nil {
 		m, err := s.discoverFirst(ctx, o.forced == Modern)
 		if err != nil {
 			s.stateless = nil
-			s.lastID.Store(0)
+			if !isGuest {
+				s.ids.Store(0)
+			}
 			return fmt.Errorf("server/discover: %w", err)
 		}
 		s.stateless.discover = m

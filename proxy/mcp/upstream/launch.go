@@ -35,15 +35,15 @@ func LaunchTime(c *clusters.Cluster) time.Duration {
 	return 2*(c.Config().QueueTimeout+c.Config().StartTimeout) + discoverTime
 }
 
-// launch opens a session with a process of the command. Each process has
-// start_timeout to answer, apart from all other bounds but ctx.
+// launchOwn opens a session with a process of the command for it alone. Each
+// process has start_timeout to answer, apart from all other bounds but ctx.
 //
 // Where the server's era is not known, the first process is asked
 // server/discover. Older servers answer that with an error, and are then
 // initialised; some exit or fall silent, and are initialised in a fresh process
 // (MCP 2026-07-28, Versioning, Backward Compatibility). A process that is
 // silent may be starting still, so it runs on beside the fresh one.
-func (o *opening) launch(ctx context.Context) (*Session, error) {
+func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 	learn, known := o.shared(o.cluster, o.endpoint)
 	if k := known(); !o.asks(k) || k.discover != nil {
 		a := o.start(ctx)

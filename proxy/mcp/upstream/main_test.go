@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 		case "stdio-old":
 			oldServer(os.Args[2], os.Args[3])
 			return
+		case "stdio-stateless":
+			statelessServer(os.Args[2])
+			return
 		case "stdio-odd":
 			oddServer()
 			return

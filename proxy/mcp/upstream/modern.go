@@ -119,7 +119,11 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 
 // post sends one request as it is, but for what belongs to the hop.
 func (s *Session) post(ctx context.Context, m *jsonrpc.Message, params []mirror, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	ctx = context.WithValue(ctx, mirroredKey{}, mirrored(m, params))
+	if s.kind == Stdio {
+		ctx = s.withRouting(ctx, m)
+	} else {
+		ctx = context.WithValue(ctx, mirroredKey{}, mirrored(m, params))
+	}
 	return s.transport.call(ctx, s.dress(m), m.ID(), on)
 }
 

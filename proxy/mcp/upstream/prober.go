@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -18,6 +19,9 @@ type Prober struct {
 	Version string
 	// OnIgnored is Options.OnIgnored of its sessions; it may be nil.
 	OnIgnored func(cluster, endpoint string, err error, report bool)
+	// Memory is Options.Memory of its sessions, whose processes serve the sessions
+	// of clients too; it may be nil.
+	Memory *memory.Budget
 	// Transports is what its sessions know and learn; it may be nil.
 	Transports *Transports
 }
@@ -38,7 +42,11 @@ func (p *Prober) params() []byte {
 // where there are no sessions, on a session that is kept from one check to the next. Any JSON-RPC answer, an error too, is
 // that of a healthy server.
 func (p *Prober) NewProbe(c *clusters.Cluster, e *clusters.Endpoint) clusters.Probe {
-	return &probe{prober: p, cluster: c, endpoint: e}
+	b := &probe{prober: p, cluster: c, endpoint: e}
+	if p.Transports != nil && c.IsCommand() {
+		b.watched = p.Transports.hosts.watch(e)
+	}
+	return b
 }
 
 // probe is the health check of one endpoint. Its methods are not called
@@ -50,7 +58,11 @@ type probe struct {
 	session  *Session
 	backoff  clusters.Backoff
 	launched *launched // a process that is starting; nil: none
+	anew     bool      // it takes the place of one that does not answer
+	failures int       // of pings, in a row, of a process that others use
 	proven   bool      // a command of one process has been seen to work
+	// watched ends the care for the process that sessions share.
+	watched func(context.Context)
 }
 
 // Check pings, and initialises if there is no session or the ping fails: a
@@ -65,22 +77,32 @@ func (p *probe) Check(ctx context.Context) error {
 	if errors.Is(err, clusters.ErrStarting) {
 		return err
 	}
-	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 {
+	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 && (p.session == nil || !p.session.Shares()) {
 		p.proven = err == nil
-		p.Close(ctx)
+		p.leave(ctx)
 	}
 	return err
 }
 
 func (p *probe) check(ctx context.Context) error {
 	defer p.rest()
-	if p.use() {
+	if p.use(ctx) {
 		err := p.ping(ctx)
 		if err == nil {
+			p.failures = 0
 			return nil
 		}
+		if p.session.Shares() && p.session.Err() == nil && ctx.Err() == nil {
+			// A tool may keep the process busy for a while. Where it does not
+			// come back, others must not wait for it.
+			if p.failures++; p.failures < p.threshold() {
+				return verdict(err)
+			}
+			p.anew = true
+		}
+		p.failures = 0
 		if p.cluster.IsCommand() {
-			p.Close(ctx) // its process makes room for the next one
+			p.leave(ctx) // its process makes room for the next one
 		} else {
 			// The server may be slow to part with the session, or not answer.
 			defer p.session.Close(ctx)
@@ -99,6 +121,14 @@ func (p *probe) check(ctx context.Context) error {
 	return verdict(err)
 }
 
+// threshold is how many failures in a row make the endpoint unhealthy.
+func (p *probe) threshold() int {
+	if health := p.cluster.Config().HealthCheck; health != nil {
+		return health.UnhealthyThreshold
+	}
+	return 1
+}
+
 func (p *probe) open(ctx context.Context) (*Session, error) {
 	ignored := func(err error, report bool) {
 		if p.prober.OnIgnored != nil {
@@ -111,7 +141,9 @@ func (p *probe) open(ctx context.Context) (*Session, error) {
 		// first words make no sense to those that are newer only.
 		Modern:     true,
 		IfFree:     true,
+		Anew:       p.anew,
 		Backoff:    &p.backoff,
+		Memory:     p.prober.Memory,
 		Transports: p.prober.Transports,
 	})
 }
@@ -144,6 +176,10 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 	select {
 	case <-l.done:
 		p.launched = nil
+		if p.anew && errors.Is(l.err, clusters.ErrOverflow) {
+			p.prober.Transports.hosts.giveUp(ctx, p.endpoint)
+		}
+		p.anew = false
 		return l.session, l.err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w, since %v", clusters.ErrStarting, time.Since(l.since).Round(time.Second))
@@ -152,13 +188,17 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 
 // use reports whether there is a session to ask. One whose process was stopped
 // for a session of a client is none.
-func (p *probe) use() bool {
+func (p *probe) use(ctx context.Context) bool {
 	if p.session == nil {
 		return false
 	}
 	if process := p.session.Process(); process != nil {
 		if process.Use(); process.Taken() {
-			p.Close(context.Background()) // it is ending already
+			p.leave(context.Background()) // it is ending already
+			return false
+		}
+		if t := p.prober.Transports; t != nil && p.session.Modern() && !t.hosts.isApart(p.endpoint) {
+			p.leave(ctx) // the one that sessions share from now on is to be watched
 			return false
 		}
 	}
@@ -174,8 +214,16 @@ func (p *probe) rest() {
 	}
 }
 
-// Close ends the session.
+// Close ends the session, and the process that sessions share unless one does.
 func (p *probe) Close(ctx context.Context) {
+	p.leave(ctx)
+	if p.watched != nil {
+		p.watched(ctx)
+	}
+}
+
+// leave ends the session.
+func (p *probe) leave(ctx context.Context) {
 	if l := p.launched; l != nil {
 		p.launched = nil
 		l.cancel()

@@ -78,7 +78,14 @@ type Options struct {
 	// Memory is what the server's answers are charged to while they are read; nil
 	// has no limit.
 	Memory *memory.Budget
-	// Transports remembers what endpoints were found to speak. It may be nil.
+	// Anew: a command gets another process, which takes the place of the one that
+	// sessions share.
+	Anew bool
+	// Alone: a command gets a process of its own for the session, whatever the
+	// server's revision: what the client wants to hear names no call.
+	Alone bool
+	// Transports remembers what endpoints were found to speak, and has the
+	// processes that sessions share. It may be nil.
 	Transports *Transports
 }
 
@@ -110,9 +117,14 @@ type Session struct {
 	forced    string       // the revision that the configuration forces, "" for none
 	// initializing: the answer under way begins a session.
 	initializing bool
-	lastID       atomic.Int64
-	busy         atomic.Int64
-	pongs        atomic.Int64
+	ids          *atomic.Int64 // the last one; sessions that share a process have it in common
+	// host: sessions that share the process speak over this one, which has none
+	// to say itself.
+	host atomic.Pointer[host]
+	// mostMessage and mostResult are the longest that are read, in bytes.
+	mostMessage, mostResult atomic.Int64
+	busy                    atomic.Int64
+	pongs                   atomic.Int64
 
 	// life ends with the session, however it ends; calls ends at Close alone:
 	// the answers under way of a session that is lost may still come.
@@ -141,7 +153,8 @@ func newSession(opts Options, kind Kind) *Session {
 	if opts.MaxResult <= 0 {
 		opts.MaxResult = defaultMaxResult
 	}
-	s := &Session{opts: opts, kind: kind, closed: make(chan struct{}), heard: make(chan struct{})}
+	s := &Session{opts: opts, kind: kind, ids: new(atomic.Int64), closed: make(chan struct{}), heard: make(chan struct{})}
+	s.reads(opts)
 	s.life, s.endLife = context.WithCancelCause(context.Background())
 	s.calls, s.endCalls = context.WithCancelCause(context.Background())
 	return s
@@ -176,7 +189,7 @@ func (s *Session) Kind() Kind { return s.kind }
 func (s *Session) Endpoint() *clusters.Endpoint { return s.transport.endpoint() }
 
 // NextID returns a request id that this session has not used.
-func (s *Session) NextID() jsonrpc.ID { return jsonrpc.IntID(s.lastID.Add(1)) }
+func (s *Session) NextID() jsonrpc.ID { return jsonrpc.IntID(s.ids.Add(1)) }
 
 // Call sends the request req, a whole message whose id is id, and waits for
 // its response, which may be an error response: err is about the exchange
@@ -256,12 +269,19 @@ func (s *Session) Rebind(e *clusters.Endpoint) bool {
 	return s.transport.rebind(e)
 }
 
-// Process is the session's child process; nil unless the transport is Stdio.
+// Process is the session's own child process; nil where it shares one, and
+// unless the transport is Stdio.
 func (s *Session) Process() *clusters.Process {
 	if t, ok := s.transport.(*stdio); ok {
 		return t.process
 	}
 	return nil
+}
+
+// Shares reports whether the session has its process in common with others.
+func (s *Session) Shares() bool {
+	_, ok := s.transport.(*guest)
+	return ok
 }
 
 // Busy returns the number of calls in flight.
@@ -347,6 +367,8 @@ func (s *Session) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
 		s.pong(m.ID())
 	case on != nil:
 		on(m)
+	case s.host.Load() != nil:
+		s.host.Load().unaddressed(m)
 	case s.opts.OnMessage != nil:
 		s.opts.OnMessage(m)
 	}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -27,11 +28,22 @@ func (e *TooLongError) Error() string {
 // Is makes a TooLongError ErrProtocol.
 func (e *TooLongError) Is(target error) bool { return target == ErrProtocol }
 
+// reads makes the session read messages as long as opts allow, if it has not
+// read as long ones before.
+func (s *Session) reads(opts Options) {
+	raise := func(most *atomic.Int64, to int64) {
+		for now := most.Load(); now < to && !most.CompareAndSwap(now, to); now = most.Load() {
+		}
+	}
+	raise(&s.mostMessage, opts.MaxMessage)
+	raise(&s.mostResult, opts.MaxResult)
+}
+
 // longest is how much is read of what may be any message.
-func (s *Session) longest() int64 { return max(s.opts.MaxMessage, s.opts.MaxResult) }
+func (s *Session) longest() int64 { return max(s.mostMessage.Load(), s.mostResult.Load()) }
 
 func (s *Session) tooLong(short bool) error {
-	return &TooLongError{Limit: config.Size(s.opts.MaxResult), Short: short}
+	return &TooLongError{Limit: config.Size(s.mostResult.Load()), Short: short}
 }
 
 // skim is what is known of a message that is passed over.
@@ -42,9 +54,9 @@ type skim struct {
 
 // oversized reports whether a message is longer than one of its kind may be.
 func (s *Session) oversized(m *jsonrpc.Message) bool {
-	most := s.opts.MaxMessage
+	most := s.mostMessage.Load()
 	if m.Kind() == jsonrpc.Response {
-		most = s.opts.MaxResult
+		most = s.mostResult.Load()
 	}
 	return int64(len(m.Raw())) > most
 }
@@ -64,7 +76,7 @@ func (s *Session) passOver(m *jsonrpc.Message) {
 // passOverCall takes a notification or a request of the server that is too
 // long. A server that asks is told.
 func (s *Session) passOverCall(id jsonrpc.ID) {
-	err := fmt.Errorf("a message of the server is longer than limits.message (%s)", config.Size(s.opts.MaxMessage))
+	err := fmt.Errorf("a message of the server is longer than limits.message (%s)", config.Size(s.mostMessage.Load()))
 	s.ignore(err)
 	if !id.IsZero() {
 		s.refuse(id, err)

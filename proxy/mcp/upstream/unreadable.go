@@ -2,8 +2,11 @@ package upstream
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -119,14 +122,38 @@ func (d *duplex) fail(id jsonrpc.ID, err error) bool {
 	return p != nil
 }
 
-// failAll ends the calls in flight with err, and reports whether there are any.
+// failAll ends the calls that an answer without an id may be about with err, and
+// reports whether there are any.
 func (d *duplex) failAll(err error) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, p := range d.calls {
+	suspects := d.suspectsLocked(false)
+	for _, p := range suspects {
 		p.fail(err)
 	}
-	return len(d.calls) > 0
+	return len(suspects) > 0
+}
+
+// suspectsLocked returns the calls in flight that may be meant by an answer that
+// does not say which one it is about: all. Where they are of several sessions
+// that share the process, one session could end the calls of the others so. Then
+// it is the last one, if the server says that it could not read a request, which
+// it does when it reads it; and none, if the answer cannot be read.
+func (d *duplex) suspectsLocked(unread bool) []*pending {
+	all := slices.Collect(maps.Values(d.calls))
+	if d.s.host.Load() == nil {
+		return all
+	}
+	if slices.ContainsFunc(all, func(p *pending) bool { return !p.quiet }) {
+		all = slices.DeleteFunc(all, func(p *pending) bool { return p.quiet })
+	}
+	switch {
+	case !slices.ContainsFunc(all, func(p *pending) bool { return p.by != all[0].by }):
+		return all
+	case unread:
+		return []*pending{slices.MaxFunc(all, func(a, b *pending) int { return cmp.Compare(a.nth, b.nth) })}
+	}
+	return nil
 }
 
 // fail ends the call, once the messages that came before are delivered.

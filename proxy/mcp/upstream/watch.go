@@ -55,6 +55,15 @@ func (s *Session) Subscribe(ctx context.Context, uri string, on bool) error {
 	return s.watch(ctx, func(w *watch) map[string]struct{} { return w.uris }, uri, on)
 }
 
+// watches reports whether changes of a resource are to be heard.
+func (s *Session) watches(uri string) bool {
+	w := &s.stateless.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, is := w.uris[uri]
+	return is
+}
+
 // WatchTask begins to hear of a task of a server without sessions (the
 // extension io.modelcontextprotocol/tasks). It returns as Subscribe does; a
 // server with sessions tells without being asked.
@@ -224,8 +233,14 @@ func (s *Session) hear(ctx context.Context, filter []byte, seq int, acked chan<-
 			}
 		}
 	})
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err != nil && ctx.Err() == nil:
 		s.ignore(err)
+	case err != nil && s.kind == Stdio && s.life.Err() == nil:
+		// Elsewhere the end of the connection says it.
+		farewell, cancel := context.WithTimeout(context.Background(), cancelTime)
+		defer cancel()
+		_ = s.transport.send(farewell, cancelled(m.ID()))
 	}
 }
 

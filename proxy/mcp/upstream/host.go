@@ -1,0 +1,358 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// apartTime is how long sessions get processes of their own after the shared
+// one has ended by itself within that time of its start: a client that makes it
+// crash again and again would end the calls of the others each time.
+const apartTime = time.Minute
+
+// hosts are the processes that serve without sessions, by endpoint.
+type hosts struct {
+	mu sync.Mutex
+	by map[*clusters.Endpoint]*host
+	// apart is until when sessions with an endpoint share no process.
+	apart map[*clusters.Endpoint]time.Time
+	// watched are the endpoints that have health checks, and how many.
+	watched map[*clusters.Endpoint]int
+}
+
+// host is a process of a command that serves without sessions. All sessions
+// with the command share it, since the server keeps nothing between two
+// requests: it need not be started for each. It ends with the last of them and
+// the health check.
+type host struct {
+	hosts    *hosts
+	endpoint *clusters.Endpoint
+	ready    chan struct{} // closed when session is set, or there will be none
+
+	// What follows is guarded by hosts.mu, and session is set once.
+
+	session *Session // has the process; no client speaks on it
+	guests  int      // those on their way in included
+	members map[*Session]struct{}
+	born    time.Time
+	over    bool // no other session may join
+
+	mu     sync.Mutex
+	active int              // requests in flight
+	calls  map[*Session]int // of these, those that are calls, by session
+	caller *Session         // has made the first call
+	others bool             // other sessions have made calls as well
+}
+
+// find returns the host of an endpoint, or a new one that the caller must
+// install or drop. It returns nil where no process may be shared.
+func (hs *hosts) find(e *clusters.Endpoint) (h *host, found bool) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.isApartLocked(e) {
+		return nil, false
+	}
+	if h := hs.by[e]; h != nil {
+		return h, true
+	}
+	h = hs.newHost(e)
+	hs.putLocked(h)
+	return h, false
+}
+
+func (hs *hosts) newHost(e *clusters.Endpoint) *host {
+	return &host{hosts: hs, endpoint: e, ready: make(chan struct{}), members: map[*Session]struct{}{}, calls: map[*Session]int{}}
+}
+
+func (hs *hosts) putLocked(h *host) {
+	if hs.by == nil {
+		hs.by = map[*clusters.Endpoint]*host{}
+	}
+	hs.by[h.endpoint] = h
+}
+
+// drop gives up a host that came to nothing.
+func (hs *hosts) drop(h *host) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	hs.forgetLocked(h)
+	close(h.ready)
+}
+
+func (hs *hosts) forgetLocked(h *host) {
+	h.over = true
+	if hs.by[h.endpoint] == h {
+		delete(hs.by, h.endpoint)
+	}
+}
+
+// install makes s, whose process has been found to serve without sessions, the
+// one of the host h, which counts the caller as a guest. Where the endpoint has
+// another host already, that one is returned, and s is of no use; with anew it
+// is given up for h instead.
+func (hs *hosts) install(h *host, s *Session, anew bool) *host {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if other := hs.by[h.endpoint]; other != nil && other != h && other.session != nil {
+		if !anew {
+			other.guests++
+			return other
+		}
+		if hs.giveUpLocked(other) {
+			s.spawn(func() { other.session.Close(context.Background()) }) // a process is stopped in bounded time
+		}
+	}
+	hs.putLocked(h)
+	h.session, h.guests, h.born = s, 1, time.Now()
+	s.host.Store(h)
+	// Its end is the fault of the session that has a call in flight then.
+	s.Process().SetOwner(new(clusters.Backoff))
+	s.Process().Rest()
+	context.AfterFunc(s.life, h.lost)
+	close(h.ready)
+	return h
+}
+
+// giveUp lets no other session join the host of an endpoint. Its process ends
+// once its calls have.
+func (hs *hosts) giveUp(ctx context.Context, e *clusters.Endpoint) {
+	hs.mu.Lock()
+	h := hs.by[e]
+	unused := h != nil && h.session != nil && hs.giveUpLocked(h)
+	hs.mu.Unlock()
+	if unused {
+		h.session.Close(ctx)
+	}
+}
+
+// giveUpLocked reports whether no session uses the process, which the caller
+// must end then.
+func (hs *hosts) giveUpLocked(h *host) (unused bool) {
+	hs.forgetLocked(h)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.members {
+		if h.calls[s] == 0 {
+			s.end(errReplaced)
+		}
+	}
+	return h.guests == 0
+}
+
+// watch makes the process that sessions with an endpoint share outlive them,
+// until the returned function is called.
+func (hs *hosts) watch(e *clusters.Endpoint) (end func(context.Context)) {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	if hs.watched == nil {
+		hs.watched = map[*clusters.Endpoint]int{}
+	}
+	hs.watched[e]++
+	return func(ctx context.Context) {
+		hs.mu.Lock()
+		if hs.watched[e]--; hs.watched[e] > 0 {
+			hs.mu.Unlock()
+			return
+		}
+		delete(hs.watched, e)
+		h := hs.by[e]
+		unused := h != nil && h.session != nil && h.guests == 0
+		if unused {
+			hs.forgetLocked(h)
+		}
+		hs.mu.Unlock()
+		if unused {
+			h.session.Close(ctx)
+		}
+	}
+}
+
+// errReplaced: a session must move to another process.
+var errReplaced = lost(errors.New("another process takes the place of this one"))
+
+// await waits until the host is there or has come to nothing. The session that
+// opens it takes a bounded time.
+func (h *host) await(ctx context.Context) error {
+	select {
+	case <-h.ready:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// enter counts a guest in. It reports false where the host is no more.
+func (h *host) enter() bool {
+	h.hosts.mu.Lock()
+	defer h.hosts.mu.Unlock()
+	if h.session == nil || h.over {
+		return false
+	}
+	h.guests++
+	return true
+}
+
+// leave counts a guest out. The last one ends the process, unless it is watched.
+func (h *host) leave(ctx context.Context, s *Session) {
+	h.hosts.mu.Lock()
+	delete(h.members, s)
+	h.guests--
+	last := h.guests == 0 && (h.over || h.hosts.watched[h.endpoint] == 0)
+	if last {
+		h.hosts.forgetLocked(h)
+	}
+	h.hosts.mu.Unlock()
+	h.mu.Lock()
+	if h.caller == s {
+		h.caller, h.others = nil, true // its calls may go on in the server
+	}
+	h.mu.Unlock()
+	if last {
+		h.session.Close(ctx)
+	}
+}
+
+// lost is called when the process has ended. A session that alone had calls in
+// flight waits before it tries again. Of several it is unknown which one has
+// made it crash; where that happens soon, they are set apart.
+func (h *host) lost() {
+	err := h.session.Err()
+	crashed := err != nil && !errors.Is(err, clusters.ErrStopped)
+	h.hosts.mu.Lock()
+	h.hosts.forgetLocked(h)
+	lived := time.Since(h.born)
+	if crashed && lived < apartTime {
+		h.hosts.setApartLocked(h.endpoint)
+	}
+	unused := h.guests == 0
+	h.hosts.mu.Unlock()
+	if unused {
+		h.session.Close(context.Background()) // its process has ended
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !crashed || len(h.calls) != 1 {
+		return
+	}
+	for s := range h.calls {
+		if s.opts.Backoff != nil {
+			s.opts.Backoff.Ended(err, lived)
+		}
+	}
+}
+
+// isApart reports whether sessions with an endpoint share no process now.
+func (hs *hosts) isApart(e *clusters.Endpoint) bool {
+	hs.mu.Lock()
+	defer hs.mu.Unlock()
+	return hs.isApartLocked(e)
+}
+
+func (hs *hosts) isApartLocked(e *clusters.Endpoint) bool {
+	until, ok := hs.apart[e]
+	return ok && time.Now().Before(until)
+}
+
+func (hs *hosts) setApartLocked(e *clusters.Endpoint) {
+	now := time.Now()
+	maps.DeleteFunc(hs.apart, func(_ *clusters.Endpoint, until time.Time) bool { return now.After(until) })
+	if hs.apart == nil {
+		hs.apart = map[*clusters.Endpoint]time.Time{}
+	}
+	hs.apart[e] = now.Add(apartTime)
+}
+
+// begin counts a request of a guest in. A process without any may be stopped
+// where another one needs its place.
+func (h *host) begin(s *Session, isCall bool) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.active == 0 {
+		process := h.session.Process()
+		if process.Use(); process.Taken() {
+			return lost(clusters.ErrTaken)
+		}
+	}
+	h.active++
+	if isCall {
+		h.calls[s]++
+		if h.caller == nil {
+			h.caller = s
+		}
+		h.others = h.others || h.caller != s
+	}
+	return nil
+}
+
+func (h *host) end(s *Session, isCall bool) {
+	h.mu.Lock()
+	if h.active--; h.active == 0 {
+		h.session.Process().Rest()
+	}
+	if isCall {
+		h.calls[s]--
+	}
+	last := h.calls[s] == 0
+	if last {
+		delete(h.calls, s)
+	}
+	h.mu.Unlock()
+	if last && isCall {
+		h.hosts.mu.Lock()
+		defer h.hosts.mu.Unlock()
+		if h.over && h.session.life.Err() == nil {
+			s.end(errReplaced)
+		}
+	}
+}
+
+// onlyCaller returns the session that has called the process, if no other one
+// ever has.
+func (h *host) onlyCaller() *Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.others {
+		return nil
+	}
+	return h.caller
+}
+
+// unaddressed takes what the server says without saying to whom. What may
+// concern one session alone is for none, where there are several. All get to
+// know of a list that has changed, and of a resource all that asked to.
+func (h *host) unaddressed(m *jsonrpc.Message) {
+	method := m.Method()
+	uri, ofResource := "", method == "notifications/resources/updated"
+	switch only := h.onlyCaller(); {
+	case ofResource:
+		uri = m.Params().Get("uri").String()
+	case m.Kind() == jsonrpc.Notification && strings.HasSuffix(method, "/list_changed"):
+	case only != nil:
+		only.route(m, nil)
+		return
+	default:
+		err := fmt.Errorf("%s does not say which call it is about, and several sessions use the process", snippet([]byte(method)))
+		h.session.ignore(err)
+		if m.Kind() == jsonrpc.Request {
+			h.session.refuse(m.ID(), err)
+		}
+		return
+	}
+	h.hosts.mu.Lock()
+	members := slices.Collect(maps.Keys(h.members))
+	h.hosts.mu.Unlock()
+	for _, s := range members {
+		if !ofResource || s.watches(uri) {
+			s.route(m, nil)
+		}
+	}
+}
