@@ -84,8 +84,7 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
 		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, none, "the session belongs to somebody else")
 		return
-	case !isJSON(r):
-		refuse(w, r, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, none, "Content-Type is not application/json")
+	case refuseBody(w, r):
 		return
 	}
 	lease := h.hub.opts.Memory.Lease(memory.Body)

@@ -210,6 +210,7 @@ func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 		{ping, "this host", 403, []string{"Test-User", "ann", "Host", "evil.example.com"}},
 		{ping, "this origin", 403, []string{"Test-User", "ann", "Origin", "http://evil.example.com"}},
 		{ping, "Content-Type", 415, []string{"Test-User", "ann", "Content-Type", "text/plain"}},
+		{ping, "Content-Encoding", 415, []string{"Test-User", "ann", "Content-Encoding", "gzip"}},
 		{"{", "-32700", 400, []string{"Test-User", "ann"}},
 		{"[]", "-32600", 400, []string{"Test-User", "ann"}},
 		{`{"jsonrpc":"2.0","id":null,"method":"ping"}`, "-32600", 400, []string{"Test-User", "ann"}},

@@ -18,8 +18,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, none, "the answer is application/json or text/event-stream")
 		return
 	}
-	if !isJSON(r) {
-		refuse(w, r, http.StatusUnsupportedMediaType, jsonrpc.CodeInvalidRequest, none, "Content-Type is not application/json")
+	if refuseBody(w, r) {
 		return
 	}
 	// The body is read whole before anything goes upstream: streaming it
