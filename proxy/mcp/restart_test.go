@@ -48,6 +48,7 @@ type restartable struct {
 	begun    int
 	called   int  // tools/call that were carried out
 	strict   bool // no session is served, not even a new one
+	open     bool // it gives no session ids, and wants none
 }
 
 func newRestartable(t testing.TB, how refusal) *restartable {
@@ -91,12 +92,14 @@ func (s *restartable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case m.Method() == "initialize":
 		s.begun++
 		id = fmt.Sprint("session-", s.begun)
-		s.sessions[id] = true
-		w.Header().Set(sessionHeader, id)
+		if !s.open {
+			s.sessions[id] = true
+			w.Header().Set(sessionHeader, id)
+		}
 		answer(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"restartable","version":"1"}}`)
-	case m.Kind() != jsonrpc.Request && s.sessions[id]:
+	case m.Kind() != jsonrpc.Request && (s.sessions[id] || s.open):
 		w.WriteHeader(http.StatusAccepted)
-	case !s.sessions[id] || s.strict:
+	case !s.sessions[id] && !s.open || s.strict:
 		w.Header().Set("Content-Type", s.refusal.kind)
 		w.WriteHeader(s.refusal.status)
 		_, _ = io.WriteString(w, strings.ReplaceAll(s.refusal.body, "ID", m.ID().Raw()))
@@ -155,6 +158,37 @@ func TestRestartedServerIsInitialisedAnewWhateverItSays(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestServerThatBeginsToWantSessionsGetsThem(t *testing.T) {
+	for name, how := range map[string]refusal{
+		"in plain text": {400, "text/plain", "Bad Request: Missing session ID"},
+		"in JSON-RPC":   {400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Mcp-Session-Id header is required"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newRestartable(t, how)
+			s.open = true
+			g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
+			id := g.initialize()
+			call := func() {
+				t.Helper()
+				if _, body := g.post(fmt.Sprintf(countBody, ""), sessionHeader, id); !strings.Contains(body, "counted") {
+					t.Error(body)
+				}
+			}
+			call()
+			before, _ := s.count()
+			s.mu.Lock()
+			s.open = false
+			s.mu.Unlock()
+			call()
+			call()
+			if n, called := s.count(); n != before+1 || called != 3 {
+				t.Errorf("initialised %d times, called %d times", n-before, called)
+			}
+		})
 	}
 }
 

@@ -30,8 +30,13 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))
 		status.answers = !id.IsZero() && m.ID() == id
 	}
-	if inSession {
+	switch {
+	case inSession:
 		status.lost, status.doubtful = status.aboutSession(body)
+	case s.kind == StreamableHTTP && s.result != nil && s.stateless == nil:
+		// The server gave no session id when it was initialised. One that has been
+		// restarted with other settings may do so now.
+		status.lost = status.wantsSession(body)
 	}
 	if m := status.Answer(); m != nil && status.answers && !status.lost && !status.doubtful {
 		return m, nil
@@ -58,12 +63,17 @@ func (e *StatusError) aboutSession(body []byte) (lost, doubtful bool) {
 		return false, !e.challenged
 	case http.StatusMethodNotAllowed, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge:
 		return false, false // they are about the request, or about the moment
-	case http.StatusBadRequest:
-		if !e.answers && bytes.Contains(bytes.ToLower(body), []byte("session")) {
-			return true, false
-		}
+	}
+	if e.wantsSession(body) {
+		return true, false
 	}
 	return false, e.Code >= http.StatusBadRequest
+}
+
+// wantsSession reports whether a request is refused for the sake of its session,
+// or since it has none.
+func (e *StatusError) wantsSession(body []byte) bool {
+	return e.Code == http.StatusBadRequest && !e.answers && bytes.Contains(bytes.ToLower(body), []byte("session"))
 }
 
 // verifyTime bounds the ping that tells whether a session is lost.
