@@ -61,6 +61,8 @@ type probe struct {
 	anew     bool      // it takes the place of one that does not answer
 	failures int       // of pings, in a row, of a process that others use
 	proven   bool      // a command of one process has been seen to work
+	answered bool      // a ping, or sign, has been answered once
+	sign     string    // a method that is asked instead of ping; "": none
 	// watched ends the care for the process that sessions share.
 	watched func(context.Context)
 }
@@ -89,9 +91,10 @@ func (p *probe) check(ctx context.Context) error {
 	if p.use(ctx) {
 		err := p.ping(ctx)
 		if err == nil {
-			p.failures = 0
+			p.failures, p.answered = 0, true
 			return nil
 		}
+		p.sign = p.otherSign()
 		if p.session.Shares() && p.session.Err() == nil && ctx.Err() == nil {
 			// A tool may keep the process busy for a while. Where it does not
 			// come back, others must not wait for it.
@@ -243,7 +246,28 @@ func (p *probe) ping(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/2)
 		defer cancel()
 	}
-	return p.session.Ping(ctx)
+	if p.sign == "" || p.session.Modern() {
+		return p.session.Ping(ctx)
+	}
+	id := p.session.NextID()
+	_, err := p.session.Call(ctx, jsonrpc.NewRequest(id, p.sign, nil), id, func(*jsonrpc.Message) {})
+	return err
+}
+
+// otherSign returns what is asked from now on when the kept session gave no sign
+// of life: some servers do not answer ping at all, and each check would take a
+// new session, or a new process.
+func (p *probe) otherSign() string {
+	if p.answered || p.sign != "" || p.session.Modern() {
+		return ""
+	}
+	capabilities := p.session.Result().Result().Get("capabilities")
+	for _, list := range []string{"tools", "prompts", "resources"} {
+		if capabilities.Get(list).Exists() {
+			return list + "/list"
+		}
+	}
+	return ""
 }
 
 // verdict is what an error says about the server's health.

@@ -3,7 +3,9 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -130,5 +132,47 @@ func TestProbeLeavesTheProcessesToTheSessions(t *testing.T) {
 		if err := newProbe(t, c, e)(); err != nil {
 			t.Errorf("%d processes: %v", most, err)
 		}
+	}
+}
+
+func TestAServerThatAnswersNoPingStaysHealthyAndKeepsItsSession(t *testing.T) {
+	for name, ping := range map[string]func(http.ResponseWriter, *http.Request){
+		"silence": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"404":     func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no route", http.StatusNotFound) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			var begun, listed atomic.Int64
+			f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+				switch m.Method() {
+				case "initialize":
+					w.Header().Set(headerSession, fmt.Sprint(begun.Add(1)))
+					answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"fake","version":"0"}}`)))
+				case "server/discover":
+					answerJSON(w, jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "no such method", nil))
+				case "ping":
+					ping(w, r)
+				case "tools/list":
+					listed.Add(1)
+					answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"tools":[]}`)))
+				default:
+					w.WriteHeader(http.StatusAccepted)
+				}
+			}
+			c, e := cluster(t, at(f.URL))
+			p := NewProber(nil).NewProbe(c, e)
+			defer p.Close(context.Background())
+			for n := range 4 {
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				if err := p.Check(ctx); err != nil {
+					t.Errorf("check %d: %v", n, err)
+				}
+				cancel()
+			}
+			if begun.Load() != 2 || listed.Load() != 2 {
+				t.Errorf("initialised %d times, listed %d times", begun.Load(), listed.Load())
+			}
+		})
 	}
 }
