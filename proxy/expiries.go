@@ -24,17 +24,22 @@ var warnAt = []int{30, 14, 7, 1}
 
 // thresholds are the spans before the end at which the log says so, the longest
 // first; the last is the end itself. What is renewed by itself is so by the last
-// third of its life: nobody wants to hear of it before, although an identity may
-// live for no more than an hour.
+// third of its life: an operator does not want to hear of it before. What is
+// renewed by hand, which a program may do, may wait longer: the last half of a
+// life is for warnings. An identity may live for no more than an hour.
 func (d *dated) thresholds() []time.Duration {
 	all := []time.Duration{0}
 	life := d.NotAfter.Sub(d.began)
+	share := life / 3
+	if d.renewal == byHand {
+		share = life / 2
+	}
 	for _, days := range warnAt {
-		if t := time.Duration(days) * day; d.renewal == byHand || t < life/3 {
+		if t := time.Duration(days) * day; t < share || d.began.IsZero() {
 			all = append(all, t)
 		}
 	}
-	if d.renewal != byHand && life > 0 {
+	if life > 0 && !d.began.IsZero() && (d.renewal != byHand || len(all) == 1) {
 		all = append(all, life/6)
 	}
 	slices.SortFunc(all, func(a, b time.Duration) int { return cmp.Compare(b, a) })

@@ -37,18 +37,19 @@ func stays(*dated) {}
 func TestTheLogTellsTheEndOfACertificateAtEachThresholdOnce(t *testing.T) {
 	synctest.Test(t, func(*testing.T) {
 		certs := []dated{
-			living("a", 40*day, byHand),
+			living("a", 70*day, byHand),
 			{Certificate: admin.Certificate{Use: "acme", Subject: "not there yet"}, renewal: byACME},
 		}
 		e := expiries{}
-		want := []string{"240h0m0s: a expires within 30 days", "624h0m0s: a expires within 14 days", "792h0m0s: a expires within 7 days", "936h0m0s: a expires within 1 day", "960h0m0s: a has expired"}
-		if said := listen(e, 42*day, certs, stays); !slices.Equal(said, want) {
+		want := []string{"960h0m0s: a expires within 30 days", "1344h0m0s: a expires within 14 days", "1512h0m0s: a expires within 7 days", "1656h0m0s: a expires within 1 day", "1680h0m0s: a has expired"}
+		if said := listen(e, 72*day, certs, stays); !slices.Equal(said, want) {
 			t.Errorf("said %q", said)
 		}
 
 		// A certificate that comes late is told about at once, and only once;
 		// one that has gone is forgotten.
 		certs[0] = living("b", 5*day, byHand)
+		certs[0].began = time.Now().Add(-85 * day)
 		want = []string{"0s: b expires within 7 days"}
 		if said := listen(e, 3*day, certs, stays); !slices.Equal(said, want) || len(e) != 1 {
 			t.Errorf("said %q, remembers %v", said, e)
@@ -89,6 +90,23 @@ func TestTheLogTellsOnceThatARenewalDoesNotCome(t *testing.T) {
 	} {
 		synctest.Test(t, func(*testing.T) {
 			if said := listen(expiries{}, life+day, []dated{living("a", life, byACME)}, stays); !slices.Equal(said, want) {
+				t.Errorf("of %v: said %q, want %q", life, said, want)
+			}
+		})
+	}
+}
+
+// A program may be the hand that renews a certificate, and many of those live
+// for a week, a day or an hour.
+func TestTheLogIsSilentInTheFirstHalfOfALife(t *testing.T) {
+	for life, want := range map[time.Duration][]string{
+		time.Hour: {"50m0s: a expires within 10m0s", "1h0m0s: a has expired"},
+		day:       {"20h0m0s: a expires within 4h0m0s", "24h0m0s: a has expired"},
+		7 * day:   {"144h0m0s: a expires within 1 day", "168h0m0s: a has expired"},
+		47 * day:  {"792h0m0s: a expires within 14 days", "960h0m0s: a expires within 7 days", "1104h0m0s: a expires within 1 day", "1128h0m0s: a has expired"},
+	} {
+		synctest.Test(t, func(*testing.T) {
+			if said := listen(expiries{}, life+day, []dated{living("a", life, byHand)}, stays); !slices.Equal(said, want) {
 				t.Errorf("of %v: said %q, want %q", life, said, want)
 			}
 		})
