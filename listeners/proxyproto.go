@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net"
 	"net/netip"
 	"os"
@@ -67,6 +68,9 @@ func (s *Server) introduce(c *Conn) error {
 	if err != nil {
 		return fmt.Errorf("PROXY header: %w", err)
 	}
+	if err := checkProxySum(header, raw); err != nil {
+		return fmt.Errorf("PROXY header: %w", err)
+	}
 	in := &introduced{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
 	c.raw = in
 	// LOCAL and UNKNOWN are the load balancer itself, such as its health check.
@@ -76,6 +80,50 @@ func (s *Server) introduce(c *Conn) error {
 		if !c.settleIn() {
 			return errPerAddress
 		}
+	}
+	return nil
+}
+
+// proxyFixed is the length in bytes of what a header of version 2 begins with, up
+// to the addresses.
+const proxyFixed = 16
+
+// checkProxySum compares the checksum that a header of version 2 may have with
+// what came (section 2.2.4 of the PROXY protocol, PP2_TYPE_CRC32C). The library
+// does not.
+func checkProxySum(header *proxyproto.Header, raw []byte) error {
+	if header.Version != 2 || header.Command.IsLocal() {
+		return nil
+	}
+	at := proxyFixed
+	switch t := header.TransportProtocol; {
+	case t.IsIPv4():
+		at += 12
+	case t.IsIPv6():
+		at += 36
+	case t.IsUnix():
+		at += 216
+	}
+	const typeAndLength, sum = 3, 4
+	for at < len(raw) {
+		if len(raw)-at < typeAndLength {
+			return proxyproto.ErrTruncatedTLV
+		}
+		kind, length := proxyproto.PP2Type(raw[at]), int(binary.BigEndian.Uint16(raw[at+1:]))
+		at += typeAndLength
+		switch {
+		case length > len(raw)-at:
+			return proxyproto.ErrTruncatedTLV
+		case kind != proxyproto.PP2_TYPE_CRC32C:
+		case length != sum:
+			return fmt.Errorf("its checksum has %d bytes instead of %d", length, sum)
+		default:
+			zeroed := slices.Concat(raw[:at], make([]byte, sum), raw[at+sum:])
+			if crc32.Checksum(zeroed, crc32.MakeTable(crc32.Castagnoli)) != binary.BigEndian.Uint32(raw[at:]) {
+				return errors.New("its checksum is not that of what came")
+			}
+		}
+		at += length
 	}
 	return nil
 }
@@ -128,11 +176,10 @@ func proxyHeaderSize(b []byte) (int, error) {
 		}
 		return 0, nil
 	case begins(b, proxyV2):
-		const fixed = 16
-		if len(b) < fixed {
+		if len(b) < proxyFixed {
 			return 0, nil
 		}
-		size := fixed + int(binary.BigEndian.Uint16(b[fixed-2:]))
+		size := proxyFixed + int(binary.BigEndian.Uint16(b[proxyFixed-2:]))
 		if size > maxProxyHeader {
 			return 0, fmt.Errorf("it has %d bytes, and may have %d", size, maxProxyHeader)
 		}

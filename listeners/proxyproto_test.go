@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	cryptotls "crypto/tls"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"net/http"
@@ -31,6 +33,27 @@ func proxyHeader(t testing.TB, version byte) []byte {
 	return b
 }
 
+// summed is a PROXY v2 header with a padding and a checksum, which is wrong by
+// what is added to it.
+func summed(t testing.TB, add uint32) []byte {
+	t.Helper()
+	h := proxyproto.HeaderProxyFromAddrs(2, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711}, &net.TCPAddr{IP: net.IPv4(198, 51, 100, 1), Port: 443})
+	if err := h.SetTLVs([]proxyproto.TLV{
+		{Type: proxyproto.PP2_TYPE_NOOP, Value: make([]byte, 5)},
+		{Type: proxyproto.PP2_TYPE_CRC32C, Value: make([]byte, 4)},
+		{Type: proxyproto.PP2_TYPE_AUTHORITY, Value: []byte("localhost")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := h.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli))
+	binary.BigEndian.PutUint32(b[16+12+3+5+3:], sum+add)
+	return b
+}
+
 func tellAddresses(w http.ResponseWriter, r *http.Request) {
 	c := FromContext(r.Context())
 	io.WriteString(w, r.Proto+" "+c.RemoteAddr().String()+" "+r.RemoteAddr+" "+c.LocalAddr().String())
@@ -53,6 +76,8 @@ func TestClientsAreIntroducedByPROXY(t *testing.T) {
 		{"v2", proxyHeader(t, 2), "127.0.0.0/8", false, who},
 		{"v1 in bytes", proxyHeader(t, 1), "127.0.0.0/8", true, who},
 		{"v2 in bytes", proxyHeader(t, 2), "127.0.0.0/8", true, who},
+		{"v2 with its checksum", summed(t, 0), "127.0.0.0/8", false, who},
+		{"v2 with another checksum", summed(t, 1), "127.0.0.0/8", false, ""},
 		{"LOCAL", local, "127.0.0.0/8", false, "127.0.0.1:"},
 		{"UNKNOWN", []byte("PROXY UNKNOWN\r\n"), "127.0.0.0/8", false, "127.0.0.1:"},
 		{"none where none is wanted", nil, "10.0.0.0/8", false, "127.0.0.1:"},
