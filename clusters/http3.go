@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http/httpguts"
 )
 
 // maxStreams bounds the requests on one QUIC connection. Every server should
@@ -112,9 +113,13 @@ type progress struct {
 
 // send makes the round trip on c, which it gives back when it is over.
 func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Response, sent progress, err error) {
-	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
-		WroteHeaders: func() { sent.header = true }, // within RoundTrip
-	}))
+	var q *question
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { sent.header = true }} // within RoundTrip
+	if httpguts.HeaderValuesContainsToken(req.Header["Expect"], "100-continue") {
+		q = &question{wanted: make(chan struct{}), answered: make(chan struct{})}
+		trace.Got100Continue = sync.OnceFunc(func() { close(q.wanted) })
+	}
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(req.Context(), trace))
 	over := sync.OnceFunc(func() {
 		cancel()
 		t.release(c)
@@ -123,8 +128,12 @@ func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Respon
 	out.Method = cmp.Or(req.Method, http.MethodGet)
 	var up *upload
 	if req.Body != nil && req.Body != http.NoBody {
-		up = &upload{body: req.Body}
+		up = &upload{body: req.Body, question: q}
 		out.Body = up
+	}
+	if q != nil {
+		q.ctx = ctx
+		defer close(q.answered)
 	}
 	if res, err = c.client.RoundTrip(out); err != nil {
 		over()

@@ -242,3 +242,46 @@ func TestRequestsThatHTTP3CannotCarryAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// http3 would send the body at once.
+func TestAnHTTP3ServerDecidesWhetherItWantsTheBody(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	p := serveHTTP3(t, "", ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/unwanted":
+			w.WriteHeader(http.StatusExpectationFailed)
+			return
+		case "/wanted":
+			w.WriteHeader(http.StatusContinue)
+		}
+		_, _ = io.Copy(w, r.Body)
+	}))
+	c := get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", p, ca)), "c")
+	for path, want := range map[string]int{"/unwanted": 417, "/wanted": 200, "/silent": 200} {
+		body := &watched{Reader: strings.NewReader("data")}
+		req := request(t, "POST", path, "")
+		req.Body, req.ContentLength = body, 4
+		req.Header.Set("Expect", "100-continue")
+		res, err := c.RoundTrip(req)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		text := read(t, res)
+		if res.StatusCode != want || body.read.Load() != (want == 200) || want == 200 && text != "data" {
+			t.Errorf("%s: %d, %q, the body was read: %v", path, res.StatusCode, text, body.read.Load())
+		}
+	}
+}
+
+// watched is a body that knows whether it was read.
+type watched struct {
+	io.Reader
+	read atomic.Bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.read.Store(true)
+	return w.Reader.Read(p)
+}
+
+func (*watched) Close() error { return nil }

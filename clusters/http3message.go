@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -50,13 +51,19 @@ func checkHTTP3(req *http.Request) error {
 // upload is a request body in the hands of http3, which reads and closes it in
 // the background, possibly after the round trip has failed.
 type upload struct {
-	body io.ReadCloser
+	body     io.ReadCloser
+	question *question // nil unless the client asks before it sends the body
 
 	mu               sync.Mutex
 	touched, stopped bool
 }
 
 func (u *upload) Read(p []byte) (int, error) {
+	if u.question != nil {
+		if err := u.question.wait(); err != nil {
+			return 0, err
+		}
+	}
 	u.mu.Lock()
 	if u.stopped {
 		u.mu.Unlock()
@@ -88,6 +95,31 @@ func (u *upload) stop() (touched bool) {
 	defer u.mu.Unlock()
 	u.stopped = true
 	return u.touched
+}
+
+// question is that of a request with "Expect: 100-continue" (RFC 9110, section
+// 10.1.1), which http3 leaves to others.
+type question struct {
+	ctx      context.Context // of the request
+	wanted   chan struct{}   // closed with the 100
+	answered chan struct{}   // closed with the final header
+}
+
+// wait returns once the body is to be sent. A body that the server has answered
+// without is not sent at all: to break it off could end the answer.
+func (q *question) wait() error {
+	timer := time.NewTimer(continueTimeout)
+	defer timer.Stop()
+	select {
+	case <-q.wanted:
+		return nil
+	case <-timer.C:
+		return nil
+	case <-q.answered:
+		<-q.ctx.Done()
+	case <-q.ctx.Done():
+	}
+	return q.ctx.Err()
 }
 
 // http3Body is a response body, which ends the request.
