@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/textproto"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +34,8 @@ type exchange struct {
 	// on it when the request got it.
 	carrier  atomic.Pointer[trackedConn]
 	heard    atomic.Int64
-	head     *headScan // of an HTTP/1.1 connection
+	head     *headScan                                           // of an HTTP/1.1 connection
+	inform   func(status int, header textproto.MIMEHeader) error // see OnInterim
 	finished sync.Once
 	// tries counts what net/http repeats over HTTP/2, and repeatable says that
 	// the request failed in a way that lets it be sent again.
@@ -49,7 +51,7 @@ type exchange struct {
 func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 	x := &exchange{endpoint: e, upgrade: isUpgrade(req)}
 	x.ctx, x.cancel = context.WithCancelCause(req.Context())
-	x.ctx = httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{
+	trace := &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			x.connected.Store(true)
 			// QUIC delivers the alerts that a lost TCP connection hides.
@@ -58,7 +60,7 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 				dropIfClosed(info.Conn)
 			}
 			if x.head = headOf(info.Conn); x.head != nil {
-				x.head.begin()
+				x.head.begin(x.inform != nil)
 			}
 			if c := overHTTP2(info.Conn); c != nil {
 				x.heard.Store(c.silence.heard.Load())
@@ -69,7 +71,11 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 				}
 			}
 		},
-	})
+	}
+	if x.inform, _ = req.Context().Value(interimKey{}).(func(int, textproto.MIMEHeader) error); x.inform != nil {
+		trace.Got1xxResponse = x.informed // without, net/http bounds them
+	}
+	x.ctx = httptrace.WithClientTrace(x.ctx, trace)
 	var err error
 	if x.epoch, err = e.pool.enter(x); err != nil {
 		x.cancel(nil)
@@ -77,6 +83,14 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 	}
 	e.state.active.Add(1)
 	return x, nil
+}
+
+// informed is told of a 1xx answer.
+func (x *exchange) informed(status int, header textproto.MIMEHeader) error {
+	if x.head != nil {
+		x.head.restoreInterim(header)
+	}
+	return x.inform(status, header)
 }
 
 // send makes the round trip. tryTimeout bounds the time to the response header;

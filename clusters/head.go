@@ -5,6 +5,7 @@ import (
 	cryptotls "crypto/tls"
 	"net"
 	"net/http"
+	"net/textproto"
 	"strings"
 	"sync"
 )
@@ -28,14 +29,18 @@ type headScan struct {
 	line  []byte
 	found []string
 	last  bool // the line before was of Connection
+	// interim are the lines of each 1xx answer that net/http has not told of yet.
+	interim [][]string
+	informs bool
 }
 
-// begin awaits the answer to a request.
-func (s *headScan) begin() {
+// begin awaits the answer to a request. informs says that restoreInterim will be
+// called.
+func (s *headScan) begin(informs bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.on, s.first, s.line, s.last = true, true, s.line[:0], false
-	s.found = nil
+	s.found, s.interim, s.informs = nil, nil, informs
 }
 
 // connection returns the lines of Connection in the last answer.
@@ -79,6 +84,9 @@ func (s *headScan) end(line []byte) {
 	case len(line) == 0:
 		s.first, s.on, s.last = true, !s.final, false
 		if s.on {
+			if s.informs {
+				s.interim = append(s.interim, s.found)
+			}
 			s.found = nil
 		}
 	case line[0] == ' ' || line[0] == '\t': // goes on with the line before (RFC 9112, section 5.2)
@@ -99,6 +107,19 @@ func (s *headScan) restore(res *http.Response) {
 	if lines := s.connection(); res.Close && len(lines) > 0 && res.Header["Connection"] == nil {
 		res.Header["Connection"] = lines
 	}
+}
+
+// restoreInterim is restore for the 1xx answer that net/http tells of.
+func (s *headScan) restoreInterim(header textproto.MIMEHeader) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.interim) == 0 {
+		return
+	}
+	if lines := s.interim[0]; len(lines) > 0 && header["Connection"] == nil {
+		header["Connection"] = lines
+	}
+	s.interim = s.interim[1:]
 }
 
 // secureConn is a TLS connection that speaks HTTP/1.1.

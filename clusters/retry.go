@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strconv"
 	"time"
@@ -42,6 +43,8 @@ const (
 type retryKey struct{}
 type pickKey struct{}
 
+type interimKey struct{}
+
 // WithRetry returns a context whose requests Cluster.RoundTrip retries.
 func WithRetry(ctx context.Context, p RetryPolicy) context.Context {
 	return context.WithValue(ctx, retryKey{}, p)
@@ -51,6 +54,13 @@ func WithRetry(ctx context.Context, p RetryPolicy) context.Context {
 // Cluster.RoundTrip is about to try; the last one is the one that answered.
 func OnPick(ctx context.Context, f func(*Endpoint)) context.Context {
 	return context.WithValue(ctx, pickKey{}, f)
+}
+
+// OnInterim returns a context whose requests report their 1xx answers before the
+// final one, except 101. An error ends the request. The caller bounds their
+// number.
+func OnInterim(ctx context.Context, f func(status int, header textproto.MIMEHeader) error) context.Context {
+	return context.WithValue(ctx, interimKey{}, f)
 }
 
 // RoundTrip sends the request to an endpoint that Pick chooses, and to others as

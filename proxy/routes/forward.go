@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -184,7 +183,7 @@ func (x *exchange) outgoingContext() context.Context {
 	}
 	// HTTP/1.0 knows no 1xx.
 	if x.r.ProtoAtLeast(1, 1) {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: x.inform})
+		ctx = clusters.OnInterim(ctx, x.inform)
 	}
 	return ctx
 }

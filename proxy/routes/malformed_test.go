@@ -201,3 +201,11 @@ func TestTooManyInformationalAnswersEndTheRequest(t *testing.T) {
 		t.Errorf("%d, %s, %s", a.StatusCode, e.Flag, e.Reason)
 	}
 }
+
+func TestFieldsOfTheUpstreamsConnectionStayThereIn1xxAnswersToo(t *testing.T) {
+	g := answering(t, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-A: hop\r\nConnection: close, X-A\r\n\r\nHTTP/1.1 103 Early Hints\r\nX-A: end\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
+	got := g.raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if strings.Contains(got, "hop") || !strings.Contains(got, "Link: </a>\r\n") || !strings.Contains(got, "X-A: end\r\n") {
+		t.Errorf("%q", got)
+	}
+}
