@@ -21,7 +21,9 @@ type body struct {
 	ended      atomic.Bool // by EOF or an error
 	answering  atomic.Bool // the answer's header is out
 	refused    error       // why nothing of it is read
+	unasked    atomic.Bool // the client waits for a 100 before it sends any of it
 
+	reading  sync.Mutex // an upstream connection may still read when the handler has returned
 	mu       sync.Mutex
 	timer    *time.Timer // runs during a Read
 	finished bool        // the handler has returned
@@ -53,6 +55,11 @@ func (b *body) Refused() error { return b.refused }
 func (b *body) Read(p []byte) (int, error) {
 	if b.refused != nil {
 		return 0, b.refused
+	}
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if b.unasked.Load() {
+		b.unasked.Store(false)
 	}
 	if !b.answering.Load() {
 		defer b.arm().Stop()

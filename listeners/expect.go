@@ -1,8 +1,10 @@
 package listeners
 
 import (
+	"io"
 	"maps"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 )
@@ -82,3 +84,15 @@ func (e *expecting) FlushError() error {
 
 // Unwrap lets http.ResponseController reach deadlines.
 func (e *expecting) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// wantedFirst reports whether the client of an HTTP/2 request waits for a 100
+// before it sends the body. net/http takes the field from the header and sends
+// the 100 with the first Read; only its body still knows.
+func wantedFirst(body io.Reader) bool {
+	v := reflect.Indirect(reflect.ValueOf(body))
+	if v.Kind() != reflect.Struct {
+		return false
+	}
+	v = v.FieldByName("needsContinue")
+	return v.Kind() == reflect.Bool && v.Bool()
+}

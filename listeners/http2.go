@@ -2,6 +2,8 @@ package listeners
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 )
@@ -14,6 +16,7 @@ func (s *Server) serveHTTP2(c *Conn) {
 		nc, protocol = c.wire, (*http.Protocols).SetUnencryptedHTTP2
 	}
 	hs := s.newHTTPServer(protocol)
+	hs.MaxHeaderBytes *= headerLeeway
 	hs.HTTP2 = &http.HTTP2Config{
 		MaxConcurrentStreams:          s.config.Limits.MaxConcurrentStreams,
 		MaxReceiveBufferPerStream:     streamWindow,
@@ -69,3 +72,34 @@ func (l *single) Accept() (net.Conn, error) {
 
 func (l *single) Close() error   { return nil }
 func (l *single) Addr() net.Addr { return &net.TCPAddr{} }
+
+// headerLeeway is how many times longer than allowed a header of HTTP/2 may be,
+// to be answered with 431. Of a longer one, and of a field longer than its own
+// limit, net/http makes the end of the connection, and of all requests on it.
+const headerLeeway = 4
+
+// fieldOverhead is what a field counts beside its characters, in bytes (RFC 9113
+// section 6.5.2).
+const fieldOverhead = 32
+
+// tooLarge reports whether the header of a request of HTTP/2 is longer than
+// allowed. As in net/http, the overhead of ten fields is free, so that the limit
+// is that of HTTP/1.1.
+func (s *Server) tooLarge(r *http.Request) bool {
+	left := int(s.config.Limits.MaxHeaderBytes) + 10*fieldOverhead
+	left -= len(":method") + len(r.Method) + len(":path") + len(r.RequestURI) + len(":authority") + len(r.Host) + len(":schemehttps") + 4*fieldOverhead
+	for name, values := range r.Header {
+		for _, value := range values {
+			left -= len(name) + len(value) + fieldOverhead
+		}
+	}
+	return left < 0
+}
+
+// refuseHeader answers a request whose header is longer than allowed.
+func (s *Server) refuseHeader(w *response) {
+	s.trace.error(s.config.Name, fmt.Sprintf("%s was refused: its header is longer than max_header_bytes", w.conn.peer))
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
+	_, _ = io.WriteString(w, `{"error":{"code":"header_too_large","message":"the request's header is too long"}}`+"\n")
+}

@@ -119,12 +119,18 @@ func (c *h2) until(what string, f func(http2.Frame) bool) {
 	}
 }
 
-func (c *h2) untilHeaders(stream uint32) {
+// untilHeaders returns the status.
+func (c *h2) untilHeaders(stream uint32) (status string) {
 	c.t.Helper()
 	c.until("an answer's header", func(frame http2.Frame) bool {
 		headers, ok := frame.(*http2.MetaHeadersFrame)
-		return ok && headers.StreamID == stream
+		if !ok || headers.StreamID != stream {
+			return false
+		}
+		status = headers.PseudoValue("status")
+		return true
 	})
+	return status
 }
 
 func (c *h2) untilEnd(stream uint32) {

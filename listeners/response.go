@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,6 +21,7 @@ type response struct {
 	host    string // of the request
 	body    *body  // of the request; nil if it has none
 	wrote   bool   // the header is out
+	status  int    // of the answer; 0 where no handler has named it
 
 	expecting  *expecting // nil unless the client is, over HTTP/3
 	fullDuplex bool
@@ -63,6 +65,7 @@ func (r *response) boundBody() {
 func (r *response) finish() {
 	if !r.hijacked {
 		r.before()
+		r.linger()
 		r.boundBody()
 		r.pace(0) // http3 writes what is left, and the trailer
 	}
@@ -78,11 +81,27 @@ func (r *response) over() {
 func (r *response) WriteHeader(status int) {
 	switch {
 	case status >= 200:
+		r.status = status
+		if status == http.StatusNotModified && r.version == 1 {
+			r.keepLength()
+		}
 		r.before()
 	case status == http.StatusSwitchingProtocols:
 		r.wrote = true // the Connection header belongs to the upgrade
 	}
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// keepLength lets an answer without body say how long the body would be (RFC
+// 9110 section 8.6): net/http takes the field from the header of a 304, by its
+// canonical name.
+func (r *response) keepLength() {
+	const canonical = "Content-Length"
+	h := r.Header()
+	if values, ok := h[canonical]; ok {
+		delete(h, canonical)
+		h[strings.ToLower(canonical)] = values
+	}
 }
 
 func (r *response) Write(p []byte) (int, error) {

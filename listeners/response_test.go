@@ -132,3 +132,24 @@ func TestHTTP3IsAnnouncedOnThePortThatClientsKnow(t *testing.T) {
 		f.socket.Serve(f.server)
 	}
 }
+
+func TestAnAnswerThatIsNotModifiedSaysTheLengthOfTheBody(t *testing.T) {
+	f := newFixture(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "42")
+		w.WriteHeader(http.StatusNotModified)
+	}, withHTTP3)
+	for name, c := range map[string]*http.Client{
+		"http/1.1": f.client((*http.Protocols).SetHTTP1), "h2": f.client((*http.Protocols).SetHTTP2), "h3": f.quic(f.clientTLS(nil)).Client,
+	} {
+		for range 2 { // the connection goes on
+			res, err := c.Get(f.url("/"))
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			res.Body.Close()
+			if res.StatusCode != http.StatusNotModified || res.Header.Get("Content-Length") != "42" {
+				t.Errorf("%s: %s, %v", name, res.Status, res.Header)
+			}
+		}
+	}
+}

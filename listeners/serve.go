@@ -151,6 +151,8 @@ func (s *Server) newHTTPServer(protocol func(*http.Protocols, bool)) *http.Serve
 		MaxHeaderBytes: int(s.config.Limits.MaxHeaderBytes),
 		Protocols:      new(http.Protocols),
 		ErrorLog:       s.errorLog,
+		// "OPTIONS *" is for the handler, which logs it.
+		DisableGeneralOptionsHandler: true,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
 			return context.WithValue(ctx, contextKey{}, wireOf(nc).conn)
 		},
@@ -169,17 +171,27 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor, host: r.Host}
 	defer res.over()
+	if r.ProtoMajor == 2 && s.tooLarge(r) {
+		s.refuseHeader(res)
+		res.finish()
+		return
+	}
 	if r.Body != nil && r.Body != http.NoBody {
 		// Not in place: net/http looks at the type of its own request's body.
 		copied := *r
 		if res.version == 3 {
 			copied.Body, copied.ContentLength = res.upload(r)
 		}
+		if res.version == 2 && wantedFirst(r.Body) {
+			// The upstream is to decide, as it does for the other versions.
+			r.Header["Expect"] = []string{"100-continue"}
+		}
 		if res.version > 1 {
 			res.holdToLength(&copied)
 		}
 		if r = &copied; r.Body != http.NoBody {
 			res.body = newBody(r.Body, http.NewResponseController(w), s.config.Limits.IdleTimeout)
+			res.body.unasked.Store(expects100(r))
 			res.body.reserve(s.memory, &copied)
 			defer res.body.finish()
 			r.Body = res.body

@@ -253,6 +253,29 @@ func TestLimits(t *testing.T) {
 			t.Errorf("got %s, want 431", res.Status)
 		}
 	})
+	t.Run("max_header_bytes of HTTP/2", func(t *testing.T) {
+		for _, change := range []func(*Config){plain, func(*Config) {}} {
+			f := newFixture(t, hello, change, limits(func(l *Limits) { l.MaxHeaderBytes = 4 << 10 }))
+			c := f.h2()
+			for length, want := range map[int]string{100: "200", 4000: "200", 5 << 10: "431", 8 << 10: "431", 15 << 10: "431"} {
+				if got := c.untilHeaders(c.get("/" + strings.Repeat("x", length))); got != want {
+					t.Errorf("%d bytes: %s, want %s", length, got, want)
+				}
+			}
+			c.untilHeaders(c.get("/")) // and the connection goes on
+		}
+	})
+	t.Run("max_header_bytes of HTTP/3", func(t *testing.T) {
+		f := newFixture(t, hello, withHTTP3, limits(func(l *Limits) { l.MaxHeaderBytes = 4 << 10 }))
+		c := f.quic(f.clientTLS(nil))
+		c.get(t, "/first")
+		for length, want := range map[int]string{100: "200", 5 << 10: "431", 64 << 10: "431"} {
+			got := rawStream(t, c.last(), http3Headers(":method", "GET", ":scheme", "https", ":authority", "localhost", ":path", "/", "x-long", strings.Repeat("x", length)))
+			if got != want {
+				t.Errorf("%d bytes: %s, want %s", length, got, want)
+			}
+		}
+	})
 	t.Run("header_timeout", func(t *testing.T) {
 		for _, change := range []func(*Config){plain, func(*Config) {}} {
 			f := newFixture(t, hello, change, limits(func(l *Limits) { l.HeaderTimeout = 300 * time.Millisecond }))

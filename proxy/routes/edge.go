@@ -102,6 +102,9 @@ func checkTarget(r *http.Request) (peculiarity, *refusal) {
 	if !printable(r.RequestURI) || strings.IndexByte(r.RequestURI, '#') >= 0 {
 		return 0, bad("invalid_target", "the request target has characters that must be percent-encoded")
 	}
+	if asterisk(r) {
+		return 0, nil
+	}
 	if raw := r.URL.RawPath; raw != "" && encodedSlash(raw) {
 		if !cleanPath(mergeSlashes(r.URL.Path)) || raw[0] != '/' {
 			return 0, unclean()
@@ -123,6 +126,10 @@ func checkTarget(r *http.Request) (peculiarity, *refusal) {
 	}
 	return 0, nil
 }
+
+// asterisk reports whether a request asks what the server as a whole can do (RFC
+// 9110 section 9.3.7), which no route has a say in.
+func asterisk(r *http.Request) bool { return r.Method == http.MethodOptions && r.RequestURI == "*" }
 
 func unclean() *refusal {
 	return bad("invalid_path", "the path has a dot segment, a backslash or a control character")

@@ -195,3 +195,45 @@ func BenchmarkEdgeAndMatch(b *testing.B) {
 		}
 	}
 }
+
+func TestOPTIONSOfTheWholeServerIsAnsweredAndLogged(t *testing.T) {
+	g := start(t, "routes: []")
+	got := g.raw("OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if e := g.entry(); !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.Contains(got, "\r\nAllow: GET, ") || !strings.Contains(got, "\r\nContent-Length: 0\r\n") || e.Status != 200 || e.Method != "OPTIONS" || e.Path != "*" {
+		t.Errorf("%q, %+v", got, e)
+	}
+	f := g.http2Peer(t)
+	f.request(1, true, ":method", "OPTIONS", ":path", "*")
+	if got, e := f.next(), g.entry(); got != "200" || e.Path != "*" {
+		t.Errorf("%s, %+v", got, e)
+	}
+	got = g.raw("OPTIONS * HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n")
+	if e := g.entry(); !strings.HasPrefix(got, "HTTP/1.1 400 ") || e.Status != 400 {
+		t.Errorf("%q, %+v", got, e)
+	}
+}
+
+func TestAnAnswerThatIsNotModifiedKeepsItsLength(t *testing.T) {
+	over2 := func(apart bool) *gateway {
+		return answeringFrames(t, func(f *http2.Framer, id uint32) {
+			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block(":status", "304", "content-length", "42"), EndHeaders: true, EndStream: !apart})
+			if apart {
+				_ = f.WriteData(id, true, nil)
+			}
+		})
+	}
+	for name, g := range map[string]*gateway{
+		"http/1.1":                 answering(t, "HTTP/1.1 304 Not Modified\r\nContent-Length: 42\r\n\r\n"),
+		"h2":                       over2(false),
+		"h2, with a frame of DATA": over2(true),
+	} {
+		if got := g.raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 304 ") || strings.Count(strings.ToLower(got), "content-length: 42\r\n") != 1 {
+			t.Errorf("from %s: %q", name, got)
+		}
+		f := g.http2Peer(t)
+		f.request(1, true, ":method", "GET")
+		if got := f.answer(); got.PseudoValue("status") != "304" || !got.StreamEnded() || field(got, "content-length") != "42" {
+			t.Errorf("from %s: %v", name, got.Fields)
+		}
+	}
+}

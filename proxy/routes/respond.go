@@ -36,9 +36,13 @@ func (x *exchange) respond(resp *http.Response) {
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(resp.StatusCode)
-	if eventStream(resp) {
+	switch {
+	case resp.StatusCode == http.StatusNotModified:
+		// Its Content-Length is that of a body which does not come. Over HTTP/2
+		// net/http would wait for that.
+	case eventStream(resp):
 		x.copyEvents(resp)
-	} else {
+	default:
 		x.copyBody(resp)
 	}
 	for name, values := range resp.Trailer {

@@ -24,6 +24,10 @@ func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var rt *route
 	switch {
+	case refused == nil && asterisk(r):
+		w.Header()["Allow"] = []string{allowed}
+		w.WriteHeader(http.StatusOK)
+		return
 	case refused == nil:
 		if rt = t.find(r, host); rt == nil {
 			refused = t.missing(r, host)
