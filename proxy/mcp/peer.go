@@ -143,10 +143,13 @@ func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 
 // renew decides, after err, whether the next attempt needs another upstream
 // session: this one is lost, or the server wants other credentials, which a
-// new generation's pool may have. It reports whether it took l out of use.
+// new generation's pool may have. A server that forbids one call in a session
+// that lives wants no other. It reports whether it took l out of use.
 func (p *peer) renew(h *Handler, l *link, err error) bool {
 	var connect *clusters.ConnectError
-	gone := errors.Is(err, upstream.ErrSessionLost) || errors.Is(err, upstream.ErrClosed) || errors.Is(err, upstream.ErrUnauthorized)
+	var status *upstream.StatusError
+	unauthorized := errors.Is(err, upstream.ErrUnauthorized) && !(errors.As(err, &status) && status.SessionLives())
+	gone := errors.Is(err, upstream.ErrSessionLost) || errors.Is(err, upstream.ErrClosed) || unauthorized
 	if !gone && errors.As(err, &connect) {
 		// A server that cannot be reached for a moment keeps its session; only
 		// where there is another one to go to, the session is given up.

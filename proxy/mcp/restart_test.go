@@ -105,6 +105,8 @@ func (s *restartable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, strings.ReplaceAll(s.refusal.body, "ID", m.ID().Raw()))
 	case m.Method() == "tools/list":
 		answer(`{"tools":[{"name":"count","inputSchema":{"type":"object"}}]}`)
+	case m.Method() == "tools/call" && m.Params().Get("name").String() == "forbidden":
+		w.WriteHeader(http.StatusForbidden)
 	case m.Method() == "tools/call":
 		s.called++
 		answer(`{"content":[{"type":"text","text":"counted"}]}`)
@@ -213,6 +215,20 @@ func TestServerThatRefusesNewSessionsTooIsAskedOnceMore(t *testing.T) {
 				t.Errorf("the answer has another id: %s", body)
 			}
 		})
+	}
+}
+
+func TestSessionInWhichOneCallIsForbiddenGoesOn(t *testing.T) {
+	s := newRestartable(t, refusals["403"])
+	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
+	id := g.initialize()
+	for range 2 {
+		if _, body := g.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"forbidden","arguments":{}}}`, sessionHeader, id); !strings.Contains(body, `"error"`) {
+			t.Error(body)
+		}
+	}
+	if begun, _ := s.count(); begun != 1 {
+		t.Errorf("initialised %d times, and what the server kept in the session is lost", begun)
 	}
 }
 

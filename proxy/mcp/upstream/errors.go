@@ -37,7 +37,12 @@ type StatusError struct {
 	challenged bool // the server says which credentials it wants
 	lost       bool // the server does not know the session
 	doubtful   bool // the server may not know the session
+	lives      bool // it turned out to know it
 }
+
+// SessionLives reports whether the session that the request named was found to
+// live on: the server refuses this request, and not the session.
+func (e *StatusError) SessionLives() bool { return e.lives }
 
 // Answer returns the error response in the body that the server gave to the
 // call, nil where there is none. It may have another id than the call: servers

@@ -160,6 +160,10 @@ func (t *events) deliver(ctx context.Context, msg []byte) error {
 		return nil
 	}
 	_, err = t.s.refused(res, jsonrpc.ID{}, true)
+	var status *StatusError
+	if errors.As(err, &status) && status.doubtful {
+		status.lives = t.s.life.Err() == nil // as long as its stream does
+	}
 	return err
 }
 

@@ -86,7 +86,8 @@ func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc
 	m, err := t.s.refused(res, id, t.sessionID() != "")
 	var status *StatusError
 	if errors.As(err, &status) && status.doubtful {
-		status.lost = !t.known(ctx)
+		status.lives = t.known(ctx)
+		status.lost = !status.lives
 		if m := status.Answer(); m != nil && status.answers && !status.lost {
 			return m, nil
 		}

@@ -62,6 +62,7 @@ func TestStatusesAreToldApart(t *testing.T) {
 		"401":                     {status: 401, challenge: "Bearer", unauthorized: true, again: true},
 		"401 without a challenge": {status: 401, unauthorized: true, lost: true, again: true},
 		"403":                     {status: 403, challenge: "Bearer", unauthorized: true, again: true},
+		"403 in a live session":   {status: 403, lives: true, unauthorized: true, again: true},
 		"403 with the call's id":  {status: 403, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32000,"message":"no"}}`, unauthorized: true, lost: true, again: true},
 		"404":                     {status: 404, lost: true, again: true},
 		"404 of TypeScript":       {status: 404, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}`, lost: true, again: true},
@@ -111,6 +112,9 @@ func TestStatusesAreToldApart(t *testing.T) {
 			}
 			if errors.Is(err, ErrSessionLost) != test.lost || errors.Is(err, ErrUnauthorized) != test.unauthorized || Repeatable(err) != test.again || NotSent(err) {
 				t.Errorf("%v: lost %v, unauthorized %v, repeatable %v", err, errors.Is(err, ErrSessionLost), errors.Is(err, ErrUnauthorized), Repeatable(err))
+			}
+			if status.SessionLives() != test.lives {
+				t.Errorf("it is found to live: %v", !test.lives)
 			}
 			if (s.Err() != nil) != test.lost {
 				t.Errorf("the session: %v", s.Err())
