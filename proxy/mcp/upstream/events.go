@@ -72,20 +72,26 @@ func (t *events) connect(l *lease) (*sse.Reader, error) {
 		return fail(fmt.Errorf("%w: GET is answered with content type %q", errNotSSE, snippet([]byte(kind))))
 	}
 	r := t.s.events(res.Body)
+	if t.post, err = awaitEndpoint(r, res.Request.URL); err != nil {
+		r.Close()
+		return fail(err)
+	}
+	t.body = res.Body
+	return r, nil
+}
+
+// awaitEndpoint reads the first event, which names the URL to POST to.
+func awaitEndpoint(r *sse.Reader, base *url.URL) (*url.URL, error) {
 	for {
 		event, err := r.Next()
 		if err != nil {
-			return fail(fmt.Errorf("%w: the stream ended before its endpoint event: %w", errNotSSE, err))
+			return nil, fmt.Errorf("%w: the stream ended before its endpoint event: %w", errNotSSE, err)
 		}
 		if event.Name == "endpoint" {
-			if t.post, err = resolve(res.Request.URL, string(event.Data)); err != nil {
-				return fail(err)
-			}
-			t.body = res.Body
-			return r, nil
+			return resolve(base, string(event.Data))
 		}
 		if len(event.Data) > 0 {
-			return fail(fmt.Errorf("%w: the first event is %q, not endpoint", errNotSSE, snippet([]byte(event.Name))))
+			return nil, fmt.Errorf("%w: the first event is %q, not endpoint", errNotSSE, snippet([]byte(event.Name)))
 		}
 	}
 }

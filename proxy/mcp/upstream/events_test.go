@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -189,4 +190,25 @@ func TestIDsInUseAreRefused(t *testing.T) {
 		_, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "x", nil), id, nil)
 		return NotSent(err)
 	})
+}
+
+// What an opening that fails has read is given back to the memory budget.
+func TestOpeningOfSSEThatFailsKeepsNothing(t *testing.T) {
+	for name, event := range map[string]string{
+		"another event first": "data: " + strings.Repeat("x", 100<<10) + "\n\n",
+		"another origin":      "event: endpoint\ndata: https://elsewhere.example/" + strings.Repeat("x", 100<<10) + "\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := plainPeer(t, func(w http.ResponseWriter, _ *http.Request) { stream(w, "%s", event) })
+			c, e := cluster(t, func(c *clusters.Config) { at(p.URL)(c); c.MCP.Transport = "sse" })
+			budget := memory.New(nil)
+			budget.SetLimit(1 << 30)
+			if _, err := open(t, c, e, func(o *Options) { o.Memory = budget }); !errors.Is(err, ErrProtocol) {
+				t.Fatal(err)
+			}
+			if charged := budget.Stats().Pressure; charged != 0 {
+				t.Errorf("%d bytes stay charged", charged)
+			}
+		})
+	}
 }
