@@ -230,6 +230,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	}
 	select {
 	case <-up.Done():
+		p.closeLocked(l)
 		return upstream.ErrSessionLost
 	default:
 	}

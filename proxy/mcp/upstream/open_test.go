@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -155,5 +156,22 @@ func TestSessionIDMustBePrintable(t *testing.T) {
 	c, e := cluster(t, at(p.URL))
 	if _, err := open(t, c, e); err == nil || !strings.Contains(err.Error(), "session id") {
 		t.Errorf("open: %v", err)
+	}
+}
+
+// More endpoints than are remembered push one another out one by one: what is
+// known of the others is what routes offer their clients.
+func TestOneEndpointTooManyForgetsOneOther(t *testing.T) {
+	c, e := cluster(t, at("http://127.0.0.1:1/mcp"))
+	known := &Transports{known: map[transportKey]spoken{}}
+	for i := range maxTransports {
+		known.known[transportKey{"cluster", strconv.Itoa(i)}] = spoken{kind: SSE}
+	}
+	known.learn(c, e, func(k *spoken) { k.kind = StreamableHTTP })
+	if n := len(known.known); n != maxTransports {
+		t.Errorf("%d endpoints are known, want %d", n, maxTransports)
+	}
+	if known.get(c, e).kind != StreamableHTTP {
+		t.Error("what was learnt last is not known")
 	}
 }

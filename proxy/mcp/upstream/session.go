@@ -199,8 +199,9 @@ func (s *Session) NextID() jsonrpc.ID { return jsonrpc.IntID(s.ids.Add(1)) }
 // on gets, in order, the notifications and requests of the server that come on
 // this call's stream before the response. HTTP+SSE and stdio have one stream:
 // what comes while exactly one call is in flight belongs to that call. on is
-// called from the goroutine of Call; while it blocks, the stream does. nil
-// stands for OnMessage. The server's ping is answered here and shown to nobody.
+// called by the reader of the stream, and must not block: over HTTP+SSE and stdio
+// the answers of all other calls come behind it. nil stands for OnMessage. The
+// server's ping is answered here and shown to nobody.
 //
 // The end of ctx ends the waiting. It is no cancellation: to cancel, Send
 // notifications/cancelled. An answer stream that breaks off is resumed where

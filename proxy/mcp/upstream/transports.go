@@ -68,8 +68,14 @@ func (t *Transports) learn(c *clusters.Cluster, e *clusters.Endpoint, change fun
 	defer t.mu.Unlock()
 	key := transportKey{c.Name(), e.ID()}
 	known, ok := t.known[key]
-	if !ok && (t.known == nil || len(t.known) >= maxTransports) {
+	switch {
+	case t.known == nil:
 		t.known = map[transportKey]spoken{}
+	case !ok && len(t.known) >= maxTransports:
+		for other := range t.known { // in no order
+			delete(t.known, other)
+			break
+		}
 	}
 	change(&known)
 	t.known[key] = known
