@@ -150,6 +150,9 @@ func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 	} else {
 		tcp.http2 = !ep.http1
 	}
+	if len(alpn) > 1 {
+		ep.pool.http2.Store(tcp.http2)
+	}
 	if !ep.track(tcp) {
 		c.Close()
 		return nil, ep.late()

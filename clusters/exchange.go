@@ -112,6 +112,9 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		if out.GetBody != nil {
 			out.GetBody = noBodyAgain
 		}
+		if !x.epoch.http1 || x.endpoint.pool.http2.Load() {
+			out.GetBody = nil // the error says why it was wanted, as noBodyAgain does not
+		}
 	}
 	res, err := transport.RoundTrip(out)
 	if timer != nil && !timer.Stop() && err == nil {
@@ -124,7 +127,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		if c != nil && x.ctx.Err() != nil && x.wasEnded() == nil && x.tries <= sendTries {
 			c.question(x.heard.Load())
 		}
-		x.repeatable = repeatable(err)
+		x.repeatable, err = repeatable(err)
 		return nil, x.explain(err)
 	}
 	if c != nil && c.silence.quiet.Load() {

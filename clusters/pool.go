@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -11,6 +12,9 @@ import (
 // connection in time, and no request can pick up one that is about to go.
 type pool struct {
 	dialer *dialer
+	// http2 says that the connection that was made last, where both sides could
+	// choose, speaks HTTP/2.
+	http2 atomic.Bool
 
 	mu      sync.Mutex
 	current *epoch // nil before the first request, and after an epoch's end

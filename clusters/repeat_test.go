@@ -2,7 +2,9 @@ package clusters_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	cryptotls "crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
 // accept serves connections, one goroutine each, until the test ends.
@@ -109,8 +112,10 @@ func TestIdempotentRequestsAreSentAgainWhenAKeptConnectionCloses(t *testing.T) {
 // GOAWAY or by REFUSED_STREAM, once it has read so many bytes of their bodies.
 type refuser struct {
 	goAway  bool
+	spare   int32 // the first so many requests
 	after   int
-	refuse  int32 // so many requests
+	refuse  int32         // so many requests
+	code    http2.ErrCode // of RST_STREAM; 0: REFUSED_STREAM
 	asked   atomic.Int32
 	maximum atomic.Int32 // connections
 }
@@ -141,7 +146,8 @@ func (r *refuser) serve(n int, c net.Conn) {
 			}
 			continue
 		case *http2.HeadersFrame:
-			refused[id] = r.asked.Add(1) <= r.refuse
+			n := r.asked.Add(1) - r.spare
+			refused[id] = n > 0 && n <= r.refuse
 			end = frame.StreamEnded()
 		case *http2.DataFrame:
 			got[id] += len(frame.Data())
@@ -159,7 +165,7 @@ func (r *refuser) serve(n int, c net.Conn) {
 			if r.goAway {
 				_ = f.WriteGoAway(max(id, 2)-2, http2.ErrCodeNo, nil)
 			} else {
-				_ = f.WriteRSTStream(id, http2.ErrCodeRefusedStream)
+				_ = f.WriteRSTStream(id, cmp.Or(r.code, http2.ErrCodeRefusedStream))
 			}
 		case !refused[id] && end:
 			var block strings.Builder
@@ -225,6 +231,42 @@ func TestAServerThatAlwaysRefusesIsAskedThreeTimes(t *testing.T) {
 		}
 		if n := r.asked.Load(); n != 3 {
 			t.Errorf("%q: asked %d times", body, n)
+		}
+	}
+}
+
+// A server may have acted on a request before it ends the stream, whatever it
+// says by that: only REFUSED_STREAM and GOAWAY say that it has not (RFC 9113,
+// section 8.7).
+func TestARequestWhoseStreamTheServerEndsIsNotSentAgain(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	cert, key := ca.Server(t, "localhost", "127.0.0.1")
+	secure := &cryptotls.Config{Certificates: []cryptotls.Certificate{tlstest.Certificate(t, cert, key)}, NextProtos: []string{"h2"}}
+	for _, code := range []http2.ErrCode{http2.ErrCodeProtocol, http2.ErrCodeInternal, http2.ErrCodeCancel, http2.ErrCodeRefusedStream} {
+		for _, overTLS := range []bool{false, true} {
+			r := &refuser{refuse: 1 << 30, code: code, after: len("payload"), spare: 1}
+			addr := accept(t, func(n int, c net.Conn) {
+				if overTLS {
+					c = cryptotls.Server(c, secure)
+				}
+				r.serve(n, c)
+			})
+			cfg := cluster(t, "c", "http://"+addr)
+			if cfg.Protocols = []string{"h2"}; overTLS {
+				cfg = cluster(t, "c", "https://"+addr) // may speak HTTP/1.1, too
+				cfg.TLS = identity(t, ca, "client")
+			}
+			e := get(t, newSet(t, clusters.Options{}, cfg), "c").Endpoints()[0]
+			fetch(t, e, "/")
+			_, err := e.RoundTrip(request(t, "POST", "/", "payload"))
+			unread, tries := code == http2.ErrCodeRefusedStream, int32(1)
+			if unread {
+				tries = 3
+			}
+			ce := (*clusters.ConnectError)(nil)
+			if n := r.asked.Load() - 1; err == nil || errors.As(err, &ce) != unread || n != tries {
+				t.Errorf("%v over TLS %v: asked %d times: %v", code, overTLS, n, err)
+			}
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // staleWords are those of the error, which net/http does not export, of a
@@ -24,14 +26,28 @@ const sendTries = 3
 // often than sendTries. net/http asks only where that is safe: the server has
 // not looked at the request (RFC 9113, section 8.7), nothing of it was written,
 // or it is idempotent and its kept connection closed as it was written (RFC
-// 9112, section 9.3.1).
+// 9112, section 9.3.1). The exception is at wantedAgain.
 var errAgain = errors.New("the request may be sent again")
 
 func noBodyAgain() (io.ReadCloser, error) { return nil, errAgain }
 
-// repeatable reports whether err says that it is safe to repeat a request.
-func repeatable(err error) bool {
-	return errors.Is(err, errAgain) || err != nil && err.Error() == staleWords
+// wantedAgain begins the error of a request without GetBody that net/http would
+// repeat over HTTP/2, and unreadWords stand in it where the server has not looked
+// at the request. net/http repeats it after RST_STREAM with PROTOCOL_ERROR too,
+// by which servers end requests that they may have acted on.
+const wantedAgain = "http2: Transport: cannot retry err ["
+
+var unreadWords = []string{"REFUSED_STREAM", "GOAWAY", "client conn not usable"}
+
+// repeatable reports whether err says that it is safe to repeat a request. cause is
+// err without what net/http says of repeating.
+func repeatable(err error) (safe bool, cause error) {
+	text := err.Error()
+	if why, ok := strings.CutPrefix(text, wantedAgain); ok {
+		why, _, _ = strings.Cut(why, "] after ")
+		return slices.ContainsFunc(unreadWords, func(words string) bool { return strings.Contains(why, words) }), errors.New(why)
+	}
+	return errors.Is(err, errAgain) || text == staleWords, err
 }
 
 // replayable makes net/http repeat a PUT and a DELETE where it repeats a GET.
