@@ -20,6 +20,8 @@ import (
 
 	cryptotls "crypto/tls"
 
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -27,6 +29,12 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv(asScenarioServer); name != "" {
+		if err := newScenarioServer(name).Run(context.Background(), &mcp.StdioTransport{}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return
+	}
 	code := func() int {
 		dir, err := os.MkdirTemp("", "gw")
 		if err != nil {
