@@ -11,6 +11,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // The packages below tell facts; here they become log lines and metrics.
@@ -128,9 +129,14 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 		},
 		Ignored: func(route, cluster, endpoint string, err error, report bool) {
 			g.metrics.MCPIgnored(cluster)
-			if report {
-				g.logs.Logger().Debug().Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("ignored what the server sent")
+			if !report {
+				return
 			}
+			line := g.logs.Logger().Debug()
+			if errors.As(err, new(*upstream.DroppedError)) {
+				line = g.logs.Logger().Warn() // a client would have got it
+			}
+			line.Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("ignored what the server sent")
 		},
 		Call: func(route, cluster, method, flag string, d time.Duration) {
 			outcome := "ok"

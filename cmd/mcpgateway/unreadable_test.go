@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ while read -r line; do
   *'"ping"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{}}\n' "$id" ;;
   *'"name":"string"'*) printf '{"jsonrpc":"2.0","id":"%s","result":{"content":[],"taken":true}}\n' "$id" ;;
   *'"name":"byte"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"\377"}]}}\n' "$id" ;;
+  *'"name":"note"'*) printf '{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"\377"}}\n{"jsonrpc":"2.0","id":%s,"result":{"content":[],"noted":true}}\n' "$id" ;;
   *'"name":"nan"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"structuredContent":{"n":NaN}}}\n' "$id" ;;
   *'"name":"null"'*) printf '{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"too odd for me"}}\n' ;;
   *'"name":"big"'*) printf '{"jsonrpc":"2.0","id":%s,"result":{"content":[],"text":"' "$id"; head -c 5000000 /dev/zero | tr '\0' x; printf '"}}\n' ;;
@@ -92,7 +94,7 @@ func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
 	g, call := odd(t)
 	for tool, want := range map[string]string{
 		"string": `"taken":true`, "byte": "invalid UTF-8", "nan": "the server's answer could not be read: ",
-		"null": "too odd for me", "cut": "the server's answer could not be read: ",
+		"null": "too odd for me", "note": `"noted":true`, "cut": "the server's answer could not be read: ",
 	} {
 		body := call(tool)
 		if !strings.Contains(body, want) || !strings.Contains(body, `"id":"mine"`) {
@@ -102,6 +104,14 @@ func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
 	if !strings.Contains(g.logs.String(), "Starting up") {
 		t.Error("the log does not say what the server wrote besides messages")
 	}
+	g.eventually("the log to warn of the notification that is lost", func() error {
+		for _, line := range g.lines() {
+			if line["level"] == "warn" && strings.HasPrefix(fmt.Sprint(line["error"]), "notifications/message: ") {
+				return nil
+			}
+		}
+		return errors.New("it does not")
+	})
 	if m, err := g.metrics(); err != nil || !strings.Contains(m, `mcpgateway_mcp_ignored_total{cluster="odd"} `) {
 		t.Errorf("what was ignored is not counted (%v)", err)
 	}

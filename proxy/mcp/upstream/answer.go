@@ -92,7 +92,7 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			if a.isAnswer(event.Data) {
 				return nil, news, &UnreadableError{err.Error()}
 			}
-			a.t.s.ignore(err)
+			a.t.s.unreadable(event.Data, err)
 		}
 		for _, m := range messages {
 			over := a.t.s.oversized(m)
@@ -180,7 +180,7 @@ func (s *Session) messages(event sse.Event) []*jsonrpc.Message {
 	}
 	messages, err := parse(event.Data)
 	if err != nil {
-		s.ignore(err)
+		s.unreadable(event.Data, err)
 	}
 	return slices.DeleteFunc(messages, func(m *jsonrpc.Message) bool {
 		if s.oversized(m) {
@@ -189,6 +189,13 @@ func (s *Session) messages(event sse.Event) []*jsonrpc.Message {
 		}
 		return false
 	})
+}
+
+// unreadable takes what is no message and answers no call.
+func (s *Session) unreadable(b []byte, why error) {
+	if !s.drops(b, why) {
+		s.ignore(why)
+	}
 }
 
 // sleep waits, and reports false when ctx ended first. wake, which may be nil,

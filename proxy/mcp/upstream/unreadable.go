@@ -77,19 +77,43 @@ func notNumber(b []byte) int {
 // are not what a program writes for people.
 func isMessage(b []byte) bool { return bytes.Contains(b, []byte(`"jsonrpc"`)) }
 
+// DroppedError says that a notification or a request of the server cannot be
+// read, and reaches no client.
+type DroppedError struct {
+	Method string
+	err    error
+}
+
+func (e *DroppedError) Error() string { return e.Method + ": " + e.err.Error() }
+
+// Unwrap returns what is wrong with it.
+func (e *DroppedError) Unwrap() error { return e.err }
+
+// drops takes a notification or a request of the server that is no message, and
+// reports whether it was meant as one. Calls go on without a notification, and a
+// server that asks is told.
+func (s *Session) drops(b []byte, why error) bool {
+	id, method, ok := salvage(b)
+	if !ok || method == "" {
+		return false
+	}
+	s.ignore(&DroppedError{snippet([]byte(method)), why})
+	if !id.IsZero() {
+		s.refuse(id, why)
+	}
+	return true
+}
+
 // unreadable takes what is no message. If it was meant as the answer to a call,
 // that call ends with why; if it cannot be told to which call, all do that are
 // in flight, since one of them would wait in vain.
 func (d *duplex) unreadable(b []byte, why error) {
+	if d.s.drops(b, why) {
+		return
+	}
 	reason := &UnreadableError{why.Error()}
-	id, method, ok := salvage(b)
+	id, _, ok := salvage(b)
 	switch {
-	case ok && method != "":
-		// Calls go on without a notification, and a server that asks is told.
-		d.s.ignore(fmt.Errorf("%s: %w", method, why))
-		if !id.IsZero() {
-			d.s.refuse(id, why)
-		}
 	case ok && !id.IsZero() && d.fail(id, reason):
 	case ok && !id.IsZero(): // the answer to a call that was given up
 		d.s.ignore(fmt.Errorf("id %s: %w", id, why))

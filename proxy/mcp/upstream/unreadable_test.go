@@ -123,6 +123,45 @@ func TestAnUnreadableRequestOfTheServerIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnUnreadableEventOfTheServersOwnIsToldOfAndRefused(t *testing.T) {
+	f := newFake(t)
+	const own = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\",\"params\":{\"n\":NaN}}\n\n" +
+		"data: {\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"sampling/createMessage\",\"params\":{\"n\":NaN}}\n\n"
+	refused := make(chan *jsonrpc.Message, 2)
+	f.post = func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		if m.Kind() == jsonrpc.Response {
+			refused <- m
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		stream(w, own+"data: {\"jsonrpc\":\"2.0\",\"id\":%s,\"result\":{}}\n\n", m.ID())
+	}
+	f.get = func(w http.ResponseWriter, r *http.Request) {
+		stream(w, own)
+		<-r.Context().Done()
+	}
+	c, e := cluster(t, at(f.URL))
+	s := mustOpen(t, c, e)
+	told := func(what string) {
+		t.Helper()
+		for _, method := range []string{"notifications/message", "sampling/createMessage"} {
+			var dropped *DroppedError
+			if err := <-s.ignored; !errors.As(err, &dropped) || dropped.Method != method {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if m := <-refused; m.ID() != jsonrpc.IntID(9) || !m.IsError() {
+			t.Errorf("%s: the server is told %s", what, m.Raw())
+		}
+	}
+	if _, err := s.call("x"); err != nil {
+		t.Error(err)
+	}
+	told("with an answer")
+	s.StartListening()
+	told("on the stream of its own")
+}
+
 func TestAnUnreadableEventEndsItsCallAtOnce(t *testing.T) {
 	f := newFake(t)
 	f.post = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
