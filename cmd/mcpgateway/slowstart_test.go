@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -74,6 +75,10 @@ clusters:
 	})
 	if !strings.HasPrefix(endpoint.Protocol, "2025-06-18 by initialize, since server/discover: ") {
 		t.Errorf("the status says of the protocol: %q", endpoint.Protocol)
+	}
+	table, err := exec.Command(binary, "status", "--admin", "unix:"+g.dir+"/a.sock").CombinedOutput()
+	if err != nil || !strings.Contains(string(table), endpoint.Protocol) {
+		t.Errorf("the table of the status does not say it: %v\n%s", err, table)
 	}
 	const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
 	req, err := http.NewRequest(http.MethodPost, "http://"+address+"/mcp", strings.NewReader(initialize))

@@ -61,10 +61,10 @@ func printStatus(out io.Writer, s admin.Status) error {
 	for _, l := range s.Listeners {
 		fmt.Fprintf(w, "%s\t%s\t%t\t%d\t%d\n", l.Name, l.Address, l.TLS, l.Connections, l.Streams)
 	}
-	fmt.Fprintf(w, "\nCLUSTER\tENDPOINT\tADDRESS\tHEALTH\tACTIVE\tERROR\n")
+	fmt.Fprintf(w, "\nCLUSTER\tENDPOINT\tADDRESS\tHEALTH\tACTIVE\tPROTOCOL\tERROR\n")
 	for _, cl := range s.Clusters {
 		for _, e := range cl.Endpoints {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cl.Name, endpointName(e), cmp.Or(e.Address, "-"), e.Health, e.Active, e.Error)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", cl.Name, endpointName(e), cmp.Or(e.Address, "-"), e.Health, e.Active, cmp.Or(e.Protocol, "-"), e.Error)
 		}
 	}
 	printLeftOut(w, s)
