@@ -138,7 +138,10 @@ func (b *Budget) note(charged int64) {
 }
 
 // Charge takes n bytes, which Return gives back. The error is ErrExhausted.
-func (b *Budget) Charge(k Kind, n int64) error {
+func (b *Budget) Charge(k Kind, n int64) error { return b.charge(k, n, n > long) }
+
+// charge is Charge for a part of something that is long or not.
+func (b *Budget) charge(k Kind, n int64, isLong bool) error {
 	if b == nil {
 		return nil
 	}
@@ -153,7 +156,7 @@ func (b *Budget) Charge(k Kind, n int64) error {
 	if pressure >= share(limit, High) {
 		signal(b.pressed)
 	}
-	if refuses(k, pressure, limit) || k == Connection && own > limit/connectionShare {
+	if refuses(k, isLong, pressure, limit) || k == Connection && own > limit/connectionShare {
 		b.charged[k].Add(-n)
 		b.refused(k)
 		return ErrExhausted
@@ -162,21 +165,25 @@ func (b *Budget) Charge(k Kind, n int64) error {
 }
 
 // refuses reports whether a pressure that holds the charge already is too much
-// for it.
-func refuses(k Kind, pressure, limit int64) bool {
-	switch k {
-	case Connection:
+// for it. Who fills the memory with long answers and bodies, and events, leaves
+// room for the short ones of others.
+func refuses(k Kind, isLong bool, pressure, limit int64) bool {
+	switch {
+	case k == Connection:
 		return false // they have a bound of their own
-	case Session, Stream:
+	case k == Session, k == Stream:
 		return pressure >= share(limit, High)
+	case k == Event, k == Answer && isLong:
+		return pressure > share(limit, Severe)
+	case isLong: // it was let in, and grows
+		return pressure > limit/100*RuntimeShare
 	}
-	return pressure > limit/100*RuntimeShare
+	return pressure > share(limit, Critical)
 }
 
 // RuntimeShare is the part of the limit, in percent, that the Go runtime is to be
-// told (GOMEMLIMIT), and up to which bodies, answers and events are taken: beyond
-// it the runtime would do little else than collect garbage. What is left is for
-// what cannot be refused.
+// told (GOMEMLIMIT), and up to which long bodies grow: beyond it the runtime would
+// do little else than collect garbage.
 const RuntimeShare = 90
 
 // Exchange takes n bytes in the place of some that were charged, also where new
@@ -186,7 +193,7 @@ func (b *Budget) Exchange(k Kind, given, n int64) error {
 		return nil
 	}
 	b.charged[k].Add(n - given)
-	if limit := b.limit.Load(); n > given && limit > 0 && refuses(Body, b.pressure(), limit) {
+	if limit := b.limit.Load(); n > given && limit > 0 && refuses(Body, false, b.pressure(), limit) {
 		b.charged[k].Add(given - n)
 		b.refused(k)
 		return ErrExhausted

@@ -41,12 +41,13 @@ func TestEachLevelRefusesWhatItSays(t *testing.T) {
 		{84, High, false, false, true, true, true},
 		{85, Severe, false, false, true, false, true},
 		{89, Severe, false, false, true, false, true},
-		{90, Severe, false, false, false, false, false},
+		{90, Severe, false, false, true, false, false},
+		{94, Severe, false, false, true, false, false},
 		{95, Critical, false, false, false, false, false},
 	} {
 		fill(0)
 		begun := b.Lease(Body)
-		if err := begun.Grow(Large + 1); err != nil {
+		if err := begun.Grow(long + 1); err != nil {
 			t.Fatal(err)
 		}
 		fill(c.percent)
@@ -67,6 +68,14 @@ func TestEachLevelRefusesWhatItSays(t *testing.T) {
 		}
 		charge("session", Session, c.session)
 		charge("stream", Stream, c.stream)
+		charge("event", Event, c.large)
+		answer := func(what string, size int, want bool) {
+			l := b.Lease(Answer)
+			defer l.Release()
+			takes(what, want, l.Grow(size))
+		}
+		answer("short answer", Large, c.small)
+		answer("long answer", long+1, c.large)
 		for _, promised := range []bool{true, false} {
 			body := func(what string, want bool, length int64) {
 				size := length
@@ -170,7 +179,7 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestAnnouncedBodyIsRefusedUnread(t *testing.T) {
 	b := limited(100 * mib)
-	b.Charge(Answer, 90*mib)
+	b.Charge(Body, 90*mib)
 	l := b.Lease(Body)
 	if _, err := l.ReadAll(iotest.ErrReader(errors.New("it was read")), Large+1); !errors.Is(err, ErrExhausted) {
 		t.Error(err)

@@ -11,9 +11,12 @@ const (
 	unnoticed = 8 << 10
 	// step is what leases are charged in.
 	step = 16 << 10
-	// Large is the longest body, in bytes, that is still let in where memory is
-	// severely short.
+	// Large is the longest body, and the longest answer, in bytes, that is still
+	// let in where memory is severely short.
 	Large = 64 << 10
+	// long is what a lease has at least that holds more than that: the parts that
+	// come, and what they are put together in.
+	long = 4 * Large
 )
 
 // Lease is what one holder keeps, such as a body that grows. The zero Lease is
@@ -33,7 +36,7 @@ func (l *Lease) Grow(n int) error {
 	held := l.held + int64(n)
 	if l.budget != nil && held > unnoticed && held > l.charged {
 		most := (held + step - 1) / step * step
-		if err := l.budget.Charge(l.kind, most-l.charged); err != nil {
+		if err := l.budget.charge(l.kind, most-l.charged, held > long); err != nil {
 			return err
 		}
 		l.charged = most

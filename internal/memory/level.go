@@ -8,10 +8,11 @@ const (
 	Normal Level = iota
 	// High refuses new sessions and streams, from 70 % of the limit on.
 	High
-	// Severe refuses new bodies over 64 KiB too, from 85 % on, and has what is
-	// idle given up.
+	// Severe refuses new bodies and answers over 64 KiB too, and events, from 85 %
+	// on, and has what is idle given up.
 	Severe
-	// Critical says, from 95 % on, that others should be asked instead.
+	// Critical says, from 95 % on, that others should be asked instead, and
+	// refuses short bodies and answers too.
 	Critical
 	levels
 )

@@ -14,9 +14,9 @@ const (
 	// what was live still is: an idle process does so every two minutes only, and
 	// would refuse for as long what it has room for.
 	collectEvery = 5 * time.Second
-	// returnEvery is the same for the memory that is given back to the system
-	// when a shortage is over.
-	returnEvery = time.Minute
+	// returnEvery is the same for the memory that is given back to the system when
+	// a shortage is over: at once, and as much later for what was still in use.
+	returnEvery = 5 * time.Second
 )
 
 // Watch has the budget look at what is live after each garbage collection, and
@@ -63,6 +63,15 @@ func (b *Budget) watch(collected <-chan struct{}) {
 	tick.Stop()
 	defer tick.Stop()
 	level, last, returned := Normal, time.Now(), time.Time{}
+	again := time.NewTimer(returnEvery)
+	again.Stop()
+	defer again.Stop()
+	free := func() {
+		if time.Since(returned) >= returnEvery {
+			returned = time.Now()
+			debug.FreeOSMemory()
+		}
+	}
 	for {
 		select {
 		case <-b.closing:
@@ -71,6 +80,10 @@ func (b *Budget) watch(collected <-chan struct{}) {
 			b.measure()
 			last = time.Now()
 		case <-b.pressed:
+		case <-again.C:
+			if level == Normal {
+				free()
+			}
 		case <-tick.C:
 			if time.Since(last) >= b.collectEvery {
 				last = time.Now()
@@ -89,10 +102,8 @@ func (b *Budget) watch(collected <-chan struct{}) {
 				tick.Reset(lookEvery)
 			case level == Normal:
 				tick.Stop()
-				if time.Since(returned) >= returnEvery {
-					returned = time.Now()
-					debug.FreeOSMemory()
-				}
+				free()
+				again.Reset(returnEvery)
 			}
 		}
 		if level >= Severe {
