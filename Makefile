@@ -14,6 +14,7 @@ GO_SDK_VERSION   := v1.8.0
 UV_VERSION       := 0.13.9
 FUZZTIME         ?= 30s
 SOAKTIME         ?= 10m
+PRESSURETIME     ?= 5m
 
 # A static binary: no C library to match on the machine it is copied to. The
 # version comes from VERSION and COMMIT, also where git is missing or refuses.
@@ -69,6 +70,10 @@ fuzz: ## fuzz every parser of foreign bytes, FUZZTIME (default 30s) each
 bench: build ## measure against nginx: CPU per request and latency, as a Markdown table
 	@.ci/need nginx=nginx-light
 	go run ./bench -gateway bin/mcpgateway $(BENCHFLAGS)
+
+.PHONY: pressure
+pressure: build ## PRESSURETIME (default 5m) each of attacks on memory, in 512 MiB, while an honest client is served
+	go run ./bench/pressure -gateway bin/mcpgateway -time $(PRESSURETIME)
 
 CONFORMANCE := .cache/conformance
 

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.binary, "gateway", "bin/mcpgateway", "the binary")
+	flag.DurationVar(&o.time, "time", 5*time.Minute, "how long each attack takes")
+	flag.IntVar(&o.limit, "limit", 512, "what the process may take of the machine's memory, in MiB")
+	flag.DurationVar(&o.patience, "patience", time.Second, "how long /health may take")
+	only := flag.String("only", "", "attacks to run, separated by commas; default: all")
+	name := flag.String("attack", "", "")
+	flag.Usage = usage
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := error(nil)
+	if *name != "" {
+		err = attacker(ctx, *name)
+	} else {
+		err = run(ctx, o, *only)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "pressure:", err)
+		os.Exit(1)
+	}
+}
+
+// usage leaves out the flag by which the program starts itself.
+func usage() {
+	flag.VisitAll(func(f *flag.Flag) {
+		if f.Usage != "" {
+			fmt.Fprintf(flag.CommandLine.Output(), "  -%s\t%s (default %q)\n", f.Name, f.Usage, f.DefValue)
+		}
+	})
+}
+
+type options struct {
+	binary   string
+	time     time.Duration
+	limit    int // in MiB
+	patience time.Duration
+}
+
+// run runs the attacks, each on a gateway of its own, and prints a table.
+func run(ctx context.Context, o options, only string) error {
+	fmt.Printf("%d MiB, %v each\n\n", o.limit, o.time)
+	fmt.Println("| attack | resident, at most | health answered | longest | calls answered | told to wait | longest | attacks taken | refused |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	var failures []error
+	for _, a := range attacks {
+		if only != "" && !slices.Contains(strings.Split(only, ","), a.name) {
+			continue
+		}
+		if err := o.attack(ctx, a); err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", a.name, err))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// attack runs one.
+func (o options) attack(ctx context.Context, a attack) error {
+	dir, err := os.MkdirTemp("", "pressure")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary, err := filepath.Abs(o.binary)
+	if err != nil {
+		return err
+	}
+	upstream, stopUpstream, err := serve()
+	if err != nil {
+		return err
+	}
+	defer stopUpstream()
+	enemy, err := recruit(ctx, a.name)
+	if err != nil {
+		return err
+	}
+	defer enemy.stop()
+	g, err := start(binary, dir, upstream, enemy.upstream, o.limit)
+	if err != nil {
+		return err
+	}
+	defer g.stop()
+	if err := enemy.attack(g.address, filepath.Join(dir, "server.crt")); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.time)
+	defer cancel()
+	h := g.watch(ctx, o.patience)
+	t, err := enemy.retreat()
+	if err != nil {
+		h.fail(err)
+	}
+	fmt.Printf("| %s | %d MiB | %d | %d ms | %d | %d | %d ms | %d | %d |\n", a.name, h.resident>>20,
+		h.health.answered, h.health.longest.Milliseconds(), h.calls.answered, h.calls.deferred, h.calls.longest.Milliseconds(), t.Taken, t.Refused)
+	if h.resident > o.limit<<20 {
+		h.fail(fmt.Errorf("%d MiB are resident", h.resident>>20))
+	}
+	if h.calls.answered == 0 {
+		h.fail(errors.New("no call was answered"))
+	}
+	if h.failed != nil {
+		return fmt.Errorf("%w (%d failures)\n%s", h.failed, h.failures, g.tail())
+	}
+	return nil
+}
