@@ -119,7 +119,7 @@ func (c *Cluster) again(req *http.Request, p RetryPolicy, reason string, attempt
 	case timedOut:
 		allowed = attempt < p.Attempts && slices.Contains(p.On, "504")
 	}
-	return allowed && idempotent(req)
+	return allowed && Idempotent(req)
 }
 
 const (
@@ -153,9 +153,9 @@ func discard(res *http.Response) {
 	res.Body.Close()
 }
 
-// idempotent reports whether sending the request twice does no harm. An upgrade
+// Idempotent reports whether sending the request twice does no harm. An upgrade
 // opens a stream, which no method makes repeatable.
-func idempotent(req *http.Request) bool {
+func Idempotent(req *http.Request) bool {
 	switch req.Method {
 	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
 		return !isUpgrade(req)

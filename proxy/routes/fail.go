@@ -32,7 +32,7 @@ func (x *exchange) fail(err error) {
 		// What is left of the request must not be taken for the next one.
 		x.w.Header()["Connection"] = []string{"close"}
 	}
-	if f.flag == filter.FlagOverload {
+	if f.flag == filter.FlagOverload && f.status == http.StatusServiceUnavailable {
 		x.w.Header()["Retry-After"] = []string{filter.RetryAfter}
 	}
 	code := f.code
@@ -50,6 +50,10 @@ func (x *exchange) classify(err error) failure {
 		return failure{408, filter.FlagStreamIdleTimeout, "", "the request did not arrive in time"}
 	case x.endedBy(errIdle):
 		return failure{504, filter.FlagStreamIdleTimeout, "", "the upstream did not answer in time"}
+	}
+	if errors.As(err, new(*unpassedError)) && !clusters.Idempotent(x.r) {
+		// Not 503, by which clients send it again: the upstream has acted on it.
+		return failure{502, filter.FlagOverload, "", "the upstream has answered, and the gateway is short of memory for its answer"}
 	}
 	if errors.Is(err, memory.ErrExhausted) {
 		return failure{503, filter.FlagOverload, "", memory.ErrExhausted.Error()}

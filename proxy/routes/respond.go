@@ -70,12 +70,18 @@ func (x *exchange) reserve(resp *http.Response) error {
 	case eventStream(resp):
 		n = eventWindow
 	}
-	err := x.window.Grow(n + copyBuffer)
-	if err != nil {
+	if err := x.window.Grow(n + copyBuffer); err != nil {
 		resp.Body.Close()
+		return &unpassedError{err}
 	}
-	return err
+	return nil
 }
+
+// unpassedError is why an answer that has come is not passed on.
+type unpassedError struct{ err error }
+
+func (e *unpassedError) Error() string { return "the answer is not passed on: " + e.err.Error() }
+func (e *unpassedError) Unwrap() error { return e.err }
 
 // eventWindow is what is charged for a stream of events, in bytes: it lasts, and
 // most of the time nothing of it waits.
