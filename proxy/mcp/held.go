@@ -35,6 +35,8 @@ type held struct {
 	msg  *jsonrpc.Message
 	asks []*ask // the questions without an answer, in order
 	keys int    // the last one's
+	// soon asks the client, if the call does not end before; nil: it need not.
+	soon *time.Timer
 	// final is the answer, once there is one.
 	final  []byte
 	status int
@@ -48,8 +50,9 @@ type held struct {
 	charged int64
 }
 
-// ask adds a question, and sends it to the client if it waits for an answer.
-func (k *held) ask(p *peer, a *ask, limit int) error {
+// ask adds a question, and sends it to the client if it waits for an answer, or
+// if it still does after some patience.
+func (k *held) ask(p *peer, a *ask, limit int, patience time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.final != nil {
@@ -64,10 +67,32 @@ func (k *held) ask(p *peer, a *ask, limit int) error {
 	p.mapper().request(&e, a.msg.Method(), a.msg.Params())
 	a.params = e.ApplyTo(a.msg.Params())
 	k.asks = append(k.asks, a)
-	if k.id == "" {
+	switch {
+	case k.id != "": // the client is asked with its next request
+	case patience == 0:
 		k.park()
+	case k.soon == nil:
+		k.soon = time.AfterFunc(patience, k.press)
 	}
 	return nil
+}
+
+// press asks the client what could wait until now.
+func (k *held) press() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.soon != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
+		k.park()
+	}
+	k.soon = nil
+}
+
+// dontPress ends the patience. k.mu is held.
+func (k *held) dontPress() {
+	if k.soon != nil {
+		k.soon.Stop()
+		k.soon = nil
+	}
 }
 
 // drop forgets a question that needs no answer any more.
@@ -84,6 +109,7 @@ func (k *held) drop(a *ask) {
 
 // park answers the client's request with the questions. k.mu is held.
 func (k *held) park() {
+	k.dontPress()
 	hub := k.c.session.hub
 	k.id, k.parked = rand.Text(), make(chan struct{})
 	if !hub.hold(k) {
@@ -106,6 +132,7 @@ func (k *held) conclude(status int, body []byte) {
 	if k.id != "" && !k.c.session.hub.keepFinal(k, len(body)) {
 		status, body = http.StatusOK, unheard(k.c.msg.ID())
 	}
+	k.dontPress()
 	k.final, k.status = body, status
 	if k.id == "" {
 		k.answer()

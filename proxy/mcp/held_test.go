@@ -1,10 +1,14 @@
 package mcp
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,5 +204,62 @@ func TestParkedCallsOfOneLockNobodyOut(t *testing.T) {
 		if !park("ann", i) || canceled[fmt.Sprint("ann", i)] {
 			t.Fatalf("call %d of another principal is not kept", i)
 		}
+	}
+}
+
+// Some servers ask for the roots of each client that initialises.
+func TestAQuestionForRootsThatNoCallWaitsForTakesNoRound(t *testing.T) {
+	var mu sync.Mutex
+	roots := make(chan string, 1)
+	asking := make(chan struct{}, 1) // a stream asks
+	call := ""                       // the tool that was called
+	raw := newRawServer(t, func(string) string {
+		mu.Lock()
+		tool := call
+		mu.Unlock()
+		if tool == "waits" {
+			return `{"content":[{"type":"text","text":` + <-roots + `}]}`
+		}
+		return `{"content":[]}`
+	})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			say(w, jsonrpc.NewRequest(jsonrpc.IntID(9), "roots/list", nil))
+			w.(http.Flusher).Flush()
+			asking <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		switch m, err := jsonrpc.Parse(body); {
+		case err != nil: // DELETE
+		case m.Kind() == jsonrpc.Response:
+			if !m.IsError() {
+				roots <- string(m.Result().Get("roots").Raw())
+			}
+			w.WriteHeader(http.StatusAccepted)
+			return
+		case m.Method() == "tools/call":
+			mu.Lock()
+			call = m.Params().Get("name").String()
+			mu.Unlock()
+			<-asking
+		}
+		raw.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{srv.URL + "/mcp"}, protocol: "2025-11-25"})
+	for range 3 {
+		if _, answer := g.modernCall("ann", "any", ""); asked(answer) != "" || answer["result"] == nil {
+			t.Errorf("answered %v", answer)
+		}
+	}
+	_, answer := g.modernCall("ann", "waits", "")
+	if asked(answer) == "" {
+		t.Fatalf("a call that waits is answered %v", answer)
+	}
+	if _, answer = g.modernCall("ann", "waits", withState(asked(answer))+`,"inputResponses":{"1":{"roots":"r"}}`); !strings.Contains(fmt.Sprint(answer["result"]), "text:r") {
+		t.Errorf("answered %v", answer)
 	}
 }

@@ -4,13 +4,21 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
+// rootsTime is how long a call that has not named its question for the client's
+// roots may go on without the answer. Servers ask when they are initialised, and
+// a modern client's calls each begin a session: each would take another round,
+// for an answer that the call does not wait for.
+const rootsTime = time.Second
+
 // require takes a request of a server for a modern client: the client is asked
 // with the answer to its own request, if that is one that may be answered so.
-func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
+// related says that the server has named the call in which it asks.
+func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related bool) {
 	a := &ask{
 		id:       jsonrpc.StringID(rand.Text()),
 		link:     l,
@@ -41,7 +49,11 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call) {
 			break
 		}
 		c.hold()
-		if err = c.held.ask(p, a, limit); err != nil {
+		patience := time.Duration(0)
+		if !related && m.Method() == "roots/list" {
+			patience = rootsTime
+		}
+		if err = c.held.ask(p, a, limit, patience); err != nil {
 			c.unhold()
 		}
 	default:

@@ -36,6 +36,7 @@ var errWithdrawn = errors.New("the server withdrew its request")
 // receive takes what a server says on its own account. It must not block: the
 // link's other messages wait behind it.
 func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
+	related := c != nil && l.up.Kind() == upstream.StreamableHTTP // elsewhere it is guessed
 	if c == nil && p.s.modern() {
 		c = p.s.only() // a borrowed session has one call at a time
 	}
@@ -43,6 +44,9 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 		c.touch()
 	}
 	switch {
+	case m.Kind() == jsonrpc.Request && p.s.modern():
+		p.s.flush()
+		p.s.require(p, l, m, c, related)
 	case m.Kind() == jsonrpc.Request:
 		p.s.relay(p, l, m, c)
 	case m.Kind() == jsonrpc.Notification:
@@ -53,10 +57,6 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 // relay brings a server's request to the client, and the answer back.
 func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	s.flush()
-	if s.modern() {
-		s.require(p, l, m, c)
-		return
-	}
 	a := &ask{
 		peer:     p,
 		id:       jsonrpc.StringID(rand.Text()),
