@@ -197,6 +197,10 @@ func (h *host) enter() bool {
 	if h.session == nil || h.over {
 		return false
 	}
+	if h.session.Process().Taken() {
+		h.hosts.forgetLocked(h) // it is ending, which takes its time
+		return false
+	}
 	h.guests++
 	return true
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -423,5 +425,41 @@ func TestASharedProcessAtRestGivesItsPlaceToAnother(t *testing.T) {
 	b := mustOpen(t, c, e, sharing(known))
 	if err := b.invoke(t.Context(), "x", nil); err != nil || noted("start") != 3 {
 		t.Errorf("%d starts, %v", noted("start"), err)
+	}
+}
+
+func TestNoSessionJoinsASharedProcessThatIsBeingStopped(t *testing.T) {
+	c, e, _ := statelessCommand(t, func(cfg *clusters.Config) { cfg.MaxProcesses = 1 })
+	known := new(Transports)
+	a := mustOpen(t, c, e, sharing(known))
+	id := a.NextID()
+	m, err := a.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"x"}`)), id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(string(m.Result().Get("pid").Raw()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known.hosts.mu.Lock()
+	h := known.hosts.by[e]
+	known.hosts.mu.Unlock()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // it cannot end yet
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() {
+		_, err := open(t, c, e, func(o *Options) { o.Transports = known }) // takes its place
+		done <- err
+	}()
+	eventually(t, "the process is to be stopped", h.session.Process().Taken)
+	if h.enter() {
+		t.Error("a session joins it")
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
