@@ -157,6 +157,9 @@ func TestHeadersAndBodyOfModernRequestsMustAgree(t *testing.T) {
 		if res.StatusCode != test.status || !strings.Contains(body, `"id":7`) || test.code != "" && !strings.Contains(body, `"code":`+test.code) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, body)
 		}
+		if test.code == "-32022" && !strings.Contains(body, `"supported":["2025-11-25",`) {
+			t.Errorf("%s: %s does not say what is supported", name, body)
+		}
 	}
 	if res, _ := g.do(http.MethodGet, ""); res.StatusCode != http.StatusMethodNotAllowed {
 		t.Errorf("GET: %d", res.StatusCode)
