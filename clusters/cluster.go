@@ -106,7 +106,7 @@ func (c *Cluster) connect(previous *Cluster) error {
 		return nil
 	}
 	var err error
-	c.connector, err = newConnector(c.cfg, secure, c.opts.Trace)
+	c.connector, err = newConnector(c.cfg, secure, c.opts)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -24,10 +25,11 @@ type connector struct {
 	identity *tls.Client // nil on plain text
 	settings *Config
 	trace    *Trace
+	reserve  *descriptors.Reserve
 }
 
-func newConnector(cfg *Config, secure bool, trace *Trace) (*connector, error) {
-	n := &connector{cluster: cfg.Name, settings: cfg, trace: trace}
+func newConnector(cfg *Config, secure bool, opts Options) (*connector, error) {
+	n := &connector{cluster: cfg.Name, settings: cfg, trace: opts.Trace, reserve: opts.Reserve}
 	if secure {
 		var err error
 		if n.identity, err = tls.NewClient(cfg.TLS); err != nil {
@@ -113,6 +115,10 @@ func (d *dialer) connect(ctx context.Context, alpn []string, wrap func(net.Conn)
 	tcp, err := nd.DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
+	}
+	if !d.reserve.FitsUpstream(tcp) {
+		tcp.Close()
+		return nil, descriptors.ErrExhausted
 	}
 	if err := introduce(tcp, d.settings.Proxy); err != nil {
 		tcp.Close()

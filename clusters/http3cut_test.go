@@ -92,7 +92,7 @@ func toEcho(t *testing.T) *dialer {
 		<-done
 	})
 	cfg := &Config{Protocols: []string{"h3"}, ConnectTimeout: 10 * time.Second, TLS: &tls.ClientConfig{MinVersion: "1.2", CACert: config.File{Path: "/ca.crt", Data: ca.PEM()}}}
-	n, err := newConnector(cfg, true, nil)
+	n, err := newConnector(cfg, true, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -16,6 +17,9 @@ type Options struct {
 	// Prober makes the probes of kind mcp; without one there are no such checks.
 	Prober Prober
 	Trace  *Trace
+	// Reserve is what connections leave of the process's descriptors; nil is
+	// nothing.
+	Reserve *descriptors.Reserve
 	// Resolver looks names up; nil is the system's.
 	Resolver Resolver
 	// Environ is what child processes get PATH, HOME, LANG and TMPDIR from; nil

@@ -6,12 +6,15 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 )
 
 // places are those of the connections that one socket has accepted, over all
 // servers, so that limits mean what they say while an old definition drains.
 type places struct {
-	open atomic.Int64
+	open    atomic.Int64
+	reserve *descriptors.Reserve
 
 	mu       sync.Mutex
 	byClient map[netip.Prefix]int

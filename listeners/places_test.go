@@ -1,11 +1,14 @@
 package listeners
 
 import (
+	"io"
 	"net/http"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 )
 
 func perClient(n int) func(*Config) {
@@ -118,4 +121,31 @@ func TestConnectionsOfIPv6AreCountedByTheirSite(t *testing.T) {
 			t.Errorf("%s is counted by %s", addr, got)
 		}
 	}
+}
+
+func TestClientsLeaveSomeDescriptorsAlone(t *testing.T) {
+	f := newFixture(t, hello, plain)
+	f.socket.mu.Lock()
+	f.socket.places.reserve = descriptors.New(128)
+	f.socket.mu.Unlock()
+	var held []*h1
+	for len(f.trace.reasons()) == 0 {
+		if len(held) == 128 {
+			t.Fatal("all are let in")
+		}
+		c := f.h1()
+		_, _ = io.WriteString(c.Conn, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		if _, err := c.r.Peek(1); err != nil {
+			break // it was refused
+		}
+		c.answer()
+		held = append(held, c)
+	}
+	eventually(t, "the refusal is told", func() bool { return slices.Equal(f.trace.reasons(), []string{"descriptors"}) })
+	held[0].served()
+	for _, c := range held[1:] {
+		c.Close()
+	}
+	eventually(t, "the others are gone", func() bool { return f.socket.places.open.Load() == 1 })
+	f.h1().served()
 }

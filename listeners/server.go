@@ -161,6 +161,10 @@ func (s *Server) take(raw net.Conn, places *places) (refusal string) {
 		places.open.Add(-1)
 		return "max_connections"
 	}
+	if !places.reserve.FitsClient(raw) {
+		places.open.Add(-1)
+		return "descriptors"
+	}
 	if s.memory.Charge(memory.Connection, connectionCost) != nil {
 		places.open.Add(-1)
 		return "memory"

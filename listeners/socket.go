@@ -41,6 +41,7 @@ func newSocket(sockets *Sockets, a address, ln listener) *Socket {
 		sockets: sockets,
 		address: a,
 		ln:      ln,
+		places:  places{reserve: sockets.reserve},
 		closing: make(chan struct{}),
 		closed:  make(chan struct{}),
 	}

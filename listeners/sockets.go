@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/quic-go/quic-go"
 )
 
@@ -16,7 +17,8 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 1
 
 // Sockets are the sockets that the process holds, over all generations.
 type Sockets struct {
-	trace *Trace
+	trace   *Trace
+	reserve *descriptors.Reserve
 
 	mu       sync.Mutex
 	held     map[address]*Socket
@@ -27,6 +29,9 @@ type Sockets struct {
 	advised     sync.Once      // about the receive buffer
 	running     sync.WaitGroup // of QUIC
 }
+
+// KeepFree has clients leave the reserve alone. It is called before Bind, if at all.
+func (s *Sockets) KeepFree(r *descriptors.Reserve) { s.reserve = r }
 
 // NewSockets returns an empty set. The trace may be nil.
 func NewSockets(trace *Trace) *Sockets {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
@@ -54,6 +55,8 @@ type Gateway struct {
 	hub     *mcp.Hub
 	// budget bounds the memory that peers can make the process keep.
 	budget *memory.Budget
+	// reserve is what clients leave of the descriptors.
+	reserve *descriptors.Reserve
 	// acme keeps the certificates that are not from files; nil where the file is
 	// only checked.
 	acme *acme.Manager
@@ -121,7 +124,9 @@ func New(o Options) *Gateway {
 	g.listenerTrace = g.traceListeners()
 	g.clusterTrace = g.traceClusters()
 	g.budget = memory.New(g.traceMemory())
+	g.reserve = descriptors.System()
 	g.sockets = listeners.NewSockets(g.listenerTrace)
+	g.sockets.KeepFree(g.reserve)
 	transports := &upstream.Transports{OnMoved: g.endpointMoved}
 	trace := g.traceMCP()
 	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: trace})

@@ -105,6 +105,7 @@ func (g *Gateway) prepare(ctx context.Context, plan Plan, cfg *Config, snapshot 
 		return nil, fmt.Errorf("preparing the generation: %w", err)
 	}
 	p.warnings = append(p.warnings, unhealthy(p.plan, p.gen.clusters)...)
+	p.warnings = append(p.warnings, shortOfDescriptors(cfg, g.reserve)...)
 	// Binding comes last: it is what others could notice.
 	if err = g.prepareSockets(p); err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (g *Gateway) prepare(ctx context.Context, plan Plan, cfg *Config, snapshot 
 }
 
 func (g *Gateway) clusterOptions() clusters.Options {
-	return clusters.Options{Prober: g.prober, Trace: g.clusterTrace}
+	return clusters.Options{Prober: g.prober, Trace: g.clusterTrace, Reserve: g.reserve}
 }
 
 func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error) {

@@ -18,7 +18,7 @@ const module = "github.com/mcpgateway/mcpgateway"
 var floors = []string{
 	"cmd/mcpgateway", "proxy", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/relay", "proxy/mcp/upstream", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
 	"proxy/filter", "listeners", "listeners/http1head", "clusters", "tls/acme", "tls/acme/acmetest", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
-	"proxy/logging", "proxy/config", "internal/hostname", "internal/memory",
+	"proxy/logging", "proxy/config", "internal/hostname", "internal/memory", "internal/descriptors",
 }
 
 // doors that stay shut although the floors would allow them.
