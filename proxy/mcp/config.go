@@ -3,7 +3,6 @@ package mcp
 import (
 	"fmt"
 	"net/http"
-
 	"slices"
 	"strings"
 	"time"
