@@ -60,7 +60,10 @@ type besieged struct {
 }
 
 func (w *world) besieged(t *testing.T) *besieged {
-	return &besieged{world: w, t: t, hc: client(t, w.ca.PEM(), "h2")}
+	t.Helper()
+	b := &besieged{world: w, t: t, hc: client(t, w.ca.PEM(), "h2")}
+	b.look() // from here on its connections, and those behind the gateway, are there
+	return b
 }
 
 // look makes sure that the process stays within its bounds, and that it answers
