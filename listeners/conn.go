@@ -44,6 +44,7 @@ type Conn struct {
 	answered atomic.Int64 // Unix nanoseconds: when the last request of HTTP/3 ended
 	ending   chan struct{}
 	gone     chan struct{}
+	crowd    crowd
 
 	mu      sync.Mutex
 	phase   phase

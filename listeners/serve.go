@@ -197,6 +197,16 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 			r.Body = res.body
 		}
 	}
+	cost, err := c.crowd.enter(s.memory, r)
+	if err != nil {
+		if res.body != nil {
+			res.body.refused = err
+		}
+		refuseForMemory(res)
+		res.finish()
+		return
+	}
+	defer c.crowd.leave(cost)
 	if c.expired() {
 		c.evict()
 		refuseExpired(res)
