@@ -18,6 +18,7 @@ func TestADamagedAccountIsReplaced(t *testing.T) {
 		{"an account without a location", "account.json", "{}"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
 			p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 			g.listen(p)
 			cfg := configFor(t, p, t.TempDir())
@@ -54,6 +55,7 @@ func TestADamagedAccountIsReplaced(t *testing.T) {
 }
 
 func TestAnAccountThatCannotBeReadIsNotReplaced(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())

@@ -11,6 +11,7 @@ import (
 // The certificate lives for 90 days, and the authority changes its mind, as it
 // does before it revokes many.
 func TestTheAuthoritySaysWhenACertificateIsRenewed(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	g.timing.renewalGap, g.timing.floor = 0, 0
@@ -45,6 +46,7 @@ func TestTheAuthoritySaysWhenACertificateIsRenewed(t *testing.T) {
 }
 
 func TestAStoredWindowHoldsWithoutTheAuthority(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())

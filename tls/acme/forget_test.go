@@ -19,6 +19,7 @@ import (
 // An authority that was set up anew refuses the order of one gateway. Before it
 // looks into that, another has registered a new account, which must stay.
 func TestAnAccountThatAnotherGatewayReplacedIsKept(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -45,6 +46,7 @@ func TestAnAccountThatAnotherGatewayReplacedIsKept(t *testing.T) {
 }
 
 func TestAnAuthorityThatWasSetUpAnewIsNotAskedToReplaceWhatItDoesNotKnow(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	a, csr := accountFor(t, g, configFor(t, p, t.TempDir())), requestFor(t, name)

@@ -61,6 +61,7 @@ func TestANameThatAnotherGatewayHoldsIsShownAndTriedAgain(t *testing.T) {
 }
 
 func TestNamesThatAreLockedKeepNoOthersWaiting(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -85,6 +86,7 @@ func TestNamesThatAreLockedKeepNoOthersWaiting(t *testing.T) {
 }
 
 func TestALockThatIsLostEndsTheOrder(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	cfg := configFor(t, p, t.TempDir())
 	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)

@@ -17,6 +17,7 @@ func binding(keyID, macKey string) ExternalAccount {
 
 // Certificates are stored, so that nothing is due for weeks.
 func TestAChangedAccountIsRegisteredAtOnceAndItsErrorsShow(t *testing.T) {
+	t.Parallel()
 	p := acmetest.Start(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac, "kid-2": mac}})
 	g := newGateway(t)
 	g.listen(p)
@@ -60,6 +61,7 @@ func TestAChangedAccountIsRegisteredAtOnceAndItsErrorsShow(t *testing.T) {
 }
 
 func TestAnAuthorityThatComesUpLaterIsIntroducedTo(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -79,6 +81,7 @@ func TestAnAuthorityThatComesUpLaterIsIntroducedTo(t *testing.T) {
 }
 
 func TestAnAccountWithoutANameIsNotRegistered(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())

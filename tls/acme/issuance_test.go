@@ -37,6 +37,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -62,6 +63,7 @@ func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
 }
 
 func TestNothingIsOrderedWhileWhatIsStoredCannotBeRead(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -83,6 +85,7 @@ func TestNothingIsOrderedWhileWhatIsStoredCannotBeRead(t *testing.T) {
 }
 
 func TestACertificateThatCouldNotBeStoredServesAndIsStoredLater(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -172,6 +175,7 @@ func TestDamagedFilesDoNotKeepACertificateFromRenewal(t *testing.T) {
 	t.Parallel()
 	for _, ext := range []string{".json", ".crt", ".key"} {
 		t.Run(ext, func(t *testing.T) {
+			t.Parallel()
 			p, g := acmetest.Start(t, acmetest.Options{Validity: short}), newGateway(t)
 			g.listen(p)
 			cfg := configFor(t, p, t.TempDir())

@@ -13,6 +13,7 @@ import (
 )
 
 func TestEachChallengeObtainsACertificate(t *testing.T) {
+	t.Parallel()
 	for _, challenge := range both {
 		t.Run(challenge, func(t *testing.T) {
 			p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
@@ -44,6 +45,7 @@ func TestEachChallengeObtainsACertificate(t *testing.T) {
 }
 
 func TestSecretsInTheStorageAreForTheGatewayAlone(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	storage := filepath.Join(t.TempDir(), "acme")
@@ -89,6 +91,7 @@ func TestSecretsInTheStorageAreForTheGatewayAlone(t *testing.T) {
 }
 
 func TestAnExternalAccountIsBound(t *testing.T) {
+	t.Parallel()
 	p := acmetest.Start(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac}})
 	g := newGateway(t)
 	g.listen(p)
@@ -108,6 +111,7 @@ func TestAnExternalAccountIsBound(t *testing.T) {
 }
 
 func TestNamesAreReleased(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -159,6 +163,7 @@ func TestNamesAreReleased(t *testing.T) {
 }
 
 func TestTheSameCommitDisturbsNothing(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -173,6 +178,7 @@ func TestTheSameCommitDisturbsNothing(t *testing.T) {
 }
 
 func TestAnAddressGetsACertificate(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())

@@ -138,6 +138,7 @@ func TestAGoodOCSPResponseIsStapledAndKept(t *testing.T) {
 }
 
 func TestARevokedCertificateIsReplaced(t *testing.T) {
+	t.Parallel()
 	var status, asked atomic.Int32
 	status.Store(ocsp.Revoked)
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)

@@ -12,6 +12,7 @@ import (
 const short = 12 * time.Second
 
 func TestAnAuthorityThatComesUpLaterIsAskedAgain(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	p.Stop()
@@ -75,6 +76,7 @@ func TestTheOldCertificateServesWhileTheAuthorityIsDown(t *testing.T) {
 }
 
 func TestAStoredCertificateServesWithoutTheAuthority(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
@@ -93,6 +95,7 @@ func TestAStoredCertificateServesWithoutTheAuthority(t *testing.T) {
 }
 
 func TestCloseEndsAnAttemptThatWaits(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	p.Stop()
 	g.timing.retry, g.timing.longest = time.Hour, time.Hour

@@ -56,6 +56,7 @@ func alwaysDue(t *testing.T, p *acmetest.Pebble, storage string) *Config {
 }
 
 func TestGatewaysThatShareAStorageDoNotRenewByTurns(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())
@@ -79,6 +80,7 @@ func TestGatewaysThatShareAStorageDoNotRenewByTurns(t *testing.T) {
 }
 
 func TestARestartDoesNotRenewWhatWasJustObtained(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())
@@ -112,6 +114,7 @@ func TestACertificateThatComesExpiredIsAnErrorAndServes(t *testing.T) {
 }
 
 func TestACertificateThatComesExpiredReplacesNoneThatIsInDate(t *testing.T) {
+	t.Parallel()
 	from, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(from)
 	to := acmetest.Start(t, acmetest.Options{HTTPPort: from.HTTPPort, TLSPort: from.TLSPort, Validity: time.Second})

@@ -14,6 +14,7 @@ import (
 )
 
 func TestGatewaysThatShareAStorageObtainACertificateOnce(t *testing.T) {
+	t.Parallel()
 	p := acmetest.Start(t, acmetest.Options{})
 	first, second := newGateway(t), newGateway(t)
 	first.listen(p)
@@ -38,6 +39,7 @@ func TestGatewaysThatShareAStorageObtainACertificateOnce(t *testing.T) {
 }
 
 func TestAGatewayAnswersChallengesOfAnother(t *testing.T) {
+	t.Parallel()
 	for _, challenge := range both {
 		t.Run(challenge, func(t *testing.T) {
 			p := acmetest.Start(t, acmetest.Options{})
@@ -113,6 +115,7 @@ func listening(t *testing.T) []string {
 }
 
 func TestADifferentAuthorityTakesOver(t *testing.T) {
+	t.Parallel()
 	from, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(from)
 	to := acmetest.Start(t, acmetest.Options{HTTPPort: from.HTTPPort, TLSPort: from.TLSPort})
@@ -147,6 +150,7 @@ func TestADifferentAuthorityTakesOver(t *testing.T) {
 }
 
 func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
+	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
