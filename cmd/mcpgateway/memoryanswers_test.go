@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 )
 
 // bulky is an MCP server whose tool answers with 3.9 MB, as an event if it says
@@ -165,4 +168,58 @@ func TestAnswersThatAreNotReadTakeNoMoreThanThereIs(t *testing.T) {
 			b.relieved()
 		})
 	}
+}
+
+// A session over a WebSocket has all its answers on one stream.
+func TestWebSocketsThatAreNotReadTakeNoMoreThanThereIs(t *testing.T) {
+	b := newSmallWorld(t, func(w *world) {
+		w.more = fmt.Sprintf("  - {name: bulky, endpoints: [\"https://127.0.0.1:%s\"], tls: {ca_cert: ca.crt, client_cert: one.crt, client_key: one.key}}\n", w.serve(t, bulky{}).port()) + w.more
+		w.route = "  - {name: bulky, match: {path: /bulky}, mcp: {clusters: [bulky], websocket: {path: /bulky/ws}}}\n"
+	}).besieged(t)
+	hc := client(t, b.ca.PEM(), "http/1.1")
+	hc.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err == nil {
+			_ = conn.(*net.TCPConn).SetReadBuffer(64 << 10) // or the kernel keeps most of it
+		}
+		return conn, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var calls []func(string)
+	for range 12 { // all before the first call: later ones would be refused
+		ws, _, err := websocket.Dial(ctx, "wss://"+b.address("public")+"/bulky/ws", &websocket.DialOptions{HTTPClient: hc, Subprotocols: []string{"mcp"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.CloseNow()
+		say := func(message string) {
+			if err := ws.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
+				t.Error(err)
+			}
+		}
+		say(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`)
+		if _, _, err := ws.Read(ctx); err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, say)
+		context.AfterFunc(ctx, func() { ws.CloseNow() })
+	}
+	for _, call := range calls {
+		for i := range 6 {
+			call(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"large","arguments":{}}}`, i+1))
+		}
+	}
+	b.eventually("the memory to be taken", func() error {
+		b.look()
+		if m := b.status().Memory; m.Charged["answer"] < memoryLimit/2 {
+			return fmt.Errorf("%+v", m)
+		}
+		return nil
+	})
+	for range 5 {
+		b.look()
+	}
+	cancel()
+	b.relieved()
 }
