@@ -28,11 +28,16 @@ const (
 // epoch is the set of connections that were dialled in one stretch of time.
 type epoch struct {
 	pool *pool
-	main transport
+	main transport // nil where there are lanes
+	// lanes are for connections that may speak HTTP/2.
+	lanes *lanes
+	// longMain and longLanes are the same for long bodies.
+	longMain  transport
+	longLanes *lanes
 	// http1 says that connections of main may speak HTTP/1.1.
 	http1 bool
 	// upgrade speaks HTTP/1.1 only: a protocol upgrade cannot travel on HTTP/2
-	// (RFC 9113, section 8.6). It is main where that speaks nothing else, and
+	// (RFC 9113, section 8.6). It is main where there are no lanes but HTTP/1.1, and
 	// nil where the cluster forces h2 or h3.
 	upgrade transport
 	ends    time.Time // zero: never
@@ -58,7 +63,7 @@ func newEpoch(p *pool) *epoch {
 	ep.ctx, ep.cancel = context.WithCancel(context.Background())
 	cfg, now := p.dialer.settings, time.Now()
 	if p.dialer.http3() {
-		ep.main = newHTTP3Transport(ep)
+		ep.main, ep.longMain = newHTTP3Transport(ep), newHTTP3Transport(ep)
 	} else {
 		ep.overTCP()
 	}
@@ -99,11 +104,14 @@ func (ep *epoch) overTCP() {
 		protocols.SetHTTP1(slices.Contains(alpn, "http/1.1"))
 	}
 	ep.http1 = protocols.HTTP1()
-	ep.main = ep.transport(protocols, alpn)
-	switch {
-	case protocols == h1:
-		ep.upgrade = ep.main
-	case ep.http1:
+	if protocols == h1 {
+		ep.main = ep.transport(protocols, alpn)
+		ep.longMain, ep.upgrade = ep.main, ep.main
+		return
+	}
+	dial := func() *http.Transport { return ep.transport(protocols, alpn) }
+	ep.lanes, ep.longLanes = newLanes(dial), newLanes(dial)
+	if ep.http1 {
 		ep.upgrade = ep.transport(h1, []string{"http/1.1"})
 	}
 }
@@ -259,7 +267,13 @@ func (ep *epoch) expire() {
 }
 
 func (ep *epoch) closeIdle() {
-	ep.main.CloseIdleConnections()
+	if ep.lanes != nil {
+		ep.lanes.CloseIdleConnections()
+		ep.longLanes.CloseIdleConnections()
+	} else {
+		ep.main.CloseIdleConnections()
+		ep.longMain.CloseIdleConnections()
+	}
 	if ep.upgrade != nil && ep.upgrade != ep.main {
 		ep.upgrade.CloseIdleConnections()
 	}

@@ -32,10 +32,14 @@ type exchange struct {
 	fresh atomic.Bool
 	// carrier is the connection, if that speaks HTTP/2, and heard what had come
 	// on it when the request got it.
-	carrier  atomic.Pointer[trackedConn]
-	heard    atomic.Int64
-	head     *headScan                                           // of an HTTP/1.1 connection
-	inform   func(status int, header textproto.MIMEHeader) error // see OnInterim
+	carrier atomic.Pointer[trackedConn]
+	heard   atomic.Int64
+	head    *headScan // of an HTTP/1.1 connection
+	lane    *lane     // nil where there are none
+	offLane sync.Once
+	flow    *flow // of a long body on a lane
+	// inform is the function of OnInterim; nil without.
+	inform   func(status int, header textproto.MIMEHeader) error
 	finished sync.Once
 	// tries counts what net/http repeats over HTTP/2, and repeatable says that
 	// the request failed in a way that lets it be sent again.
@@ -62,7 +66,10 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 			if x.head = headOf(info.Conn); x.head != nil {
 				x.head.begin(x.inform != nil)
 			}
-			if c := overHTTP2(info.Conn); c != nil {
+			c := overHTTP2(info.Conn)
+			if c == nil {
+				x.leaveLane()
+			} else {
 				x.heard.Store(c.silence.heard.Load())
 				x.carrier.Store(c)
 				// Only a request without body is repeated there.
@@ -93,12 +100,30 @@ func (x *exchange) informed(status int, header textproto.MIMEHeader) error {
 	return x.inform(status, header)
 }
 
+// leaveLane is called when the exchange is over, or travels on HTTP/1.1.
+func (x *exchange) leaveLane() {
+	if x.lane != nil {
+		x.flow.end()
+		x.offLane.Do(x.lane.leave)
+	}
+}
+
 // send makes the round trip. tryTimeout bounds the time to the response header;
 // 0 is no bound.
 func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Response, error) {
-	transport := x.epoch.main
-	if x.upgrade {
-		if transport = x.epoch.upgrade; transport == nil {
+	transport, isLong := http.RoundTripper(x.epoch.main), long(req)
+	switch {
+	case x.epoch.lanes != nil && !x.upgrade:
+		if isLong {
+			x.lane = x.epoch.longLanes.take()
+		} else {
+			x.lane = x.epoch.lanes.take()
+		}
+		transport = x.lane
+	case isLong && !x.upgrade:
+		transport = x.epoch.longMain
+	case x.upgrade:
+		if transport = x.epoch.upgrade; x.epoch.upgrade == nil {
 			return nil, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.endpoint.pool.dialer.alpn(), ", "))
 		}
 	}
@@ -107,6 +132,10 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		timer = time.AfterFunc(tryTimeout, func() { x.cancel(errTryTimeout) })
 	}
 	out := x.outgoing(req)
+	if x.lane != nil && isLong {
+		x.flow = newFlow(out.Body, &x.lane.crowd)
+		out.Body = x.flow
+	}
 	if !x.endpoint.pool.dialer.http3() {
 		replayable(out)
 		if out.GetBody != nil {
@@ -228,6 +257,7 @@ func (x *exchange) wasEnded() error {
 func (x *exchange) finish() {
 	x.finished.Do(func() {
 		x.cancel(nil)
+		x.leaveLane()
 		x.endpoint.state.active.Add(-1)
 		x.epoch.leave(x)
 		x.endpoint.release()

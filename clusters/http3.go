@@ -16,11 +16,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// maxStreams bounds the requests on one QUIC connection. Every server should
-// permit that many (RFC 9114, section 6.1), and one beyond what it permits would
-// wait for the end of another, which with event streams can be long.
-const maxStreams = 100
-
 // unusableWords begin the error, which http3 does not export, of a request for
 // which no stream could be opened, so that nothing of it was sent: the
 // connection has ended, or the server is shutting down.
@@ -120,7 +115,9 @@ func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Respon
 		trace.Got100Continue = sync.OnceFunc(func() { close(q.wanted) })
 	}
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(req.Context(), trace))
+	var f *flow
 	over := sync.OnceFunc(func() {
+		f.end()
 		cancel()
 		t.release(c)
 	})
@@ -128,7 +125,12 @@ func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Respon
 	out.Method = cmp.Or(req.Method, http.MethodGet)
 	var up *upload
 	if req.Body != nil && req.Body != http.NoBody {
-		up = &upload{body: req.Body, question: q}
+		body := req.Body
+		if long(req) {
+			f = newFlow(body, &c.crowd)
+			body = f
+		}
+		up = &upload{body: body, question: q}
 		out.Body = up
 	}
 	if q != nil {
@@ -224,7 +226,7 @@ func (t *http3Transport) pick() *http3Conn {
 		return c.draining || c.quic.Context().Err() != nil
 	})
 	for _, c := range t.conns {
-		if c.active < maxStreams {
+		if c.active < maxStreams && c.crowd.stuck.Load() == 0 {
 			return c
 		}
 	}

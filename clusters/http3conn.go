@@ -18,6 +18,7 @@ type http3Conn struct {
 	used     bool              // there was a request
 	draining bool              // there will be no new one
 	timer    *time.Timer
+	crowd    crowd
 
 	heard uint64    // packets from the server, when last looked
 	asked time.Time // of the first request since then; zero when there was none

@@ -68,8 +68,12 @@ func (d *dialer) connectQUIC(ctx context.Context) (*quicConn, error) {
 		MaxIdleTimeout:       quicSilence,
 		KeepAlivePeriod:      quicKeepAlive,
 		MaxIncomingStreams:   -1, // a server opens none (RFC 9114, section 6.1)
-		// The first are quic-go's own, which it enlarges as they are read.
+		// The first is quic-go's own, which it enlarges as it is read.
 		MaxStreamReceiveWindow: StreamWindow,
+		// From the beginning: what is not read enlarges nothing, and it is what the
+		// window is for.
+		InitialConnectionReceiveWindow: connectionWindow,
+		MaxConnectionReceiveWindow:     connectionWindow,
 	})
 	if err != nil {
 		c.transport.Close()

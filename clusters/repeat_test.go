@@ -206,7 +206,9 @@ func TestARefusedRequestIsSentOnAnotherConnection(t *testing.T) {
 			if got := read(t, res); got != body {
 				t.Errorf("%d bytes arrived of %d", len(got), len(body))
 			}
-			if n := r.maximum.Load(); r.asked.Load() != 3 || n != 3 && (goAway || body != "") {
+			// net/http may make a connection more: it offers one on which GOAWAY has
+			// come to the next try, which has begun to dial.
+			if n := r.maximum.Load(); r.asked.Load() != 3 || n < 3 && (goAway || body != "") {
 				t.Errorf("asked %d times on %d connections", r.asked.Load(), n)
 			}
 		}

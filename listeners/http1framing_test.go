@@ -194,3 +194,30 @@ func TestBytesAfterAnUpgradeReachTheHijacker(t *testing.T) {
 		c.ended()
 	}
 }
+
+// Old clients send an empty line after a body (RFC 9112 section 2.2).
+func TestAnEmptyLineBeforeARequestIsIgnored(t *testing.T) {
+	for _, change := range []func(*Config){plain, func(*Config) {}} {
+		f := newFixture(t, hello, change)
+		const request = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ndata"
+		whole, bytewise := f.h1(), f.h1()
+		for range 3 {
+			whole.send("\r\n" + request)
+			for _, c := range "\r\n" + request {
+				bytewise.send(string(c))
+			}
+			for _, c := range []*h1{whole, bytewise} {
+				if res := c.answer(); res.StatusCode != http.StatusOK {
+					t.Errorf("got %s", res.Status)
+				}
+			}
+		}
+		for _, more := range []string{"\r\n\r\n", "\n", "\r"} {
+			c := f.h1()
+			c.send(more + request)
+			if res := c.answer(); res.StatusCode != http.StatusBadRequest {
+				t.Errorf("after %q: %s", more, res.Status)
+			}
+		}
+	}
+}

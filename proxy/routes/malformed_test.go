@@ -167,6 +167,21 @@ func TestFieldsOfTheUpstreamsConnectionStayThere(t *testing.T) {
 	}
 }
 
+func TestFieldsOfTheUpstreamsHTTP2ConnectionStayThere(t *testing.T) {
+	g := answeringFrames(t, func(f *http2.Framer, id uint32) {
+		for _, status := range []string{"103", "200"} {
+			_ = f.WriteHeaders(http2.HeadersFrameParam{
+				StreamID: id, EndHeaders: true, EndStream: status == "200",
+				BlockFragment: block(":status", status, "x-a", "hop", "connection", "close, X-A", "x-b", "hop", "connection", "x-b", "keep-alive", "5", "x-c", "end"),
+			})
+		}
+	})
+	got := g.raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if strings.Contains(got, "hop") || strings.Contains(got, "Keep-Alive") || strings.Count(got, "X-C: end\r\n") != 2 {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestTrailersOfAnAnswerFrameNothing(t *testing.T) {
 	g := answering(t, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: X-Hop\r\nTrailer: X-Sum, Set-Cookie\r\n\r\n2\r\nok\r\n0\r\n"+
 		"X-Sum: 1\r\nConnection: close\r\nSet-Cookie: a=b\r\nX-Late: 2\r\nX-Hop: 3\r\nKeep-Alive: 4\r\nProxy-Authenticate: 5\r\nContent-Encoding: gzip\r\n\r\n")

@@ -1,0 +1,105 @@
+package clusters
+
+import (
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// shortBody is the longest body, in bytes, that every server takes without
+	// its handler reading any of it: the room that a stream and a connection of
+	// HTTP/2 begin with (RFC 9113, section 6.9.2).
+	shortBody = 64 << 10
+	// stuckAfter is how long a connection may take to send a piece of a body. It
+	// has to be longer than a round trip, in which a server grants room.
+	stuckAfter = 500 * time.Millisecond
+)
+
+// long reports whether a request has a body that can fill the room which a
+// server has for all bodies of a connection of HTTP/2 or 3. A server that does
+// not read it stops every other body on the connection then.
+func long(req *http.Request) bool {
+	return req.Body != nil && req.Body != http.NoBody && (req.ContentLength <= 0 || req.ContentLength > shortBody)
+}
+
+// crowd counts the bodies of a connection that are stuck. Long bodies travel on
+// connections without any; others have connections of their own.
+type crowd struct{ stuck atomic.Int64 }
+
+// flow is a long body on its way to a server. Where nothing is read from it,
+// although there is something to send, it is stuck.
+type flow struct {
+	io.ReadCloser
+	crowd *crowd
+
+	mu     sync.Mutex
+	timer  *time.Timer
+	sends  bool // something was read, and the next read has not come
+	counts bool // among the stuck of the crowd
+	over   bool
+}
+
+func newFlow(body io.ReadCloser, c *crowd) *flow { return &flow{ReadCloser: body, crowd: c} }
+
+func (f *flow) Read(p []byte) (int, error) {
+	f.sending(false)
+	n, err := f.ReadCloser.Read(p)
+	if err == nil {
+		f.sending(true)
+	}
+	return n, err
+}
+
+func (f *flow) sending(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch f.sends = on && !f.over; {
+	case !f.sends:
+		f.moves()
+	case f.timer == nil:
+		f.timer = time.AfterFunc(stuckAfter, f.stick)
+	default:
+		f.timer.Reset(stuckAfter)
+	}
+}
+
+// moves is called when the body is not stuck, with mu held.
+func (f *flow) moves() {
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	if f.counts {
+		f.counts = false
+		f.crowd.stuck.Add(-1)
+	}
+}
+
+func (f *flow) stick() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sends && !f.counts {
+		f.counts = true
+		f.crowd.stuck.Add(1)
+	}
+}
+
+// end is called when the body is sent or given up, or has a connection for
+// itself. There is nothing to end when f is nil.
+func (f *flow) end() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sends, f.over = false, true
+	f.moves()
+}
+
+// Close implements io.Closer.
+func (f *flow) Close() error {
+	f.end()
+	return f.ReadCloser.Close()
+}

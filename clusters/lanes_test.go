@@ -1,0 +1,186 @@
+package clusters_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/tls/tlstest"
+)
+
+// overHTTP2 is a cluster of one server whose connections may have a thousand
+// streams: over plain text, or over TLS beside HTTP/1.1.
+func overHTTP2(t *testing.T, secure bool, h http.Handler) (*clusters.Cluster, *peer) {
+	t.Helper()
+	var ca *tlstest.CA
+	scheme := "http://"
+	if secure {
+		ca, scheme = tlstest.NewCA(t, "Test CA"), "https://"
+	}
+	server := serve(t, "", ca, h)
+	server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 1000}
+	cfg := cluster(t, "c", scheme+server.addr)
+	if secure {
+		cfg.TLS = identity(t, ca, "c")
+	} else {
+		cfg.Protocols = []string{"h2"}
+	}
+	return get(t, newSet(t, clusters.Options{}, cfg), "c"), server
+}
+
+func TestMoreStreamsThanBelongOnAnHTTP2ConnectionGetMoreConnections(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		c, server := overHTTP2(t, secure, everything())
+		var stops []func()
+		for range 250 {
+			_, stop := open(t, c)
+			stops = append(stops, stop)
+		}
+		// A connection comes to where net/http looks for it after the first request
+		// has got it, so that a second request may make another.
+		_, before := server.connections()
+		if before < 3 || before > 6 {
+			t.Errorf("secure %v: 250 streams made %d connections", secure, before)
+		}
+		for _, stop := range stops {
+			stop()
+		}
+		for range 50 {
+			_, stop := open(t, c)
+			defer stop()
+		}
+		if _, all := server.connections(); all != before {
+			t.Errorf("secure %v: there were %d connections, then %d", secure, before, all)
+		}
+	}
+}
+
+// The window of a connection is one for all answers on it.
+func TestClientsThatDoNotReadStopNoOtherOfTheUpstream(t *testing.T) {
+	block := make([]byte, 64<<10)
+	flood := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.URL.Path == "/flood" {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+		_, _ = io.WriteString(w, "well")
+	})
+	ca := tlstest.NewCA(t, "Test CA")
+	server := serveHTTP3(t, "", ca, flood)
+	over2, _ := overHTTP2(t, false, flood)
+	for name, c := range map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		for range 6 {
+			res, err := c.RoundTrip(request(t, "GET", "/flood", "").WithContext(ctx))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if _, err := io.CopyN(io.Discard, res.Body, 64<<10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var calls sync.WaitGroup
+		for range 4 {
+			calls.Go(func() {
+				res, err := c.RoundTrip(request(t, "GET", "/", "").WithContext(ctx))
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+				if got := read(t, res); got != "well" {
+					t.Errorf("%s: %q", name, got)
+				}
+			})
+		}
+		calls.Wait()
+	}
+}
+
+// The window of a connection is one for all bodies on it.
+func TestABodyThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
+	stalled := make(chan struct{}, 3)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stall" {
+			stalled <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	})
+	ca := tlstest.NewCA(t, "Test CA")
+	server := serveHTTP3(t, "", ca, handler)
+	over2, _ := overHTTP2(t, false, handler)
+	for name, c := range map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		body := &filled{full: make(chan struct{})}
+		for range 3 {
+			ended.Go(func() {
+				req := request(t, "POST", "/stall", "").WithContext(ctx)
+				req.Body, req.ContentLength, req.GetBody = body, -1, nil
+				if res, err := c.RoundTrip(req); err == nil {
+					res.Body.Close()
+				}
+			})
+		}
+		for range 3 {
+			<-stalled
+		}
+		<-body.full
+		post := func(content string, timeout time.Duration) error {
+			ctx, cancel := context.WithTimeout(ctx, timeout)
+			defer cancel()
+			res, err := c.RoundTrip(request(t, "POST", "/", content).WithContext(ctx))
+			if err == nil {
+				if got := read(t, res); got != fmt.Sprint(len(content)) {
+					t.Errorf("%s: the server got %s bytes of %d", name, got, len(content))
+				}
+			}
+			return err
+		}
+		if err := post("short", 10*time.Second); err != nil {
+			t.Errorf("%s: a short body: %v", name, err)
+		}
+		// One that comes at once may be stuck, too.
+		for try := 1; ; try++ {
+			err := post(strings.Repeat("x", 300<<10), time.Duration(1<<try)*300*time.Millisecond)
+			if err == nil {
+				break
+			}
+			if try == 5 {
+				t.Errorf("%s: no long body arrives: %v", name, err)
+				break
+			}
+		}
+		cancel()
+		ended.Wait()
+	}
+}
+
+// filled is a body without end, of several requests, that tells when enough was
+// read to fill the window of a connection: 1 MiB over HTTP/2, 768 KiB over HTTP/3.
+type filled struct {
+	read atomic.Int64
+	once sync.Once
+	full chan struct{}
+}
+
+func (f *filled) Read(p []byte) (int, error) {
+	if f.read.Add(int64(len(p))) >= 760<<10 {
+		f.once.Do(func() { close(f.full) })
+	}
+	return len(p), nil
+}
+
+func (*filled) Close() error { return nil }
