@@ -78,16 +78,24 @@ pressure: build ## PRESSURETIME (default 5m) each of attacks on memory, in 512 M
 CONFORMANCE := .cache/conformance
 
 .PHONY: conformance
-conformance: build $(CONFORMANCE)/installed ## run the official MCP suite and real clients, directly and through the gateway
-	@.ci/need openssl
-	@rm -rf $(CONFORMANCE)/clients && cp -r bench/conformance/clients $(CONFORMANCE)/
+conformance: zoo-programs ## run the official MCP suite, and real servers and clients of many SDKs, directly and through the gateway
 	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) $(CONFORMANCEFLAGS)
 
 .PHONY: zoo
-zoo: build $(CONFORMANCE)/installed $(CONFORMANCE)/zoo-installed ## real servers and clients of many SDKs, restarted, slowed and killed under each other
-	@rm -rf $(CONFORMANCE)/zoo && cp -r bench/conformance/zoo $(CONFORMANCE)/
+zoo: zoo-programs ## of conformance: only the servers that are restarted, slowed and killed under their clients
+	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) -parts zoo $(CONFORMANCEFLAGS)
+
+.PHONY: zoo-programs
+zoo-programs: build $(CONFORMANCE)/installed $(CONFORMANCE)/zoo-installed
+	@.ci/need openssl
+	@rm -rf $(CONFORMANCE)/clients $(CONFORMANCE)/zoo && cp -r bench/conformance/clients bench/conformance/zoo $(CONFORMANCE)/
 	go build -o $(CONFORMANCE)/bin/zoo-go-sdk ./bench/conformance/zoo/go-sdk
-	go run ./bench/conformance -gateway bin/mcpgateway -tools $(CONFORMANCE) -zoo $(CONFORMANCEFLAGS)
+	cd bench/conformance/zoo/mcp-go && go build -o $(abspath $(CONFORMANCE))/bin/zoo-mcp-go .
+ifdef RMCP
+	@.ci/need cargo gcc
+	cd bench/conformance/zoo/rmcp && cargo build -q --locked --target-dir $(abspath $(CONFORMANCE))/rmcp
+	cp $(CONFORMANCE)/rmcp/debug/zoo-rmcp $(CONFORMANCE)/bin/
+endif
 
 .PHONY: soak
 soak: build $(CONFORMANCE)/installed ## ten clients of four SDKs for SOAKTIME (default 10m), with reloads and killed servers
@@ -110,7 +118,7 @@ $(CONFORMANCE)/installed: bench/conformance/package-lock.json bench/conformance/
 # Each version of a Python SDK in an environment of its own; uv makes them in
 # seconds.
 ZOO_PYTHONS := mcp-1.9 mcp-1.25 mcp-1 mcp-2 fastmcp-2 fastmcp-4
-$(CONFORMANCE)/zoo-installed: $(ZOO_PYTHONS:%=bench/conformance/zoo/python/requirements-%.txt) $(wildcard bench/conformance/zoo/mcp-go/*)
+$(CONFORMANCE)/zoo-installed: $(ZOO_PYTHONS:%=bench/conformance/zoo/python/requirements-%.txt)
 	@.ci/need python3
 	@mkdir -p $(CONFORMANCE)/bin
 	python3 -m venv $(CONFORMANCE)/uv
@@ -119,7 +127,6 @@ $(CONFORMANCE)/zoo-installed: $(ZOO_PYTHONS:%=bench/conformance/zoo/python/requi
 		$(CONFORMANCE)/uv/bin/uv venv -q --clear $(CONFORMANCE)/venv/$$v; \
 		$(CONFORMANCE)/uv/bin/uv pip install -q --python $(CONFORMANCE)/venv/$$v/bin/python -r bench/conformance/zoo/python/requirements-$$v.txt; \
 	done
-	cd bench/conformance/zoo/mcp-go && go build -o $(abspath $(CONFORMANCE))/bin/zoo-mcp-go .
 	@touch $@
 
 .PHONY: validate-examples

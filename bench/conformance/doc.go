@@ -9,10 +9,11 @@
 // names that the suite knows are not those that clients see; a shim before the
 // gateway translates them.
 //
-// The zoo (-zoo) keeps servers and clients of many SDKs and versions under each
-// other while the servers are stopped, killed and restarted, and tells what each
-// client lost on each way. Its programs, one server and one client for each SDK,
-// stand in zoo/.
+// The zoo keeps servers and clients of many SDKs and versions under each other
+// while the servers are stopped, killed, restarted, once and ten times under
+// load, and left alone. It compares what each client sees through one cluster
+// and through a federation with what it sees directly. Its programs, one server
+// and one client for each SDK, stand in zoo/.
 //
 // What it runs is installed by the Makefile. As a client of the suite it runs
 // itself, since the suite names the server's address in the last argument.

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -18,7 +22,7 @@ type options struct {
 	only    string
 	repeat  int
 	soak    time.Duration
-	zoo     bool
+	parts   string
 	verbose bool
 	timeout time.Duration
 }
@@ -30,10 +34,10 @@ func main() {
 	var opts options
 	flag.StringVar(&opts.gateway, "gateway", "bin/mcpgateway", "the gateway's binary")
 	flag.StringVar(&opts.tools, "tools", ".cache/conformance", "where the suite, servers and clients are installed")
-	flag.StringVar(&opts.only, "only", "", "run only the legs whose name holds this")
+	flag.StringVar(&opts.only, "only", "", "run only the legs of the suite, and the servers of the zoo, whose name holds this")
 	flag.IntVar(&opts.repeat, "repeat", 1, "how often everything is run")
 	flag.DurationVar(&opts.soak, "soak", 0, "instead: ten clients for this long, while the file changes and servers are killed")
-	flag.BoolVar(&opts.zoo, "zoo", false, "only: every server and client of the zoo; -only takes a part of its servers")
+	flag.StringVar(&opts.parts, "parts", "suite,zoo", "what is run: the suite with its clients, the zoo, or both at the same time")
 	flag.BoolVar(&opts.verbose, "v", false, "of the zoo: say too what went wrong on the direct way, and what the gateway logged")
 	flag.DurationVar(&opts.timeout, "timeout", time.Hour, "end of the whole run")
 	flag.Parse()
@@ -70,9 +74,36 @@ func run(ctx context.Context, opts options) (int, error) {
 	if opts.soak > 0 {
 		return soak(ctx, opts, dir)
 	}
-	if opts.zoo {
-		return zoo(ctx, opts, dir)
+	// Most of the time both of them wait. The report of the zoo comes last.
+	var both sync.WaitGroup
+	lost, failed := map[string]int{}, map[string]error{}
+	var mu sync.Mutex
+	var report bytes.Buffer
+	for part, do := range map[string]func(string) (int, error){
+		"suite": func(dir string) (int, error) { return runSuite(ctx, opts, dir) },
+		"zoo":   func(dir string) (int, error) { return zoo(ctx, opts, dir, &report) },
+	} {
+		if !slices.Contains(strings.Split(opts.parts, ","), part) {
+			continue
+		}
+		own := filepath.Join(dir, part)
+		if err := os.Mkdir(own, 0o700); err != nil {
+			return 0, err
+		}
+		both.Go(func() {
+			n, err := do(own)
+			mu.Lock()
+			defer mu.Unlock()
+			lost[part], failed[part] = n, err
+		})
 	}
+	both.Wait()
+	_, _ = report.WriteTo(os.Stdout)
+	return lost["suite"] + lost["zoo"], errors.Join(failed["suite"], failed["zoo"])
+}
+
+// runSuite runs the official suite and the real clients.
+func runSuite(ctx context.Context, opts options, dir string) (int, error) {
 	bed, err := newTestbed(ctx, opts, dir)
 	if err != nil {
 		return 0, err

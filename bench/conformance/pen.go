@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,11 +18,11 @@ const (
 	// paused is how long a server is stopped. It is less than many keep an
 	// unused connection: the one that a server closes at the moment in which it
 	// is used is another trouble.
-	paused = 3 * time.Second
+	paused = 2 * time.Second
 	// sessionIdle is after what the servers that can end idle sessions, and
 	// idle how long the clients do nothing.
-	sessionIdle = 8 * time.Second
-	idle        = 11 * time.Second
+	sessionIdle = 5 * time.Second
+	idle        = 7 * time.Second
 	// slowly is how long a call takes that a server does not survive, known how
 	// long the gateway has to say so, and directly how long a client without
 	// one is waited for: some wait for ever.
@@ -37,8 +40,9 @@ type pen struct {
 	over     string
 	address  string
 	clients  []species
-	process  *process
+	server   *program
 	visitors []*visitor
+	siege    siege
 	err      error
 }
 
@@ -61,7 +65,7 @@ func (p *pen) run(ctx context.Context) {
 		}
 	}
 	arriving.Wait()
-	for _, trouble := range []func(context.Context) error{p.pause, p.kill, p.restart, p.idle} {
+	for _, trouble := range []func(context.Context) error{p.pause, p.kill, p.restart, p.besiege, p.idle} {
 		if p.err = trouble(ctx); p.err != nil {
 			return
 		}
@@ -70,13 +74,9 @@ func (p *pen) run(ctx context.Context) {
 
 // close ends the clients, and then the server.
 func (p *pen) close() {
-	p.each(func(v *visitor) {
-		if v.end != nil {
-			v.end()
-		}
-	})
-	if p.process != nil {
-		p.end(0)
+	p.each((*visitor).leave)
+	if p.server != nil {
+		p.server.end(0)
 	}
 }
 
@@ -94,31 +94,18 @@ func (p *pen) begin(ctx context.Context) (err error) {
 	if p.over == "stdio" {
 		return nil
 	}
-	if p.process, err = start(p.serverCommand(ctx)); err != nil {
+	env := map[string]string{"ZOO_IDLE": fmt.Sprint(sessionIdle.Seconds())}
+	if p.server, err = p.species.server.start(ctx, env, p.over, p.address); err != nil {
 		return err
 	}
-	return p.process.listens(ctx, p.address)
-}
-
-// end stops the server: at first politely, unless there is no time.
-func (p *pen) end(within time.Duration) {
-	if within > 0 {
-		_ = syscall.Kill(-p.process.cmd.Process.Pid, syscall.SIGTERM)
-		select {
-		case <-p.process.done:
-			return
-		case <-time.After(within): // its streams are still open
-		}
-	}
-	_ = syscall.Kill(-p.process.cmd.Process.Pid, syscall.SIGKILL)
-	<-p.process.done
+	go func(out io.Reader) { _, _ = io.Copy(io.Discard, out) }(p.server.out) // until it has ended
+	return p.server.listens(ctx, p.address)
 }
 
 // look tries everything that a client does while all is well.
 func (v *visitor) look() {
-	_, _, _ = v.ask(question{Do: "level"}) // some servers log only when asked to, and some cannot be asked
 	v.note("list", errors.Join(
-		v.list("tools", v.name("counter"), v.name("echo"), v.name("log"), v.name("pid"), v.name("slow")),
+		v.soon(v.tools),
 		v.list("prompts", v.name("greet")),
 		v.list("resources", v.uri())))
 	v.note("echo", v.expect(v.tool("echo", map[string]any{"text": "a zébra\n🦓"}), "a zébra\n🦓"))
@@ -138,15 +125,33 @@ func (v *visitor) look() {
 	v.more(&told, func() bool { return len(told.progress) >= 3 })
 	v.note("progress", errors.Join(err, want("[1 2 3]", fmt.Sprint(told.progress))))
 
+	// Some servers log only when asked to, and some cannot be asked. A stdio server
+	// without sessions gets a process for each call that asks.
+	_, _, _ = v.ask(question{Do: "level"})
 	_, told, err = v.ask(v.tool("log", map[string]any{"text": "hello"}))
 	v.more(&told, func() bool { return len(told.logs) > 0 })
 	v.note("log", errors.Join(err, want("[hello]", fmt.Sprint(told.logs))))
 }
 
+// soon tries again for a while in a federation, which lists a server once it
+// has started.
+func (v *visitor) soon(do func() error) error {
+	err := do()
+	for until := time.Now().Add(patience); err != nil && zooWays[v.way] == "federation" && v.dead == nil && time.Now().Before(until); err = do() {
+		time.Sleep(checks)
+	}
+	return err
+}
+
+// tools checks that all tools are listed.
+func (v *visitor) tools() error {
+	return v.list("tools", v.name("counter"), v.name("echo"), v.name("log"), v.name("pid"), v.name("slow"))
+}
+
 // uri is what the client sees the resource called.
 func (v *visitor) uri() string {
 	if zooWays[v.way] == "federation" {
-		return v.prefix + "+zoo://animal"
+		return v.home + "+zoo://animal"
 	}
 	return "zoo://animal"
 }
@@ -172,21 +177,21 @@ func (v *visitor) counted() error {
 	return err
 }
 
-// processes are the servers': that of the pen, or of who uses it.
+// processes are the server's: that which listens, or all that clients and the
+// gateway have started.
 func (p *pen) processes() []int {
-	if p.process != nil {
-		return []int{p.process.cmd.Process.Pid}
+	if p.server != nil {
+		return []int{p.server.pid}
 	}
-	var mu sync.Mutex
 	var pids []int
-	p.each(func(v *visitor) {
-		said, _, err := v.ask(v.tool("pid", nil))
-		if pid, wrong := strconv.Atoi(said); err == nil && wrong == nil {
-			mu.Lock()
-			defer mu.Unlock()
+	command := strings.Join(p.stdio(), "\x00") + "\x00"
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if text, wrong := os.ReadFile(file); err == nil && wrong == nil && string(text) == command {
 			pids = append(pids, pid)
 		}
-	})
+	}
 	return pids
 }
 
@@ -215,6 +220,7 @@ func gone(ctx context.Context, pids []int) error {
 // pause stops the server for a while, in which everybody calls it.
 func (p *pen) pause(ctx context.Context) error {
 	pids := p.processes()
+	p.each(func(v *visitor) { _ = v.counted() }) // no connection has been idle for long
 	tell(pids, syscall.SIGSTOP)
 	defer tell(pids, syscall.SIGCONT)
 	again := time.AfterFunc(paused, func() { tell(pids, syscall.SIGCONT) })
@@ -225,14 +231,15 @@ func (p *pen) pause(ctx context.Context) error {
 
 // kill kills the server with a call of everybody in it.
 func (p *pen) kill(ctx context.Context) error {
-	pids := p.processes()
 	p.each(func(v *visitor) {
 		v.send(v.tool("slow", map[string]any{"ms": slowly.Milliseconds()}))
 		v.told(late)
 	})
+	pids := p.processes() // that of the call may be its own
+	away := time.Now()
 	tell(pids, syscall.SIGKILL)
-	if p.process != nil {
-		<-p.process.done
+	if p.server != nil {
+		<-p.server.done
 	}
 	p.each(func(v *visitor) {
 		within := known
@@ -251,7 +258,7 @@ func (p *pen) kill(ctx context.Context) error {
 			v.note("companion", v.expect(question{Do: "call", Name: companion + "__echo", Arguments: map[string]any{"text": "here"}}, "here"))
 		}
 	})
-	if err := p.begin(ctx); err != nil {
+	if err := p.back(ctx, away); err != nil {
 		return err
 	}
 	p.each(func(v *visitor) { v.note("after a kill", v.counted()) })
@@ -261,15 +268,16 @@ func (p *pen) kill(ctx context.Context) error {
 // restart ends the server while nobody calls it.
 func (p *pen) restart(ctx context.Context) error {
 	pids := p.processes()
-	if p.process != nil {
-		p.end(grace)
+	away := time.Now()
+	if p.server != nil {
+		p.server.end(grace)
 	} else {
 		tell(pids, syscall.SIGTERM)
 		if err := gone(ctx, pids); err != nil {
 			return err
 		}
 	}
-	if err := p.begin(ctx); err != nil {
+	if err := p.back(ctx, away); err != nil {
 		return err
 	}
 	p.each(func(v *visitor) {
@@ -286,7 +294,7 @@ func (p *pen) idle(ctx context.Context) error {
 	}
 	p.each(func(v *visitor) {
 		v.note("idle", v.counted())
-		v.note("list at the end", v.list("tools", v.name("counter"), v.name("echo"), v.name("log"), v.name("pid"), v.name("slow")))
+		v.note("list at the end", v.tools())
 	})
 	return ctx.Err()
 }

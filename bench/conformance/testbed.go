@@ -153,6 +153,7 @@ func (b *testbed) legs() []leg {
 // gatewayConfig is a file in the making.
 type gatewayConfig struct {
 	dir, log         string
+	more             string // lines of the top level
 	clusters, routes string
 }
 
@@ -181,7 +182,7 @@ func startGateway(ctx context.Context, binary, dir string, config *gatewayConfig
 	if address, err = freeAddress(ctx); err != nil {
 		return "", nil, err
 	}
-	text := fmt.Sprintf("log: {level: warn, access: false, file: %q}\nlisteners:\n  - {name: main, address: %q}\nroutes:\n%sclusters:\n%s", config.log, address, config.routes, config.clusters)
+	text := config.more + fmt.Sprintf("log: {level: warn, access: false, file: %q}\nlisteners:\n  - {name: main, address: %q}\nroutes:\n%sclusters:\n%s", config.log, address, config.routes, config.clusters)
 	path := filepath.Join(dir, "gateway.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return "", nil, err

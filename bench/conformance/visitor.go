@@ -5,9 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -15,17 +16,19 @@ import (
 type visitor struct {
 	client   species
 	way      int
-	prefix   string // of the server's resources in a federation
+	home     string // the pen's name, the prefix of its resources in a federation
 	revision string
 
 	answers chan answer
-	cmd     *exec.Cmd
+	program *program
 	asks    *json.Encoder
-	end     func()
-	noise   tail
 	dead    error
 	// outcome says, for each thing that was tried, ok or what went wrong.
 	outcome map[string]string
+	// calls is how many it made while the server was restarted ten times, excused
+	// how many of them were lost with a reason.
+	calls, excused int
+	good           atomic.Int64 // calls that succeeded
 }
 
 // answer is a line of a client: the answer to a question, or what it is told
@@ -56,36 +59,17 @@ const (
 
 // visit starts a client and waits until it is connected.
 func visit(ctx context.Context, p *pen, client species, way int) *visitor {
-	v := &visitor{client: client, way: way, prefix: p.name(), answers: make(chan answer, 64), outcome: map[string]string{}}
-	args := append(slices.Clone(client.client[1:]), p.over)
-	v.cmd = exec.CommandContext(ctx, client.client[0], append(args, p.target(way)...)...)
-	v.cmd.WaitDelay = time.Second
-	v.cmd.Stderr = &v.noise
-	in, err := v.cmd.StdinPipe()
-	if err != nil {
-		v.dead = err
+	v := &visitor{client: client, way: way, home: p.name(), answers: make(chan answer, 64), outcome: map[string]string{}}
+	v.program, v.dead = client.client.start(ctx, nil, append([]string{p.over}, p.target(way)...)...)
+	if v.dead != nil {
+		close(v.answers)
+		v.note("connect", v.dead)
 		return v
 	}
-	out, err := v.cmd.StdoutPipe()
-	if err != nil {
-		v.dead = err
-		return v
-	}
-	if v.dead = v.cmd.Start(); v.dead != nil {
-		return v
-	}
-	v.asks = json.NewEncoder(in)
-	v.end = func() {
-		_ = in.Close()
-		timer := time.AfterFunc(5*time.Second, func() { _ = v.cmd.Process.Kill() })
-		for range v.answers { // until it has ended
-		}
-		timer.Stop()
-		_ = v.cmd.Wait() // how it ended does not matter any more
-	}
+	v.asks = json.NewEncoder(v.program.in)
 	go func() {
 		defer close(v.answers)
-		lines := bufio.NewScanner(out)
+		lines := bufio.NewScanner(v.program.out)
 		for lines.Scan() {
 			var a answer
 			if json.Unmarshal(lines.Bytes(), &a) == nil {
@@ -100,6 +84,21 @@ func visit(ctx context.Context, p *pen, client species, way int) *visitor {
 	}
 	_ = json.Unmarshal(said, &v.revision)
 	return v
+}
+
+// leave ends the client.
+func (v *visitor) leave() {
+	if v.program == nil {
+		return
+	}
+	_ = v.program.in.Close()
+	timer := time.AfterFunc(grace, func() { v.program.signal(syscall.SIGKILL) })
+	defer timer.Stop()
+	go func() {
+		for range v.answers { // until it has ended
+		}
+	}()
+	<-v.program.done
 }
 
 // note sets the outcome of one thing.
@@ -144,7 +143,7 @@ func (v *visitor) wait(within time.Duration) (json.RawMessage, events, error) {
 		case a, ok := <-v.answers:
 			switch {
 			case !ok:
-				v.dead = fmt.Errorf("the client ended: %s", lastLines(v.noise.String()))
+				v.dead = fmt.Errorf("the client ended: %s", lastLines(v.program.noise.String()))
 				return nil, told, v.dead
 			case a.OK != nil:
 				return a.OK, told, nil
@@ -222,6 +221,9 @@ func (v *visitor) name(name string) string {
 	return name
 }
 
+// listed begins what is said of a list that is not as wanted.
+const listed = "listed are "
+
 // list checks that exactly the names wanted are listed, those of the
 // companion aside.
 func (v *visitor) list(what string, want ...string) error {
@@ -236,7 +238,7 @@ func (v *visitor) list(what string, want ...string) error {
 	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, companion) })
 	slices.Sort(names)
 	if !slices.Equal(names, want) {
-		return fmt.Errorf("listed are %s", names)
+		return fmt.Errorf("%s%s", listed, names)
 	}
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,26 +17,30 @@ import (
 // all of them (see zoo/).
 type species struct {
 	name           string
-	server, client []string // the transport and what belongs to it are appended
-	sse            bool     // the SDK has a server of HTTP+SSE
+	server, client starter // the transport and what belongs to it are appended
+	sse            bool    // the SDK has a server of HTTP+SSE
+	forks          bool    // it is loaded once, and forked
 }
 
 func (b *testbed) species() []species {
 	var all []species
 	for _, version := range []string{"mcp-1.9", "mcp-1.25", "mcp-1", "mcp-2", "fastmcp-2", "fastmcp-4"} {
 		python := b.tool("venv/" + version + "/bin/python")
-		all = append(all, species{"python " + version, []string{python, b.tool("zoo/python/server.py")}, []string{python, b.tool("zoo/python/client.py")}, true})
+		script := func(role string) starter {
+			return starter{argv: []string{python, b.tool("zoo/python/" + role + ".py")}}
+		}
+		all = append(all, species{"python " + version, script("server"), script("client"), true, true})
 	}
 	node := b.tool("node_modules/.bin/node")
 	for _, version := range []string{"v1", "v2"} {
-		script := func(role string) []string {
-			return []string{node, b.tool("zoo/typescript/" + role + "-" + version + ".mjs")}
+		script := func(role string) starter {
+			return starter{argv: []string{node, b.tool("zoo/typescript/" + role + "-" + version + ".mjs")}}
 		}
-		all = append(all, species{"typescript " + version, script("server"), script("client"), version == "v1"})
+		all = append(all, species{"typescript " + version, script("server"), script("client"), version == "v1", false})
 	}
-	for _, name := range []string{"go-sdk", "mcp-go"} {
-		program := b.tool("bin/zoo-" + name)
-		all = append(all, species{name, []string{program, "server"}, []string{program, "client"}, true})
+	for _, name := range []string{"go-sdk", "mcp-go", "rmcp"} {
+		role := func(role string) starter { return starter{argv: []string{b.tool("bin/zoo-" + name), role}} }
+		all = append(all, species{name, role("server"), role("client"), name != "rmcp", false})
 	}
 	return all
 }
@@ -50,17 +56,21 @@ var zooWays = []string{"direct", "one cluster", "federation"}
 // server gets beside its own.
 const stranger = 5
 
-// atOnce bounds how many servers are kept at a time.
-const atOnce = 4
+// atOnce bounds how many servers are kept at a time, stdioAtOnce those that are
+// started as children, once for each client, which takes more of the machine.
+const (
+	atOnce      = 6
+	stdioAtOnce = 2
+)
 
 // zoo keeps every server under its own SDK's client and a foreign one, directly
 // and through the gateway, takes it away from them in all the ways that servers
-// are, and prints what was lost. It returns how much of that the gateway
+// are, and writes what was lost. It returns how much of that the gateway
 // answers for.
-func zoo(ctx context.Context, opts options, dir string) (int, error) {
+func zoo(ctx context.Context, opts options, dir string, w io.Writer) (int, error) {
 	z := &zookeeper{testbed: testbed{opts: opts, dir: dir}}
 	defer z.stop()
-	pens, err := z.pens(ctx)
+	pens, err := z.pens(ctx, w)
 	if err != nil {
 		return 0, err
 	}
@@ -71,22 +81,52 @@ func zoo(ctx context.Context, opts options, dir string) (int, error) {
 		return 0, err
 	}
 	inAll(pens, func(p *pen) { p.run(ctx) })
-	lost := judgeZoo(os.Stdout, pens, opts.verbose)
+	again(ctx, w, pens)
+	lost := judgeZoo(w, pens, opts.verbose)
 	if opts.verbose {
 		text, _ := os.ReadFile(z.log) // there is none if nothing happened
-		fmt.Printf("%s", text)
+		fmt.Fprintf(w, "%s", text)
 	}
 	return lost, ctx.Err()
+}
+
+// mostAgain is how many pens may be tried again.
+const mostAgain = 4
+
+// again tries the pens in which something was lost once more, one by one: on a
+// machine that does too much, all at once miss deadlines that have nothing to do
+// with the gateway. What was lost is printed all the same.
+func again(ctx context.Context, w io.Writer, pens []*pen) {
+	var bad []*pen
+	for _, p := range pens {
+		if _, reasons, lost := p.judge(false); lost > 0 {
+			bad = append(bad, p)
+			fmt.Fprintf(w, "%s: %d lost: %v\n%s\n", p.name(), lost, p.err, strings.Join(reasons, "\n"))
+		}
+	}
+	if len(bad) > mostAgain {
+		return
+	}
+	for _, p := range bad {
+		fmt.Fprintln(w, "once more, alone:", p.name())
+		p.visitors, p.server, p.siege = nil, nil, siege{}
+		p.err = p.begin(ctx)
+		if p.err == nil && p.server != nil {
+			p.err = p.healed(ctx)
+		}
+		p.run(ctx)
+	}
 }
 
 // inAll does something in every pen, in some of them at a time.
 func inAll(pens []*pen, do func(*pen)) {
 	var doing sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
+	slots := map[bool]chan struct{}{true: make(chan struct{}, stdioAtOnce), false: make(chan struct{}, atOnce-stdioAtOnce)}
 	for _, p := range pens {
-		slots <- struct{}{}
 		doing.Go(func() {
-			defer func() { <-slots }()
+			slot := slots[p.over == "stdio"]
+			slot <- struct{}{}
+			defer func() { <-slot }()
 			do(p)
 		})
 	}
@@ -98,17 +138,25 @@ type zookeeper struct {
 	testbed
 	at  string // the gateway's address
 	log string // and its log
+	// metrics is the URL of its metrics.
+	metrics string
 }
 
 // pens are every server over every transport that it has, with their visitors.
-func (z *zookeeper) pens(ctx context.Context) ([]*pen, error) {
+func (z *zookeeper) pens(ctx context.Context, w io.Writer) ([]*pen, error) {
 	var there []species
 	for _, s := range z.species() {
-		if _, err := os.Stat(s.server[0]); err != nil {
-			fmt.Printf("not in the zoo, as it is not installed here: %s\n", s.name)
+		if _, err := os.Stat(s.server.argv[0]); err != nil {
+			if s.name != "rmcp" { // takes minutes to build, and has to be asked for
+				return nil, fmt.Errorf("%s is not installed: %w", s.name, err)
+			}
+			fmt.Fprintln(w, "left out, since it is built only by `make zoo RMCP=1`:", s.name)
 			continue
 		}
 		there = append(there, s)
+	}
+	if err := z.forkservers(ctx, there); err != nil {
+		return nil, err
 	}
 	var pens []*pen
 	for i, s := range there {
@@ -131,6 +179,31 @@ func (z *zookeeper) pens(ctx context.Context) ([]*pen, error) {
 	return pens, nil
 }
 
+// forkservers starts one for each SDK of Python that takes part, all at once.
+func (z *zookeeper) forkservers(ctx context.Context, there []species) error {
+	var starting sync.WaitGroup
+	failed := make([]error, len(there))
+	servers := make([]*forkserver, len(there))
+	for i := range there {
+		s := &there[i]
+		if !s.forks {
+			continue
+		}
+		starting.Go(func() {
+			f, err := newForkserver(ctx, s.server.argv[0], z.tool("zoo/python/forkserver.py"), z.dir, fmt.Sprint("fork-", i))
+			servers[i], failed[i] = f, err
+			s.server.server, s.client.server = f, f
+		})
+	}
+	starting.Wait()
+	for _, f := range servers {
+		if f != nil {
+			z.ends = append(z.ends, func() { f.process.end(0) })
+		}
+	}
+	return errors.Join(failed...)
+}
+
 // companion is the other member of every federation. It does not die.
 const companion = "companion"
 
@@ -144,13 +217,19 @@ func (z *zookeeper) gateway(ctx context.Context, pens []*pen) error {
 		return err
 	}
 	z.log = filepath.Join(z.dir, "gateway.log")
-	config := gatewayConfig{dir: z.dir, log: z.log}
+	admin, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	z.metrics = "http://" + admin + "/metrics"
+	config := gatewayConfig{dir: z.dir, log: z.log, more: fmt.Sprintf("admin: {address: %q}\n", admin)}
 	config.cluster(companion, "http://"+address+"/mcp", false)
 	for _, p := range pens {
 		if p.over == "stdio" {
-			config.command(p.name(), append(slices.Clone(p.species.server), "stdio"))
+			config.command(p.name(), p.stdio())
 		} else {
 			config.cluster(p.name(), p.url(), false)
+			config.check()
 		}
 		config.route("/"+p.name(), p.name())
 		config.sse("/" + p.name() + "/sse")
@@ -181,7 +260,7 @@ func (p *pen) target(way int) []string {
 	gateway := "http://" + p.keeper.at + path
 	switch {
 	case p.over == "stdio" && way == 0:
-		return append(slices.Clone(p.species.server), "stdio")
+		return p.stdio()
 	case p.over == "stdio":
 		return []string{p.keeper.opts.gateway, "stdio", "--url", gateway}
 	case way == 0:
@@ -194,7 +273,12 @@ func (p *pen) target(way int) []string {
 
 // command is a cluster of child processes.
 func (g *gatewayConfig) command(name string, command []string) {
-	g.clusters += fmt.Sprintf("  - name: %s\n    command: [%s]\n", name, "'"+strings.Join(command, "', '")+"'")
+	g.clusters += fmt.Sprintf("  - name: %s\n    command: [%s]\n    start_timeout: %v\n", name, "'"+strings.Join(command, "', '")+"'", starting)
+}
+
+// check sets how often the last cluster is checked.
+func (g *gatewayConfig) check() {
+	g.clusters += fmt.Sprintf("    health_check: {interval: %v, unhealthy_threshold: %d}\n", checks, checksFail)
 }
 
 // sse serves the last route over HTTP+SSE too.
@@ -202,11 +286,5 @@ func (g *gatewayConfig) sse(path string) {
 	g.routes += fmt.Sprintf("      sse: {path: %q}\n", path)
 }
 
-// serverCommand is the pen's server, listening.
-func (p *pen) serverCommand(ctx context.Context) *exec.Cmd {
-	args := append(slices.Clone(p.species.server[1:]), p.over, p.address)
-	cmd := exec.CommandContext(ctx, p.species.server[0], args...)
-	cmd.Dir = filepath.Dir(p.species.server[0])
-	cmd.Env = append(os.Environ(), fmt.Sprintf("ZOO_IDLE=%g", sessionIdle.Seconds()))
-	return cmd
-}
+// stdio is the command of the pen's server as a child.
+func (p *pen) stdio() []string { return append(slices.Clone(p.species.server.argv), "stdio") }

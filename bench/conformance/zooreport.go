@@ -3,57 +3,47 @@ package main
 import (
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
 )
 
-// promised are what the gateway keeps for a client, also where the direct
-// connection does not.
-var promised = []string{"connect", "killed in a call", "companion", "after a kill", "restarted", "idle", "list at the end"}
+// stage is something that is done to a server, and the outcomes that it has.
+type stage struct {
+	name     string
+	outcomes []string
+	// promised: the gateway keeps it for a client also where the direct
+	// connection does not.
+	promised bool
+}
 
-// judgeZoo prints what each client lost on each way, and returns how much of
-// that the gateway answers for: all that it promises, and all that the direct
-// connection has.
+var stages = []stage{
+	{"reached", []string{"connect"}, true},
+	{"used", []string{"list", "echo", "read", "prompt", "state", "progress", "log"}, false},
+	{"slowed", []string{"slowed"}, false},
+	{"killed in a call", []string{"killed in a call", "companion", "after a kill"}, true},
+	{"restarted", []string{"restarted"}, true},
+	{"restarted 10 times", []string{"restarted ten times", "after ten restarts", "healthy again", "new client"}, true},
+	{"left idle", []string{"idle", "list at the end"}, true},
+}
+
+// judgeZoo prints, for each server and client, how each way through the gateway
+// compares with the direct one, and returns how much of what is lost the gateway
+// answers for: all that it promises, and all that the direct connection has.
 func judgeZoo(w io.Writer, pens []*pen, verbose bool) (lost int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	header := []string{"server", "over", "client"}
+	for _, s := range stages {
+		header = append(header, s.name)
+	}
+	fmt.Fprintln(table, strings.Join(append(header, "calls, lost with a reason"), "\t"))
 	var reasons []string
-	fmt.Fprintln(table, "client\tserver\tover\trevision\tlost directly\tby one cluster\tby a federation")
 	for _, p := range pens {
-		if p.err != nil {
-			lost++
-			fmt.Fprintf(table, "\t%s\t%s\t\t%v\n", p.species.name, p.over, p.err)
-			continue
+		rows, why, n := p.judge(verbose)
+		for _, row := range rows {
+			fmt.Fprintln(table, strings.Join(row, "\t"))
 		}
-		for _, client := range p.clients {
-			ways := make([]*visitor, len(zooWays))
-			for _, v := range p.visitors {
-				if v.client.name == client.name {
-					ways[v.way] = v
-				}
-			}
-			cells := []string{client.name, p.species.name, p.over, revisions(ways)}
-			for _, v := range ways {
-				var missing []string
-				for _, what := range slices.Sorted(maps.Keys(v.outcome)) {
-					said := v.outcome[what]
-					ours := v.way > 0 && (slices.Contains(promised, what) || ways[0].outcome[what] == "ok")
-					if said == "ok" || v.way > 0 && !ours {
-						continue
-					}
-					missing = append(missing, what)
-					if ours {
-						lost++
-					}
-					if ours || verbose {
-						reasons = append(reasons, fmt.Sprintf("  %s, %s of %s, %s: %.300q", what, zooWays[v.way], client.name, p.name(), said))
-					}
-				}
-				cells = append(cells, orNothing(missing))
-			}
-			fmt.Fprintln(table, strings.Join(cells, "\t"))
-		}
+		reasons, lost = append(reasons, why...), lost+n
 	}
 	_ = table.Flush()
 	for _, reason := range reasons {
@@ -62,18 +52,63 @@ func judgeZoo(w io.Writer, pens []*pen, verbose bool) (lost int) {
 	return lost
 }
 
-// revisions tells which was spoken on each way, once if it is the same.
-func revisions(ways []*visitor) string {
-	var all []string
-	for _, v := range ways {
-		all = append(all, v.revision)
+// judge returns a row for each client, why something was lost, and how much of
+// it the gateway answers for.
+func (p *pen) judge(verbose bool) (rows [][]string, reasons []string, lost int) {
+	if p.err != nil {
+		return [][]string{{p.species.name, p.over, "", p.err.Error()}}, nil, 1
 	}
-	return strings.Join(slices.Compact(all), " ")
+	for _, client := range p.clients {
+		visitors := slices.DeleteFunc(slices.Clone(p.visitors), func(v *visitor) bool { return v.client.name != client.name })
+		slices.SortFunc(visitors, func(a, b *visitor) int { return a.way - b.way })
+		row := []string{p.species.name, p.over, client.name}
+		for _, s := range stages {
+			cell, why, n := s.compare(visitors, verbose)
+			row, reasons, lost = append(row, cell), append(reasons, why...), lost+n
+		}
+		calls, excused := 0, 0
+		for _, v := range visitors {
+			calls, excused = calls+v.calls, excused+v.excused
+		}
+		rows = append(rows, append(row, fmt.Sprintf("%d, %d", calls, excused)))
+	}
+	return rows, reasons, lost
 }
 
-func orNothing(missing []string) string {
-	if len(missing) == 0 {
-		return "nothing"
+// compare returns what the gateway made of a stage: same as directly, kept where
+// it is lost directly, or what was lost. The reasons say why, if verbose of the
+// direct connection too.
+func (s *stage) compare(visitors []*visitor, verbose bool) (cell string, reasons []string, lost int) {
+	direct := visitors[0].outcome
+	var missing []string
+	cell = "-"
+	for _, v := range visitors {
+		for _, what := range s.outcomes {
+			said, tried := v.outcome[what]
+			if !tried {
+				continue
+			}
+			if cell == "-" {
+				cell = "same"
+			}
+			if v.way > 0 && said == "ok" && direct[what] != "ok" {
+				cell = "kept"
+			}
+			ours := v.way > 0 && (s.promised || direct[what] == "ok")
+			if said == "ok" || !ours && !verbose {
+				continue
+			}
+			reasons = append(reasons, fmt.Sprintf("  %s, %s of %s, %s, %s: %.300q", what, zooWays[v.way], v.client.name, v.home, v.revision, said))
+			if ours {
+				lost++
+				if !slices.Contains(missing, what) {
+					missing = append(missing, what)
+				}
+			}
+		}
 	}
-	return strings.Join(missing, ", ")
+	if missing != nil {
+		cell = "LOST: " + strings.Join(missing, ", ")
+	}
+	return cell, reasons, lost
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 
@@ -119,7 +120,9 @@ func do(ctx context.Context, session *mcp.ClientSession, q question, n int) (any
 		return res.Messages[0].Content.(*mcp.TextContent).Text, nil
 	}
 	params := &mcp.CallToolParams{Name: q.Name, Arguments: q.Arguments}
-	params.Meta = mcp.Meta{"io.modelcontextprotocol/logLevel": "info"} // of 2026-07-28
+	if strings.HasSuffix(q.Name, "log") { // in 2026-07-28 each request asks for messages
+		params.Meta = mcp.Meta{"io.modelcontextprotocol/logLevel": "info"}
+	}
 	params.SetProgressToken(n)
 	res, err := session.CallTool(ctx, params)
 	if err != nil {

@@ -54,6 +54,7 @@ func animals() *server.MCPServer {
 		if err := s.SendLogMessageToClient(ctx, mcp.NewLoggingMessageNotification(mcp.LoggingLevelInfo, "zoo", req.GetString("text", ""))); err != nil {
 			return nil, err
 		}
+		time.Sleep(50 * time.Millisecond) // mcp-go queues messages, and sends a result at once
 		return mcp.NewToolResultText("logged"), nil
 	})
 	s.AddResource(mcp.NewResource("zoo://animal", "animal"), func(_ context.Context, req mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {

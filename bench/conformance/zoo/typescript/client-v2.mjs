@@ -16,5 +16,8 @@ const connect = async () => {
   await client.connect(transport);
   return client.getNegotiatedProtocolVersion();
 };
-// Log messages are asked for with each request of 2026-07-28.
-await answer(client, connect, (params, options) => client.callTool({ ...params, _meta: { 'io.modelcontextprotocol/logLevel': 'info' } }, options));
+// In 2026-07-28 each request asks for messages.
+await answer(client, connect, (params, options) => {
+  const _meta = params.name.endsWith('log') ? { 'io.modelcontextprotocol/logLevel': 'info' } : undefined;
+  return client.callTool({ ...params, _meta }, options);
+});
