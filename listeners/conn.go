@@ -46,6 +46,8 @@ type Conn struct {
 	gone     chan struct{}
 	crowd    crowd
 
+	heads heads // of requests over HTTP/1.1
+
 	mu      sync.Mutex
 	phase   phase
 	leaving bool         // ends as soon as no request is in progress

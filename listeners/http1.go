@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
 // http1 is the HTTP/1.1 side of a Server: one http.Server, which is given
@@ -37,7 +39,8 @@ func (h *http1) stop() { close(h.closed) }
 // serve hands a connection to the http.Server. It is removed when that is done
 // with it, or when whoever hijacked it closes it.
 func (h *http1) serve(c *Conn) {
-	c.wire.framing = new(framing)
+	c.heads.lease = h.server.memory.Lease(memory.Body)
+	c.wire.framing = &framing{heads: &c.heads}
 	// The server settles, and stops, only after this connection is removed.
 	h.conns <- c.wire.outer()
 }
@@ -69,6 +72,7 @@ func (h *http1) connState(nc net.Conn, state http.ConnState) {
 		w.conn.setPhase(phaseActive)
 	case http.StateIdle:
 		w.heard.Store(false)
+		w.conn.heads.served()
 		w.conn.setPhase(phaseIdle)
 	case http.StateHijacked:
 		// What was taken for a next request is the hijacker's.

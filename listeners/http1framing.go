@@ -31,6 +31,8 @@ type framing struct {
 	// withheld is what net/http was not given.
 	withheld []byte
 	answered bool // the failure has had its answer, or gets it otherwise
+	heads    *heads
+	charged  int // bytes of head
 }
 
 // pass looks at what was read, and returns how much of it net/http may have: it
@@ -99,6 +101,12 @@ func (f *framing) readHead(p []byte) (int, error) {
 		if len(f.head) == 0 {
 			f.head = append(f.head, p...)
 		}
+		if more := len(f.head) - f.charged; len(f.head) > shortHead {
+			if !f.heads.grow(more) {
+				return 0, errHead
+			}
+			f.charged += more
+		}
 		return len(p), nil
 	case err != nil:
 		return 0, err
@@ -106,6 +114,10 @@ func (f *framing) readHead(p []byte) (int, error) {
 	n -= len(whole) - len(p)
 	f.body = head.Body()
 	f.parser, f.empty = http1head.Parser{}, 0
+	if f.charged > 0 {
+		f.heads.end()
+		f.charged = 0
+	}
 	if f.head = f.head[:0]; cap(f.head) > maxKept {
 		f.head = nil
 	}

@@ -221,6 +221,7 @@ func (s *Server) vacate(c *Conn) {
 		c.places.leave(c.client)
 	}
 	s.memory.Return(memory.Connection, connectionCost)
+	c.heads.close()
 }
 
 // settle closes Done once nothing is left. Called with s.mu held.
