@@ -299,6 +299,10 @@ func (h *host) begin(s *Session, isCall bool) error {
 
 func (h *host) end(s *Session, isCall bool) {
 	h.mu.Lock()
+	if h.session.life.Err() != nil {
+		h.mu.Unlock()
+		return // lost must find whose calls were in flight
+	}
 	if h.active--; h.active == 0 {
 		h.session.Process().Rest()
 	}
