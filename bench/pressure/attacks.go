@@ -272,11 +272,11 @@ func unreadSSE(ctx context.Context, g *gateway, hc *http.Client) bool {
 
 // unreadWebSocket is the same over a WebSocket.
 func unreadWebSocket(ctx context.Context, g *gateway, hc *http.Client) bool {
-	ws, _, err := websocket.Dial(ctx, "wss://"+g.address+"/mcp/ws", &websocket.DialOptions{HTTPClient: hc, Subprotocols: []string{"mcp"}})
+	ws, _, err := websocket.Dial(ctx, "wss://"+g.address+"/mcp/ws", &websocket.DialOptions{HTTPClient: hc, Subprotocols: []string{"mcp"}}) //nolint:bodyclose // Dial leaves none to close
 	if err != nil {
 		return false
 	}
-	defer ws.CloseNow()
+	defer func() { _ = ws.CloseNow() }()
 	if ws.Write(ctx, websocket.MessageText, []byte(initialize)) != nil {
 		return false
 	}

@@ -26,7 +26,7 @@ func System() *Reserve {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return nil
 	}
-	return New(uint64(limit.Cur))
+	return New(limit.Cur)
 }
 
 // New returns a Reserve of so many descriptors.
