@@ -21,7 +21,7 @@ func TestAThousandIdleHTTP3ConnectionsAreGivenBack(t *testing.T) {
 	e := newEdge(t, func(e *edge) {
 		e.cluster = "idle_timeout: 500ms" // upstream connections are another matter
 		// Nobody is given up before all are there, however slow the machine is.
-		e.listener = "min_version: \"1.2\"\n    limits: {idle_timeout: 5m}"
+		e.listener = "min_version: \"1.2\"\n    limits: {idle_timeout: 5m, max_connections_per_address: 0}"
 	})
 	to, err := net.ResolveUDPAddr("udp4", e.address("public"))
 	if err != nil {
