@@ -37,3 +37,11 @@ func awaitExit(p *os.Process) {
 		}
 	}
 }
+
+// peerClosed reports whether the peer of a socket has closed its side, even if what it
+// has sent before is unread.
+func peerClosed(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}

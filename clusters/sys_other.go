@@ -14,3 +14,6 @@ func socketOptions(_, _ string, _ syscall.RawConn) error { return nil }
 func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 func awaitExit(p *os.Process) { _, _ = p.Wait() }
+
+// peerClosed cannot be told here.
+func peerClosed(int) bool { return false }
