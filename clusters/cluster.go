@@ -223,9 +223,11 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 	e.id = endpointID(u, a)
 	if unresolved == nil {
 		e.pool = &pool{dialer: &dialer{connector: c.connector, endpoint: e.id, address: hostPort(u, a), host: u.Hostname()}}
+		check := *e.pool.dialer
+		check.check = true
 		e.checks = &Endpoint{
 			cluster: e.cluster, id: e.id, url: e.url, addr: a, connects: e.connects, trace: e.trace, state: e.state,
-			avoid: e.avoid, retired: make(chan struct{}), pool: &pool{dialer: e.pool.dialer},
+			avoid: e.avoid, retired: make(chan struct{}), pool: &pool{dialer: &check},
 		}
 		e.checks.refs.Store(1) // e's
 	}

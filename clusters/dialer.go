@@ -66,6 +66,7 @@ type dialer struct {
 	endpoint string // for errors and traces
 	address  string // IP and port
 	host     string // of the URL: the name to verify unless server_name says otherwise
+	check    bool   // for health checks
 }
 
 // dial connects TCP, and TLS where there is an identity, within the cluster's
@@ -116,7 +117,7 @@ func (d *dialer) connect(ctx context.Context, alpn []string, wrap func(net.Conn)
 	if err != nil {
 		return nil, err
 	}
-	if !d.reserve.FitsUpstream(tcp) {
+	if !d.reserve.FitsUpstream(tcp, d.check) {
 		tcp.Close()
 		return nil, descriptors.ErrExhausted
 	}

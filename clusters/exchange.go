@@ -37,7 +37,8 @@ type exchange struct {
 	head    *headScan // of an HTTP/1.1 connection
 	lane    *lane     // nil where there are none
 	offLane sync.Once
-	flow    *flow // of a long body on a lane
+	flow    *flow        // of a long body on a lane
+	short   atomic.Int64 // the length of a short body among the lane's crowd
 	// inform is the function of OnInterim; nil without.
 	inform   func(status int, header textproto.MIMEHeader) error
 	finished sync.Once
@@ -104,7 +105,16 @@ func (x *exchange) informed(status int, header textproto.MIMEHeader) error {
 func (x *exchange) leaveLane() {
 	if x.lane != nil {
 		x.flow.end()
+		x.answered()
 		x.offLane.Do(x.lane.leave)
+	}
+}
+
+// answered is called when the server has read a short body, by its answer, or
+// need not any more.
+func (x *exchange) answered() {
+	if x.lane != nil {
+		x.lane.crowd.leave(x.short.Swap(0))
 	}
 }
 
@@ -115,9 +125,10 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	switch {
 	case x.epoch.lanes != nil && !x.upgrade:
 		if isLong {
-			x.lane = x.epoch.longLanes.take()
+			x.lane = x.epoch.longLanes.take(0)
 		} else {
-			x.lane = x.epoch.lanes.take()
+			x.short.Store(short(req))
+			x.lane = x.epoch.lanes.take(x.short.Load())
 		}
 		transport = x.lane
 	case isLong && !x.upgrade:
@@ -162,6 +173,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	if c != nil && c.silence.quiet.Load() {
 		c.silence.quiet.Store(false)
 	}
+	x.answered()
 	if x.head != nil {
 		x.head.restore(res)
 	}

@@ -25,9 +25,34 @@ func long(req *http.Request) bool {
 	return req.Body != nil && req.Body != http.NoBody && (req.ContentLength <= 0 || req.ContentLength > shortBody)
 }
 
-// crowd counts the bodies of a connection that are stuck. Long bodies travel on
-// connections without any; others have connections of their own.
-type crowd struct{ stuck atomic.Int64 }
+// short is the length of a request's body in bytes, unless that is long.
+func short(req *http.Request) int64 {
+	if long(req) || req.ContentLength < 0 {
+		return 0
+	}
+	return req.ContentLength
+}
+
+// crowd counts the bodies of a connection that stop others, or may do so. New
+// requests go to connections without long bodies that are stuck.
+type crowd struct {
+	stuck atomic.Int64
+	// unanswered is the length of all short bodies, in bytes, whose response
+	// header has not come. The server may have read none of them.
+	unanswered atomic.Int64
+}
+
+// join counts a short body of n bytes, until leave, and reports whether every
+// server takes it beside the others.
+func (c *crowd) join(n int64) bool {
+	if c.unanswered.Add(n) <= shortBody {
+		return true
+	}
+	c.unanswered.Add(-n)
+	return false
+}
+
+func (c *crowd) leave(n int64) { c.unanswered.Add(-n) }
 
 // flow is a long body on its way to a server. Where nothing is read from it,
 // although there is something to send, it is stuck.

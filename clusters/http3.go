@@ -61,7 +61,7 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return refuse(err)
 	}
 	for try, firsts := 1, 0; ; try++ {
-		c, fresh, err := t.acquire(req.Context())
+		c, fresh, err := t.acquire(req.Context(), short(req))
 		if err != nil {
 			return refuse(err)
 		}
@@ -69,6 +69,7 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			trace.GotConn(httptrace.GotConnInfo{Reused: !fresh})
 		}
 		res, sent, err := t.send(c, req)
+		c.crowd.leave(short(req))
 		if err == nil {
 			return res, nil
 		}
@@ -176,12 +177,13 @@ func unsent(err error, header bool) bool {
 	return ok && !header && !e.Remote && e.ErrorCode == http3.ErrCodeNoError
 }
 
-// acquire counts a request onto a connection, dialled if need be. fresh says
-// that it is the first.
-func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool, err error) {
+// acquire counts a request onto a connection, dialled if need be, and its short
+// body of so many bytes onto the connection's crowd. fresh says that it is the
+// first.
+func (t *http3Transport) acquire(ctx context.Context, short int64) (c *http3Conn, fresh bool, err error) {
 	for {
 		t.mu.Lock()
-		if c := t.pick(); c != nil {
+		if c := t.pick(short); c != nil {
 			fresh := c.take()
 			t.mu.Unlock()
 			return c, fresh, nil
@@ -205,7 +207,7 @@ func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool,
 		t.mu.Lock()
 		// Even when it has ended already: the request then learns why, and does
 		// not dial again and again.
-		if d.conn.active < maxStreams && !d.conn.draining {
+		if d.conn.active < maxStreams && !d.conn.draining && d.conn.crowd.join(short) {
 			fresh := d.conn.take()
 			t.mu.Unlock()
 			return d.conn, fresh, nil
@@ -215,8 +217,8 @@ func (t *http3Transport) acquire(ctx context.Context) (c *http3Conn, fresh bool,
 }
 
 // pick chooses the first good connection with room, so that the others can
-// become idle. Called with mu held.
-func (t *http3Transport) pick() *http3Conn {
+// become idle, and counts the short body onto its crowd. Called with mu held.
+func (t *http3Transport) pick(short int64) *http3Conn {
 	now := time.Now()
 	t.conns = slices.DeleteFunc(t.conns, func(c *http3Conn) bool {
 		if !c.draining && c.hushed(now) {
@@ -226,7 +228,7 @@ func (t *http3Transport) pick() *http3Conn {
 		return c.draining || c.quic.Context().Err() != nil
 	})
 	for _, c := range t.conns {
-		if c.active < maxStreams && c.crowd.stuck.Load() == 0 {
+		if c.active < maxStreams && c.crowd.stuck.Load() == 0 && c.crowd.join(short) {
 			return c
 		}
 	}

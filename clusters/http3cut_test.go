@@ -37,7 +37,7 @@ func TestARequestThatWasCutBeforeItWasSentIsSentAgain(t *testing.T) {
 	for _, header := range []bool{false, true} {
 		transport := newEpoch(&pool{dialer: toEcho(t)}).main.(*http3Transport)
 		t.Cleanup(transport.epoch.close)
-		first, _, err := transport.acquire(t.Context())
+		first, _, err := transport.acquire(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)
 		}

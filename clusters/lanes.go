@@ -45,18 +45,20 @@ func newLanes(dial func() *http.Transport) *lanes {
 	return l
 }
 
-// take counts a request onto a lane, until leave.
-func (l *lanes) take() *lane {
+// take counts a request onto a lane, until leave, and its short body of so many
+// bytes onto the lane's crowd.
+func (l *lanes) take(short int64) *lane {
 	for {
 		all := *l.all.Load()
 		for _, lane := range all {
-			if lane.crowd.stuck.Load() > 0 {
+			if lane.crowd.stuck.Load() > 0 || !lane.crowd.join(short) {
 				continue
 			}
 			if lane.active.Add(1) <= maxStreams {
 				return lane
 			}
 			lane.active.Add(-1)
+			lane.crowd.leave(short)
 		}
 		l.mu.Lock()
 		if len(*l.all.Load()) == len(all) {

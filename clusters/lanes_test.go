@@ -168,6 +168,51 @@ func TestABodyThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
 	}
 }
 
+// Many short bodies fill the window of a connection together.
+func TestManyShortBodiesThatTheServerDoesNotReadStopNoOther(t *testing.T) {
+	stalled := make(chan struct{}, 100)
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/stall" {
+			stalled <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	})
+	ca := tlstest.NewCA(t, "Test CA")
+	server := serveHTTP3(t, "", ca, handler)
+	over2, _ := overHTTP2(t, false, handler)
+	for name, c := range map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")} {
+		ctx, cancel := context.WithCancel(t.Context())
+		var ended sync.WaitGroup
+		const many = 24 // 1.4 MB, more than the window of net/http's server and of quic-go's
+		for range many {
+			ended.Go(func() {
+				res, err := c.RoundTrip(request(t, "POST", "/stall", strings.Repeat("x", 60_000)).WithContext(ctx))
+				if err == nil {
+					res.Body.Close()
+				}
+			})
+		}
+		for range many {
+			<-stalled
+		}
+		for range 3 {
+			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+			res, err := c.RoundTrip(request(t, "POST", "/", strings.Repeat("x", 30_000)).WithContext(ctx))
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			} else if got := read(t, res); got != "30000" {
+				t.Errorf("%s: the server got %s bytes", name, got)
+			}
+			cancel()
+		}
+		cancel()
+		ended.Wait()
+	}
+}
+
 // filled is a body without end, of several requests, that tells when enough was
 // read to fill the window of a connection: 1 MiB over HTTP/2, 768 KiB over HTTP/3.
 type filled struct {
