@@ -161,12 +161,13 @@ func (s *Server) take(raw net.Conn, places *places) (refusal string) {
 		places.open.Add(-1)
 		return "max_connections"
 	}
-	if !places.reserve.FitsClient(raw) {
+	if !places.reserve.Enter(raw) {
 		places.open.Add(-1)
 		return "descriptors"
 	}
 	if s.memory.Charge(memory.Connection, connectionCost) != nil {
 		places.open.Add(-1)
+		places.reserve.Leave()
 		return "memory"
 	}
 	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), places)
@@ -217,6 +218,9 @@ func (s *Server) remove(c *Conn) {
 // vacate gives back what the connection takes of its socket and of memory.
 func (s *Server) vacate(c *Conn) {
 	c.places.open.Add(-1)
+	if c.raw != nil {
+		c.places.reserve.Leave() // QUIC has one descriptor for all
+	}
 	if c.client.IsValid() {
 		c.places.leave(c.client)
 	}
