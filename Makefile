@@ -40,11 +40,12 @@ run: build examples ## try it: two strict-mTLS MCP servers behind the gateway on
 	@exec examples/mtls/run.sh
 
 # The timeout is that of one package; the slowest decides. Nothing is taken from
-# the cache, which does not know that tests run a binary of the same sources.
+# the cache, which does not know that tests run a binary of the same sources. Many
+# tests wait for something, so more run at one time than there are cores.
 .PHONY: test
 test: ## run every test with the race detector
 	@.ci/need openssl curl pgrep=procps gcc chromium
-	CGO_ENABLED=1 go test -race -count=1 -timeout 9m ./...
+	CGO_ENABLED=1 go test -race -count=1 -parallel 4 -timeout 9m ./...
 
 .PHONY: race
 race: test ## the same as test, which always has the race detector on

@@ -256,7 +256,7 @@ routes:
 		t.Errorf("the CA of the directory: %+v", c)
 	}
 	if !slices.ContainsFunc(g.lines(), func(line map[string]any) bool { return line["use"] == "acme, directory CA" && line["level"] == "warn" }) {
-		t.Error("the log does not say that the CA of the directory, which lives for a day, comes to its end")
+		t.Error("the log does not say that the CA of the directory, which ends within a day, comes to its end")
 	}
 	if keys, err := filepath.Glob(filepath.Join(dir, "store", "certificates", "*", acmeName, "*.key")); err != nil || len(keys) != 1 {
 		t.Errorf("keys in the storage: %v, %v", keys, err)

@@ -67,7 +67,7 @@ listeners:
 	expect()
 
 	template := tlstest.Template(t, "localhost")
-	template.DNSNames, template.NotAfter = []string{"localhost"}, time.Now().Add(20*24*time.Hour)
+	template.DNSNames, template.NotBefore, template.NotAfter = []string{"localhost"}, time.Now().Add(-70*24*time.Hour), time.Now().Add(20*24*time.Hour)
 	cert, key := ca.Issue(t, template)
 	tlstest.WritePair(t, dir, "server", cert, key)
 	g.mustApply(`

@@ -50,7 +50,7 @@ func TestTheLogTellsOfCertificatesThatEndSoon(t *testing.T) {
 	t.Parallel()
 	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t) // which lives for a day
 	template := tlstest.Template(t, "localhost")
-	template.DNSNames, template.NotAfter = []string{"localhost"}, time.Now().Add(5*24*time.Hour)
+	template.DNSNames, template.NotBefore, template.NotAfter = []string{"localhost"}, time.Now().Add(-80*24*time.Hour), time.Now().Add(5*24*time.Hour)
 	cert, key := ca.Issue(t, template)
 	tlstest.WritePair(t, dir, "server", cert, key)
 	template = tlstest.Template(t, "later")
