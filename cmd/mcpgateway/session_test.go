@@ -227,6 +227,7 @@ func TestOneSessionLastsOverEveryChange(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.connect(t, "echo")
+	defer c.stop(t) // before the endpoint ends to which the cluster moves
 	c.more(t, 5)
 	id := c.session.ID()
 
