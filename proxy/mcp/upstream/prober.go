@@ -39,8 +39,8 @@ func (p *Prober) params() []byte {
 }
 
 // NewProbe returns the health check of one endpoint: a ping, or server/discover
-// where there are no sessions, on a session that is kept from one check to the next. Any JSON-RPC answer, an error too, is
-// that of a healthy server.
+// where there are no sessions, on a session that is kept from one check to the
+// next. Any JSON-RPC answer, an error too, is that of a healthy server.
 func (p *Prober) NewProbe(c *clusters.Cluster, e *clusters.Endpoint) clusters.Probe {
 	b := &probe{prober: p, cluster: c, endpoint: e}
 	if p.Transports != nil && c.IsCommand() {
@@ -69,8 +69,8 @@ type probe struct {
 
 // Check pings, and initialises if there is no session or the ping fails: a
 // server that was restarted says in many ways that it does not know the session,
-// and only what a new session meets counts. A command that may run once only is tried once: its process is
-// for the sessions, whose own failures tell the rest.
+// and only what a new session meets counts. A command that may run once only is
+// tried once: its process is for the sessions, whose own failures tell the rest.
 func (p *probe) Check(ctx context.Context) error {
 	if p.proven {
 		return nil
@@ -95,6 +95,11 @@ func (p *probe) check(ctx context.Context) error {
 			return nil
 		}
 		p.sign = p.otherSign()
+		if p.session.Modern() && !p.cluster.IsCommand() {
+			// There is no session that the server could have lost. A new one would
+			// be made of what is known about the server, and ask nothing.
+			return verdict(err)
+		}
 		if p.session.Shares() && p.session.Err() == nil && ctx.Err() == nil {
 			// A tool may keep the process busy for a while. Where it does not
 			// come back, others must not wait for it.
@@ -120,6 +125,9 @@ func (p *probe) check(ctx context.Context) error {
 		p.session, err = p.launch(ctx)
 	} else {
 		p.session, err = p.open(ctx)
+		if err == nil && p.session.Modern() {
+			err = p.ping(ctx) // all that it is made of may be known
+		}
 	}
 	return verdict(err)
 }

@@ -66,6 +66,49 @@ func TestProbeKeepsOneSession(t *testing.T) {
 	}
 }
 
+// What is known about a server without sessions is enough to make a session, and
+// says nothing of its health.
+func TestAServerWithoutSessionsIsAskedAtEachCheck(t *testing.T) {
+	var gone atomic.Bool
+	f := newModernFake(t, nil)
+	answer := f.any
+	f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+		if gone.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		answer(w, r, m)
+	}
+	c, e := cluster(t, at(f.URL))
+	prober := NewProber(new(Transports))
+	probe := prober.NewProbe(c, e)
+	t.Cleanup(func() { probe.Close(context.Background()) })
+	for range 2 {
+		if err := probe.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone.Store(true)
+	for range 2 {
+		if err := probe.Check(t.Context()); err == nil {
+			t.Error("the check does not notice that the server answers 503")
+		}
+	}
+	later := prober.NewProbe(c, e)
+	t.Cleanup(func() { later.Close(context.Background()) })
+	if err := later.Check(t.Context()); err == nil {
+		t.Error("the first check after a reload does not notice it")
+	}
+	gone.Store(false)
+	if err := probe.Check(t.Context()); err != nil {
+		t.Errorf("the server is back: %v", err)
+	}
+	f.Close()
+	if err := probe.Check(t.Context()); err == nil {
+		t.Error("the check does not notice that there is no server")
+	}
+}
+
 func TestAnyJSONRPCAnswerIsHealthy(t *testing.T) {
 	for body, status := range map[string]int{
 		`{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no initialize here"}}`:       200,
