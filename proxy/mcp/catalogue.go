@@ -60,7 +60,7 @@ type catalogue struct {
 type known struct {
 	names    map[string][]string            // by method, in the cluster's order
 	index    map[string]map[string]struct{} // the same, as sets
-	tools    map[string][sha256.Size]byte   // hashes of the definitions
+	tools    map[string]fingerprint         // of the definitions
 	reported map[[sha256.Size]byte]struct{}
 	refused  map[omissionKey]*omissions
 }
@@ -80,7 +80,7 @@ func (c *catalogue) entry(route, cluster string) *known {
 		k = &known{
 			names:    map[string][]string{},
 			index:    map[string]map[string]struct{}{},
-			tools:    map[string][sha256.Size]byte{},
+			tools:    map[string]fingerprint{},
 			reported: map[[sha256.Size]byte]struct{}{},
 			refused:  map[omissionKey]*omissions{},
 		}
@@ -112,18 +112,19 @@ func (c *catalogue) learn(route, cluster string, kind listKind, names []string, 
 // tool notes the definition of a tool, and returns the hashes of the one
 // before and of this one when they differ.
 func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) (before, after string) {
-	sum := sha256.Sum256(definition.Raw())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
 	old, seen := k.tools[name]
-	if seen || len(k.tools) < catalogueLimit && len(name) <= catalogueName {
-		k.tools[name] = sum
-	}
-	if !seen || old == sum {
+	if !seen && (len(k.tools) >= catalogueLimit || len(name) > catalogueName) {
 		return "", ""
 	}
-	return hex.EncodeToString(old[:8]), hex.EncodeToString(sum[:8])
+	sum := old.of(definition)
+	k.tools[name] = sum
+	if !seen || old.content == sum.content {
+		return "", ""
+	}
+	return hex.EncodeToString(old.content[:8]), hex.EncodeToString(sum.content[:8])
 }
 
 // first reports whether this about a name was not reported before: every list

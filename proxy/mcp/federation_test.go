@@ -294,9 +294,9 @@ func TestOverlongAndOddNamesAreReported(t *testing.T) {
 }
 
 func TestChangedToolDefinitionIsReported(t *testing.T) {
-	description := "old"
+	description, schema := "old", `{"type":"object","properties":{"a":{"enum":[1,2]},"b":{}}}`
 	raw := newRawServer(t, func(string) string {
-		return `{"tools":[{"name":"t","description":"` + description + `","inputSchema":{"type":"object"}}]}`
+		return `{"tools":[{"name":"t","description":"` + description + `","inputSchema":` + schema + `}]}`
 	})
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}})
 	g.post(listBody)
@@ -304,10 +304,20 @@ func TestChangedToolDefinitionIsReported(t *testing.T) {
 	if g.trace.has("changed raw t") {
 		t.Error("nothing has changed")
 	}
+	schema = `{"properties": {"b": {}, "a": {"enum": [1, 2]}}, "type": "object"}`
+	g.post(listBody)
+	if g.trace.has("changed raw t") {
+		t.Error("only the order of members has changed")
+	}
+	schema = `{"properties":{"b":{},"a":{"enum":[2,1]}},"type":"object"}`
+	g.post(listBody)
+	if n := g.trace.count("changed raw t"); n != 1 {
+		t.Errorf("another order of elements was reported %d times", n)
+	}
 	description = "new"
 	g.post(listBody)
-	if !g.trace.has("changed raw t") {
-		t.Error("not reported")
+	if n := g.trace.count("changed raw t"); n != 2 {
+		t.Errorf("another description was reported %d times in all", n)
 	}
 }
 
