@@ -91,7 +91,7 @@ func zoo(ctx context.Context, opts options, dir string, w io.Writer) (int, error
 }
 
 // mostAgain is how many pens may be tried again.
-const mostAgain = 4
+const mostAgain = 8
 
 // again tries the pens in which something was lost once more, one by one: on a
 // machine that does too much, all at once miss deadlines that have nothing to do
@@ -101,7 +101,10 @@ func again(ctx context.Context, w io.Writer, pens []*pen) {
 	for _, p := range pens {
 		if _, reasons, lost := p.judge(false); lost > 0 {
 			bad = append(bad, p)
-			fmt.Fprintf(w, "%s: %d lost: %v\n%s\n", p.name(), lost, p.err, strings.Join(reasons, "\n"))
+			if p.err != nil {
+				reasons = append(reasons, "  "+p.err.Error())
+			}
+			fmt.Fprintf(w, "%s: %d lost:\n%s\n", p.name(), lost, strings.Join(reasons, "\n"))
 		}
 	}
 	if len(bad) > mostAgain {
