@@ -106,12 +106,14 @@ func TestClientsThatDoNotReadStopNoOtherOfTheUpstream(t *testing.T) {
 	}
 }
 
-// The window of a connection is one for all bodies on it.
-func TestABodyThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
-	stalled := make(chan struct{}, 3)
+// stalling are clusters of a server, over HTTP/2 and 3, which reads no body that
+// is posted to /stall, and answers any other with its length. stalled gets
+// something for each of the former.
+func stalling(t *testing.T) (stalled <-chan struct{}, both map[string]*clusters.Cluster) {
+	stalls := make(chan struct{}, 100)
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/stall" {
-			stalled <- struct{}{}
+			stalls <- struct{}{}
 			<-r.Context().Done()
 			return
 		}
@@ -121,7 +123,13 @@ func TestABodyThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
 	server := serveHTTP3(t, "", ca, handler)
 	over2, _ := overHTTP2(t, false, handler)
-	for name, c := range map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")} {
+	return stalls, map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")}
+}
+
+// The window of a connection is one for all bodies on it.
+func TestABodyThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
+	stalled, both := stalling(t)
+	for name, c := range both {
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		body := &filled{full: make(chan struct{})}
@@ -170,20 +178,8 @@ func TestABodyThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
 
 // Many short bodies fill the window of a connection together.
 func TestManyShortBodiesThatTheServerDoesNotReadStopNoOther(t *testing.T) {
-	stalled := make(chan struct{}, 100)
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/stall" {
-			stalled <- struct{}{}
-			<-r.Context().Done()
-			return
-		}
-		n, _ := io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, n)
-	})
-	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, handler)
-	over2, _ := overHTTP2(t, false, handler)
-	for name, c := range map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")} {
+	stalled, both := stalling(t)
+	for name, c := range both {
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended sync.WaitGroup
 		const many = 24 // 1.4 MB, more than the window of net/http's server and of quic-go's

@@ -53,7 +53,7 @@ func dropIfClosed(c net.Conn) {
 			// the handshake and can be long, as it holds the client's certificate.
 			closed = isAlert(b[:n]) || peerClosed(int(fd))
 		default:
-			closed = true // an answer that nobody has asked for
+			closed = true // an answer to no request
 		}
 	})
 	if err == nil && closed {

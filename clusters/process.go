@@ -52,8 +52,8 @@ type Process struct {
 	err      error // set before done is closed
 
 	mu     sync.Mutex
-	owner  *Backoff // nil: whoever started it has none
-	reaped bool     // the process id may belong to somebody else
+	owner  *Backoff // nil: its starter has none
+	reaped bool     // the kernel may have given the process id to another
 	served bool     // Serving was called
 	ended  bool
 }

@@ -19,16 +19,16 @@ func TestAConnectionWithUnreadTicketsIsKept(t *testing.T) {
 		unread       []byte
 		closed       bool
 	}{
-		"silence":                    {secure: true},
-		"silence in plain text":      {},
-		"a ticket":                   {secure: true, unread: record(23, 1200)},
-		"the rest of a ticket":       {secure: true, unread: record(23, 1200)[512:]},
-		"a ticket and the end":       {secure: true, ends: true, unread: record(23, 1200), closed: true},
-		"the end":                    {secure: true, ends: true, closed: true},
-		"the end in plain text":      {ends: true, closed: true},
-		"an alert of TLS 1.3":        {secure: true, unread: record(23, 19), closed: true},
-		"an alert of TLS 1.2":        {secure: true, unread: record(21, 26), closed: true},
-		"an answer nobody asked for": {unread: []byte("HTTP/1.1 408 Request Timeout\r\n\r\n"), closed: true},
+		"silence":                 {secure: true},
+		"silence in plain text":   {},
+		"a ticket":                {secure: true, unread: record(23, 1200)},
+		"the rest of a ticket":    {secure: true, unread: record(23, 1200)[512:]},
+		"a ticket and the end":    {secure: true, ends: true, unread: record(23, 1200), closed: true},
+		"the end":                 {secure: true, ends: true, closed: true},
+		"the end in plain text":   {ends: true, closed: true},
+		"an alert of TLS 1.3":     {secure: true, unread: record(23, 19), closed: true},
+		"an alert of TLS 1.2":     {secure: true, unread: record(21, 26), closed: true},
+		"an answer to no request": {unread: []byte("HTTP/1.1 408 Request Timeout\r\n\r\n"), closed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")

@@ -58,7 +58,7 @@ type quicSocket struct {
 	server *Server
 	places *places // of the Socket that server is on
 	users  int     // connections, handshakes included
-	idle   bool    // nobody is to serve
+	idle   bool    // no server takes connections
 	closed bool
 	gone   chan struct{} // closed once the port is free again
 }

@@ -265,7 +265,7 @@ func (p *pen) kill(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// restart ends the server while nobody calls it.
+// restart ends the server while no client calls it.
 func (p *pen) restart(ctx context.Context) error {
 	pids := p.processes()
 	away := time.Now()

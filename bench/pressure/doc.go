@@ -1,4 +1,4 @@
-// The command pressure runs the gateway with a memory limit under clients and
+// Command pressure runs the gateway with a memory limit under clients and
 // servers that make it keep what they can: bodies that do not end, answers that
 // are not read, large answers of commands, events that are kept to be resumed
 // from. Meanwhile an honest client asks for /health and calls a tool.

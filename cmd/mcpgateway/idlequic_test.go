@@ -61,7 +61,7 @@ func TestAThousandIdleHTTP3ConnectionsAreGivenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	from[0].Close()      // each says goodbye
-	from[1].Conn.Close() // nobody does: they time out, as was agreed with them
+	from[1].Conn.Close() // the others say nothing: they time out, as was agreed with them
 	e.eventually("half of them to be gone", func() error {
 		if n := e.status().Listeners[0].Connections; n > connections/2+1 {
 			return fmt.Errorf("%d", n)

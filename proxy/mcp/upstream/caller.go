@@ -13,7 +13,7 @@ type Caller struct {
 	// Primed, if not nil, is called when an event of an answer has no message: a
 	// server that sends an id to resume from, or a time to reconnect after,
 	// expects the call to outlast its connection (MCP 2025-11-25, Sending Messages
-	// to the Server). So may whoever made the call.
+	// to the Server). So may the maker of the call.
 	Primed func()
 
 	mu       sync.Mutex

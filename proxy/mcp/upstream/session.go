@@ -201,7 +201,7 @@ func (s *Session) NextID() jsonrpc.ID { return jsonrpc.IntID(s.ids.Add(1)) }
 // what comes while exactly one call is in flight belongs to that call. on is
 // called by the reader of the stream, and must not block: over HTTP+SSE and stdio
 // the answers of all other calls come behind it. nil stands for OnMessage. The
-// server's ping is answered here and shown to nobody.
+// server's ping is answered here, and no client sees it.
 //
 // The end of ctx ends the waiting. It is no cancellation: to cancel, Send
 // notifications/cancelled. An answer stream that breaks off is resumed where
