@@ -118,7 +118,7 @@ func (e *Endpoint) Hold() (release func()) {
 // other. An upgrade uses HTTP/1.1; after 101 the response body is an
 // io.ReadWriteCloser.
 //
-// The error is a *ConnectError when the request reached nobody. The caller must read the
+// The error is a *ConnectError when the request reached no server. The caller must read the
 // body to its end or close it.
 func (e *Endpoint) RoundTrip(req *http.Request) (*http.Response, error) { return e.try(req, 0) }
 

@@ -29,7 +29,7 @@ var (
 	ErrRetired = errors.New("the endpoint belongs to a released generation")
 )
 
-// ConnectError says that the request reached nobody: the name did not resolve,
+// ConnectError says that the request reached no server: the name did not resolve,
 // or TCP, TLS or QUIC failed, or a child process did not start, or an HTTP/3
 // server has said that it did not look at the request. Whatever the method, it
 // is safe to repeat.

@@ -297,7 +297,7 @@ func (b *body) Close() error {
 	return err
 }
 
-// streamBody is over at its end, even if nobody closes it.
+// streamBody is over at its end, even if the caller does not close it.
 type streamBody struct{ body }
 
 func (b *streamBody) Read(p []byte) (int, error) {

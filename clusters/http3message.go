@@ -74,7 +74,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	return u.body.Read(p)
 }
 
-// Close leaves a body alone that somebody else may have by now.
+// Close leaves a body alone that the caller may have given to another request by now.
 func (u *upload) Close() error {
 	u.mu.Lock()
 	theirs := u.stopped && !u.touched

@@ -196,6 +196,6 @@ func (p *Process) live(started chan<- error, theirs []*os.File, done func(*Proce
 	}
 	p.outlive()
 	p.launcher.tell("exited", p.err)
-	done(p) // first, so that whoever waited for the end may start another
+	done(p) // first, so that a caller that waited for the end may start another
 	close(p.done)
 }

@@ -113,7 +113,7 @@ func (c *Cluster) stopChecker(e *Endpoint) {
 		k.stop()
 		return
 	}
-	// It only warmed, so nobody else closes it.
+	// It only warmed, so its cluster does not close it.
 	c.work.Go(func() {
 		defer e.release()
 		k.close()

@@ -19,7 +19,7 @@ const (
 	// termGrace is the time between SIGTERM and SIGKILL.
 	termGrace = 3 * time.Second
 	// pipeGrace is how long output can be read after the process has ended,
-	// should somebody outside its process group hold the other end open.
+	// should a process outside its group hold the other end open.
 	pipeGrace = 2 * time.Second
 	// maxStderrLine bounds a line of stderr; the rest is cut off.
 	maxStderrLine = 8 << 10
@@ -213,7 +213,7 @@ func (p *Process) outlive() {
 	p.stdin.Close()
 	_ = p.stdout.SetReadDeadline(time.Now().Add(pipeGrace))
 	_ = p.stderr.SetReadDeadline(time.Now().Add(pipeGrace))
-	// Nobody has to read stdout to its end.
+	// The caller need not read stdout to its end.
 	time.AfterFunc(pipeGrace, func() { p.stdout.Close() })
 }
 

@@ -106,7 +106,7 @@ func quicAlert(err error) string {
 	return ""
 }
 
-// explainSilence says what it can mean that nobody has answered over UDP.
+// explainSilence says what it can mean that no answer has come over UDP.
 func explainSilence(err error) error {
 	_, handshake := errors.AsType[*quic.HandshakeTimeoutError](err)
 	_, idle := errors.AsType[*quic.IdleTimeoutError](err)

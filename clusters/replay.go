@@ -82,7 +82,7 @@ type lazyBody struct {
 	io.ReadCloser
 	mu      sync.Mutex
 	read    bool
-	closed  bool // somebody asked for it
+	closed  bool // the transport asked for it
 	settled bool
 }
 

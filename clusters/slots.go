@@ -17,7 +17,7 @@ const maxWaiting = 1024
 type slots struct {
 	mu   sync.Mutex
 	used int
-	// leaving are processes that are being stopped for somebody who waits.
+	// leaving are processes that are being stopped for a session that waits.
 	leaving     int
 	first, last *Process // at rest, the longest first
 	waiting     []*waiter
@@ -162,7 +162,7 @@ func (s *slots) unrestLocked(p *Process) {
 	r.before, r.after, r.resting = nil, nil, false
 }
 
-// Rest says that nobody uses the process now: it may be stopped where another
+// Rest says that no session uses the process now: it may be stopped where another
 // one needs its place. It then ends with ErrTaken.
 func (p *Process) Rest() {
 	s := p.slots

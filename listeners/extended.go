@@ -116,7 +116,7 @@ func (u *streamUpgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	stream := &streamConn{upgrade: u, closed: make(chan struct{})}
 	if u.status == http.StatusSwitchingProtocols {
 		if err := stream.begin(nil); err != nil {
-			return nil, nil, err // nobody will close it
+			return nil, nil, err // the caller has nothing to close
 		}
 	}
 	u.stream = stream

@@ -18,7 +18,7 @@ const maxKept = 4 << 10
 // them. net/http gets no head whole that http1head refuses, so that it acts on
 // none, and no body beyond the byte that is wrong.
 //
-// It is used by whoever reads from the connection, one at a time.
+// It is used by the reader of the connection, one at a time.
 type framing struct {
 	parser http1head.Parser
 	body   http1head.Body

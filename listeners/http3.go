@@ -20,9 +20,9 @@ const (
 	quietMoment = time.Second
 	// drainLinger is how long one has at least between its last answer and its
 	// end: CONNECTION_CLOSE makes a client drop what is still on its way to it,
-	// and what it has not read yet, and nobody tells us when it has.
+	// and what it has not read yet, and quic-go does not tell when it has.
 	drainLinger = 10 * time.Second
-	// shutdownLinger is the same where somebody waits for us to be gone.
+	// shutdownLinger is the same where the init system waits for the process to end.
 	shutdownLinger = 3 * time.Second
 	// lingerTrips is both in round trips, for what was lost and is sent again.
 	lingerTrips = 10
@@ -85,7 +85,7 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 	cs := qc.ConnectionState().TLS
 	c.handshaken(&cs)
 	var err error
-	// As in handshake: nobody has looked this one over.
+	// As in handshake: no policy has looked at this connection.
 	if now := s.tls.Snapshot(); now != c.snapshot {
 		err = now.Verify(cs)
 	}

@@ -3,7 +3,7 @@ package listeners
 import "time"
 
 // What only a connection of HTTP/3 does: no answer can carry the word to go, and
-// http3 tells nobody what it is doing.
+// http3 does not tell what it is doing.
 
 // advance ends the handshake of a QUIC connection, for better or worse; only
 // the first to call it succeeds. In phaseHTTP3, which one that is to leave does

@@ -17,7 +17,7 @@ const minWriteRate = 16 << 10
 type paced struct {
 	net.Conn
 	conn *Conn
-	// writeBy is the deadline that somebody set, in Unix nanoseconds; 0 is none.
+	// writeBy is the deadline that net/http or a handler set, in Unix nanoseconds; 0 is none.
 	writeBy atomic.Int64
 }
 

@@ -24,7 +24,7 @@ const (
 	unvalidatedBurst     = 200
 	// wary is for how long after that everybody proves it. A client asks again
 	// before it has read the Retry, and its second packet must not begin a
-	// handshake that nobody will end.
+	// handshake that no server will end.
 	wary = 2 * time.Second
 
 	// receiveBuffer is what QUIC wants of the kernel, in bytes: a burst that
@@ -203,10 +203,10 @@ func (q *quicSocket) serve(server *Server, places *places) {
 	q.settle()
 }
 
-// leave is serve for nobody.
+// leave is serve without a server.
 func (q *quicSocket) leave() { q.serve(nil, nil) }
 
-// settle closes the socket if nobody needs it any more. Called with q.mu held.
+// settle closes the socket if no server and no connection needs it any more. Called with q.mu held.
 func (q *quicSocket) settle() {
 	if !q.idle || q.users > 0 || q.closed {
 		return
@@ -235,7 +235,7 @@ func (q *quicSocket) validates(now time.Time) bool {
 	return now.UnixNano() < q.waryUntil.Load()
 }
 
-// mostUnproven is a tenth of the listener's places: packets from nobody must not
+// mostUnproven is a tenth of the listener's places: packets with forged addresses must not
 // keep its clients out, over TCP neither.
 func (q *quicSocket) mostUnproven() int64 {
 	q.mu.Lock()

@@ -28,7 +28,7 @@ type response struct {
 	hijacked   bool
 
 	mu      sync.Mutex
-	writeBy time.Time // the deadline that somebody set, as in paced
+	writeBy time.Time // the deadline that a handler set, as in paced
 }
 
 // before is called when the header is about to go out, or never will.

@@ -52,7 +52,7 @@ func mayBeEmpty(r *http.Request) bool {
 }
 
 // empty reports whether the body ends before it has begun. The end belongs to
-// the header then, and may come no later; if it does, whoever reads the body
+// the header then, and may come no later; if it does, the reader of the body
 // is told.
 func (u *upload) empty(control *http.ResponseController, patience time.Duration) bool {
 	_ = control.SetReadDeadline(time.Now().Add(patience))

@@ -66,7 +66,7 @@ func (c *Config) checkACME(s *config.Scope) {
 		return
 	}
 	if !s.IsSet("acme.challenges") {
-		return // all are offered, and those that nobody can answer are not used
+		return // all are offered, and those that no listener can answer are not used
 	}
 	usable := c.acmeChallenges()
 	for i, challenge := range c.ACME.Challenges {

@@ -212,7 +212,7 @@ func (g *Gateway) commitAdmin(p *prepared) {
 	}
 }
 
-// release frees what a generation held once nobody uses it any more.
+// release frees what a generation held once no request uses it any more.
 func (g *Gateway) release(gen *Generation) {
 	defer g.work.Done()
 	g.mu.Lock()

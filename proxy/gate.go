@@ -41,7 +41,7 @@ func (t *gate) unpin(c *listeners.Conn) { t.conns.Delete(c) }
 func (t *gate) enter(c *listeners.Conn) *Generation {
 	for {
 		// The pins are looked up after the pointer: a commit pins before it
-		// swaps, so whoever sees the newer generation sees the pin.
+		// swaps, so a request that sees the newer generation sees the pin.
 		newest := t.gateway.current.Load()
 		gen, pinned := t.pinOf(c)
 		if !pinned {

@@ -34,7 +34,7 @@ type Options struct {
 	// Stderr is where logs go unless log.file says otherwise; nil is os.Stderr.
 	Stderr io.Writer
 	// Notify tells the service manager about the process's state (sd_notify);
-	// nil tells nobody.
+	// nil: the service manager is not told.
 	Notify func(state string)
 	// Abort ends the process. It is called where the end takes longer than
 	// shutdown.timeout allows; nil lets it take longer.

@@ -21,7 +21,7 @@ type ClientAuthMode string
 const (
 	// ClientAuthNone asks for no certificate.
 	ClientAuthNone ClientAuthMode = "none"
-	// ClientAuthRequest asks for one; whoever sends one must pass.
+	// ClientAuthRequest asks for one; a client that sends one must pass.
 	ClientAuthRequest ClientAuthMode = "request"
 	// ClientAuthRequire refuses a client without one.
 	ClientAuthRequire ClientAuthMode = "require"

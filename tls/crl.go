@@ -132,7 +132,7 @@ func (c *CRLs) NotAfter() time.Time { return c.notAfter }
 
 // check reports why no certificate of the chain, from a leaf to a root, may be
 // relied on as of now. Every CA of the chain needs a list that it signed, as
-// with nginx and Envoy: else whoever can hide a list can undo a revocation.
+// with nginx and Envoy: else an attacker who can hide a list can undo a revocation.
 func (c *CRLs) check(chain []*x509.Certificate, expired CRLExpired, now time.Time) error {
 	for i, cert := range chain[:len(chain)-1] {
 		if err := c.checkOne(cert, chain[i+1], expired, now); err != nil {

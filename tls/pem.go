@@ -17,7 +17,7 @@ import (
 // minRSA is what crypto/rsa signs with.
 const minRSA = 1024
 
-// tornError is a fault that is seen while somebody replaces a file, and that
+// tornError is a fault that is seen while a program replaces a file, and that
 // may be gone a moment later.
 type tornError struct{ error }
 

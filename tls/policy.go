@@ -25,7 +25,7 @@ type policy struct {
 	minVersion   uint16
 	mode         ClientAuthMode
 	trust        *Trust // nil in mode none
-	crls         *CRLs  // nil: nobody is revoked
+	crls         *CRLs  // nil: no client is revoked
 	crlExpired   CRLExpired
 	names        []string
 	workload     string // our SPIFFE ID, where the trust is by a Workload API

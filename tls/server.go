@@ -82,7 +82,7 @@ func (s *ServerSnapshot) config(p *policy, nextProtos []string) *cryptotls.Confi
 	return b.config
 }
 
-// IsChallenge recognises an ACME server: nobody else offers this protocol, and
+// IsChallenge recognises an ACME server: no other client offers this protocol, and
 // it offers no other.
 func IsChallenge(hello *cryptotls.ClientHelloInfo) bool {
 	return len(hello.SupportedProtos) == 1 && hello.SupportedProtos[0] == ALPNChallenge

@@ -135,7 +135,7 @@ func (p *SPIFFE) Validate(s *config.Scope) {
 	}
 }
 
-// requireTrust reports a client authentication that nobody could pass.
+// requireTrust reports a client authentication that no client could pass.
 func requireTrust(s *config.Scope, at string, a *ClientAuth) {
 	if a.Mode != ClientAuthNone && a.Mode != "" && a.CACert.IsZero() {
 		s.Errorf(at+"ca_cert", "is needed, since mode is %s", a.Mode)
@@ -171,7 +171,7 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 		s.Warnf(unused, "has no effect, since mode is none")
 		return
 	}
-	// Somebody who names a CA and forgets the mode believes to be protected.
+	// An operator who names a CA and forgets the mode believes to be protected.
 	s.Errorf(unused, "has no effect without a mode: set mode to request or require")
 }
 

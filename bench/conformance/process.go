@@ -46,7 +46,7 @@ func (p *process) stop() {
 	}
 }
 
-// listens waits until somebody listens on address.
+// listens waits until a process listens on address.
 func (p *process) listens(ctx context.Context, address string) error {
 	for {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)

@@ -32,7 +32,7 @@ func main() {
 	// Users find the process to signal by name, and the name is that of every
 	// sub-command: only run gives SIGHUP a meaning.
 	signal.Ignore(syscall.SIGHUP)
-	// Whoever reads the log may go away; the gateway stays. Caught, not ignored:
+	// The reader of the log may go away; the gateway stays. Caught, not ignored:
 	// what is ignored stays so in the commands of clusters.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	// The gateway says itself, once and in its log, that a buffer is small.

@@ -2,7 +2,7 @@
 // keep: bodies that are being read, answers that wait for their clients, events
 // that can be resumed, sessions, connections.
 //
-// Whoever keeps such bytes charges them to the Budget before they are read, and
+// The code that keeps such bytes charges them to the Budget before they are read, and
 // returns the charge when they are given up. What is charged leaves out stacks,
 // TLS buffers and garbage, so after each garbage collection the Budget also looks
 // at what is really live. The greater of both is the pressure, and the share of

@@ -133,7 +133,7 @@ func (m *Metrics) MCPCall(cluster, method, outcome string) {
 	m.mcpCalls.WithLabelValues(cluster, method, outcome).Inc()
 }
 
-// MCPIgnored counts one thing that a server of a cluster sent and nobody gets.
+// MCPIgnored counts one thing that a server of a cluster sent and no client gets.
 func (m *Metrics) MCPIgnored(cluster string) { m.mcpIgnored.WithLabelValues(cluster).Inc() }
 
 // ACME counts one event of a certificate by ACME.

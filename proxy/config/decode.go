@@ -222,7 +222,7 @@ func (d *decoder) unknown(n *node, s *structSpec) {
 		case slices.Contains(s.later, k.text):
 			message = "not supported by this version"
 		case d.report.full():
-			// Nobody will read the suggestion, and each costs time.
+			// No operator will read the suggestion, and each costs time.
 		default:
 			free := slices.DeleteFunc(s.keys(), func(known string) bool { return n.get(known) != nil })
 			meant := closest(k.text, free)

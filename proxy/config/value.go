@@ -8,7 +8,7 @@ import (
 )
 
 // File is a scalar that names a file. Load reads the file into the snapshot;
-// whoever is configured by it receives its contents and opens nothing.
+// the package configured by it receives its contents and opens nothing.
 type File struct {
 	// Path is absolute; relative paths are resolved against the YAML file.
 	Path string

@@ -72,7 +72,7 @@ func newEntry(r *http.Request, record *Record, w *responseWriter, started time.T
 }
 
 // requestID is a fresh id, or the one that a trusted proxy sent. An id from
-// elsewhere is worth nothing: whoever sends it could pass for another request.
+// elsewhere is worth nothing: a client that sends it could pass for another request.
 func requestID(r *http.Request) string {
 	if ids := r.Header[requestIDHeader]; len(ids) == 1 && plainID(ids[0]) && FromTrustedProxy(r) {
 		return ids[0]

@@ -47,7 +47,7 @@ func (a *Auth) Close() {
 
 // Wrap serves by next what passes, with the principal in the request's
 // context, and answers 401 to the rest. The answer says what is needed, the
-// Record why it was not met: a hint would help whoever is guessing.
+// Record why it was not met: a hint would help a client that guesses.
 func (a *Auth) Wrap(next http.Handler) http.Handler { return a.WrapResource(next, nil) }
 
 // WrapResource is Wrap for a protected resource: tokens need its scopes, and

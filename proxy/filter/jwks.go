@@ -23,7 +23,7 @@ const (
 	fetchTimeout = 10 * time.Second
 	maxSetBytes  = 1 << 20
 	// unknownEvery bounds the fetches that tokens with unknown keys cause,
-	// which anybody can make up.
+	// which any client can make up.
 	unknownEvery = 10 * time.Second
 	// awaitAtMost bounds how long a request waits for such a fetch.
 	awaitAtMost = 5 * time.Second

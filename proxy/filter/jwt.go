@@ -137,7 +137,7 @@ var errNoKey = errors.New("no key fits the token's algorithm and key id")
 // keysFor offers the keys that the token's header may choose from. The parser
 // has checked by now that the algorithm is an accepted one; "none" never is.
 func (v *verifier) keysFor(token *jwt.Token) (any, error) {
-	// Whoever sets crit demands that it be understood, and nothing is (RFC
+	// An issuer that sets crit demands that it be understood, and nothing is (RFC
 	// 7515 section 4.1.11).
 	if _, critical := token.Header["crit"]; critical {
 		return nil, errors.New("the token has critical header parameters, which are not supported")

@@ -62,7 +62,7 @@ const minSecret = 32
 // its hash (RFC 7518 section 3.2).
 func secretKey(secret []byte) (key, error) {
 	if bytes.Contains(secret, []byte("-----BEGIN ")) {
-		// A public key is no secret: whoever has it could sign.
+		// A public key is no secret: a client that has it could sign.
 		return key{}, errors.New("this is a PEM file, not a secret; public keys belong into public_key_files")
 	}
 	if len(secret) < minSecret {

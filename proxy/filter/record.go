@@ -7,7 +7,7 @@ import (
 
 // Record collects the facts of one request that only those who serve it know.
 // All methods may be called by several goroutines at once, also after the
-// request has ended, when they change nothing that anybody still reads.
+// request has ended, when they change nothing that the log still reads.
 type Record struct {
 	id string
 
@@ -28,7 +28,7 @@ type facts struct {
 type recordKey struct{}
 
 // RecordFrom returns the record of the request that ctx belongs to. Outside of
-// an AccessLog it returns one that nobody reads, never nil.
+// an AccessLog it returns one that no log reads, never nil.
 func RecordFrom(ctx context.Context) *Record {
 	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
 		return r

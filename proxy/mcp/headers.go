@@ -45,7 +45,7 @@ func checkModern(header http.Header, m *jsonrpc.Message) *failure {
 	case said.String() != version:
 		return mismatch("%s is %q, the body says %q", versionHeader, version, said.String())
 	case version != modern:
-		return notAmong(nil, version) // whoever answers knows what is offered
+		return notAmong(nil, version) // the caller knows what is offered
 	}
 	// A client that does not say what it can do is served as one that can do
 	// nothing. Discovery, which is about the gateway itself, keeps to the letter:

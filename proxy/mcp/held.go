@@ -287,7 +287,7 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mes
 // attend writes what the call has to say, until it is through or asks for
 // input.
 func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a accept) {
-	// Nobody could ever fetch the answer of a client that has gone; of a modern
+	// No client could ever fetch the answer of a client that has gone; of a modern
 	// one it is the cancellation. One that has the word may go.
 	stop := context.AfterFunc(r.Context(), func() {
 		if _, ok := k.waits(); !ok {

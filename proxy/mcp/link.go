@@ -17,7 +17,7 @@ type link struct {
 	calls   map[jsonrpc.ID]*call // by our id, which is the progress token too
 	uses    int
 	stale   bool // on a pool that is to be left when idle
-	retired bool // nobody may use it any more
+	retired bool // no call may use it any more
 }
 
 // wait returns the upstream session once it is open: servers speak before

@@ -172,7 +172,7 @@ func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer,
 	}
 	c.ask(ref.Name)
 	m, err := p.exchange(ctx, c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
-		if c.msg.Method() != kind.method { // somebody else's call needs the list
+		if c.msg.Method() != kind.method { // a call of another kind needs the list
 			return jsonrpc.NewRequest(id, kind.method, cursorParams(cursor))
 		}
 		var e jsonrpc.Edits

@@ -110,7 +110,7 @@ func (s *session) charge(n int64) error {
 func (s *session) discharge() { s.hub.opts.Memory.Return(memory.Session, s.charged.Swap(0)) }
 
 // chargeLocked takes what a new session needs. Where memory is short it is what
-// sessions had that nobody uses: one of the same principal, else an anonymous
+// sessions had that no client uses: one of the same principal, else an anonymous
 // one, and those that have lost their slots already.
 func (h *Hub) chargeLocked(s *session, n *count, own *holder, victims []*session) ([]*session, error) {
 	var given int64

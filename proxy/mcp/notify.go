@@ -104,7 +104,7 @@ func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Messa
 		s.broadcast(ctx, m.Raw())
 	case "notifications/tasks/status":
 		if p := s.clientTask(m.Params().Get("taskId").String()); p != nil {
-			_ = p.notify(ctx, m.Raw()) // a server that is gone asks nobody any more
+			_ = p.notify(ctx, m.Raw()) // a server that is gone asks no client any more
 		}
 	default:
 		if s.passes(h.Config.Clusters) {

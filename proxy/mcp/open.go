@@ -84,7 +84,7 @@ func (p *peer) revive() {
 // first event only.
 const hearTime = time.Second
 
-// maxPace is the longest time between two attempts that nobody asked for.
+// maxPace is the longest time between two attempts that no client asked for.
 const maxPace = 15 * time.Second
 
 // paceLocked slows attempts down that keep failing.

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// sendTimeout bounds the sending of what nobody waits for.
+	// sendTimeout bounds the sending of what no client waits for.
 	sendTimeout = 10 * time.Second
 	// closeTimeout bounds the farewell to an upstream session.
 	closeTimeout = 5 * time.Second
@@ -120,7 +120,7 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build request) (*json
 	return m, err
 }
 
-// abandon tells the server that nobody waits for the answer any more.
+// abandon tells the server that no client waits for the answer any more.
 func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 	msg := jsonrpc.NewNotification("notifications/cancelled", append(append([]byte(`{"requestId":`), id.Raw()...), '}'))
 	var c canceled

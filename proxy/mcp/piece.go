@@ -66,7 +66,7 @@ func (st *stream) unread(msg []byte) {
 	}
 }
 
-// rest takes what nobody has read, unless a reader has come after the one
+// rest takes what no reader has read, unless a reader has come after the one
 // whose stop it is.
 func (st *stream) rest(stop chan struct{}) [][]byte {
 	st.mu.Lock()

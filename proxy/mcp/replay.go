@@ -19,7 +19,7 @@ var (
 )
 
 // oldStreams bounds the streams of GETs that are remembered, so that they can
-// be resumed, when nobody reads them and nothing of them is kept.
+// be resumed, when no client reads them and nothing of them is kept.
 const oldStreams = 16
 
 // replay keeps the events of a session's streams, so that a client whose

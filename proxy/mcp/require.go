@@ -82,7 +82,7 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		case errors.Is(err, errWithdrawn):
 			return
 		case errors.Is(err, errUnanswered):
-			c.cancel(err) // nobody will ever take the call up
+			c.cancel(err) // no client will ever take the call up
 		}
 		if err != nil {
 			answer = failed(asFailure(err)).body(m.ID())

@@ -77,7 +77,7 @@ func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) 
 	if ref, ok := c.firstOwner(list, name); ok {
 		return ref, name, nil
 	}
-	// Nobody may have listed yet, as with a single call without a session.
+	// No client may have listed yet, as with a single call without a session.
 	kind, _ := listOf(list)
 	s.drainAll(c, kind, refs, position{})
 	if ref, ok := c.firstOwner(list, name); ok {

@@ -17,7 +17,7 @@ const MetadataPath = "/.well-known/oauth-protected-resource"
 
 // Resource makes a route a protected resource in the sense of OAuth 2.0 (RFC
 // 9728): clients that have no token learn where to get one. What they are told
-// comes from here, never from the request, whose Host anybody can choose.
+// comes from here, never from the request, whose Host any client can choose.
 type Resource struct {
 	URL                  string   `yaml:"url" required:"true" example:"https://mcp.example.com/mcp" doc:"The endpoint as clients write it: what a token is for."`
 	AuthorizationServers []string `yaml:"authorization_servers" required:"true" example:"[\"https://login.example.com\"]" doc:"Issuers of tokens."`

@@ -17,7 +17,7 @@ import (
 )
 
 // errSealed says nothing more: a value that does not open is foreign, forged
-// or too old, and which of these is nobody's business.
+// or too old, and which of these is not told.
 var errSealed = errors.New("the value is not one of ours")
 
 // MinStateKey is the least length of a key, in bytes.

@@ -257,7 +257,7 @@ func (st *stream) reader() (ready, stop chan struct{}) {
 }
 
 // resume gives the stream a new reader, which begins after the position pos.
-// One that is still there is ended: its connection broke, and nobody noticed
+// One that is still there is ended: its connection broke, and the kernel has not noticed
 // but the client.
 func (st *stream) resume(pos int) error {
 	st.mu.Lock()
@@ -306,7 +306,7 @@ func (st *stream) prime() string {
 }
 
 func (st *stream) beginLocked() {
-	// 130 random bits, as those of the session: nobody can guess the id of a
+	// 130 random bits, as those of the session: no client can guess the id of a
 	// stream, and a session looks for it among its own streams only.
 	st.track = st.replay.open(rand.Text(), st)
 }

@@ -19,7 +19,7 @@ type Trace struct {
 	// UpstreamLost: an open upstream session died, and is initialised anew
 	// when it is next needed.
 	UpstreamLost func(route, cluster, endpoint string, err error)
-	// Ignored: a server sent something that nobody gets, such as what a program
+	// Ignored: a server sent something that no client gets, such as what a program
 	// prints on the way. report is false where there is too much of it for each
 	// to be reported.
 	Ignored func(route, cluster, endpoint string, err error, report bool)

@@ -26,7 +26,7 @@ func (x *exchange) fail(err error) {
 	x.record.SetFlag(f.flag)
 	x.record.SetReason(err.Error())
 	if f.status == 0 {
-		panic(http.ErrAbortHandler) // nobody is left to answer
+		panic(http.ErrAbortHandler) // the client is gone
 	}
 	if x.uploading() && x.r.ProtoMajor == 1 {
 		// What is left of the request must not be taken for the next one.

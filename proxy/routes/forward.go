@@ -264,7 +264,7 @@ func (x *exchange) expire(cause error) {
 	if !errors.Is(cause, errIdle) {
 		return
 	}
-	// Whoever is stuck reading from, or writing to, the client wakes up.
+	// A handler that is stuck reading from, or writing to, the client wakes up.
 	if x.uploading() {
 		_ = x.control.SetReadDeadline(time.Unix(1, 0)) // without deadlines there is only the cancellation
 	}

@@ -104,7 +104,7 @@ func (e *edits) apply(h http.Header) {
 	}
 }
 
-// editAnswers applies edits to the final answer of next, whoever makes it.
+// editAnswers applies edits to the final answer of next, from the upstream or from us.
 func editAnswers(next http.Handler, e *edits) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ew := &editWriter{ResponseWriter: w, edits: e}

@@ -32,7 +32,7 @@ func (x *exchange) respond(resp *http.Response) {
 	}
 	if x.uploading() && x.r.ProtoMajor == 1 {
 		// The answer overtook the request. What is left of the request must
-		// not be taken for the next one, and nobody may read it any more.
+		// not be taken for the next one, and the handler may read it no more.
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(resp.StatusCode)

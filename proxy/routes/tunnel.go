@@ -214,7 +214,7 @@ func (d *direction) finish(frame []byte, write func([]byte) error) {
 }
 
 // cut sends the close frame now, unless the direction has ended or is amid a
-// frame that nobody completes.
+// frame that the peer does not complete.
 func (d *direction) cut(frame []byte, write func([]byte) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -184,7 +184,7 @@ func (m *Manager) Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certif
 
 // HandleHTTP answers an HTTP-01 challenge. It reports false, and writes
 // nothing, for any other request, and for a challenge that is not pending: then
-// somebody behind the gateway may have asked for it.
+// a server behind the gateway may have asked for it.
 func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 	token, ok := strings.CutPrefix(r.URL.Path, httpChallengePath)
 	if !ok || token == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {

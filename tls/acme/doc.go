@@ -6,7 +6,7 @@
 // order under way and a failure that is being waited out all survive a reload
 // that does not concern them. Commit says which names are wanted; everything
 // that takes a network happens behind it, in one goroutine a name. Handshakes
-// are answered from memory, until Release says that nobody asks for a name.
+// are answered from memory, until Release says that no client asks for a name.
 //
 // certmagic makes the keys, has them signed, and says where files are, so that
 // its storages can be used. The rest of it is replaced. Its solvers open ports of

@@ -16,7 +16,7 @@ import (
 type entry struct {
 	name   string
 	wanted bool
-	unused time.Time // since when nobody can ask for it; zero: somebody can
+	unused time.Time // since when no client can ask for it; zero: one can
 	keeper *keeper   // nil: released
 	serves *held     // maybe from a former account; nil: none yet
 	err    error     // of the last attempt; nil: it succeeded

@@ -42,7 +42,7 @@ type locks struct {
 	disk     *disk
 	dir      string
 	beat     time.Duration
-	patience time.Duration // for a lock that somebody else holds
+	patience time.Duration // for a lock that another process holds
 	warn     func(error)
 }
 
@@ -202,7 +202,7 @@ func (k *lock) replace(record lockRecord) error {
 		return err
 	}
 	defer f.Close()
-	// The numbers begin anew when somebody clears the directory.
+	// The numbers begin anew when an operator clears the directory.
 	data := make([]byte, recordSize)
 	n, _ := f.ReadAt(data, 0)
 	var found lockRecord

@@ -33,7 +33,7 @@ func (e *heldError) Error() string {
 
 // lockState is what is seen of a lock.
 type lockState struct {
-	number uint64 // zero: nobody has held it yet, or certmagic does
+	number uint64 // zero: no process has held it yet, or certmagic does
 	record []byte
 	exists bool
 }

@@ -55,7 +55,7 @@ func (h *held) stapled(s staple) *held {
 	return &next
 }
 
-// hasResponder reports whether anybody can be asked about the certificate.
+// hasResponder reports whether a responder can be asked about the certificate.
 // Authorities leave the responder out more and more, and most of all for
 // certificates that live for days.
 func (h *held) hasResponder() bool {

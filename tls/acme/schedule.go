@@ -20,7 +20,7 @@ type timing struct {
 	rateLimit  time.Duration // after a rate limit that does not say how long
 	attempt    time.Duration // for one issuance
 	renewalGap time.Duration // before a certificate just obtained is renewed
-	linger     time.Duration // that a name stays in memory when nobody seems to ask for it any more
+	linger     time.Duration // that a name stays in memory when no client seems to ask for it any more
 	floor      time.Duration // between two orders of a name, however short its certificates live
 }
 

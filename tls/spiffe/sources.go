@@ -68,7 +68,7 @@ func (s *Sources) Get(ctx context.Context, socket string) (*Material, error) {
 }
 
 // watch returns the running watch of a socket. One that the Workload API has
-// ended is begun anew, since whoever asks has perhaps put things right.
+// ended is begun anew, since the operator may have put things right.
 func (s *Sources) watch(addr string) (*watch, error) {
 	if s.closed {
 		return nil, fmt.Errorf("spiffe: %s: the sources are closed", addr)

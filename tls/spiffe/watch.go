@@ -125,7 +125,7 @@ func (w *watch) move() {
 	}
 }
 
-// stale reports whether there is something that nobody has got or waits for.
+// stale reports whether there is something that no reader has got or waits for.
 func (w *watch) stale() bool {
 	return w.waiting == 0 && w.current != nil && !w.current.equal(w.returned)
 }

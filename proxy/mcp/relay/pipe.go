@@ -78,7 +78,7 @@ func readLine(in *bufio.Reader) (line []byte, long bool, err error) {
 }
 
 // refusal is what is said about something that is no message: nothing, unless
-// somebody waits for an answer.
+// the client waits for an answer.
 type refusal struct {
 	why  string
 	body []byte

@@ -53,7 +53,7 @@ func (r *Relay) revive(ctx context.Context, lost *session) error {
 	r.mu.Lock()
 	if r.session != lost {
 		r.mu.Unlock()
-		return nil // somebody has done it
+		return nil // another request has done it
 	}
 	v := r.revival
 	if v == nil {

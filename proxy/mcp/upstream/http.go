@@ -26,7 +26,7 @@ const (
 	headerLastID  = "Last-Event-Id"
 )
 
-// maxDiscarded bounds what is read of a body that nobody wants, so that its
+// maxDiscarded bounds what is read of a body that no caller wants, so that its
 // connection can be used again.
 const maxDiscarded = 64 << 10
 
@@ -100,7 +100,7 @@ func (s *Session) events(body io.Reader) *sse.Reader {
 
 func success(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode < 300 }
 
-// discard reads the rest of a body that nobody wants.
+// discard reads the rest of a body that no caller wants.
 func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscarded) }
 
 // readAll reads the body of an answer, for the caller.

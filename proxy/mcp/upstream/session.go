@@ -52,7 +52,7 @@ type Options struct {
 	// OnClose is called once, from a goroutine of its own, when a session that
 	// Open returned has ended: with nil after Close, else with why it was lost.
 	OnClose func(error)
-	// OnIgnored is told of what the server sent and nobody gets: bytes that
+	// OnIgnored is told of what the server sent and no client gets: bytes that
 	// are no message, answers to no call. It must not block.
 	// Of what comes too often not all is to be reported, which report says.
 	OnIgnored func(err error, report bool)

@@ -217,7 +217,7 @@ const (
 	ignoredReports = 10
 )
 
-// ignore tells of what nobody gets.
+// ignore tells of what no client gets.
 func (s *Session) ignore(err error) {
 	if s.opts.OnIgnored == nil {
 		return

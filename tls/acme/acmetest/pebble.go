@@ -236,7 +236,7 @@ func FreePorts(t testing.TB, n int) []int {
 		port := l.Addr().(*net.TCPAddr).Port
 		u, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		if err != nil {
-			continue // somebody's for UDP
+			continue // a process has it for UDP
 		}
 		u.Close()
 		if ports = append(ports, port); len(ports) == n {
