@@ -85,7 +85,7 @@ func (u *upload) Close() error {
 	return u.body.Close()
 }
 
-// stop lets nobody begin to read, and reports whether somebody has. There is
+// stop lets no reader begin, and reports whether one has. There is
 // nothing to stop when u is nil.
 func (u *upload) stop() (touched bool) {
 	if u == nil {

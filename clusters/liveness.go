@@ -13,7 +13,7 @@ import (
 // dropIfClosed closes an idle HTTP/1.1 connection, which is about to carry a
 // request, if the server has closed its side already: net/http then takes
 // another one, since nothing was written. Without the look, a request could be
-// written in the moment before the end is noticed, and nobody could say
+// written in the moment before the end is noticed, and no log could say
 // whether the server had acted on it. HTTP/2 says so itself (RFC 9113, section
 // 6.8).
 func dropIfClosed(c net.Conn) {

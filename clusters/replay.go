@@ -7,7 +7,7 @@ import (
 )
 
 // replay gives a request to several tries. Its body can be sent again if it can
-// be had again (GetBody), or if nobody has touched it.
+// be had again (GetBody), or if no reader has touched it.
 type replay struct {
 	req  *http.Request
 	body *lazyBody // nil when there is no body, or it can be had again

@@ -12,8 +12,8 @@ import (
 const maxWaiting = 1024
 
 // slots are the places of a command's processes, max_processes of them. Where
-// none is free, the process that has been at rest longest is stopped for whoever
-// asks, and whoever asks waits, in turn.
+// none is free, the process that has been at rest longest is stopped for the session
+// that asks, and sessions that ask wait, in turn.
 type slots struct {
 	mu   sync.Mutex
 	used int

@@ -127,7 +127,7 @@ func (c *Conn) Misdirected(host string) bool {
 }
 
 // ForwardedIdentity is what upstreams are to be told about the client, in
-// tls.ForwardedHeader; "" where it showed no certificate or nobody asks.
+// tls.ForwardedHeader; "" where it showed no certificate, or no policy asks.
 func (c *Conn) ForwardedIdentity() string {
 	cs := c.TLS()
 	peer := tls.VerifiedPeer(cs)
@@ -208,7 +208,7 @@ func (c *Conn) leave() {
 	c.leaving = true
 	switch c.phase {
 	case phaseIdle:
-		// Whoever waits for the next request finds the time to be over, and
+		// A reader that waits for the next request finds the time to be over, and
 		// closes in order.
 		c.wire.Conn.SetReadDeadline(longAgo)
 	case phaseHTTP2, phaseHTTP3:

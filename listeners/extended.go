@@ -134,7 +134,7 @@ func (u *streamUpgrade) finish() {
 	u.response.finish()
 }
 
-// serve has a handler answer, and returns once whoever took the stream over has
+// serve has a handler answer, and returns once the handler that took the stream over has
 // closed it: the stream ends with the handler. One that panics has given it up.
 func (u *streamUpgrade) serve(handler http.Handler) {
 	returned := false

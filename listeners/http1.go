@@ -37,7 +37,7 @@ func (h *http1) start() {
 func (h *http1) stop() { close(h.closed) }
 
 // serve hands a connection to the http.Server. It is removed when that is done
-// with it, or when whoever hijacked it closes it.
+// with it, or when the handler that hijacked it closes it.
 func (h *http1) serve(c *Conn) {
 	c.heads.lease = h.server.memory.Lease(memory.Body)
 	c.wire.framing = &framing{heads: &c.heads}

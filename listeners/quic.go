@@ -41,7 +41,7 @@ const (
 
 // quicSocket is the UDP side of an address: one quic.Transport, over all
 // generations. A connection belongs to the Server that served the address when
-// its first packet came. With nobody to serve, it refuses new connections, and
+// its first packet came. With no server, it refuses new connections, and
 // closes once those that are open have ended.
 type quicSocket struct {
 	sockets   *Sockets

@@ -202,7 +202,7 @@ func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, k
 }
 
 // checkClientCert reports a route that wants to see a certificate, on a
-// listener which asks nobody for one, whatever the server name.
+// listener which asks no client for one, whatever the server name.
 func (c *Config) checkClientCert(s *config.Scope, i int, r *routes.Config, on []string) {
 	if r.Auth == nil || r.Auth.ClientCert == nil {
 		return

@@ -15,7 +15,7 @@ import (
 )
 
 // A Generation is one applied state of the file. What did not change from one
-// to the next is the same object in both. It is freed when nobody uses it any
+// to the next is the same object in both. It is freed when no request uses it any
 // more: it is not the current one, its last request has ended, and the servers
 // that drain on it are done.
 type Generation struct {

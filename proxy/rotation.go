@@ -16,7 +16,7 @@ const rotation = "Workload API"
 const rotateAgainAfter = 10 * time.Second
 
 // rotate gives the current generation the identities of now. It does not read
-// the file: nobody has asked for an edit to go live, and one that is wrong must
+// the file: no operator has asked for an edit to go live, and one that is wrong must
 // not let an identity expire.
 func (g *Gateway) rotate(ctx context.Context) admin.Outcome {
 	g.again = nil

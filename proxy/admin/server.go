@@ -104,7 +104,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	_ = e.Encode(v) // where it fails the client is gone, and nobody is left to tell
+	_ = e.Encode(v) // where it fails the client is gone
 }
 
 // guardHost refuses requests that a web page could have sent: by DNS rebinding

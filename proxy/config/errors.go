@@ -18,7 +18,7 @@ type Error struct {
 	Path string
 	// Message says what is wrong, and the way out where there is one.
 	Message string
-	// Transient: the error may cure itself, because somebody is in the middle
+	// Transient: the error may cure itself, because a program is in the middle
 	// of replacing files. Load retries for a while before it reports it.
 	Transient bool
 }

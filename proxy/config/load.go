@@ -13,7 +13,7 @@ import (
 type Options struct {
 	// Env resolves ${NAME}; nil is the process environment.
 	Env func(string) (string, bool)
-	// RetryFor bounds how long Load waits for files that somebody is in the
+	// RetryFor bounds how long Load waits for files that a program is in the
 	// middle of replacing; 0 is 3s, negative is not at all.
 	RetryFor time.Duration
 	// RetryEvery is the pause between two tries; 0 is 100ms.

@@ -33,7 +33,7 @@ func (s *Scope) Errorf(field, format string, args ...any) {
 }
 
 // Transientf reports a mistake that may cure itself, such as a certificate
-// that does not fit its key while somebody replaces both. Load tries again for
+// that does not fit its key while a program replaces both. Load tries again for
 // a while when there are no other mistakes.
 func (s *Scope) Transientf(field, format string, args ...any) {
 	s.report(s.errors, field, true, format, args)

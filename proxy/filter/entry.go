@@ -6,7 +6,7 @@ import (
 )
 
 // Entry is one line of the access log: one request, after it has ended. Text
-// that a client chose is bounded and may hold any character; whoever writes it
+// that a client chose is bounded and may hold any character; the code that writes it
 // must escape it, as JSON does.
 type Entry struct {
 	// Time is when the request's header was read.

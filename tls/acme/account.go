@@ -278,7 +278,7 @@ func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Acco
 }
 
 // forget drops a registration that the authority does not know any more, unless
-// somebody has registered anew meanwhile: a key of an external account may be good
+// a process has registered anew meanwhile: a key of an external account may be good
 // for one registration only.
 func (a *account) forget(ctx context.Context, lost acme.Account) error {
 	unlock, err := a.lockRegistration(ctx)

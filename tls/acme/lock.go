@@ -31,11 +31,11 @@ const (
 // The kernel's locks (flock, fcntl, and the libraries around them) do not reach
 // other hosts on every shared filesystem, and cannot say who holds them; those
 // of certmagic's FileStorage tell a dead holder by its clock, and keep a lock
-// alive by its path, whoever holds it by now. So these are files with numbers,
+// alive by its path, whichever process holds it by now. So these are files with numbers,
 // in one directory a lock: the owner of the highest number holds it. To take
 // the lock is to create the next number, once the highest has been given back
 // or has not changed for missedBeats, as the one who waits counts them. Only
-// O_EXCL is asked of the filesystem, and no clocks are compared. Nobody removes
+// O_EXCL is asked of the filesystem, and no clocks are compared. No process removes
 // the highest number, not even to give the lock back: this is what makes a
 // latecomer, who still believes an older one to be the highest, lose.
 type locks struct {

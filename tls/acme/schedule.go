@@ -48,7 +48,7 @@ func (t timing) longestFor(lifetime time.Duration) time.Duration {
 }
 
 // backoff is the wait after so many failures in a row, of which err is the
-// last. Where nobody could be reached it grows gently; where the authority said
+// last. Where no authority could be reached it grows gently; where the authority said
 // no it grows steeply, since authorities count the orders that fail.
 func (t timing) backoff(failures int, longest time.Duration, err error, retryAfter time.Time) time.Duration {
 	wait, factor := t.retry, time.Duration(2)

@@ -4,7 +4,7 @@
 // # What it owns
 //
 // A [Session] begins with initialize and ends with Close or with its loss. It
-// stays on the endpoint that it was opened with; whoever owns it opens another
+// stays on the endpoint that it was opened with; its owner opens another
 // one when it is lost. It carries messages and does not understand them, but
 // for what belongs to the hop: initialize, ids that match answers to calls,
 // and the server's ping, which it answers itself. A server without sessions is

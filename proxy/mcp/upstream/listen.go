@@ -58,7 +58,7 @@ func (l *listener) once() (news, none bool) {
 	defer res.Body.Close()
 	if !success(res) && l.opened {
 		// What was there and is not found has gone with the session, as when
-		// the server was restarted. Nobody else may notice: a client that only
+		// the server was restarted. No other client may notice: a client that only
 		// listens makes no calls.
 		_, _ = l.t.refused(lease.ctx, res, jsonrpc.ID{})
 	}

@@ -245,7 +245,7 @@ func (s *Session) admit(res *jsonrpc.Message) *jsonrpc.Message {
 }
 
 // shared returns how a session learns what its endpoint speaks, and remembers
-// it alone where there is nobody to share it with.
+// it alone where no session shares it.
 func (o *opening) shared(c *clusters.Cluster, e *clusters.Endpoint) (learn func(func(*spoken)), known func() spoken) {
 	t := o.opts.Transports
 	if t == nil {
