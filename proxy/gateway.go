@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -153,7 +152,8 @@ func (g *Gateway) StandardLog() io.Writer { return g.logs.StandardWriter() }
 // Run serves until ctx ends, then drains and returns. Each value from hup
 // asks for a reload; one from reopen opens the log file anew. kill ends the
 // drain at once. An error means that the first generation could not be
-// applied: nothing was served. It may be called once.
+// applied: nothing was served. It wraps config.Errors where the file is at fault.
+// Run may be called once.
 func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
 	watcher, err := newWatcher(func(err error) {
 		g.logs.ReloadLogger().Warn().Err(err).Msg("some changes of files are found by looking from time to time")
@@ -176,12 +176,12 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 // serve applies the first generation, and then what is asked for until ctx
 // ends.
 func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *watcher) error {
-	outcome, snapshot := g.apply(ctx, "start")
+	outcome, snapshot, err := g.apply(ctx, "start")
 	if outcome.Result != admin.Applied {
 		if isClosed(ctx.Done()) {
 			return nil // told to stop before it began
 		}
-		return errors.New("the configuration was not applied; nothing is served")
+		return &startError{err}
 	}
 	g.notifyReady(outcome)
 	w.Watch(snapshot)
@@ -223,6 +223,13 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 		}
 	}
 }
+
+// startError is why the first generation could not be applied. Its text does not
+// repeat the reasons, which are in the log.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return "the configuration was not applied; nothing is served" }
+func (e *startError) Unwrap() error { return e.err }
 
 // logged wraps everything that a request meets, so that also a request that
 // no route wants leaves its line.

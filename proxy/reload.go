@@ -50,7 +50,7 @@ func (g *Gateway) pending() []chan<- admin.Outcome {
 // Type=notify-reload asks for (systemd.service(5), sd_notify(3)).
 func (g *Gateway) reload(ctx context.Context, trigger string, w *watcher) admin.Outcome {
 	g.options.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
-	outcome, snapshot := g.apply(ctx, trigger)
+	outcome, snapshot, _ := g.apply(ctx, trigger)
 	w.Watch(snapshot)
 	g.notifyReady(outcome)
 	return outcome
@@ -94,8 +94,9 @@ func Load(ctx context.Context, path string, env func(string) (string, bool), run
 
 // apply loads the file and, where it differs, makes it the current
 // generation. It returns the snapshot whose files are to be watched, whatever
-// the outcome; nil where reload.watch is off.
-func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *config.Snapshot) {
+// the outcome; nil where reload.watch is off. The error says why the outcome is a
+// rejection, and is reported already.
+func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *config.Snapshot, error) {
 	var running *config.Snapshot
 	if cur := g.current.Load(); cur != nil {
 		running = cur.snapshot
@@ -107,9 +108,9 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *co
 	}
 	g.conclude(&o, err)
 	if cur := g.current.Load(); cur != nil && !cur.config.Reload.Watch {
-		return o, nil
+		return o, nil, err
 	}
-	return o, snapshot
+	return o, snapshot, err
 }
 
 // put makes what the file says, with the identities of now, the current

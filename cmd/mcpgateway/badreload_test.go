@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -85,6 +86,46 @@ func TestTheReloadCommandPrintsThePlanOrTheErrors(t *testing.T) {
 	out, err := run("reload", "-c", "config.yaml")
 	if code := exitCode(err); code != 1 || !strings.Contains(out, "bogus: unknown key") {
 		t.Errorf("reload of a broken file: exit %d\n%s", code, out)
+	}
+}
+
+// A service manager, or a script, tells by the exit code whether the file is to be
+// mended.
+func TestTheExitCodeTellsAWrongFileFromAnotherFailure(t *testing.T) {
+	t.Parallel()
+	dir := shortDir(t)
+	writeFile(t, dir, "unknown.yaml", []byte("listeners: [{name: public, address: \"127.0.0.1:0\", bogus: 1}]"))
+	writeFile(t, dir, "broken.yaml", []byte("listeners: }"))
+	writeFile(t, dir, "key.yaml", []byte("listeners: [{name: public, address: \"127.0.0.1:0\"}]\nstate_key_files: [absent.key]"))
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	writeFile(t, dir, "taken.yaml", fmt.Appendf(nil, "listeners: [{name: public, address: %q}]", taken.Addr()))
+	writeFile(t, dir, "admin.yaml", fmt.Appendf(nil, "admin: {address: \"unix:%s/absent.sock\"}\nlisteners: [{name: public, address: \"127.0.0.1:0\"}]", dir))
+	for _, c := range []struct {
+		args string
+		want int
+		says string
+	}{
+		{"run -c absent.yaml", 2, "absent.yaml: cannot read it"},
+		{"run -c unknown.yaml", 2, "bogus: unknown key"},
+		{"run -c broken.yaml", 2, "not valid YAML"},
+		{"run -c key.yaml", 2, "absent.key"},
+		{"run -c taken.yaml", 1, "listener public"},
+		{"reload -c absent.yaml", 2, "absent.yaml"},
+		{"reload -c broken.yaml", 2, "broken.yaml"},
+		{"reload -c unknown.yaml", 2, "no admin section"},
+		{"reload -c admin.yaml", 1, "is it running"},
+		{"status -c absent.yaml", 2, "absent.yaml"},
+	} {
+		cmd := exec.Command(binary, strings.Fields(c.args)...)
+		cmd.Dir = dir
+		out, err := cmd.CombinedOutput()
+		if code := exitCode(err); code != c.want || !strings.Contains(string(out), c.says) {
+			t.Errorf("%s: exit %d, want %d and %q\n%s", c.args, code, c.want, c.says, out)
+		}
 	}
 }
 

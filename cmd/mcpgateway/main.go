@@ -57,7 +57,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Short: "An L7 proxy for MCP servers",
 		Long: "An L7 proxy for MCP servers: it comes to each with the client certificate that the\n" +
 			"server demands, federates them, and reloads without costing anybody a connection.\n\n" +
-			"Exit codes: 0 done, 1 failed, 2 the file or the command line is wrong.",
+			"Exit codes: 0 done, 1 failed (a reload that the gateway rejects, too), 2 the file or\n" +
+			"the command line is wrong.",
 		Example:       "  mcpgateway validate -c config.yaml\n  mcpgateway run -c config.yaml",
 		SilenceUsage:  true,
 		SilenceErrors: true,

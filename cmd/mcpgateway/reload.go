@@ -21,7 +21,7 @@ func adminFlags(c *cobra.Command) func() (*admin.Client, error) {
 		}
 		in, err := admin.AddressIn(*path, os.LookupEnv)
 		if err != nil {
-			return nil, fmt.Errorf("reading the admin address (--admin can name it): %w", err)
+			return nil, &exitError{exitInvalid, fmt.Errorf("reading the admin address (--admin can name it): %w", err)}
 		}
 		if in == "" {
 			return nil, &exitError{exitInvalid, fmt.Errorf("%s has no admin section, so the gateway cannot be asked", *path)}
@@ -34,7 +34,10 @@ func reloadCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "reload",
 		Short: "Ask the running gateway to reload; wait, and print what was applied or the errors",
-		Args:  onlyFlags,
+		Long: "Ask the running gateway to reload; wait, and print what was applied or the errors.\n\n" +
+			"Exits with 1 when the gateway rejects its file or cannot be asked, and with 2 when the\n" +
+			"file of -c does not say where to ask.",
+		Args: onlyFlags,
 	}
 	client := adminFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {

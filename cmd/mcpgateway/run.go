@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log" //nolint:depguard // only to lead what the standard library logs into our log
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/mcpgateway/mcpgateway/proxy"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // killGrace is how long an orderly end may take after a second signal: child
@@ -25,7 +27,9 @@ func runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Serve the configuration",
 		Long: "Serve until SIGTERM or SIGINT; a second one stops at once.\n" +
-			"SIGHUP reloads the file, SIGUSR1 reopens the log file.",
+			"SIGHUP reloads the file, SIGUSR1 reopens the log file.\n\n" +
+			"Exits with 2 when the file, or one that it names, is wrong or cannot be read at the\n" +
+			"start, and with 1 when something else keeps it from serving, such as a taken address.",
 		Args: onlyFlags,
 	}
 	path := configFlag(c)
@@ -71,7 +75,11 @@ func runCommand() *cobra.Command {
 		})
 		log.SetFlags(0)
 		log.SetOutput(gateway.StandardLog())
-		return gateway.Run(ctx, hup, reopen, kill)
+		err := gateway.Run(ctx, hup, reopen, kill)
+		if errors.As(err, new(config.Errors)) {
+			return &exitError{exitInvalid, err}
+		}
+		return err
 	}
 	return c
 }
