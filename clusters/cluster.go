@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/tls"
 )
@@ -164,7 +163,8 @@ func (c *Cluster) Endpoint(id string) (*Endpoint, bool) {
 }
 
 // build makes the list of endpoints from the addresses. Endpoints of donors
-// that connect in the same way are taken over; of others the state is.
+// that connect in the same way are taken over; of others the state is, but for
+// ill health.
 // It is called with mu held, or before the cluster is shared.
 func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 	var list []*Endpoint
@@ -178,7 +178,11 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 				list = append(list, d)
 				return
 			}
-			if d.unresolved == nil && unresolved == nil {
+			switch {
+			case d.unresolved != nil || unresolved != nil:
+			case d.state.health() == unhealthy:
+				e.inherit(newState(d.state.tally, c.health != nil))
+			default:
 				e.inherit(d.state)
 			}
 		}
@@ -206,8 +210,7 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 // newEndpoint makes an endpoint with one reference, the list's.
 func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpoint {
 	e := &Endpoint{cluster: c.cfg.Name, url: withoutQuery(u), addr: a, trace: c.opts.Trace, unresolved: unresolved, retired: make(chan struct{}), avoid: new(atomic.Int64)}
-	e.state = &state{since: time.Now()}
-	e.state.checked.Store(c.health != nil)
+	e.state = newState(new(tally), c.health != nil)
 	defer c.configure(e)
 	e.refs.Store(1)
 	e.connects = c.connects

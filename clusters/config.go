@@ -95,6 +95,28 @@ func (c *Config) ConnectFingerprint() [32]byte {
 	})
 }
 
+// reachSettings is what decides, beside the URL, whether a health check reaches
+// the server.
+type reachSettings struct {
+	Connects     [32]byte                `yaml:"connects"`
+	Headers      map[string]config.Value `yaml:"headers"`
+	Query        map[string]config.Value `yaml:"query"`
+	MCP          MCPConfig               `yaml:"mcp"`
+	StartTimeout time.Duration           `yaml:"start_timeout"`
+	Kind         string                  `yaml:"kind"`
+	Path         string                  `yaml:"path"`
+	Timeout      time.Duration           `yaml:"timeout"`
+}
+
+// reachFingerprint sums them.
+func (c *Config) reachFingerprint() [32]byte {
+	s := reachSettings{c.ConnectFingerprint(), c.Headers, c.Query, c.MCP, c.StartTimeout, "", "", 0}
+	if h, _ := c.health(); h != nil {
+		s.Kind, s.Path, s.Timeout = h.Kind, h.Path, h.Timeout
+	}
+	return config.Fingerprint(s)
+}
+
 // equal reports whether the clusters of both are the same.
 func (c *Config) equal(other *Config, compare *config.Comparer) bool {
 	return c.ServesMCP == other.ServesMCP && compare.Equal(c, other)

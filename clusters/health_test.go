@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -259,6 +260,86 @@ func TestAnUnhealthyEndpointIsCheckedAtOnceWhenItsSettingsChange(t *testing.T) {
 	mended := prepare(t, broken, clusters.Options{}, cfg)
 	mended.Commit()
 	eventually(t, "healthy", func() bool { return get(t, mended, "c").Endpoints()[0].Healthy() })
+}
+
+// What a check found out by other means says nothing about the new ones.
+func TestIllHealthIsNotInheritedByOtherMeansOfReachingAServer(t *testing.T) {
+	for name, change := range map[string]func(*clusters.Config){
+		"other connections": func(c *clusters.Config) { c.Protocols = []string{"h2"} },
+		"another header":    func(c *clusters.Config) { c.Headers = map[string]config.Value{"X-Key": {Text: "right"}} },
+		"another query":     func(c *clusters.Config) { c.Endpoints = []string{"http://" + one + "?key=right"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPatient()
+				p.set(one, errors.New("refused by the old means"))
+				opts := clusters.Options{Prober: p}
+				cfg := checked(t)
+				cfg.Endpoints = []string{"http://" + one + "?key=wrong"}
+				first := newSet(t, opts, cfg)
+				time.Sleep(5 * time.Second)
+				was := get(t, first, "c").Endpoints()[0]
+				if !was.Unhealthy() {
+					t.Fatalf("%+v", was.Status())
+				}
+				gone, cancel := context.WithCancel(t.Context())
+				cancel()
+				_, _ = was.RoundTrip(request(t, "GET", "/", "").WithContext(gone)) // is counted
+				change(&cfg)
+				p.set(one, nil)
+				next := prepare(t, first, opts, cfg)
+				next.Warm(t.Context())
+				c := get(t, next, "c")
+				if ill := c.Ill(); len(ill) != 0 && !ill[0].Earlier {
+					t.Errorf("told of the new generation: %+v", ill)
+				}
+				if !was.Unhealthy() {
+					t.Error("the committed set took over what the prepared one found")
+				}
+				next.Commit()
+				is := c.Endpoints()[0]
+				if is.Unhealthy() {
+					t.Errorf("it is unhealthy without a check: %+v", is.Status())
+				}
+				synctest.Wait()
+				if !is.Healthy() {
+					t.Errorf("one success was not enough: %+v", is.Status())
+				}
+				if n := is.Status().Requests; n != 1 {
+					t.Errorf("%d requests are counted, one was before", n)
+				}
+			})
+		})
+	}
+}
+
+func TestIllHealthStaysWhereNothingSpeaksAgainstIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPatient()
+		p.set(one, errors.New("ill"))
+		opts := clusters.Options{Prober: p}
+		first := newSet(t, opts, checked(t))
+		time.Sleep(5 * time.Second)
+		p.mu.Lock()
+		p.check = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+		p.mu.Unlock()
+		cfg := checked(t)
+		cfg.Balancing = "round_robin"
+		next := prepare(t, first, opts, cfg)
+		next.Warm(t.Context())
+		c := get(t, next, "c")
+		if ill := c.Ill(); len(ill) != 1 || !ill[0].Earlier || ill[0].LastError != "ill" {
+			t.Errorf("%+v", ill)
+		}
+		next.Commit()
+		if st := c.Endpoints()[0].Status(); st.Health != "unhealthy" || st.LastError != "ill" {
+			t.Errorf("%+v", st)
+		}
+		cfg.HealthCheck = nil
+		if ill := get(t, prepare(t, next, opts, cfg), "c").Ill(); len(ill) != 0 {
+			t.Errorf("told of a cluster without checks: %+v", ill)
+		}
+	})
 }
 
 func TestHealthChecksCanBeTurnedOffAndOn(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // warm waits for the first verdict about each endpoint that has none.
@@ -47,6 +48,7 @@ func (c *Cluster) commit(old *Cluster) {
 	defer c.mu.Unlock()
 	if old != nil {
 		c.catchUp(old)
+		c.doubt(old)
 	}
 	for _, e := range c.Endpoints() {
 		c.own(e)
@@ -74,6 +76,18 @@ func (c *Cluster) catchUp(old *Cluster) {
 	old.mu.Unlock()
 	if changed {
 		c.replace(c.build(slices.Concat(c.Endpoints(), old.Endpoints())))
+	}
+}
+
+// doubt takes back what the checks of old have found to be ill, where this
+// cluster reaches it in another way. Called with mu held.
+func (c *Cluster) doubt(old *Cluster) {
+	same := sync.OnceValue(func() bool { return c.cfg.reachFingerprint() == old.cfg.reachFingerprint() })
+	for _, e := range c.Endpoints() {
+		s := e.state
+		if s.shared.Load() && s.health() == unhealthy && (!same() || c.query(e.url) != old.query(e.url)) {
+			s.settle(warming, nil, time.Now())
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func (s *staleTwice) CloseIdleConnections() {}
 func TestAPostThatMetAClosedConnectionIsSentAgainWhole(t *testing.T) {
 	send := func(s *staleTwice, req *http.Request) (*http.Response, error) {
 		u, _ := url.Parse("http://localhost")
-		e := &Endpoint{url: u, avoid: new(atomic.Int64), state: &state{}, retired: make(chan struct{})}
+		e := &Endpoint{url: u, avoid: new(atomic.Int64), state: newState(new(tally), false), retired: make(chan struct{})}
 		e.pool = &pool{dialer: &dialer{connector: &connector{settings: &Config{}}}}
 		e.pool.current = newEpoch(e.pool)
 		e.pool.current.main = s

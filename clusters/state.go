@@ -17,8 +17,10 @@ const (
 )
 
 // state is what is known about an endpoint: health and counters. It belongs to
-// the (cluster, URL, address), and so outlives pools and generations.
+// the (cluster, URL, address), and so outlives pools and generations; but for ill
+// health, which a new way of reaching the server may have cured.
 type state struct {
+	*tally
 	// checked says whether active checks are in force; without them the verdict
 	// means nothing.
 	checked atomic.Bool
@@ -27,18 +29,28 @@ type state struct {
 	shared  atomic.Bool
 	verdict atomic.Int32
 
+	mu        sync.Mutex
+	good, bad int // checks in a row
+	lastErr   error
+	lastCheck time.Time
+	since     time.Time // of the verdict
+}
+
+// tally is the part of a state that does not depend on how the server is reached.
+type tally struct {
 	protocol atomic.Pointer[string] // see Endpoint.SetProtocol
 
 	active   atomic.Int64  // requests in flight
 	requests atomic.Uint64 // tries
 	failures atomic.Uint64 // tries without a response
 	slots    slots         // of a command
+}
 
-	mu        sync.Mutex
-	good, bad int // checks in a row
-	lastErr   error
-	lastCheck time.Time
-	since     time.Time // of the verdict
+// newState returns the state of an endpoint that has no verdict yet.
+func newState(t *tally, checked bool) *state {
+	s := &state{tally: t, since: time.Now()}
+	s.checked.Store(checked)
+	return s
 }
 
 // observe takes the outcome of one check. It reports whether the verdict has

@@ -33,6 +33,9 @@ type EndpointStatus struct {
 	Processes    int `json:"processes,omitempty"`
 	MaxProcesses int `json:"max_processes,omitempty"`
 	Waiting      int `json:"waiting,omitempty"`
+	// Earlier says that Health is what the checks of the set in force have found
+	// out. A prepared set that has the endpoint too has not checked it.
+	Earlier bool `json:"-"`
 }
 
 // Status is the cluster as it is now.
@@ -47,6 +50,21 @@ func (c *Cluster) Status() Status {
 		st.Endpoints = append(st.Endpoints, es)
 	}
 	return st
+}
+
+// Ill returns the endpoints of a prepared set's cluster that would take no
+// traffic yet if the set were committed now.
+func (c *Cluster) Ill() []EndpointStatus {
+	var ill []EndpointStatus
+	for _, e := range c.Endpoints() {
+		if e.unresolved == nil && c.health == nil {
+			continue // whatever the checks say that are in force still
+		}
+		if st := e.Status(); !st.Healthy {
+			ill = append(ill, st)
+		}
+	}
+	return ill
 }
 
 // SetProtocol says, for operators, which revision of MCP the endpoint was found
@@ -68,6 +86,7 @@ func (e *Endpoint) Status() EndpointStatus {
 		Active:   e.Active(),
 		Requests: s.requests.Load(),
 		Failures: s.failures.Load(),
+		Earlier:  s.shared.Load(),
 	}
 	if e.command != nil {
 		st.Processes, st.Waiting = s.slots.counts()

@@ -52,20 +52,19 @@ func unhealthy(p Plan, set *clusters.Set) []string {
 		if !ok {
 			continue
 		}
-		bad, example, all := 0, clusters.EndpointStatus{}, c.Endpoints()
-		for _, e := range all {
-			if st := e.Status(); !st.Healthy {
-				bad, example = bad+1, st
-			}
-		}
-		if bad == 0 {
+		ill := c.Ill()
+		if len(ill) == 0 {
 			continue
 		}
-		why := example.Health
+		example := ill[len(ill)-1]
+		why := "is " + example.Health
+		if example.Earlier {
+			why = "is checked at once; before this change it was " + example.Health
+		}
 		if example.LastError != "" {
 			why += ": " + example.LastError
 		}
-		lines = append(lines, fmt.Sprintf("cluster %s: %d of %d endpoints take no traffic yet; %s is %s", c.Name(), bad, len(all), example.ID, why))
+		lines = append(lines, fmt.Sprintf("cluster %s: %d of %d endpoints take no traffic yet; %s %s", c.Name(), len(ill), len(c.Endpoints()), example.ID, why))
 	}
 	return lines
 }
