@@ -112,6 +112,9 @@ func (c *catalogue) learn(route, cluster string, kind listKind, names []string, 
 // tool notes the definition of a tool, and returns the hashes of the one
 // before and of this one when they differ.
 func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) (before, after string) {
+	// A server may send a long one: calls of other routes do not wait for the
+	// hashing.
+	sum := c.fingerprint(route, cluster, name).of(definition)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
@@ -119,12 +122,18 @@ func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) 
 	if !seen && (len(k.tools) >= catalogueLimit || len(name) > catalogueName) {
 		return "", ""
 	}
-	sum := old.of(definition)
 	k.tools[name] = sum
 	if !seen || old.content == sum.content {
 		return "", ""
 	}
 	return hex.EncodeToString(old.content[:8]), hex.EncodeToString(sum.content[:8])
+}
+
+// fingerprint returns that of the definition before.
+func (c *catalogue) fingerprint(route, cluster, name string) fingerprint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entry(route, cluster).tools[name]
 }
 
 // first reports whether this about a name was not reported before: every list

@@ -309,6 +309,11 @@ func TestChangedToolDefinitionIsReported(t *testing.T) {
 	if g.trace.has("changed raw t") {
 		t.Error("only the order of members has changed")
 	}
+	schema = `{"properties":{"\u0062":{},"a":{"enum":[1.0,2e0]}},"type":"\u006fbject"}`
+	g.post(listBody)
+	if g.trace.has("changed raw t") {
+		t.Error("only the writing of numbers and strings has changed")
+	}
 	schema = `{"properties":{"b":{},"a":{"enum":[2,1]}},"type":"object"}`
 	g.post(listBody)
 	if n := g.trace.count("changed raw t"); n != 1 {
@@ -318,6 +323,13 @@ func TestChangedToolDefinitionIsReported(t *testing.T) {
 	g.post(listBody)
 	if n := g.trace.count("changed raw t"); n != 2 {
 		t.Errorf("another description was reported %d times in all", n)
+	}
+	schema = `{"type":"object","\ud800":1}`
+	g.post(listBody)
+	schema = `{"type":"object","\ud801":1}`
+	g.post(listBody)
+	if n := g.trace.count("changed raw t"); n != 4 {
+		t.Errorf("another key was reported %d times in all", n)
 	}
 }
 
