@@ -201,7 +201,9 @@ func (s *scanner) checkResponse(m *Message) {
 	if m.params.Exists() {
 		s.invalid(m.params.start, "both a request and a response")
 	}
-	if m.rawID.Exists() && (m.rawID.Kind() != Null || m.result.Exists()) {
+	if id := m.rawID.ID(); !id.IsZero() {
+		m.id = id
+	} else if m.rawID.Exists() && (m.rawID.Kind() != Null || m.result.Exists()) {
 		s.checkID(m)
 	} else if m.result.Exists() {
 		s.invalid(m.envelope.start, "a result without id")
@@ -209,7 +211,7 @@ func (s *scanner) checkResponse(m *Message) {
 	if !m.err.Exists() {
 		return
 	}
-	code, ok := m.err.Get("code").Int()
+	code, ok := m.err.Get("code").wholeNumber()
 	if m.code = code; !ok {
 		s.invalid(m.err.start, "error has no integer code")
 	}
@@ -244,10 +246,8 @@ func (v Value) id() (id ID, reason string) {
 		if !isInteger(raw) {
 			return ID{}, "is not an integer"
 		}
-		if raw == "-0" {
-			raw = "0"
-		}
-		return ID{raw}, ""
+		digits, _ := integer(raw)
+		return ID{digits}, ""
 	default:
 		return ID{}, "is neither a string nor an integer"
 	}

@@ -140,10 +140,27 @@ func (v Value) Int() (n int64, ok bool) {
 // Bool returns whether the value is true.
 func (v Value) Bool() bool { return v.Kind() == Bool && v.doc[v.start] == 't' }
 
-// ID returns a string or an integer as an id, such as the requestId of
-// notifications/cancelled or a progressToken; the zero ID for anything else,
-// and for what is longer than MaxID.
+// wholeNumber returns the number if it is an integer and fits, as of 5.0, 5.
+func (v Value) wholeNumber() (n int64, ok bool) {
+	if v.Kind() != Number {
+		return 0, false
+	}
+	digits, ok := integer(string(v.Raw()))
+	if !ok {
+		return 0, false
+	}
+	return parseInt([]byte(digits))
+}
+
+// ID returns a string or an integer as an id that was given before, such as the
+// requestId of notifications/cancelled or a progressToken; the zero ID for
+// anything else, and for what is longer than MaxID. It is the integer 5 that
+// those give back as 5.0 who read numbers as floating point.
 func (v Value) ID() ID {
+	if v.Kind() == Number && v.end-v.start <= MaxID {
+		digits, _ := integer(string(v.Raw()))
+		return ID{digits}
+	}
 	id, _ := v.id()
 	return id
 }

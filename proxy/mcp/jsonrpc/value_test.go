@@ -71,3 +71,18 @@ func TestRawCannotGrowIntoTheDocument(t *testing.T) {
 		t.Errorf("the document became %s", doc)
 	}
 }
+
+func TestAnIDThatIsGivenBackAsAFloatIsAnInteger(t *testing.T) {
+	for raw, want := range map[string]string{
+		`5.0`: `5`, `5e0`: `5`, `-0.0`: `0`, `4503599627370496.0`: `4503599627370496`, `4.503599627370496e+15`: `4503599627370496`, `1.2E2`: `120`,
+		`5.5`: `null`, `5e-1`: `null`, `1e21`: `null`, `1e99999999999`: `null`,
+	} {
+		v, err := ParseValue([]byte(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := v.ID().Raw(); got != want {
+			t.Errorf("%s is the id %s, want %s", raw, got, want)
+		}
+	}
+}

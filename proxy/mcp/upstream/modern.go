@@ -69,9 +69,9 @@ func (s *Session) callModern(ctx context.Context, req []byte, id jsonrpc.ID, on 
 }
 
 // answerTo gives an answer the id of the call that it ends: of one that took
-// several requests each had its own.
+// several requests each had its own, and some servers write 5 as "5" or 5.0.
 func answerTo(id jsonrpc.ID, m *jsonrpc.Message) *jsonrpc.Message {
-	if m == nil || m.ID() == id {
+	if m == nil || string(m.RawID()) == id.Raw() {
 		return m
 	}
 	var e jsonrpc.Edits

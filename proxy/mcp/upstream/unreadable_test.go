@@ -53,6 +53,36 @@ func TestAnswersWithAnIDOfTheOtherTypeAreTaken(t *testing.T) {
 	}
 }
 
+// Some servers read the numbers of JSON as floating point, and write them so.
+func TestAnswersWithAnIDThatIsAFloatAreTaken(t *testing.T) {
+	c, e := cluster(t, command("stdio-odd"))
+	s := mustOpen(t, c, e)
+	for _, answer := range []string{`"result":{}`, `"error":{"code":-32000.0,"message":"no"}`} {
+		m, err := s.lines(`{"jsonrpc":"2.0","id":%id.0,` + answer + `}`)
+		if err != nil || strings.Contains(string(m.RawID()), ".") {
+			t.Errorf("stdio: %v, %v", m, err)
+		}
+	}
+
+	f := newFake(t)
+	f.post = func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		body := fmt.Appendf(nil, `{"jsonrpc":"2.0","id":%s.0,"result":{}}`, m.ID())
+		if m.Method() == "json" {
+			answerJSON(w, body)
+			return
+		}
+		stream(w, "data: %s\n\n", body)
+	}
+	c, e = cluster(t, at(f.URL))
+	s = mustOpen(t, c, e)
+	for _, method := range []string{"json", "events"} {
+		m, err := s.call(method)
+		if err != nil || strings.Contains(string(m.RawID()), ".") {
+			t.Errorf("%s: %v, %v", method, m, err)
+		}
+	}
+}
+
 func TestUnreadableAnswersEndTheirCallsAtOnce(t *testing.T) {
 	for name, test := range map[string]struct {
 		lines  []string
