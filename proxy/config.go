@@ -60,6 +60,20 @@ func (c *Config) Validate(s *config.Scope) {
 	clusterNames := c.checkClusters(s)
 	c.checkRoutes(s, clusterNames)
 	c.checkPaths(s)
+	c.checkOrder(s)
+}
+
+// checkOrder warns of routes that no request gets to. With mistakes elsewhere it
+// cannot know what is meant.
+func (c *Config) checkOrder(s *config.Scope) {
+	if !s.Clean() {
+		return
+	}
+	for _, shadow := range routes.Shadowed(c.Routes) {
+		by := fmt.Sprintf("routes[%d]", shadow.By)
+		s.Warnf(fmt.Sprintf("routes[%d].match", shadow.Route), "no request gets to the route %q: %s, %q at %s, stands before it and matches all that it matches; put it before that one, or narrow that one's match",
+			c.Routes[shadow.Route].Name, by, c.Routes[shadow.By].Name, s.Position(by))
+	}
 }
 
 // indexNames returns where each name stands first, and reports the others.

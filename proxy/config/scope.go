@@ -57,6 +57,15 @@ func (s *Scope) Serves(f File) bool { return !f.IsZero() && s.running.holds(f.Da
 // value says nothing.
 func (s *Scope) Failed(field string) bool { return s.find(field).reported }
 
+// Clean reports whether no mistake of the file has been reported so far, so that
+// values are those that the file has.
+func (s *Scope) Clean() bool { return len(s.errors.all) == 0 }
+
+// Position is where the field stands, as file:line, for messages about another one.
+func (s *Scope) Position(field string) string {
+	return fmt.Sprintf("%s:%d", s.errors.file, s.find(field).line)
+}
+
 func (s *Scope) find(field string) place { return s.at.walk(field) }
 
 func (s *Scope) report(to *reporter, field string, transient bool, format string, args []any) {

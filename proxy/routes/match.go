@@ -33,16 +33,12 @@ type headerRule struct {
 // compile prepares the matching of a route.
 func compile(c *Config) (*route, error) {
 	m := &c.Match
-	rt := &route{name: c.Name, exact: m.Path, methods: m.Methods}
-	if c.MCP != nil && len(m.Methods) > 0 {
-		rt.methods = append(slices.Clone(m.Methods), http.MethodOptions) // browsers ask before they call
-	}
+	rt := &route{name: c.Name, exact: m.Path, methods: c.methods()}
 	if !slices.Contains(c.Listeners, "all") {
 		rt.listeners = c.Listeners
 	}
 	if m.Path == "" {
-		// /api and /api/ are the same whole segments.
-		rt.prefix = "/" + strings.Trim(m.PathPrefix, "/")
+		rt.prefix = m.prefix()
 	}
 	if c.MCP != nil {
 		for _, paths := range c.MCP.Paths() {
@@ -77,6 +73,17 @@ func compile(c *Config) (*route, error) {
 	return rt, nil
 }
 
+// methods are those that the route matches; none is any.
+func (c *Config) methods() []string {
+	if c.MCP == nil || len(c.Match.Methods) == 0 {
+		return c.Match.Methods
+	}
+	return append(slices.Clone(c.Match.Methods), http.MethodOptions) // browsers ask before they call
+}
+
+// prefix is path_prefix in its one form: /api and /api/ are the same whole segments.
+func (m *Match) prefix() string { return "/" + strings.Trim(m.PathPrefix, "/") }
+
 // serves reports whether the route belongs to the listener.
 func (rt *route) serves(listener string) bool {
 	return len(rt.listeners) == 0 || slices.Contains(rt.listeners, listener)
@@ -96,10 +103,15 @@ func (rt *route) matchesPath(path string) bool {
 	if rt.exact != "" {
 		return path == rt.exact || len(rt.also) > 0 && slices.Contains(rt.also, path)
 	}
-	if !strings.HasPrefix(path, rt.prefix) {
+	return underPrefix(path, rt.prefix)
+}
+
+// underPrefix reports whether prefix, in its one form, is the first segments of path.
+func underPrefix(path, prefix string) bool {
+	if !strings.HasPrefix(path, prefix) {
 		return false
 	}
-	return rt.prefix == "/" || len(path) == len(rt.prefix) || path[len(rt.prefix)] == '/'
+	return prefix == "/" || len(path) == len(prefix) || path[len(prefix)] == '/'
 }
 
 func (rt *route) matchesHost(host string) bool {
