@@ -68,7 +68,7 @@ type Budget struct {
 	pressed chan struct{} // has a value when charges have passed the first level
 	relief  chan struct{} // has a value while memory is to be given back
 
-	collectEvery time.Duration
+	collectEvery, idleEvery time.Duration
 
 	closing  chan struct{}
 	once     sync.Once
@@ -77,7 +77,7 @@ type Budget struct {
 
 // New returns a budget without a limit. The trace may be nil.
 func New(trace *Trace) *Budget {
-	return &Budget{trace: trace, pressed: make(chan struct{}, 1), relief: make(chan struct{}, 1), collectEvery: collectEvery, closing: make(chan struct{})}
+	return &Budget{trace: trace, pressed: make(chan struct{}, 1), relief: make(chan struct{}, 1), collectEvery: collectEvery, idleEvery: idleEvery, closing: make(chan struct{})}
 }
 
 // SetLimit puts a limit in force, in bytes; 0 is none. What is charged already

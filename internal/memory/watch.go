@@ -25,7 +25,8 @@ func (b *Budget) Watch() {
 	collected := make(chan struct{}, 1)
 	b.measure()
 	b.rearm(collected)
-	b.watching.Go(func() { b.watch(collected) })
+	kept := b.kept()
+	b.watching.Go(func() { b.watch(collected, kept) })
 }
 
 // Close ends Watch.
@@ -58,18 +59,23 @@ func (b *Budget) rearm(collected chan struct{}) {
 	}, struct{}{})
 }
 
-func (b *Budget) watch(collected <-chan struct{}) {
+func (b *Budget) watch(collected <-chan struct{}, kept keeping) {
 	tick := time.NewTicker(lookEvery)
 	tick.Stop()
 	defer tick.Stop()
-	level, last, returned := Normal, time.Now(), time.Time{}
+	level, last, returned := Normal, time.Now(), time.Time{} // last is the last collection
 	again := time.NewTimer(returnEvery)
 	again.Stop()
 	defer again.Stop()
+	idle := time.NewTicker(b.idleEvery)
+	defer idle.Stop()
 	free := func() {
+		debug.FreeOSMemory()
+		returned, kept = time.Now(), b.kept()
+	}
+	freeAgain := func() {
 		if time.Since(returned) >= returnEvery {
-			returned = time.Now()
-			debug.FreeOSMemory()
+			free()
 		}
 	}
 	for {
@@ -82,13 +88,19 @@ func (b *Budget) watch(collected <-chan struct{}) {
 		case <-b.pressed:
 		case <-again.C:
 			if level == Normal {
-				free()
+				freeAgain()
 			}
 		case <-tick.C:
 			if time.Since(last) >= b.collectEvery {
 				last = time.Now()
 				runtime.GC()
 				b.measure()
+			}
+		case <-idle.C:
+			if now := b.kept(); level == Normal && time.Since(last) >= b.idleEvery && kept.excessive(now) {
+				free()
+			} else {
+				kept.charged = max(kept.charged, now.charged)
 			}
 		}
 		before := level
@@ -102,7 +114,7 @@ func (b *Budget) watch(collected <-chan struct{}) {
 				tick.Reset(lookEvery)
 			case level == Normal:
 				tick.Stop()
-				free()
+				freeAgain()
 				again.Reset(returnEvery)
 			}
 		}
