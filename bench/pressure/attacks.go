@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,8 +11,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 )
 
 // attack is one way to make the gateway keep memory.
@@ -39,6 +36,10 @@ var attacks = []attack{
 	{"websocket", waves(60, 1, h1, unreadWebSocket)},
 	{"command", waves(1, 24, h2, unread("/command", "large"))},
 	{"replay", waves(4, 25, h2, broken)},
+	{"initialize", waves(100, 100, h2, anonymous)},
+	{"readers-h1", waves(300, 1, h1, slow)},
+	{"readers-h2", waves(3, 100, h2, slow)},
+	{"readers-h3", waves(3, 100, h3, slow)},
 }
 
 const (
@@ -81,32 +82,6 @@ func waves(conns, each int, client func(*gateway) (*http.Client, func()), r requ
 			cancel()
 		}
 	}
-}
-
-// window keeps clients that do not read from having much of an answer themselves.
-const window = 64 << 10
-
-func h1(g *gateway) (*http.Client, func()) {
-	tr := &http.Transport{TLSClientConfig: g.tls(), DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if err == nil {
-			_ = conn.(*net.TCPConn).SetReadBuffer(window)
-		}
-		return conn, err
-	}}
-	return &http.Client{Transport: tr}, tr.CloseIdleConnections
-}
-
-func h2(g *gateway) (*http.Client, func()) {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP2(true)
-	tr := &http.Transport{TLSClientConfig: g.tls(), Protocols: protocols, HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: window, StrictMaxConcurrentRequests: true}}
-	return &http.Client{Transport: tr}, tr.CloseIdleConnections
-}
-
-func h3(g *gateway) (*http.Client, func()) {
-	tr := &http3.Transport{TLSClientConfig: g.tls(), QUICConfig: &quic.Config{InitialStreamReceiveWindow: window, MaxStreamReceiveWindow: window}}
-	return &http.Client{Transport: tr}, func() { _ = tr.Close() }
 }
 
 // endless is a body of which all but the end comes.
@@ -185,6 +160,50 @@ func unread(path, tool string) request {
 		n, _ := io.ReadFull(res.Body, beginning)
 		<-ctx.Done()
 		return res.StatusCode == http.StatusOK && !strings.Contains(string(beginning[:n]), refusal)
+	}
+}
+
+// anonymous begins a session and leaves it.
+func anonymous(ctx context.Context, g *gateway, hc *http.Client) bool {
+	_, err := g.begin(ctx, hc, "/mcp")
+	return err == nil
+}
+
+// slow downloads a file, and calls a tool, whose answers have 10 MB, and reads
+// 32 KiB a second of each.
+func slow(ctx context.Context, g *gateway, hc *http.Client) bool {
+	session, err := g.begin(ctx, hc, "/mcp")
+	if err != nil {
+		return false
+	}
+	answer, err := g.post(ctx, hc, "/mcp", session, toolCall("huge"))
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+g.address+"/file", nil)
+	if err != nil {
+		return false
+	}
+	file, err := hc.Do(req)
+	if err != nil {
+		return false
+	}
+	defer file.Body.Close()
+	taken := file.StatusCode == http.StatusOK && answer.StatusCode == http.StatusOK
+	for part := make([]byte, 32<<10); ; {
+		select {
+		case <-ctx.Done():
+			return taken
+		case <-time.After(time.Second):
+		}
+		for _, body := range []io.Reader{answer.Body, file.Body} {
+			n, err := io.ReadFull(body, part)
+			if err != nil && ctx.Err() == nil {
+				return false
+			}
+			taken = taken && !strings.Contains(string(part[:n]), refusal)
+		}
 	}
 }
 

@@ -45,7 +45,8 @@ routes:
   - {name: honest, match: {path: /honest}, mcp: {clusters: [honest]}}
   - name: mcp
     match: {path: /mcp}
-    mcp: {clusters: [server], sse: {path: /mcp/sse}, websocket: {path: /mcp/ws}, resume: {events: 100000, bytes: 256MiB}}
+    mcp: {clusters: [server], timeouts: {session_idle: 40s}, sse: {path: /mcp/sse}, websocket: {path: /mcp/ws}, resume: {events: 100000, bytes: 256MiB}}
+  - {match: {path: /file}, cluster: server}
   - name: command
     match: {path: /command}
     mcp: {clusters: [command]}
@@ -180,6 +181,19 @@ func (g *gateway) mostResident(ctx context.Context) <-chan int {
 		}
 	}()
 	return result
+}
+
+// recover waits until the process has no more than so many bytes, for patience
+// at most, and returns what it has then.
+func (g *gateway) recover(bytes int, patience time.Duration) (resident int, took time.Duration) {
+	began := time.Now()
+	for {
+		resident, took = g.resident(), time.Since(began)
+		if resident <= bytes || took > patience || g.over() {
+			return resident, took
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // tail is the end of the log.

@@ -32,8 +32,10 @@ func (h *honest) fail(err error) {
 }
 
 // watch asks for /health, each time over a new connection, and calls a tool, as a
-// client would that has nothing to do with the others, until ctx ends.
-func (g *gateway) watch(ctx context.Context, patience time.Duration) *honest {
+// client would that has nothing to do with the others.
+func (g *gateway) watch(ctx context.Context, howLong, patience time.Duration) *honest {
+	ctx, cancel := context.WithTimeout(ctx, howLong)
+	defer cancel()
 	h := new(honest)
 	fresh := &http.Client{Transport: &http.Transport{TLSClientConfig: g.tls(), DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	kept := &http.Client{Transport: &http.Transport{TLSClientConfig: g.tls(), ForceAttemptHTTP2: true}, Timeout: 30 * time.Second}

@@ -57,8 +57,8 @@ type options struct {
 // run runs the attacks, each on a gateway of its own, and prints a table.
 func run(ctx context.Context, o options, only string) error {
 	fmt.Printf("%d MiB, %v each\n\n", o.limit, o.time)
-	fmt.Println("| attack | resident, at most | health answered | longest | calls answered | told to wait | longest | attacks taken | refused |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|")
+	fmt.Println("| attack | resident, at most | health answered | longest | calls answered | told to wait | longest | attacks taken | refused | resident after |")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
 	var failures []error
 	for _, a := range attacks {
 		if only != "" && !slices.Contains(strings.Split(only, ","), a.name) {
@@ -103,15 +103,18 @@ func (o options) attack(ctx context.Context, a attack) error {
 	if err := enemy.attack(g.address, filepath.Join(dir, "server.crt")); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.time)
-	defer cancel()
-	h := g.watch(ctx, o.patience)
+	before := g.resident()
+	h := g.watch(ctx, o.time, o.patience)
 	t, err := enemy.retreat()
 	if err != nil {
 		h.fail(err)
 	}
-	fmt.Printf("| %s | %d MiB | %d | %d ms | %d | %d | %d ms | %d | %d |\n", a.name, h.resident>>20,
-		h.health.answered, h.health.longest.Milliseconds(), h.calls.answered, h.calls.deferred, h.calls.longest.Milliseconds(), t.Taken, t.Refused)
+	after, took := g.recover(before+o.limit/10<<20, time.Minute)
+	fmt.Printf("| %s | %d MiB | %d | %d ms | %d | %d | %d ms | %d | %d | %d MiB in %.1f s |\n", a.name, h.resident>>20,
+		h.health.answered, h.health.longest.Milliseconds(), h.calls.answered, h.calls.deferred, h.calls.longest.Milliseconds(), t.Taken, t.Refused, after>>20, took.Seconds())
+	if took > time.Minute {
+		h.fail(fmt.Errorf("%d MiB are resident a minute after, and %d were before", after>>20, before>>20))
+	}
 	if h.resident > o.limit<<20 {
 		h.fail(fmt.Errorf("%d MiB are resident", h.resident>>20))
 	}

@@ -4,14 +4,18 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
 const (
 	// large is how long a large answer is, and the body of an upload, in bytes.
 	large = 3_900_000
+	// huge is the same of a huge one, and of a file.
+	huge = 10_000_000
 	// each is how long a notification is, and how many come with a call.
 	each, many = 100_000, 100
 )
@@ -27,9 +31,19 @@ func serve() (url string, stop func(), err error) {
 	return "http://" + ln.Addr().String(), func() { _ = s.Close() }, nil
 }
 
+// text is a tool's result.
+func text(length int) string {
+	return `{"content":[{"type":"text","text":"` + strings.Repeat("x", length) + `"}]}`
+}
+
 // answer answers a message. Its tools are small, large, which answers with 3.9 MB,
-// and events, which says a hundred things of 100 kB before.
+// huge, which answers with 10 MB, and events, which says a hundred things of 100 kB before.
 func answer(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/file" {
+		w.Header().Set("Content-Length", strconv.Itoa(huge))
+		_, _ = io.Copy(w, strings.NewReader(strings.Repeat("x", huge))) // the client may leave
+		return
+	}
 	if r.Method != http.MethodPost {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
@@ -56,9 +70,11 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		before = many
 		fallthrough
 	case m.Params.Name == "small":
-		result = `{"content":[{"type":"text","text":"ok"}]}`
+		result = text(2)
 	case m.Params.Name == "large":
-		result = `{"content":[{"type":"text","text":"` + strings.Repeat("x", large) + `"}]}`
+		result = text(large)
+	case m.Params.Name == "huge":
+		result = text(huge)
 	}
 	if before == 0 {
 		w.Header().Set("Content-Type", "application/json")
@@ -66,9 +82,9 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	text := strings.Repeat("x", each)
+	data := strings.Repeat("x", each)
 	for range before {
-		fmt.Fprintf(w, `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s"}}`+"\n\n", text)
+		fmt.Fprintf(w, `data: {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"%s"}}`+"\n\n", data)
 	}
 	fmt.Fprintf(w, `data: {"jsonrpc":"2.0","id":%v,"result":%s}`+"\n\n", m.ID, result)
 }
