@@ -123,7 +123,11 @@ func (c *Config) validateCommand(s *config.Scope) {
 		}
 	}
 	if _, err := lookPath(c.Command[0], string(c.Dir), c.environ(os.Environ())); err != nil {
-		s.Errorf("command[0]", "%v", err)
+		way := ""
+		if strings.ContainsAny(strings.TrimSpace(c.Command[0]), " \t\n") {
+			way = "; each word of a command line is an item of its own: " + config.List(c.Command[0])
+		}
+		s.Errorf("command[0]", "%v%s", err, way)
 	}
 }
 

@@ -55,6 +55,8 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		`{name: a, endpoints: [http://x], headers: {X: "a\nb"}}`:         "line breaks",
 		`{name: a, endpoints: [http://x], health_check: {interval: 0s}}`: "interval",
 		`{name: a, endpoints: [http://x], mcp: {protocol: latest}}`:      "protocol",
+		`{name: a, command: npx -y foo}`:                                 `command: expected a list, not a single value; write [npx, -y, foo]`,
+		`{name: a, command: [no-such-program -y foo]}`:                   `in PATH; install it, or give its absolute path; each word of a command line is an item of its own: [no-such-program, -y, foo]`,
 		`{name: a, command: [no-such-program]}`:                          `no program "no-such-program" in PATH`,
 		`{name: a, command: [/no/such/program]}`:                         "no such file",
 		`{name: a, command: [./program]}`:                                "make it absolute, or set dir",

@@ -49,7 +49,7 @@ func (d *decoder) value(n *node, v reflect.Value, s *spec) {
 		if n.kind != list {
 			way := ""
 			if n.kind == scalar {
-				way = fmt.Sprintf("; write [%s]", clip(n.text))
+				way = "; write " + List(clip(n.text))
 			}
 			d.fail(n, "expected a list, not %s%s", n.kind, way)
 			return
