@@ -80,6 +80,14 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 			}
 		},
 	}
+	if long(req) {
+		// x.flow is nil where there are no lanes, and set before the round trip.
+		trace.WroteRequest = func(httptrace.WroteRequestInfo) {
+			if x.flow != nil {
+				x.flow.sent()
+			}
+		}
+	}
 	if x.inform, _ = req.Context().Value(interimKey{}).(func(int, textproto.MIMEHeader) error); x.inform != nil {
 		trace.Got1xxResponse = x.informed // without, net/http bounds them
 	}
@@ -110,10 +118,11 @@ func (x *exchange) leaveLane() {
 	}
 }
 
-// answered is called when the server has read a short body, by its answer, or
+// answered is called when the server has read the body, by its answer, or
 // need not any more.
 func (x *exchange) answered() {
 	if x.lane != nil {
+		x.flow.answer()
 		x.lane.crowd.leave(x.short.Swap(0))
 	}
 }

@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -37,13 +38,15 @@ func short(req *http.Request) int64 {
 // requests go to connections without long bodies that are stuck.
 type crowd struct {
 	stuck atomic.Int64
-	// unanswered is the length of all short bodies, in bytes, whose response
-	// header has not come. The server may have read none of them.
+	// unanswered is the length, in bytes, of all short bodies, and of the long ones
+	// that were sent whole, whose response header has not come. The server may have
+	// read none of them.
 	unanswered atomic.Int64
 }
 
 // join counts a short body of n bytes, until leave, and reports whether every
-// server takes it beside the others.
+// server takes it beside the others. A long one, for which n is 0, goes where the
+// others leave it as much room.
 func (c *crowd) join(n int64) bool {
 	if c.unanswered.Add(n) <= shortBody {
 		return true
@@ -60,27 +63,31 @@ type flow struct {
 	io.ReadCloser
 	crowd *crowd
 
-	mu     sync.Mutex
-	timer  *time.Timer
-	sends  bool // something was read, and the next read has not come
-	counts bool // among the stuck of the crowd
-	over   bool
+	mu       sync.Mutex
+	timer    *time.Timer
+	length   int64 // of what was read
+	unread   int64 // among the unanswered of the crowd
+	sends    bool  // something was read, and neither the next read nor sent has come
+	counts   bool  // among the stuck of the crowd
+	answered bool
+	over     bool
 }
 
 func newFlow(body io.ReadCloser, c *crowd) *flow { return &flow{ReadCloser: body, crowd: c} }
 
 func (f *flow) Read(p []byte) (int, error) {
-	f.sending(false)
+	f.sending(false, 0)
 	n, err := f.ReadCloser.Read(p)
-	if err == nil {
-		f.sending(true)
-	}
+	// The last piece comes with the end of the body, or is sent after it: net/http
+	// looks for the end before it sends what should be the last piece.
+	f.sending(err == nil || errors.Is(err, io.EOF), n)
 	return n, err
 }
 
-func (f *flow) sending(on bool) {
+func (f *flow) sending(on bool, n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.length += int64(n)
 	switch f.sends = on && !f.over; {
 	case !f.sends:
 		f.moves()
@@ -111,20 +118,49 @@ func (f *flow) stick() {
 	}
 }
 
-// end is called when the body is sent or given up, or has a connection for
-// itself. There is nothing to end when f is nil.
+// sent is called when all of the body is on its way. Until the answer comes, the
+// server may have read none of it.
+func (f *flow) sent() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return
+	}
+	f.sends, f.over = false, true
+	f.moves()
+	if !f.answered {
+		f.unread = f.length
+		f.crowd.unanswered.Add(f.unread)
+	}
+}
+
+// answer is called when the response header has come. There is nothing to do when
+// f is nil, here and in end.
+func (f *flow) answer() {
+	if f == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.answered = true
+	f.crowd.leave(f.unread)
+	f.unread = 0
+}
+
+// end is called when the request is over, or has a connection for itself.
 func (f *flow) end() {
 	if f == nil {
 		return
 	}
+	f.answer()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sends, f.over = false, true
 	f.moves()
 }
 
-// Close implements io.Closer.
+// Close is called when the body is sent or given up.
 func (f *flow) Close() error {
-	f.end()
+	f.sent()
 	return f.ReadCloser.Close()
 }

@@ -143,6 +143,7 @@ func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Respon
 		sent.body = up.stop()
 		return nil, sent, err
 	}
+	f.answer()
 	res.Request = req
 	res.Body = &http3Body{res.Body, ctx, over}
 	return res, sent, nil

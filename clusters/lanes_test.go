@@ -225,3 +225,68 @@ func (f *filled) Read(p []byte) (int, error) {
 }
 
 func (*filled) Close() error { return nil }
+
+// The window of a connection is as full of bodies that were sent whole, or but
+// for their last piece, as it is of others.
+func TestABodySentWholeThatTheServerDoesNotReadStopsNoOther(t *testing.T) {
+	const window = 1 << 20 // of net/http's server
+	for name, lengths := range map[string][]int{"but for the last piece": {window + 8<<10}, "whole": {window / 2, window / 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stalled, both := stalling(t)
+			c := both["h2"]
+			ctx, cancel := context.WithCancel(t.Context())
+			var ended sync.WaitGroup
+			for _, length := range lengths {
+				body := &pieces{left: length, piece: 16 << 10, over: make(chan struct{})}
+				ended.Go(func() {
+					req := request(t, "POST", "/stall", "").WithContext(ctx)
+					req.Body, req.ContentLength, req.GetBody = body, int64(length), nil
+					if res, err := c.RoundTrip(req); err == nil {
+						res.Body.Close()
+					}
+				})
+				<-stalled
+				<-body.over
+			}
+			// One that comes at once may be stuck, too.
+			for try := 1; ; try++ {
+				ctx, cancel := context.WithTimeout(ctx, time.Duration(1<<try)*300*time.Millisecond)
+				res, err := c.RoundTrip(request(t, "POST", "/", strings.Repeat("x", 300<<10)).WithContext(ctx))
+				if err == nil {
+					read(t, res)
+				}
+				cancel()
+				if err == nil {
+					break
+				}
+				if try == 4 { // after more, the connection counts as silent
+					t.Errorf("no other body arrives: %v", err)
+					break
+				}
+			}
+			cancel()
+			ended.Wait()
+		})
+	}
+}
+
+// pieces is a body that comes in pieces, the last with its end, and tells when
+// that was read.
+type pieces struct {
+	left, piece int
+	over        chan struct{}
+}
+
+func (b *pieces) Read(p []byte) (int, error) {
+	n := min(len(p), b.piece, b.left)
+	if b.left -= n; b.left == 0 {
+		if n > 0 {
+			close(b.over)
+		}
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (*pieces) Close() error { return nil }
