@@ -42,9 +42,10 @@ type exchange struct {
 	// inform is the function of OnInterim; nil without.
 	inform   func(status int, header textproto.MIMEHeader) error
 	finished sync.Once
-	// tries counts what net/http repeats over HTTP/2, and repeatable says that
-	// the request failed in a way that lets it be sent again.
+	// tries counts what net/http repeats over HTTP/2, once says that it may not, and
+	// repeatable that the request failed in a way that lets it be sent again.
 	tries      int
+	once       bool
 	repeatable bool
 
 	mu    sync.Mutex
@@ -74,7 +75,11 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 				x.heard.Store(c.silence.heard.Load())
 				x.carrier.Store(c)
 				// Only a request without body is repeated there.
-				if x.tries++; x.tries > sendTries {
+				switch x.tries++; {
+				case x.once && x.tries > 1:
+					x.carrier.Store(nil) // nothing is sent on it
+					x.cancel(errEnded)
+				case x.tries > sendTries:
 					x.cancel(ErrRefused)
 				}
 			}
@@ -157,13 +162,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		out.Body = x.flow
 	}
 	if !x.endpoint.pool.dialer.http3() {
-		replayable(out)
-		if out.GetBody != nil {
-			out.GetBody = noBodyAgain
-		}
-		if !x.epoch.http1 || x.endpoint.pool.http2.Load() {
-			out.GetBody = nil // the error says why it was wanted, as noBodyAgain does not
-		}
+		x.boundRepeats(out)
 	}
 	res, err := transport.RoundTrip(out)
 	if timer != nil && !timer.Stop() && err == nil {

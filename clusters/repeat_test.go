@@ -272,3 +272,38 @@ func TestARequestWhoseStreamTheServerEndsIsNotSentAgain(t *testing.T) {
 		}
 	}
 }
+
+// net/http sends a request without body again, whatever its method, and any at
+// all whose protocol was not known when it began.
+func TestAPostWithoutBodyOrBeforeAllOthersIsNotSentAgain(t *testing.T) {
+	ca := tlstest.NewCA(t, "CA")
+	cert, key := ca.Server(t, "localhost", "127.0.0.1")
+	secure := &cryptotls.Config{Certificates: []cryptotls.Certificate{tlstest.Certificate(t, cert, key)}, NextProtos: []string{"h2"}}
+	for _, code := range []http2.ErrCode{http2.ErrCodeProtocol, http2.ErrCodeRefusedStream} {
+		for _, body := range []string{"", "payload"} {
+			for _, first := range []bool{true, false} {
+				r := &refuser{refuse: 1, code: code, after: len(body)}
+				if !first {
+					r.spare = 1
+				}
+				addr := accept(t, func(n int, c net.Conn) { r.serve(n, cryptotls.Server(c, secure)) })
+				cfg := cluster(t, "c", "https://"+addr) // may speak HTTP/1.1, too
+				cfg.TLS = identity(t, ca, "client")
+				e := get(t, newSet(t, clusters.Options{}, cfg), "c").Endpoints()[0]
+				if !first {
+					fetch(t, e, "/")
+				}
+				res, err := e.RoundTrip(request(t, "POST", "/", body))
+				if err == nil {
+					if got := read(t, res); got != body {
+						t.Errorf("%q came back for %q", got, body)
+					}
+				}
+				n := r.asked.Load() - r.spare
+				if code == http2.ErrCodeProtocol && (err == nil || n != 1) || code == http2.ErrCodeRefusedStream && !first && (err != nil || n != 2) || n > 2 {
+					t.Errorf("%v, body %q, first %v: asked %d times: %v", code, body, first, n, err)
+				}
+			}
+		}
+	}
+}

@@ -31,6 +31,46 @@ var errAgain = errors.New("the request may be sent again")
 
 func noBodyAgain() (io.ReadCloser, error) { return nil, errAgain }
 
+// errEnded is the error of a request that HTTP/2 carried before it was known
+// that it would.
+var errEnded = errors.New("the server ended the HTTP/2 stream, or the connection, without an answer; it may have acted on the request")
+
+// noBody is a body without a byte. net/http repeats a request that has no body
+// whatever its method.
+type noBody struct{}
+
+func (noBody) Read([]byte) (int, error) { return 0, io.EOF }
+func (noBody) Close() error             { return nil }
+
+// boundRepeats has net/http leave to us what it would repeat, but for idempotent
+// requests without body over HTTP/2.
+func (x *exchange) boundRepeats(out *http.Request) {
+	replayable(out)
+	over2 := !x.epoch.http1 || x.endpoint.pool.http2.Load()
+	idempotent := Idempotent(out)
+	if x.lane != nil && !idempotent && (out.Body == nil || out.Body == http.NoBody) {
+		if over2 {
+			out.Body = noBody{}
+		} else {
+			x.once = true // over HTTP/1.1 a noBody would become "Transfer-Encoding: chunked"
+		}
+	}
+	switch {
+	case out.GetBody == nil:
+	case over2:
+		out.GetBody = nil // the error says why it was wanted, as noBodyAgain does not
+	case x.lane == nil || idempotent:
+		out.GetBody = noBodyAgain
+	default:
+		out.GetBody = func() (io.ReadCloser, error) {
+			if x.carrier.Load() != nil {
+				return nil, errEnded
+			}
+			return nil, errAgain
+		}
+	}
+}
+
 // wantedAgain begins the error of a request without GetBody that net/http would
 // repeat over HTTP/2, and unreadWords stand in it where the server has not looked
 // at the request. net/http repeats it after RST_STREAM with PROTOCOL_ERROR too,
