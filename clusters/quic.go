@@ -10,6 +10,8 @@ import (
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
+
+	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 )
 
 const (
@@ -58,6 +60,10 @@ func (d *dialer) connectQUIC(ctx context.Context) (*quicConn, error) {
 	socket, err := dialUDP(ctx, d.address)
 	if err != nil {
 		return nil, err
+	}
+	if !d.reserve.FitsUpstream(socket, d.check) {
+		socket.Close()
+		return nil, descriptors.ErrExhausted
 	}
 	c := &quicConn{transport: &quic.Transport{Conn: socket}, socket: socket, closing: func() {}}
 	// Not DialEarly: a request in 0-RTT could be replayed.
