@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// maxHeadLine bounds how much of a line of a response header is looked at.
+	// maxHeadLine bounds how much of a line of a response header is looked at, with
+	// the lines by which it goes on.
 	maxHeadLine = 8 << 10
 	// maxConnectionLines bounds the lines of Connection that are kept.
 	maxConnectionLines = 16
@@ -28,7 +29,7 @@ type headScan struct {
 	final bool // that was not 1xx
 	line  []byte
 	found []string
-	last  bool // the line before was of Connection
+	last  bool // the line before was of Connection, and may go on
 	// interim are the lines of each 1xx answer that net/http has not told of yet.
 	interim [][]string
 	informs bool
@@ -91,7 +92,11 @@ func (s *headScan) end(line []byte) {
 		}
 	case line[0] == ' ' || line[0] == '\t': // goes on with the line before (RFC 9112, section 5.2)
 		if s.last {
-			s.found[len(s.found)-1] += " " + string(bytes.TrimSpace(line))
+			whole := &s.found[len(s.found)-1]
+			line = bytes.TrimSpace(line)
+			if s.last = len(*whole)+1+len(line) <= maxHeadLine; s.last {
+				*whole += " " + string(line)
+			}
 		}
 	default:
 		name, value, _ := bytes.Cut(line, []byte(":"))
