@@ -12,6 +12,7 @@ import (
 
 type options struct {
 	gateway     string
+	before      string
 	nginx       string
 	rounds      int
 	requests    int
@@ -22,6 +23,7 @@ type options struct {
 func main() {
 	var opts options
 	flag.StringVar(&opts.gateway, "gateway", "bin/mcpgateway", "the gateway's binary")
+	flag.StringVar(&opts.before, "before", "", "another binary of the gateway, to compare with; a second process of the first shows the noise")
 	flag.StringVar(&opts.nginx, "nginx", findNginx(), "nginx's binary")
 	flag.IntVar(&opts.rounds, "rounds", 9, "how often each case is measured")
 	flag.IntVar(&opts.requests, "requests", 4000, "requests of one measurement")

@@ -55,15 +55,28 @@ func report(w io.Writer, opts options, loads []*load) error {
 				base = c
 			}
 		}
-		fmt.Fprintf(out, "\n| %s | proxy CPU per request | against nginx | upstream CPU per request | p50 | against nginx | p99 | requests/s |\n", l.name)
-		fmt.Fprintln(out, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+		fmt.Fprintf(out, "\n| %s | proxy CPU per request | against nginx | ", l.name)
+		rule := "| --- | ---: | ---: | "
+		if opts.before != "" {
+			fmt.Fprint(out, "against before | ")
+			rule += "---: | "
+		}
+		fmt.Fprintln(out, "upstream CPU per request | p50 | against nginx | p99 | requests/s |")
+		fmt.Fprintln(out, rule+"---: | ---: | ---: | ---: | ---: |")
 		for _, c := range l.cases {
 			cpu, cpuRatio := "–", "–"
 			if c.proxy != nil {
 				cpu = micros(median(c.samples, proxyCPU))
 				cpuRatio = fmt.Sprintf("%.2f", ratio(c.samples, base.samples, proxyCPU))
 			}
-			fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %.2f | %s | %.0f |\n", c.name, cpu, cpuRatio,
+			fmt.Fprintf(out, "| %s | %s | %s | ", c.name, cpu, cpuRatio)
+			switch {
+			case c.before != nil:
+				fmt.Fprintf(out, "%.3f | ", ratio(c.samples, c.before.samples, proxyCPU))
+			case opts.before != "":
+				fmt.Fprint(out, "– | ")
+			}
+			fmt.Fprintf(out, "%s | %s | %.2f | %s | %.0f |\n",
 				micros(median(c.samples, upstreamCPU)),
 				micros(median(c.samples, p50)), ratio(c.samples, base.samples, p50),
 				micros(median(c.samples, p99)), median(c.samples, rate))

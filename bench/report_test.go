@@ -44,3 +44,29 @@ func TestReportIsAMarkdownTablePerLoad(t *testing.T) {
 		}
 	}
 }
+
+func TestReportComparesWithTheBinaryBefore(t *testing.T) {
+	took := func(d time.Duration) []sample { return []sample{{proxyCPU: d}} }
+	l := &load{name: "GET", cases: []*testCase{
+		{name: "nginx", proxy: &process{}, baseline: true, samples: took(10)},
+		{name: "mcpgateway, plain proxy", proxy: &process{}, samples: took(30)},
+		{name: before + ", plain proxy", proxy: &process{}, samples: took(20)},
+		{name: before + ", MCP", proxy: &process{}, samples: took(40)},
+		{name: "mcpgateway, MCP", proxy: &process{}, samples: took(10)},
+	}}
+	l.pair()
+	var out bytes.Buffer
+	if err := report(&out, options{nginx: "/nonexistent", before: "old"}, []*load{l}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| nginx | 0 µs | 1.00 | – | ",
+		"| mcpgateway, plain proxy | 0 µs | 3.00 | 1.500 | ",
+		"| mcpgateway before, plain proxy | 0 µs | 2.00 | – | ",
+		"| mcpgateway, MCP | 0 µs | 1.00 | 0.250 | ",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}

@@ -111,14 +111,24 @@ http {
 }
 `
 
-func startGateway(ctx context.Context, binary, dir string, p *pki, plainAt, mcpAt string, upstreams []string) (*process, error) {
-	path, err := render(dir, "config.yaml", gatewayConf, map[string]any{
-		"PKI": p, "Plain": plainAt, "MCP": mcpAt, "Upstreams": upstreams,
+// start starts the binary with its configuration in a file of its own.
+func (g *gateway) start(ctx context.Context, binary, dir string, p *pki, upstreams []string) (err error) {
+	for _, at := range []*string{&g.plainAt, &g.mcpAt} {
+		if *at, err = freeAddress(ctx); err != nil {
+			return err
+		}
+	}
+	path, err := render(dir, g.name+".yaml", gatewayConf, map[string]any{
+		"PKI": p, "Plain": g.plainAt, "MCP": g.mcpAt, "Upstreams": upstreams,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return start(exec.CommandContext(ctx, binary, "run", "-c", path))
+	if binary, err = filepath.Abs(binary); err != nil {
+		return err
+	}
+	g.process, err = start(exec.CommandContext(ctx, binary, "run", "-c", path))
+	return err
 }
 
 const gatewayConf = `

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -21,8 +21,9 @@ type load struct {
 // testCase is one path from the load generator to the upstream.
 type testCase struct {
 	name     string
-	proxy    *process // nil: straight to the upstream
-	baseline bool     // what the others are compared to
+	proxy    *process  // nil: straight to the upstream
+	baseline bool      // what the others are compared to
+	before   *testCase // the same through the binary before; nil where there is none
 	newLoad  func(worker int) requester
 	samples  []sample
 }
@@ -33,9 +34,14 @@ type testbed struct {
 	addresses []string
 	nginx     *process
 	nginxAt   string
-	gateway   *process
-	plainAt   string
-	mcpAt     string
+	gateways  []*gateway
+}
+
+// gateway is a running gateway.
+type gateway struct {
+	name           string
+	process        *process
+	plainAt, mcpAt string
 }
 
 func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testbed, err error) {
@@ -54,29 +60,39 @@ func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testb
 	if bed.nginx, err = startNginx(ctx, opts.nginx, dir, p, bed.nginxAt, bed.addresses[0]); err != nil {
 		return nil, fmt.Errorf("starting nginx: %w", err)
 	}
-	if bed.plainAt, err = freeAddress(ctx); err != nil {
-		return nil, err
+	binaries := []struct{ name, path string }{{"mcpgateway", opts.gateway}}
+	if opts.before != "" {
+		// The second process of the same binary shows the noise.
+		binaries = append(binaries, struct{ name, path string }{before, opts.before}, struct{ name, path string }{"mcpgateway again", opts.gateway})
 	}
-	if bed.mcpAt, err = freeAddress(ctx); err != nil {
-		return nil, err
+	for _, b := range binaries {
+		g := &gateway{name: b.name}
+		if err := g.start(ctx, b.path, dir, p, bed.addresses); err != nil {
+			return nil, fmt.Errorf("starting %s: %w", b.path, err)
+		}
+		bed.gateways = append(bed.gateways, g)
 	}
-	binary, err := filepath.Abs(opts.gateway)
-	if err != nil {
-		return nil, err
+	targets := map[string]*process{bed.addresses[0]: bed.upstream, bed.nginxAt: bed.nginx}
+	for _, g := range bed.gateways {
+		targets[g.plainAt] = g.process
 	}
-	if bed.gateway, err = startGateway(ctx, binary, dir, p, bed.plainAt, bed.mcpAt, bed.addresses); err != nil {
-		return nil, fmt.Errorf("starting the gateway: %w", err)
-	}
-	for _, at := range []string{bed.addresses[0], bed.nginxAt, bed.plainAt} {
+	for at, process := range targets {
 		if err := p.waitFor(ctx, "https://"+at+"/json"); err != nil {
-			return nil, fmt.Errorf("waiting for %s: %w", at, errors.Join(err, bed.nginx.err(), bed.gateway.err()))
+			return nil, fmt.Errorf("waiting for %s: %w", at, errors.Join(err, process.err()))
 		}
 	}
 	return bed, nil
 }
 
+// before is how the gateway of the binary before is called.
+const before = "mcpgateway before"
+
 func (b *testbed) stop() {
-	for _, p := range []*process{b.gateway, b.nginx, b.upstream} {
+	processes := []*process{b.nginx, b.upstream}
+	for _, g := range b.gateways {
+		processes = append(processes, g.process)
+	}
+	for _, p := range processes {
 		if p != nil {
 			p.stop()
 		}
@@ -94,19 +110,39 @@ func (b *testbed) loads() []*load {
 			return &caller{client: b.pki.client(), url: "https://" + at + path, tools: tools}
 		}
 	}
-	return []*load{
-		{name: "GET /json", cases: []*testCase{
-			{name: "upstream alone", newLoad: get(b.addresses[0])},
-			{name: "nginx", proxy: b.nginx, baseline: true, newLoad: get(b.nginxAt)},
-			{name: "mcpgateway, plain proxy", proxy: b.gateway, newLoad: get(b.plainAt)},
-		}},
-		{name: "MCP tools/call", cases: []*testCase{
-			{name: "upstream alone", newLoad: call(b.addresses[0], "/mcp", "echo")},
-			{name: "nginx", proxy: b.nginx, baseline: true, newLoad: call(b.nginxAt, "/mcp", "echo")},
-			{name: "mcpgateway, plain proxy", proxy: b.gateway, newLoad: call(b.plainAt, "/mcp", "echo")},
-			{name: "mcpgateway, MCP, 1 cluster", proxy: b.gateway, newLoad: call(b.mcpAt, "/one", "echo")},
-			{name: "mcpgateway, MCP, 3 clusters", proxy: b.gateway, newLoad: call(b.mcpAt, "/three", "c0__echo", "c1__echo", "c2__echo")},
-		}},
+	gets := &load{name: "GET /json", cases: []*testCase{
+		{name: "upstream alone", newLoad: get(b.addresses[0])},
+		{name: "nginx", proxy: b.nginx, baseline: true, newLoad: get(b.nginxAt)},
+	}}
+	calls := &load{name: "MCP tools/call", cases: []*testCase{
+		{name: "upstream alone", newLoad: call(b.addresses[0], "/mcp", "echo")},
+		{name: "nginx", proxy: b.nginx, baseline: true, newLoad: call(b.nginxAt, "/mcp", "echo")},
+	}}
+	for _, g := range b.gateways {
+		gets.cases = append(gets.cases, &testCase{name: g.name + ", plain proxy", proxy: g.process, newLoad: get(g.plainAt)})
+		calls.cases = append(calls.cases,
+			&testCase{name: g.name + ", plain proxy", proxy: g.process, newLoad: call(g.plainAt, "/mcp", "echo")},
+			&testCase{name: g.name + ", MCP, 1 cluster", proxy: g.process, newLoad: call(g.mcpAt, "/one", "echo")},
+			&testCase{name: g.name + ", MCP, 3 clusters", proxy: g.process, newLoad: call(g.mcpAt, "/three", "c0__echo", "c1__echo", "c2__echo")},
+		)
+	}
+	loads := []*load{gets, calls}
+	for _, l := range loads {
+		l.pair()
+	}
+	return loads
+}
+
+// pair compares the same path through another gateway with that through the one
+// before.
+func (l *load) pair() {
+	path := func(c *testCase) string { _, path, _ := strings.Cut(c.name, ", "); return path }
+	for _, c := range l.cases {
+		for _, other := range l.cases {
+			if path(c) != "" && path(c) == path(other) && strings.HasPrefix(other.name, before) && c != other {
+				c.before = other
+			}
+		}
 	}
 }
 
