@@ -16,7 +16,7 @@ type Config struct {
 	Command      []string                `yaml:"command" doc:"Instead of endpoints: the program, and its arguments, of a stdio MCP server." example:"[npx, -y, some-mcp-server]"`
 	Env          map[string]config.Value `yaml:"env" doc:"Environment of the command, besides PATH, HOME, LANG and TMPDIR."`
 	Dir          config.Path             `yaml:"dir" doc:"Working directory of the command."`
-	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time. Where all run, that of the session idle longest is stopped for another session."`
+	MaxProcesses int                     `yaml:"max_processes" default:"32" min:"1" doc:"Processes of the command at the same time. Where all run, that of an idle session is stopped for another one: of the same principal, else of an anonymous client, else of the one idle longest."`
 	QueueTimeout time.Duration           `yaml:"queue_timeout" default:"10s" min:"0s" doc:"How long a session waits for a process of the command while max_processes run; 0s: not at all."`
 	StartTimeout time.Duration           `yaml:"start_timeout" default:"60s" min:"1ms" doc:"How long a process of the command may take from its start to its first answer; apart from the health check's timeout."`
 	Protocols    []string                `yaml:"protocols" enum:"h2,http/1.1,h3" doc:"Default: by ALPN h2 or http/1.1, plain text http/1.1; [h2] forces it (h2c on http://), [h3] HTTP/3, on the UDP port of the same number."`

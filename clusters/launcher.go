@@ -37,28 +37,40 @@ func newLauncher(cfg *Config, base []string, trace *Trace) *launcher {
 	return &launcher{cluster: cfg.Name, argv: cfg.Command, dir: string(cfg.Dir), environ: cfg.environ(base), trace: trace}
 }
 
+// Owner is for whom a process runs.
+type Owner struct {
+	// Backoff delays the starts for this owner after its processes have ended by
+	// themselves; nil: there is none, and they delay all.
+	Backoff *Backoff
+	// Principal is whose session it is; "" for an anonymous client, and for all
+	// of several.
+	Principal string
+	// Check: no client uses the process, only a health check does.
+	Check bool
+}
+
 // Start starts a process of a command cluster. Where max_processes of them run
 // it waits, up to queue_timeout, and a process at rest is stopped for it. The
 // error is ErrOverflow when that has not helped; a *ConnectError when it cannot be started, or may
 // not be yet because the last one failed. ctx bounds the start only: the caller
 // must Stop the process, or see it end.
-func (e *Endpoint) Start(ctx context.Context) (*Process, error) { return e.StartFor(ctx, nil) }
+func (e *Endpoint) Start(ctx context.Context) (*Process, error) { return e.StartFor(ctx, Owner{}) }
 
 // StartFor is Start for one owner of several, such as a session. When the
 // process ends by itself after it has served, owner alone is delayed; a process
 // that ends before that delays the other owners too, unless another process of
-// the command shows that starts succeed. Without an owner all are delayed.
-func (e *Endpoint) StartFor(ctx context.Context, owner *Backoff) (*Process, error) {
+// the command shows that starts succeed. Without a Backoff all are delayed.
+func (e *Endpoint) StartFor(ctx context.Context, owner Owner) (*Process, error) {
 	return e.start(ctx, owner, queue)
 }
 
 // StartIfFree is StartFor for a purpose that is worth no process of others, nor
 // waiting: where max_processes run the error is ErrOverflow at once.
-func (e *Endpoint) StartIfFree(ctx context.Context, owner *Backoff) (*Process, error) {
+func (e *Endpoint) StartIfFree(ctx context.Context, owner Owner) (*Process, error) {
 	return e.start(ctx, owner, dontQueue)
 }
 
-func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Process, error) {
+func (e *Endpoint) start(ctx context.Context, owner Owner, q queuing) (*Process, error) {
 	l := e.command
 	if l == nil {
 		return nil, fmt.Errorf("cluster %s has no command", e.cluster)
@@ -67,12 +79,12 @@ func (e *Endpoint) start(ctx context.Context, owner *Backoff, q queuing) (*Proce
 	if !e.acquire() {
 		return fail(ErrRetired)
 	}
-	if err := l.await(ctx, owner); err != nil { // without a slot, which others may use
+	if err := l.await(ctx, owner.Backoff); err != nil { // without a slot, which others may use
 		e.release()
 		return fail(err)
 	}
 	s := &e.state.slots
-	if err := s.claim(ctx, e, q); err != nil {
+	if err := s.claim(ctx, e, owner, q); err != nil {
 		e.release()
 		return nil, err
 	}
@@ -139,13 +151,13 @@ func (l *launcher) tell(event string, err error) {
 }
 
 // launch starts a process for owner; done is called once it has ended.
-func (l *launcher) launch(owner *Backoff, s *slots, done func(*Process)) (*Process, error) {
+func (l *launcher) launch(owner Owner, s *slots, done func(*Process)) (*Process, error) {
 	path, err := lookPath(l.argv[0], l.dir, l.environ)
 	if err != nil {
 		return nil, err
 	}
 	cmd := &exec.Cmd{Path: path, Args: l.argv, Dir: l.dir, Env: l.environ, SysProcAttr: processAttributes()}
-	p := &Process{launcher: l, owner: owner, slots: s, cmd: cmd, done: make(chan struct{})}
+	p := &Process{launcher: l, owner: owner.Backoff, slots: s, rest: rest{owner: owner}, cmd: cmd, done: make(chan struct{})}
 	theirs, err := p.pipes()
 	if err != nil {
 		return nil, err

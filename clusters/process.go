@@ -74,10 +74,13 @@ func (p *Process) Serving() {
 
 // SetOwner makes the process another owner's: from now on its end delays the
 // starts of that one.
-func (p *Process) SetOwner(owner *Backoff) {
+func (p *Process) SetOwner(owner Owner) {
+	p.slots.mu.Lock()
+	p.rest.owner = owner
+	p.slots.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.owner = owner
+	p.owner = owner.Backoff
 }
 
 // over notes that the process has ended, and reports whether it had served.

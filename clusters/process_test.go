@@ -220,7 +220,7 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 	e := get(t, newSet(t, clusters.Options{}, command(t, "cat")), "cmd").Endpoints()[0]
 	at := func(owner *clusters.Backoff) *clusters.Process {
 		t.Helper()
-		p, err := e.StartFor(t.Context(), owner)
+		p, err := e.StartFor(t.Context(), clusters.Owner{Backoff: owner})
 		if err != nil {
 			t.Fatal(err)
 		}

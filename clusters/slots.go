@@ -12,8 +12,8 @@ import (
 const maxWaiting = 1024
 
 // slots are the places of a command's processes, max_processes of them. Where
-// none is free, the process that has been at rest longest is stopped for the session
-// that asks, and sessions that ask wait, in turn.
+// none is free, a process at rest is stopped for the session that asks, and
+// sessions that ask wait, in turn.
 type slots struct {
 	mu   sync.Mutex
 	used int
@@ -25,13 +25,15 @@ type slots struct {
 
 // waiter waits for a slot.
 type waiter struct {
-	endpoint *Endpoint     // whose max_processes counts
+	endpoint *Endpoint // whose max_processes counts
+	owner    Owner
 	granted  chan struct{} // closed when it has one
 }
 
 // rest is whether a process is in use. The lock of the slots guards it, but for
 // taken.
 type rest struct {
+	owner         Owner
 	before, after *Process
 	resting       bool
 	gone          bool        // it has no slot any more
@@ -47,7 +49,7 @@ const (
 )
 
 // claim takes a slot.
-func (s *slots) claim(ctx context.Context, e *Endpoint, q queuing) error {
+func (s *slots) claim(ctx context.Context, e *Endpoint, owner Owner, q queuing) error {
 	most, patience := e.maxProcesses.Load(), time.Duration(e.queueTimeout.Load())
 	s.mu.Lock()
 	if len(s.waiting) == 0 && int64(s.used) < most {
@@ -64,7 +66,7 @@ func (s *slots) claim(ctx context.Context, e *Endpoint, q queuing) error {
 		s.mu.Unlock()
 		return fmt.Errorf("%w, and %d sessions wait for one", full, maxWaiting)
 	}
-	w := &waiter{endpoint: e, granted: make(chan struct{})}
+	w := &waiter{endpoint: e, owner: owner, granted: make(chan struct{})}
 	s.waiting = append(s.waiting, w)
 	s.makeRoomLocked()
 	s.mu.Unlock()
@@ -136,12 +138,40 @@ func (s *slots) grantLocked() {
 // makeRoomLocked stops a process at rest for each of those who wait.
 func (s *slots) makeRoomLocked() {
 	for s.leaving < len(s.waiting) && s.first != nil {
-		p := s.first
+		p := s.victimLocked(s.waiting[s.leaving].owner)
 		s.unrestLocked(p)
 		p.rest.taken.Store(true)
 		s.leaving++
 		go p.Stop(context.Background()) // which takes seconds at most
 	}
+}
+
+// victimLocked returns the process at rest that is stopped for owner: of those
+// whose loss matters least, the one at rest longest.
+func (s *slots) victimLocked(owner Owner) *Process {
+	victim := s.first
+	for p := s.first.rest.after; p != nil; p = p.rest.after {
+		if p.rest.worth(owner) < victim.rest.worth(owner) {
+			victim = p
+		}
+	}
+	return victim
+}
+
+// worth orders processes by what it matters that one is stopped for owner. What
+// the server keeps for a session is lost with its process, so a principal that
+// takes many of them takes its own first, and then those of clients without a
+// name, as with sessions.
+func (r *rest) worth(owner Owner) int {
+	switch {
+	case r.owner.Check:
+		return 0
+	case r.owner.Principal == owner.Principal:
+		return 1
+	case r.owner.Principal == "":
+		return 2
+	}
+	return 3
 }
 
 func (s *slots) unrestLocked(p *Process) {

@@ -41,6 +41,55 @@ func TestTheProcessAtRestLongestMakesRoom(t *testing.T) {
 	}
 }
 
+func TestAProcessAtRestIsTakenFirstFromThoseWhoLoseLeast(t *testing.T) {
+	e := few(t, 5, time.Minute)
+	startFor := func(owner clusters.Owner) *clusters.Process {
+		t.Helper()
+		p, err := e.StartFor(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { kill(p) })
+		return p
+	}
+	other := startFor(clusters.Owner{Principal: "other"})
+	anonymous := startFor(clusters.Owner{})
+	own, later := startFor(clusters.Owner{Principal: "asks"}), startFor(clusters.Owner{Principal: "asks"})
+	check := startFor(clusters.Owner{Check: true})
+	for _, p := range []*clusters.Process{other, anonymous, own, later, check} {
+		p.Rest()
+	}
+	for i, next := range []*clusters.Process{check, own, later, anonymous, other} {
+		startFor(clusters.Owner{Principal: "asks"})
+		select {
+		case <-next.Done():
+		case <-time.After(time.Minute):
+			t.Fatalf("start %d has not taken the process that it should", i)
+		}
+		if !next.Taken() {
+			t.Errorf("process %d ended with %v", i, next.Err())
+		}
+	}
+}
+
+// Who has no name takes nothing from who has one, while there is anything else.
+func TestAnAnonymousStartTakesTheProcessOfAnAnonymousSession(t *testing.T) {
+	e := few(t, 2, time.Minute)
+	named, err := e.StartFor(t.Context(), clusters.Owner{Principal: "named"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(named) })
+	anonymous := start(t, e)
+	named.Rest()
+	anonymous.Rest()
+	start(t, e)
+	<-anonymous.Done()
+	if named.Taken() {
+		t.Error("the process of a principal was taken")
+	}
+}
+
 func TestAStartWaitsForAProcessToEndOrRest(t *testing.T) {
 	for name, yield := range map[string]func(*clusters.Process){
 		"end":  kill,
@@ -58,7 +107,7 @@ func TestAStartWaitsForAProcessToEndOrRest(t *testing.T) {
 				started <- err
 			}()
 			eventually(t, "the start waits", func() bool { return e.Status().Waiting == 1 })
-			if _, err := e.StartIfFree(t.Context(), nil); !errors.Is(err, clusters.ErrOverflow) {
+			if _, err := e.StartIfFree(t.Context(), clusters.Owner{}); !errors.Is(err, clusters.ErrOverflow) {
 				t.Errorf("a start that does not wait: %v", err)
 			}
 			yield(p)
@@ -99,7 +148,7 @@ func TestAStartForACheckTakesNothingFromOthers(t *testing.T) {
 	e := few(t, 1, time.Minute)
 	p := start(t, e)
 	p.Rest()
-	if _, err := e.StartIfFree(t.Context(), nil); !errors.Is(err, clusters.ErrOverflow) {
+	if _, err := e.StartIfFree(t.Context(), clusters.Owner{}); !errors.Is(err, clusters.ErrOverflow) {
 		t.Errorf("got %v", err)
 	}
 	if p.Taken() {

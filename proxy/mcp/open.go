@@ -190,6 +190,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 		Memory:     p.s.hub.opts.Memory,
 		Transports: p.s.hub.opts.Transports,
 		Backoff:    &p.backoff,
+		Principal:  p.s.knownPrincipal(),
 		Alone:      p.s.modern() && p.s.logLevel() != "",
 	})
 	l.up = up

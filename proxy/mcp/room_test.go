@@ -3,6 +3,7 @@ package mcp
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -195,4 +196,21 @@ func TestMoreSessionsThanProcessesShareThemWithoutAFailure(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestAPrincipalTakesTheProcessesOfItsOwnIdleSessionsFirst(t *testing.T) {
+	g := newGateway(t, nil, fewProcesses(3, time.Minute))
+	processes := func(id string) []*clusters.Process {
+		s := g.hub.find(id)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return slices.Clone(s.processes)
+	}
+	bob, anonymous := processes(g.initialize("Test-User", "bob")), processes(g.initialize())
+	for range 4 {
+		g.initialize("Test-User", "ann")
+	}
+	if len(bob) != 1 || len(anonymous) != 1 || bob[0].Taken() || anonymous[0].Taken() {
+		t.Errorf("the processes of others were taken: %v, %v", bob, anonymous)
+	}
 }

@@ -115,7 +115,7 @@ func (hs *hosts) install(h *host, s *Session, anew bool) *host {
 	h.session, h.guests, h.born = s, 1, time.Now()
 	s.host.Store(h)
 	// Its end is the fault of the session that has a call in flight then.
-	s.Process().SetOwner(new(clusters.Backoff))
+	s.Process().SetOwner(clusters.Owner{Backoff: new(clusters.Backoff)})
 	s.Process().Rest()
 	context.AfterFunc(s.life, h.lost)
 	close(h.ready)

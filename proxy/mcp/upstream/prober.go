@@ -152,6 +152,7 @@ func (p *probe) open(ctx context.Context) (*Session, error) {
 		// first words make no sense to those that are newer only.
 		Modern:     true,
 		IfFree:     true,
+		Check:      true,
 		Anew:       p.anew,
 		Backoff:    &p.backoff,
 		Memory:     p.prober.Memory,

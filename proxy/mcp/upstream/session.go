@@ -72,6 +72,10 @@ type Options struct {
 	// the same owner have ended by themselves. Without one their ends delay all
 	// processes of the cluster.
 	Backoff *clusters.Backoff
+	// Principal is whose session it is; "" for an anonymous client.
+	Principal string
+	// Check: a health check has the session, and no client does.
+	Check bool
 	// IfFree: no process is stopped for the session, and it waits for none to
 	// end, where as many run as may.
 	IfFree bool

@@ -37,7 +37,7 @@ func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint, started fu
 	if s.opts.IfFree {
 		start = e.StartIfFree
 	}
-	p, err := start(ctx, s.opts.Backoff)
+	p, err := start(ctx, clusters.Owner{Backoff: s.opts.Backoff, Principal: s.opts.Principal, Check: s.opts.Check})
 	if err != nil {
 		return err
 	}
