@@ -64,6 +64,11 @@ func (f *fake) serve(w http.ResponseWriter, r *http.Request) {
 		f.any(w, r, m)
 		return
 	}
+	f.answer(w, r, m)
+}
+
+// answer answers a POST as a server with sessions.
+func (f *fake) answer(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
 	switch m.Method() {
 	case "initialize":
 		f.mu.Lock()

@@ -76,6 +76,7 @@ func learnLegacy(learn func(func(*spoken)), why error) {
 	}
 	learn(func(k *spoken) {
 		k.legacy, k.why, k.listed, k.discover, k.modern = time.Now(), snippet([]byte(why.Error())), listed, nil, false
+		k.doubted = false
 	})
 }
 
@@ -129,8 +130,9 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	if !isGuest {
 		s.ids.Store(rand.Int64N(1 << 52))
 	}
-	s.stateless = &stateless{client: client, learn: learn, known: known, discover: known().discover}
-	if s.stateless.discover == nil {
+	k := known()
+	s.stateless = &stateless{client: client, learn: learn, known: known, discover: k.discover}
+	if k.discover == nil || k.doubted {
 		m, err := s.discoverFirst(ctx, o.forced == Modern)
 		if err != nil {
 			s.stateless = nil
@@ -140,7 +142,7 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 			return fmt.Errorf("server/discover: %w", err)
 		}
 		s.stateless.discover = m
-		learn(func(k *spoken) { k.discover = m })
+		learn(func(k *spoken) { k.discover, k.doubted = m, false })
 	}
 	version := Modern
 	s.version.Store(&version)
@@ -247,7 +249,7 @@ func (s *Session) rediscover(ctx context.Context) error {
 	m, err := s.discoverNow(ctx, false)
 	switch {
 	case err == nil:
-		s.stateless.learn(func(k *spoken) { k.discover = m })
+		s.stateless.learn(func(k *spoken) { k.discover, k.doubted = m, false })
 		return nil
 	case errors.Is(err, errNotListed):
 		s.stateless.learn(func(k *spoken) { k.discover, k.modern = nil, false })
@@ -255,6 +257,9 @@ func (s *Session) rediscover(ctx context.Context) error {
 	}
 	return err
 }
+
+// doubt makes the next session ask the server who it is.
+func (s *Session) doubt() { s.stateless.learn(func(k *spoken) { k.doubted = true }) }
 
 // Ping asks the server for a sign of life.
 func (s *Session) Ping(ctx context.Context) error {

@@ -59,7 +59,7 @@ type probe struct {
 	backoff  clusters.Backoff
 	launched *launched // a process that is starting; nil: none
 	anew     bool      // it takes the place of one that does not answer
-	failures int       // of pings, in a row, of a process that others use
+	failures int       // of pings, in a row, where each alone makes no new session
 	proven   bool      // a command of one process has been seen to work
 	answered bool      // a ping, or sign, has been answered once
 	sign     string    // a method that is asked instead of ping; "": none
@@ -95,10 +95,13 @@ func (p *probe) check(ctx context.Context) error {
 			return nil
 		}
 		p.sign = p.otherSign()
-		if p.session.Modern() && !p.cluster.IsCommand() {
+		if p.session.Modern() && !p.cluster.IsCommand() && p.session.Err() == nil {
 			// There is no session that the server could have lost. A new one would
 			// be made of what is known about the server, and ask nothing.
-			return verdict(err)
+			if p.failures++; p.failures < p.threshold() {
+				return verdict(err)
+			}
+			p.session.doubt() // an older server does not know the question
 		}
 		if p.session.Shares() && p.session.Err() == nil && ctx.Err() == nil {
 			// A tool may keep the process busy for a while. Where it does not

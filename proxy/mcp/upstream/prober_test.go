@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -106,6 +107,105 @@ func TestAServerWithoutSessionsIsAskedAtEachCheck(t *testing.T) {
 	f.Close()
 	if err := probe.Check(t.Context()); err == nil {
 		t.Error("the check does not notice that there is no server")
+	}
+}
+
+// An endpoint that has served the revision without sessions goes back to an older
+// program: each one says in its own way that it does not know server/discover.
+func TestAServerThatIsReplacedByAnOlderOneIsInitialised(t *testing.T) {
+	for name, answer := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"400 in plain text": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "Bad Request: Missing session ID", 400) },
+		"400 in JSON-RPC": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(400)
+			_, _ = w.Write(jsonrpc.NewError(jsonrpc.ID{}, -32000, "Bad Request: Server not initialized", nil))
+		},
+		"404":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no such session", 404) },
+		"no answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var older atomic.Bool
+			f := newModernFake(t, nil)
+			newer := f.any
+			old := &fake{t: t, version: "2025-06-18", post: func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+				answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
+			}}
+			f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+				switch {
+				case !older.Load():
+					newer(w, r, m)
+				case m.Method() != "initialize" && r.Header.Get(headerSession) == "":
+					answer(w, r)
+				default:
+					old.answer(w, r, m)
+				}
+			}
+			c, e := cluster(t, at(f.URL))
+			known := new(Transports)
+			probe := NewProber(known).NewProbe(c, e)
+			t.Cleanup(func() { probe.Close(context.Background()) })
+			remember := func(o *Options) { o.Transports = known }
+			if err := probe.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s := mustOpen(t, c, e, remember, asModern)
+			older.Store(true)
+			if name != "no answer" {
+				if _, err := s.call("tools/list"); !errors.Is(err, ErrSessionLost) {
+					t.Errorf("a call: %v", err)
+				}
+				if s := mustOpen(t, c, e, remember, asModern); s.Modern() {
+					t.Error("a new session does not ask the server again")
+				}
+			}
+			check := func() error {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				return probe.Check(ctx)
+			}
+			if err := check(); err != nil {
+				t.Errorf("the check: %v", err)
+			}
+			if serves, _ := known.Serves(c); slices.Contains(serves, Modern) {
+				t.Errorf("it is said to serve %q", serves)
+			}
+			if err := check(); err != nil {
+				t.Errorf("the second check: %v", err)
+			}
+		})
+	}
+}
+
+// A server that is down, or has its moment, is what it was.
+func TestAServerThatIsDownStaysWhatItWas(t *testing.T) {
+	var down atomic.Bool
+	f := newModernFake(t, nil)
+	answer := f.any
+	f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+		if down.Load() {
+			http.Error(w, "no route to the server", 404)
+			return
+		}
+		answer(w, r, m)
+	}
+	c, e := cluster(t, at(f.URL))
+	known := new(Transports)
+	probe := NewProber(known).NewProbe(c, e)
+	t.Cleanup(func() { probe.Close(context.Background()) })
+	if err := probe.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	down.Store(true)
+	if err := probe.Check(t.Context()); err == nil {
+		t.Error("the check does not notice that nothing answers")
+	}
+	if serves, _ := known.Serves(c); !slices.Contains(serves, Modern) {
+		t.Errorf("it is said to serve %q", serves)
+	}
+	down.Store(false)
+	if err := probe.Check(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

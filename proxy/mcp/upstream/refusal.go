@@ -37,6 +37,8 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 		// The server gave no session id when it was initialised. One that has been
 		// restarted with other settings may do so now.
 		status.lost = status.wantsSession(body)
+	case s.kind == StreamableHTTP && s.result != nil:
+		status.lost = status.knowsNoModern()
 	}
 	if m := status.Answer(); m != nil && status.answers && !status.lost && !status.doubtful {
 		return m, nil
@@ -52,8 +54,10 @@ func (e *StatusError) aboutSession(body []byte) (lost, doubtful bool) {
 	if e.answers {
 		// The server understood the call and does not serve it.
 		switch e.Response.ErrorCode() {
-		case jsonrpc.CodeMethodNotFound, jsonrpc.CodeInvalidParams:
+		case jsonrpc.CodeMethodNotFound:
 			return false, false
+		case jsonrpc.CodeInvalidParams: // which an unknown session may be as well
+			return false, true
 		}
 	}
 	switch e.Code {
@@ -76,7 +80,27 @@ func (e *StatusError) wantsSession(body []byte) bool {
 	return e.Code == http.StatusBadRequest && !e.answers && bytes.Contains(bytes.ToLower(body), []byte("session"))
 }
 
-// verifyTime bounds the ping that tells whether a session is lost.
+// knowsNoModern reports whether a request without a session is refused in a way
+// that may be that of a server with sessions, which has taken the place of one
+// without. Nothing is lost if it is not so: the server is asked who it is.
+func (e *StatusError) knowsNoModern() bool {
+	switch e.Code {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone:
+	default:
+		return false
+	}
+	if e.Response == nil {
+		return true
+	}
+	switch e.Response.ErrorCode() {
+	case jsonrpc.CodeHeaderMismatch, jsonrpc.CodeMissingCapability, jsonrpc.CodeUnsupportedVersion, jsonrpc.CodeMethodNotFound, jsonrpc.CodeInvalidParams:
+		return false // as servers without sessions say
+	}
+	return !e.answers
+}
+
+// verifyTime is how long a ping is waited for that tells whether a session is
+// lost.
 const verifyTime = 5 * time.Second
 
 // refused reads an answer whose status is no success. Where the answer leaves
@@ -92,22 +116,26 @@ func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc
 			return m, nil
 		}
 	}
+	if status != nil && status.lost && t.s.Modern() {
+		t.s.doubt()
+	}
 	t.s.noticeLoss(err)
 	return m, err
 }
 
 // known reports whether the server still knows the session, or that this
-// cannot be found out now.
+// cannot be found out now. Servers look for the session first: one that does not
+// know it refuses a ping as well, even if it answers none.
 func (t *streamable) known(ctx context.Context) bool {
 	if t.s.life.Err() != nil {
 		return t.s.Err() == nil // it was closed here, not lost
 	}
-	pinging, cancel := context.WithTimeout(ctx, verifyTime)
+	pinging, cancel := context.WithTimeout(ctx, t.verify)
 	defer cancel()
 	id := t.s.NextID()
 	res, err := t.roundTrip(pinging, http.MethodPost, jsonrpc.NewRequest(id, "ping", nil), "")
 	if err != nil {
-		return ctx.Err() != nil || pinging.Err() == nil // only a ping without an answer tells
+		return true
 	}
 	defer res.Body.Close()
 	if success(res) {

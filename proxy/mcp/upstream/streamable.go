@@ -22,7 +22,8 @@ const drainTime = time.Second
 // streamable is the Streamable HTTP transport: each call is a POST, and its
 // answer is JSON or a stream (MCP 2025-11-25, Transports).
 type streamable struct {
-	s *Session
+	s      *Session
+	verify time.Duration // bounds the ping that tells whether the session is lost
 
 	mu      sync.Mutex
 	bound   binding
@@ -31,7 +32,7 @@ type streamable struct {
 }
 
 func newStreamable(s *Session, e *clusters.Endpoint) *streamable {
-	return &streamable{s: s, bound: bind(e), rebound: make(chan struct{})}
+	return &streamable{s: s, verify: verifyTime, bound: bind(e), rebound: make(chan struct{})}
 }
 
 func (t *streamable) endpoint() *clusters.Endpoint {

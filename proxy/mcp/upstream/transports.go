@@ -35,6 +35,9 @@ type spoken struct {
 	// discover is the answer to server/discover of a server that lists a
 	// revision without sessions.
 	discover *jsonrpc.Message
+	// doubted: the server may have become another one, and is asked before discover
+	// is believed again.
+	doubted bool
 	// legacy is when the server was last found to know no such revision, and
 	// why says how.
 	legacy time.Time
