@@ -28,6 +28,8 @@ var refusals = map[string]refusal{
 	"400 in plain text": {400, "text/plain", "Bad Request"},
 	"400 in JSON-RPC":   {400, "application/json", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: Server not initialized"}}`},
 	"400 with the id":   {400, "application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32600,"message":"Invalid Request"}}`},
+	"400 for params":    {400, "application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"Invalid session"}}`},
+	"404 for params":    {404, "application/json", `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"Session not found"}}`},
 	"401":               {401, "text/plain", "Unauthorized: Session not found"},
 	"403":               {403, "text/plain", "Forbidden"},
 	"404":               {404, "text/plain", "session not found"},

@@ -70,7 +70,9 @@ func TestStatusesAreToldApart(t *testing.T) {
 		"400":                     {status: 400, body: "nonsense", lost: true, again: true},
 		"400 of Python":           {status: 400, body: "Bad Request: No valid session ID provided", lost: true, again: true},
 		"400 for the session":     {status: 400, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"Bad Request: No valid session ID provided"}}`, lost: true, again: true},
-		"400 with the call's id":  {status: 400, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"no session of that name"}}`, answer: true},
+		"400 with the call's id":  {status: 400, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"no session of that name"}}`, lives: true, answer: true},
+		"400 for the params":      {status: 400, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"no session of that name"}}`, lost: true, again: true},
+		"404 for the params":      {status: 404, body: `{"jsonrpc":"2.0","id":ID,"error":{"code":-32602,"message":"no such tool"}}`, lives: true, answer: true},
 		"400 with another error":  {status: 400, body: `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"what?"}}`, lost: true, again: true},
 		"400 to a live session":   {status: 400, body: "nonsense", lives: true},
 		"409":                     {status: 409, lost: true},
@@ -220,6 +222,36 @@ func TestRequestsCarryTheSession(t *testing.T) {
 	}
 	if n := len(f.requests); n != 4 || f.requests[3].Method != http.MethodDelete {
 		t.Errorf("%d requests, the last one %s", n, f.requests[n-1].Method)
+	}
+}
+
+// Some servers do not answer ping. That one has no answer says nothing about a
+// session, whose state would be lost with it.
+func TestAPingWithoutAnAnswerIsNoLoss(t *testing.T) {
+	f := newFake(t)
+	f.post = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+		switch {
+		case m.Method() == "ping":
+			<-r.Context().Done()
+		case m.Method() == "fail":
+			http.Error(w, "no", http.StatusInternalServerError)
+		case m.Method() == "forbidden":
+			http.Error(w, "no", http.StatusForbidden)
+		default:
+			answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
+		}
+	}
+	c, e := cluster(t, at(f.URL))
+	s := mustOpen(t, c, e)
+	s.transport.(*streamable).verify = 20 * time.Millisecond
+	for _, method := range []string{"fail", "forbidden"} {
+		var status *StatusError
+		if _, err := s.call(method); !errors.As(err, &status) || errors.Is(err, ErrSessionLost) || !status.SessionLives() {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	if _, err := s.call("tools/list"); err != nil || s.Err() != nil {
+		t.Errorf("after that: %v, %v", err, s.Err())
 	}
 }
 
