@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"strings"
@@ -34,7 +35,7 @@ func (m *MemoryLimit) UnmarshalText(text []byte) error {
 	size, err := config.ParseSize(string(text))
 	switch {
 	case err != nil:
-		return errors.New("write auto, or a size like 512MiB")
+		return fmt.Errorf("it is not auto, and %w", err)
 	case size < leastMemory:
 		return errors.New("it is too small; the least is 32MiB")
 	}

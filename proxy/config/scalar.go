@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // text is a scalar after substitution.
@@ -51,7 +50,11 @@ func (d *decoder) text(n *node) (text, error) {
 func (s *spec) set(v reflect.Value, t text) error {
 	switch s.shape {
 	case shapeString:
-		if err := s.word(t); err != nil {
+		err := s.word(t)
+		if err == nil {
+			err = s.fits(t)
+		}
+		if err != nil {
 			if s.enum == nil {
 				v.SetString(t.value)
 			}
@@ -71,6 +74,7 @@ func (s *spec) set(v reflect.Value, t text) error {
 			}
 			return fmt.Errorf("%s is not valid here: %w", t.shown, err)
 		}
+		return s.fits(t) // after what the type says, which is better to read
 	case shapeValue:
 		if t.value == "" && s.nonEmpty {
 			return errEmpty
@@ -106,7 +110,7 @@ func (s *spec) set(v reflect.Value, t text) error {
 
 var errEmpty = errors.New("must not be empty")
 
-// word applies the rules for strings.
+// word applies the rules for strings, but for the pattern.
 func (s *spec) word(t text) error {
 	switch {
 	case t.value == "" && s.nonEmpty:
@@ -117,10 +121,16 @@ func (s *spec) word(t text) error {
 		return fmt.Errorf("%s is not supported by this version", t.shown)
 	case s.enum != nil && !slices.Contains(s.enum, t.value):
 		return fmt.Errorf("%s is none of %s%s", t.shown, strings.Join(s.enum, ", "), s.suggest(t))
-	case s.pattern != nil && !s.pattern.MatchString(t.value):
-		return fmt.Errorf("%s does not match %s", t.shown, trimAnchors(s.pattern))
 	}
 	return nil
+}
+
+// fits applies the pattern.
+func (s *spec) fits(t text) error {
+	if s.pattern == nil || t.value == "" && s.emptyIsAbsent || s.pattern.MatchString(t.value) {
+		return nil
+	}
+	return fmt.Errorf("%s does not match %s", t.shown, trimAnchors(s.pattern))
 }
 
 func (s *spec) suggest(t text) string {
@@ -184,8 +194,6 @@ func compare(a, b reflect.Value) int {
 var (
 	wholeNumber   = regexp.MustCompile(`^[-+]?(?:0|[1-9][0-9]*)$`)
 	decimalNumber = regexp.MustCompile(`^[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$`)
-	sizeForm      = regexp.MustCompile(`^([0-9]+)(KiB|MiB|GiB)?$`)
-	sizeUnit      = regexp.MustCompile(`^[0-9.]+ ?([kKmMgG])(?:i?[bB]?)$`)
 )
 
 // number parses what can be compared. Its errors continue the sentence that
@@ -236,35 +244,6 @@ func outOfRange(err error) error {
 		return errors.New("is out of range")
 	}
 	return nil
-}
-
-func parseDuration(value string) (time.Duration, error) {
-	d, err := time.ParseDuration(value)
-	switch {
-	case err == nil:
-		return d, nil
-	case decimalNumber.MatchString(value):
-		return 0, fmt.Errorf("has no unit; write %ss, %sms or %sm", value, value, value)
-	case strings.HasSuffix(value, "d"):
-		return 0, errors.New("is no duration; write days in hours, such as 24h")
-	}
-	return 0, errors.New("is no duration; write it like 15s, 10m or 1h30m")
-}
-
-func parseSize(value string) (Size, error) {
-	m := sizeForm.FindStringSubmatch(value)
-	if m == nil {
-		if u := sizeUnit.FindStringSubmatch(value); u != nil {
-			return 0, fmt.Errorf("is no size; the unit is %siB, and the number is whole", strings.ToUpper(u[1]))
-		}
-		return 0, errors.New("is no size; write it like 512, 64KiB, 1MiB or 1GiB")
-	}
-	n, err := strconv.ParseInt(m[1], 10, 64)
-	shift := map[string]uint{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[m[2]]
-	if err != nil || n > (1<<63-1)>>shift {
-		return 0, errors.New("is out of range")
-	}
-	return Size(n << shift), nil
 }
 
 // expected names what a value should have been.
