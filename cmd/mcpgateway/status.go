@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -64,9 +66,10 @@ func printStatus(out io.Writer, s admin.Status) error {
 	fmt.Fprintf(w, "\nCLUSTER\tENDPOINT\tADDRESS\tHEALTH\tACTIVE\tPROTOCOL\tERROR\n")
 	for _, cl := range s.Clusters {
 		for _, e := range cl.Endpoints {
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", cl.Name, endpointName(e), cmp.Or(e.Address, "-"), e.Health, e.Active, cmp.Or(e.Protocol, "-"), e.Error)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", cl.Name, endpointName(e), cmp.Or(e.Address, "-"), e.Health, e.Active, cmp.Or(revision(e), "-"), onALine(e.Error))
 		}
 	}
+	printProtocols(w, s)
 	printLeftOut(w, s)
 	if len(s.Certs) > 0 {
 		fmt.Fprintf(w, "\nCERTIFICATE\tSUBJECT\tSERIAL\tDAYS LEFT\tERROR\n")
@@ -97,6 +100,37 @@ func printLeftOut(w io.Writer, s admin.Status) {
 			head = ""
 		}
 	}
+}
+
+// revision is what Protocol begins with.
+func revision(e admin.Endpoint) string {
+	word, _, _ := strings.Cut(onALine(e.Protocol), " ")
+	return strings.TrimSuffix(word, ",")
+}
+
+// printProtocols prints how the revisions were found out. The next session may speak
+// another one, where the server takes what its client asks for.
+func printProtocols(w io.Writer, s admin.Status) {
+	head := "\nCLUSTER\tENDPOINT\tPROTOCOL OF ITS LAST SESSION\n"
+	for _, cl := range s.Clusters {
+		for _, e := range cl.Endpoints {
+			if text := onALine(e.Protocol); text != revision(e) {
+				fmt.Fprintf(w, "%s%s\t%s\t%s\n", head, cl.Name, endpointName(e), text)
+				head = ""
+			}
+		}
+	}
+}
+
+// onALine keeps what servers say from moving the columns, or the cursor of a
+// terminal.
+func onALine(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // endpointName is the URL, or for a command how many processes it has.

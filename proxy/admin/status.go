@@ -98,8 +98,8 @@ type Endpoint struct {
 	Processes    int `json:"processes,omitempty"`
 	MaxProcesses int `json:"max_processes,omitempty"`
 	Waiting      int `json:"waiting,omitempty"`
-	// Protocol is the revision of MCP that the server was found to speak, and
-	// how that was found out.
+	// Protocol is the revision of MCP that the last session with the server speaks,
+	// which may be the health check's, and how that was found out.
 	Protocol string `json:"protocol,omitempty"`
 }
 
