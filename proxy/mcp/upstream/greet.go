@@ -15,6 +15,10 @@ import (
 // do not answer what they do not know.
 const discoverTime = 3 * time.Second
 
+// maxDiscover is the longest answer to server/discover that is taken, in bytes:
+// that of each endpoint is remembered.
+const maxDiscover = 1 << 20
+
 // legacyAge is how long it is believed that a server knows no revision without
 // sessions: it may be replaced by a newer one. To ask a command again can cost
 // a process, and the command changes with the configuration only.
@@ -144,9 +148,12 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 		s.stateless.discover = m
 		learn(func(k *spoken) { k.discover, k.doubted = m, false })
 	}
+	if err := s.keep(introduction(client, s.stateless.discover)); err != nil {
+		s.stateless = nil
+		return &unsentError{fmt.Errorf("server/discover: %w", err)} // to initialize takes as much
+	}
 	version := Modern
 	s.version.Store(&version)
-	s.result = introduction(client, s.stateless.discover)
 	return nil
 }
 
@@ -188,6 +195,8 @@ func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Messag
 	case m.IsError():
 		err := fmt.Errorf("%w: it answered with error %d: %s", errNotListed, m.ErrorCode(), snippet([]byte(m.ErrorMessage())))
 		return nil, notListed(err, m.Error().Get("data", "supported"))
+	case len(m.Raw()) > maxDiscover:
+		return nil, fmt.Errorf("%w in at most %d bytes", errNotListed, maxDiscover)
 	case forced:
 		return m, nil
 	}

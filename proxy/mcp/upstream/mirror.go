@@ -19,10 +19,16 @@ const (
 )
 
 const (
-	// maxMirrors bounds the tools of a server that are remembered, maxDepth how
-	// deep in a schema a parameter may be.
-	maxMirrors = 10000
-	maxDepth   = 32
+	// maxMirrors bounds the tools of a server that are remembered, maxMirrorBytes
+	// what they take, and maxToolName the name of one. maxDepth is how deep in a
+	// schema a parameter may be.
+	maxMirrors     = 10000
+	maxMirrorBytes = 1 << 20
+	maxToolName    = 1 << 10
+	maxDepth       = 32
+	// maxUnlisted bounds the names of tools that clients have called and that the
+	// server does not list.
+	maxUnlisted = 64
 )
 
 // mirrors are, by tool, the parameters that a server wants in headers (MCP
@@ -37,17 +43,53 @@ type mirror struct {
 	path   []string
 }
 
-// with returns mirrors that know these tools too.
+// with returns mirrors that know these tools too, as far as there is room: those
+// that were known before make way.
 func (all mirrors) with(more mirrors) mirrors {
-	if len(all)+len(more) > maxMirrors {
-		return more
+	merged := mirrors{}
+	size := 0
+	add := func(tool string, params []mirror) {
+		n := len(tool)
+		for _, m := range params {
+			n += m.size()
+		}
+		if len(tool) <= maxToolName && len(merged) < maxMirrors && size+n <= maxMirrorBytes {
+			merged[tool] = params
+			size += n
+		}
 	}
-	merged := maps.Clone(all)
-	if merged == nil {
-		merged = mirrors{}
+	for tool, params := range more {
+		add(tool, params)
 	}
-	maps.Copy(merged, more)
+	for tool, params := range all {
+		if _, ok := more[tool]; !ok {
+			add(tool, params)
+		}
+	}
 	return merged
+}
+
+func (m mirror) size() int {
+	n := len(m.header)
+	for _, name := range m.path {
+		n += len(name)
+	}
+	return n
+}
+
+// unlisted are tools that were called and that the server does not list. They
+// are not changed once they are shared.
+type unlisted map[string]struct{}
+
+// with returns unlisted tools with one more. Clients choose the names, so that
+// few of them are remembered.
+func (u unlisted) with(tool string) unlisted {
+	more := maps.Clone(u)
+	if more == nil || len(more) >= maxUnlisted {
+		more = unlisted{}
+	}
+	more[tool] = struct{}{}
+	return more
 }
 
 // readMirrors reads the annotations of a tool. An error makes the definition

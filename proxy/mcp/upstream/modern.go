@@ -176,8 +176,10 @@ func (s *Session) mirrors(ctx context.Context, m *jsonrpc.Message, anew bool) ([
 		return nil, nil
 	}
 	tool := m.Params().Get("name").String()
-	params, ok := s.stateless.known().mirrors[tool]
-	if ok && !anew {
+	known := s.stateless.known()
+	params, ok := known.mirrors[tool]
+	_, isUnlisted := known.unlisted[tool]
+	if (ok || isUnlisted || len(tool) > maxToolName) && !anew {
 		return params, nil
 	}
 	var cursor []byte
@@ -197,8 +199,8 @@ func (s *Session) mirrors(ctx context.Context, m *jsonrpc.Message, anew bool) ([
 		}
 		cursor = append(append([]byte(`{"cursor":`), next.Raw()...), '}')
 	}
-	if !ok {
-		s.stateless.learn(func(k *spoken) { k.mirrors = k.mirrors.with(mirrors{tool: nil}) })
+	if !ok && len(tool) <= maxToolName {
+		s.stateless.learn(func(k *spoken) { k.unlisted = k.unlisted.with(tool) })
 	}
 	return params, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -180,6 +181,93 @@ func TestParametersAreRepeatedInHeaders(t *testing.T) {
 	if err != nil || m.ErrorCode() != jsonrpc.CodeHeaderMismatch {
 		t.Errorf("a header that says another thing: %v, %v", m, err)
 	}
+}
+
+// What is remembered of an endpoint outlives its sessions, and all of them share
+// it.
+func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
+	t.Run("discover", func(t *testing.T) {
+		f := newFake(t)
+		f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+			if m.Method() == "server/discover" {
+				answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, `{"supportedVersions":["2026-07-28"],"instructions":%q}`, strings.Repeat("x", maxDiscover))))
+				return
+			}
+			f.answer(w, r, m)
+		}
+		c, e := cluster(t, at(f.URL))
+		if s := mustOpen(t, c, e, asModern); s.Modern() {
+			t.Error("an answer to server/discover is taken however long it is")
+		}
+	})
+	t.Run("sessions", func(t *testing.T) {
+		f := newFake(t)
+		f.any = func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+			answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, `{"supportedVersions":["2026-07-28"],"instructions":%q}`, strings.Repeat("x", maxDiscover/2))))
+		}
+		c, e := cluster(t, at(f.URL))
+		budget := memory.New(nil)
+		budget.SetLimit(1 << 30)
+		s := mustOpen(t, c, e, asModern, func(o *Options) { o.Memory = budget })
+		if charged := budget.Stats().Pressure; charged < maxDiscover/2 {
+			t.Errorf("%d bytes are charged for what the session keeps", charged)
+		}
+		s.Close(t.Context())
+		if charged := budget.Stats().Pressure; charged != 0 {
+			t.Errorf("%d bytes stay charged", charged)
+		}
+	})
+	t.Run("names that clients call", func(t *testing.T) {
+		lists := 0
+		f := newModernFake(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+			if m.Method() == "tools/list" {
+				lists++
+				answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"tools":[{"name":"query","inputSchema":{"type":"object"}}]}`)))
+				return
+			}
+			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
+		})
+		c, e := cluster(t, at(f.URL))
+		known := new(Transports)
+		s := mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
+		call := func(tool string) {
+			id := s.NextID()
+			if _, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", fmt.Appendf(nil, `{"name":%q}`, tool)), id, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2 * maxUnlisted {
+			call(fmt.Sprint("none", i))
+		}
+		before := lists
+		call("query")
+		call(fmt.Sprint("none", 2*maxUnlisted-1))
+		call(strings.Repeat("x", maxToolName+1))
+		if k := known.get(c, e); len(k.mirrors) != 1 || len(k.unlisted) > maxUnlisted {
+			t.Errorf("%d tools and %d names are remembered", len(k.mirrors), len(k.unlisted))
+		}
+		if lists != before {
+			t.Errorf("asked for the tools %d times", lists-before)
+		}
+	})
+	t.Run("names that servers list", func(t *testing.T) {
+		many := mirrors{strings.Repeat("x", 2*maxToolName): nil}
+		for i := range 2 * maxMirrorBytes / maxToolName {
+			many[fmt.Sprint(i, strings.Repeat("x", maxToolName-10))] = nil
+		}
+		all := mirrors{"known before": nil}.with(many)
+		size := 0
+		for tool := range all {
+			size += len(tool)
+		}
+		if size > maxMirrorBytes || size < maxMirrorBytes/2 {
+			t.Errorf("%d tools of %d bytes are remembered", len(all), size)
+		}
+		params := []mirror{{"Mcp-Param-A", []string{strings.Repeat("a", maxMirrorBytes)}}}
+		if all := (mirrors{"known before": nil}).with(mirrors{"x": params}); len(all) != 1 {
+			t.Errorf("%d tools are remembered", len(all))
+		}
+	})
 }
 
 func TestServerThatAsksWithoutEndIsGivenUp(t *testing.T) {

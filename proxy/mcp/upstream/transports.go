@@ -49,7 +49,8 @@ type spoken struct {
 	// moved is the path that the server has redirected to; nil where it has not.
 	moved *url.URL
 	// mirrors are the parameters that its tools want in headers.
-	mirrors mirrors
+	mirrors  mirrors
+	unlisted unlisted
 }
 
 // get returns what is known of an endpoint.
