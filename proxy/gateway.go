@@ -75,6 +75,8 @@ type Gateway struct {
 	reloads chan chan<- admin.Outcome
 	// stopping is closed when no reload begins any more.
 	stopping chan struct{}
+	// told is when the process was told to stop; nil before.
+	told atomic.Pointer[time.Time]
 	// work counts generations that are not released, and those who wait for
 	// drains.
 	work sync.WaitGroup
@@ -165,6 +167,7 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	defer g.logs.Close()
 	g.budget.Watch()
 	defer g.budget.Close()
+	defer context.AfterFunc(ctx, g.boundEnd)()
 	err = g.serve(ctx, hup, reopen, watcher)
 	g.spiffe.Close()
 	defer g.acme.Close()

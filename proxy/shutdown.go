@@ -17,6 +17,8 @@ const (
 	// leastEnd is how long the process has for its end, whatever the timeout:
 	// child processes are killed in it.
 	leastEnd = time.Second
+	// startEnd is how long a start that was told to stop may take to end.
+	startEnd = 3 * time.Second
 )
 
 // stages are the moments of a shutdown, from the beginning of the drain.
@@ -37,6 +39,24 @@ func stagesOf(timeout time.Duration) stages {
 		force: max(timeout-grace/3, leastEnd/2),
 		over:  max(timeout, leastEnd),
 	}
+}
+
+// boundEnd is called when the process is told to stop, and bounds how long that
+// takes from now on: a reload that waits for a file system which does not answer
+// cannot be interrupted, and the shutdown begins after it.
+func (g *Gateway) boundEnd() {
+	now := time.Now()
+	g.told.Store(&now)
+	if gen := g.current.Load(); gen != nil {
+		c := gen.config.Shutdown
+		time.AfterFunc(c.Delay+stagesOf(c.Timeout).over, g.options.Abort)
+		return
+	}
+	time.AfterFunc(startEnd, func() {
+		if g.current.Load() == nil { // else it began to serve, and the shutdown has its own bound
+			g.options.Abort()
+		}
+	})
 }
 
 // shutdown ends the process in order: not ready, a delay in which load
@@ -60,7 +80,12 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 		g.ready.Store(false)
 		g.logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
 		sleep(patience, c.Delay)
-		end := stagesOf(c.Timeout)
+		timeout := c.Timeout
+		if told := g.told.Load(); told != nil {
+			// What was under way at that time may have taken a part of it.
+			timeout = min(timeout, max(0, c.Delay+c.Timeout-time.Since(*told)))
+		}
+		end := stagesOf(timeout)
 		time.AfterFunc(end.over, g.options.Abort) // the process ends before, or with it
 		ctx, cancel := context.WithTimeout(patience, end.force)
 		defer cancel()

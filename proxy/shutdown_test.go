@@ -85,3 +85,40 @@ func TestAStopDuringWarmingAppliesNothing(t *testing.T) {
 		t.Errorf("ended with %v", first.err)
 	}
 }
+
+// A reload that waits for a file system, say, cannot be interrupted.
+func TestTheEndIsBoundedWhateverIsUnderWayWhenItBegins(t *testing.T) {
+	const yaml = "shutdown: {timeout: 0s}\n" + unwatched + "listeners: [{name: a, address: \"127.0.0.1:0\"}]\n"
+	const hanging = yaml + "routes: [{match: {path: /}, respond: {body: \"${HANGS}\"}}]\n"
+	for name, first := range map[string]string{"a reload": yaml, "the start": hanging} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked, answer, aborted := make(chan struct{}, 100), make(chan struct{}), make(chan struct{}, 2)
+			p := idle(t, "", first, func(o *Options) {
+				o.Env = func(name string) (string, bool) {
+					if name != "HANGS" {
+						return "", false
+					}
+					asked <- struct{}{}
+					<-answer
+					return "late", true
+				}
+				o.Abort = func() { aborted <- struct{}{} }
+			})
+			p.begin()
+			defer close(answer)
+			if first != hanging {
+				p.serves()
+				write(t, filepath.Join(p.dir, "config.yaml"), hanging)
+				p.hup <- nil
+			}
+			<-asked
+			p.stop()
+			select {
+			case <-aborted:
+			case <-time.After(20 * time.Second):
+				t.Error("the process does not end")
+			}
+		})
+	}
+}
