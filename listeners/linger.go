@@ -26,10 +26,11 @@ func (r *response) linger() {
 	if r.FlushError() != nil {
 		return
 	}
-	idle := time.AfterFunc(lingerIdle, func() { _ = r.body.controller.SetReadDeadline(longAgo) })
+	patience := r.conn.server.restIdle
+	idle := time.AfterFunc(patience, func() { _ = r.body.controller.SetReadDeadline(longAgo) })
 	defer idle.Stop()
 	dropped := make([]byte, 32<<10)
-	for end := time.Now().Add(lingerTime); time.Now().Before(end); idle.Reset(lingerIdle) {
+	for end := time.Now().Add(lingerTime); time.Now().Before(end); idle.Reset(patience) {
 		if _, err := r.body.Read(dropped); err != nil {
 			return
 		}

@@ -29,6 +29,7 @@ type Server struct {
 	http1     *http1
 	grace     time.Duration // how long streams that were told to end may take
 	linger    time.Duration // how long the last answer over HTTP/3 has to arrive
+	restIdle  time.Duration // how long nothing may come of the rest of a refused body
 
 	handlers   atomic.Int64
 	handshakes atomic.Int64
@@ -63,6 +64,7 @@ func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, 
 		handler:  handler,
 		grace:    endGrace,
 		linger:   drainLinger,
+		restIdle: lingerIdle,
 		conns:    make(map[*Conn]struct{}),
 		shutting: make(chan struct{}),
 		empty:    make(chan struct{}),
