@@ -127,7 +127,7 @@ func (ep *epoch) transport(protocols http.Protocols, alpn []string) *http.Transp
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  continueTimeout,
-		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: StreamWindow},
+		HTTP2:                  &http.HTTP2Config{MaxReceiveBufferPerStream: StreamWindow, SendPingTimeout: pingAfter, PingTimeout: pingWait},
 	}
 }
 

@@ -36,6 +36,8 @@ func explain(err error, identity *tls.Client, fresh bool) error {
 	case fresh && identity != nil && hungUp(err):
 		// The alert can be lost when the request crosses it on the wire.
 		return fmt.Errorf("%w, right after the TLS handshake: %s", err, advice(identity))
+	case strings.Contains(err.Error(), "http2: client connection lost"):
+		return fmt.Errorf("%w: %w", err, errSilent)
 	case errors.As(err, &record):
 		return fmt.Errorf("%w: the server does not speak TLS on this port; is it http://?", err)
 	case identity == nil && strings.Contains(err.Error(), `malformed HTTP response "\x15\x03`):

@@ -16,6 +16,12 @@ const (
 	// lostPingWait is when the connection counts as dead, and what is on it
 	// ends.
 	lostPingWait = 4 * time.Second
+	// pingAfter is how long a connection may carry nothing before net/http sends a
+	// PING, and ends it with all that is on it where no answer comes within
+	// pingWait. Servers of gRPC end connections that get one more often than every
+	// 5 minutes.
+	pingAfter = 6 * time.Minute
+	pingWait  = time.Minute
 )
 
 // errSilent ends the requests on an HTTP/2 connection that carries nothing any
@@ -25,8 +31,8 @@ var errSilent = errors.New("the HTTP/2 connection has gone silent: the server an
 
 // silence finds out whether an HTTP/2 connection is dead. net/http sends a PING
 // with the RST_STREAM of a request that was given up, if it has read no frame
-// since the request; it does nothing about a PING without an answer. Only then
-// does it send a PING: servers of gRPC end connections with more of them.
+// since the request; it does nothing about that PING without an answer. It sends
+// no others before pingAfter: servers of gRPC end connections with more of them.
 type silence struct {
 	heard atomic.Int64 // bytes from the server
 	// asked says that a question is under way.

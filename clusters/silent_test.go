@@ -4,9 +4,14 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 )
 
 // asked is a connection on which a request has just been given up.
@@ -84,4 +89,71 @@ func TestWithoutAPingSilenceEndsNoRequest(t *testing.T) {
 			t.Error("new requests go to a silent connection")
 		}
 	})
+}
+
+// headerOnly answers the request on a connection with a header, and then no more,
+// but for PING where it lives.
+func headerOnly(c net.Conn, lives bool) {
+	f := http2.NewFramer(c, c)
+	answers := make(chan func() error, 100) // a pipe has no room: what is written waits for its reader
+	defer close(answers)
+	go func() {
+		for answer := range answers {
+			_ = answer()
+		}
+	}()
+	answers <- func() error { return f.WriteSettings() }
+	if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
+		return
+	}
+	for {
+		frame, err := f.ReadFrame()
+		if err != nil {
+			return
+		}
+		switch frame := frame.(type) {
+		case *http2.HeadersFrame:
+			var block strings.Builder
+			_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
+			header := http2.HeadersFrameParam{StreamID: frame.StreamID, BlockFragment: []byte(block.String()), EndHeaders: true}
+			answers <- func() error { return f.WriteHeaders(header) }
+		case *http2.PingFrame:
+			if data := frame.Data; lives && !frame.IsAck() {
+				answers <- func() error { return f.WritePing(true, data) }
+			}
+		}
+	}
+}
+
+// No other request asks whether the connection lives.
+func TestAStreamOnASilentConnectionEnds(t *testing.T) {
+	for name, lives := range map[string]bool{"dead": false, "alive": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &pool{dialer: &dialer{connector: &connector{settings: &Config{Protocols: []string{"h2"}}}}}
+				p.current = newEpoch(p)
+				defer p.close()
+				transport := p.current.lanes.take(0).Transport
+				defer transport.CloseIdleConnections()
+				near, far := net.Pipe()
+				defer far.Close()
+				go headerOnly(far, lives)
+				transport.DialContext = func(context.Context, string, string) (net.Conn, error) { return near, nil }
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://server/", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res, err := transport.RoundTrip(req)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				if _, err := io.ReadAll(res.Body); err == nil || (ctx.Err() != nil) != lives {
+					t.Errorf("%v, the context: %v", err, ctx.Err())
+				}
+			})
+		})
+	}
 }
