@@ -1,7 +1,9 @@
 // Command bench measures what a proxy costs: CPU time per request, its own and
-// the upstream's apart, and latency. In one run, with the same upstream and the
-// same load, it compares the upstream alone, nginx, the gateway as a plain
-// proxy, and the gateway as an MCP gateway, each with mutual TLS on both sides.
+// the upstream's apart, latency, and memory for each client that is idle. In one
+// run, with the same upstream and the same load, it compares the upstream alone,
+// nginx, Envoy, a loop that does nothing but pass messages on (floor), the gateway
+// as a plain proxy, and the gateway as an MCP gateway, each with mutual TLS on
+// both sides.
 //
 // Every process is its own, on addresses that the kernel picks; the load comes
 // from this one. The cases take turns in each round, so that what else happens

@@ -68,11 +68,12 @@ func (g *getter) send(ctx context.Context, n int) error {
 
 func (g *getter) close(context.Context) { g.client.CloseIdleConnections() }
 
-// caller calls tools in one MCP session, each in turn.
+// caller calls tools in one MCP session, each in turn, or lists them.
 type caller struct {
 	client  *http.Client
 	url     string
 	tools   []string
+	list    bool
 	session string
 }
 
@@ -101,6 +102,10 @@ func (c *caller) open(ctx context.Context) error {
 }
 
 func (c *caller) send(ctx context.Context, n int) error {
+	if c.list {
+		_, err := c.post(ctx, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/list"}`, n), http.StatusOK, c.tools[n%len(c.tools)])
+		return err
+	}
 	text := fmt.Sprintf("ping-%d.", n)
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":{"text":%q}}}`, n, c.tools[n%len(c.tools)], text)
 	_, err := c.post(ctx, body, http.StatusOK, text)

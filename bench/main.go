@@ -14,9 +14,11 @@ type options struct {
 	gateway     string
 	before      string
 	nginx       string
+	envoy       string
 	rounds      int
 	requests    int
 	concurrency int
+	clients     int
 	timeout     time.Duration
 }
 
@@ -25,10 +27,12 @@ func main() {
 	flag.StringVar(&opts.gateway, "gateway", "bin/mcpgateway", "the gateway's binary")
 	flag.StringVar(&opts.before, "before", "", "another binary of the gateway, to compare with; a second process of the first shows the noise")
 	flag.StringVar(&opts.nginx, "nginx", findNginx(), "nginx's binary")
+	flag.StringVar(&opts.envoy, "envoy", ".cache/bench/envoy", "Envoy's binary; it is left out where there is none")
 	flag.IntVar(&opts.rounds, "rounds", 9, "how often each case is measured")
 	flag.IntVar(&opts.requests, "requests", 4000, "requests of one measurement")
 	flag.IntVar(&opts.concurrency, "concurrency", 16, "requests in flight, each on a connection and in an MCP session of its own")
-	flag.DurationVar(&opts.timeout, "timeout", 10*time.Minute, "end of the whole run")
+	flag.IntVar(&opts.clients, "clients", 500, "idle clients, by which memory is measured")
+	flag.DurationVar(&opts.timeout, "timeout", 20*time.Minute, "end of the whole run")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -78,5 +82,9 @@ func run(ctx context.Context, opts options) error {
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, opts.rounds)
 	}
-	return report(os.Stdout, opts, loads)
+	footprints, err := bed.footprints(ctx, opts.clients)
+	if err != nil {
+		return fmt.Errorf("measuring memory: %w", err)
+	}
+	return report(os.Stdout, opts, bed.missing, loads, footprints)
 }

@@ -61,23 +61,49 @@ func (p *process) stop() {
 // cpu is the user and system time of the process and of its living children, to
 // the nanosecond. (/proc/PID/stat has the same in ticks of 10 ms.)
 func (p *process) cpu() (time.Duration, error) {
-	if err := p.err(); err != nil {
-		return 0, err
-	}
-	pids, err := children(p.cmd.Process.Pid)
-	if err != nil {
-		return 0, err
-	}
 	var sum time.Duration
-	for _, pid := range append(pids, p.cmd.Process.Pid) {
+	err := p.each(func(pid int) error {
 		var t unix.Timespec
 		// The clock of a process, as clock_getcpuclockid(3) makes it.
 		if err := unix.ClockGettime(int32(^pid<<3|2), &t); err != nil {
-			return 0, fmt.Errorf("reading the CPU time of process %d: %w", pid, err)
+			return fmt.Errorf("reading the CPU time of process %d: %w", pid, err)
 		}
 		sum += time.Duration(t.Nano())
+		return nil
+	})
+	return sum, err
+}
+
+// resident is the memory that the process and its living children have to
+// themselves, in bytes.
+func (p *process) resident() (sum int, err error) {
+	err = p.each(func(pid int) error {
+		path := fmt.Sprintf("/proc/%d/status", pid)
+		var kib int
+		if _, err := fmt.Sscanf(field(path, "RssAnon"), "%d kB", &kib); err != nil {
+			return fmt.Errorf("reading %s: %w", path, err)
+		}
+		sum += kib << 10
+		return nil
+	})
+	return sum, err
+}
+
+// each calls f for the process and its living children.
+func (p *process) each(f func(pid int) error) error {
+	if err := p.err(); err != nil {
+		return err
 	}
-	return sum, nil
+	pids, err := children(p.cmd.Process.Pid)
+	if err != nil {
+		return err
+	}
+	for _, pid := range append(pids, p.cmd.Process.Pid) {
+		if err := f(pid); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func children(parent int) ([]int, error) {

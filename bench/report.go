@@ -44,10 +44,13 @@ func p99(s sample) time.Duration         { return s.p99 }
 func rate(s sample) float64              { return s.rate }
 
 // report writes Markdown.
-func report(w io.Writer, opts options, loads []*load) error {
+func report(w io.Writer, opts options, missing []string, loads []*load, footprints []footprint) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "%s. %d rounds of %d requests, %d at once, HTTP/1.1, mutual TLS on every hop; medians of the rounds. Upstream, proxy and load generator share the machine.\n",
 		machine(opts.nginx), opts.rounds, opts.requests, opts.concurrency)
+	for _, peer := range missing {
+		fmt.Fprintf(out, "%s is left out: it is not installed.\n", peer)
+	}
 	for _, l := range loads {
 		var base *testCase
 		for _, c := range l.cases {
@@ -81,6 +84,10 @@ func report(w io.Writer, opts options, loads []*load) error {
 				micros(median(c.samples, p50)), ratio(c.samples, base.samples, p50),
 				micros(median(c.samples, p99)), median(c.samples, rate))
 		}
+	}
+	fmt.Fprintf(out, "\n| memory, each of %d | KiB |\n| --- | ---: |\n", opts.clients)
+	for _, f := range footprints {
+		fmt.Fprintf(out, "| %s: %s | %.1f |\n", f.kind, f.proxy, float64(f.each)/(1<<10))
 	}
 	return out.Flush()
 }

@@ -32,10 +32,12 @@ func TestReportIsAMarkdownTablePerLoad(t *testing.T) {
 		{name: "nginx", proxy: &process{}, baseline: true, samples: s},
 	}}}
 	var out bytes.Buffer
-	if err := report(&out, options{nginx: "/nonexistent", rounds: 1, requests: 2, concurrency: 3}, loads); err != nil {
+	if err := report(&out, options{nginx: "/nonexistent", rounds: 1, requests: 2, concurrency: 3}, []string{"Envoy"}, loads, []footprint{{"idle connection", "nginx", 20 << 10}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		"Envoy is left out: it is not installed.\n",
+		"| idle connection: nginx | 20.0 |\n",
 		"| alone | – | – | 40 µs | 1000 µs | 1.00 | 2000 µs | 1000 |\n",
 		"| nginx | 30 µs | 1.00 | 40 µs | 1000 µs | 1.00 | 2000 µs | 1000 |\n",
 	} {
@@ -56,7 +58,7 @@ func TestReportComparesWithTheBinaryBefore(t *testing.T) {
 	}}
 	l.pair()
 	var out bytes.Buffer
-	if err := report(&out, options{nginx: "/nonexistent", before: "old"}, []*load{l}); err != nil {
+	if err := report(&out, options{nginx: "/nonexistent", before: "old"}, nil, []*load{l}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{

@@ -8,14 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"text/template"
 )
 
 // startUpstream builds and starts the upstream, and returns its addresses.
 func startUpstream(ctx context.Context, dir string, p *pki) (*process, []string, error) {
-	binary := filepath.Join(dir, "upstream")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary, "github.com/mcpgateway/mcpgateway/bench/upstream").CombinedOutput(); err != nil {
-		return nil, nil, fmt.Errorf("%w: %s", err, out)
+	binary, err := (&files{dir: dir}).build(ctx, "upstream")
+	if err != nil {
+		return nil, nil, err
 	}
 	cmd := exec.CommandContext(ctx, binary, "-cert", p.ServerCert, "-key", p.ServerKey, "-ca", p.CA, "-addresses", fmt.Sprint(clusters))
 	stdin, err := cmd.StdinPipe() // held open: its end is the upstream's end
@@ -53,14 +54,73 @@ func findNginx() string {
 	return "/usr/sbin/nginx"
 }
 
-func startNginx(ctx context.Context, binary, dir string, p *pki, at, upstream string) (*process, error) {
-	path, err := render(dir, "nginx.conf", nginxConf, map[string]any{
-		"Dir": dir, "PKI": p, "At": at, "Upstream": upstream, "Root": os.Geteuid() == 0,
-	})
-	if err != nil {
-		return nil, err
+// files makes what the proxies are configured with.
+type files struct {
+	dir       string
+	pki       *pki
+	upstreams []string // addresses
+}
+
+// configured is a proxy whose binary takes a configuration file, which is made of
+// a template. arguments get the file's path.
+func (f *files) configured(name, binary, file, text string, arguments func(path string) []string) *proxy {
+	p := &proxy{name: name}
+	p.command = func(ctx context.Context) (*exec.Cmd, error) {
+		path, err := render(f.dir, file, text, map[string]any{
+			"Dir": f.dir, "PKI": f.pki, "At": p.at, "MCP": p.mcpAt, "Upstreams": f.upstreams, "Root": os.Geteuid() == 0,
+		})
+		if err != nil {
+			return nil, err
+		}
+		absolute, err := filepath.Abs(binary)
+		if err != nil {
+			return nil, err
+		}
+		return exec.CommandContext(ctx, absolute, arguments(path)...), nil
 	}
-	return start(exec.CommandContext(ctx, binary, "-p", dir, "-c", path, "-e", "stderr"))
+	return p
+}
+
+func (f *files) nginx(binary string) *proxy {
+	return f.configured("nginx", binary, "nginx.conf", nginxConf, func(path string) []string {
+		return []string{"-p", f.dir, "-c", path, "-e", "stderr"}
+	})
+}
+
+func (f *files) gateway(name, binary string) *proxy {
+	return f.configured(name, binary, name+".yaml", gatewayConf, func(path string) []string {
+		return []string{"run", "-c", path}
+	})
+}
+
+func (f *files) envoy(binary string) *proxy {
+	return f.configured("Envoy", binary, "envoy.yaml", envoyConf, func(path string) []string {
+		return []string{"-c", path, "--concurrency", "2", "--use-dynamic-base-id", "--log-level", "error"}
+	})
+}
+
+// floor is the hand-written loop, built here.
+func (f *files) floor() *proxy {
+	p := &proxy{name: "Go loop"}
+	p.command = func(ctx context.Context) (*exec.Cmd, error) {
+		binary, err := f.build(ctx, "floor")
+		if err != nil {
+			return nil, err
+		}
+		return exec.CommandContext(ctx, binary, "-at", p.at, "-upstream", f.upstreams[0], "-ca", f.pki.CA,
+			"-cert", f.pki.ServerCert, "-key", f.pki.ServerKey, "-client-cert", f.pki.ClientCert, "-client-key", f.pki.ClientKey), nil
+	}
+	return p
+}
+
+// build builds a program of the benchmark.
+func (f *files) build(ctx context.Context, name string) (binary string, err error) {
+	binary = filepath.Join(f.dir, name)
+	out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", binary, "github.com/mcpgateway/mcpgateway/bench/"+name).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return binary, nil
 }
 
 // nginxConf does what the gateway does: mutual TLS on both sides, connections
@@ -81,7 +141,7 @@ http {
 	scgi_temp_path {{.Dir}}/scgi;
 	keepalive_requests 1000000000;
 	upstream upstream {
-		server {{.Upstream}};
+		server {{index .Upstreams 0}};
 		keepalive 64;
 		keepalive_requests 1000000000;
 	}
@@ -111,30 +171,54 @@ http {
 }
 `
 
-// start starts the binary with its configuration in a file of its own.
-func (g *gateway) start(ctx context.Context, binary, dir string, p *pki, upstreams []string) (err error) {
-	for _, at := range []*string{&g.plainAt, &g.mcpAt} {
-		if *at, err = freeAddress(ctx); err != nil {
-			return err
-		}
-	}
-	path, err := render(dir, g.name+".yaml", gatewayConf, map[string]any{
-		"PKI": p, "Plain": g.plainAt, "MCP": g.mcpAt, "Upstreams": upstreams,
-	})
-	if err != nil {
-		return err
-	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return err
-	}
-	g.process, err = start(exec.CommandContext(ctx, binary, "run", "-c", path))
-	return err
-}
+// envoyConf is the same for Envoy.
+const envoyConf = `
+static_resources:
+  listeners:
+    - address: {socket_address: {address: 127.0.0.1, port_value: {{port .At}}}}
+      filter_chains:
+        - transport_socket:
+            name: tls
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+              require_client_certificate: true
+              common_tls_context:
+                tls_certificates: [{certificate_chain: {filename: {{.PKI.ServerCert}}}, private_key: {filename: {{.PKI.ServerKey}}}}]
+                validation_context: {trusted_ca: {filename: {{.PKI.CA}}}}
+          filters:
+            - name: http
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: http
+                codec_type: HTTP1
+                use_remote_address: true
+                stream_idle_timeout: 300s
+                route_config:
+                  virtual_hosts:
+                    - {name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: upstream, timeout: 0s}}]}
+                http_filters:
+                  - name: router
+                    typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+  clusters:
+    - name: upstream
+      connect_timeout: 5s
+      load_assignment:
+        cluster_name: upstream
+        endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: {{port (index .Upstreams 0)}}}}}}]}]
+      transport_socket:
+        name: tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+          sni: localhost
+          common_tls_context:
+            tls_certificates: [{certificate_chain: {filename: {{.PKI.ClientCert}}}, private_key: {filename: {{.PKI.ClientKey}}}}]
+            validation_context: {trusted_ca: {filename: {{.PKI.CA}}}}
+`
 
 const gatewayConf = `
 log: {level: warn, access: false}
 listeners:
-{{- range $name, $at := (dict "plain" .Plain "mcp" .MCP)}}
+{{- range $name, $at := (dict "plain" .At "mcp" .MCP)}}
   - name: {{$name}}
     address: {{$at}}
     tls:
@@ -160,7 +244,7 @@ clusters:
 `
 
 func render(dir, name, text string, data any) (path string, err error) {
-	t, err := template.New(name).Funcs(template.FuncMap{"dict": dict}).Parse(text)
+	t, err := template.New(name).Funcs(template.FuncMap{"dict": dict, "port": port}).Parse(text)
 	if err != nil {
 		return "", err
 	}
@@ -171,6 +255,9 @@ func render(dir, name, text string, data any) (path string, err error) {
 	path = filepath.Join(dir, name)
 	return path, os.WriteFile(path, out.Bytes(), 0o600)
 }
+
+// port is the port of an address.
+func port(address string) string { return address[strings.LastIndexByte(address, ':')+1:] }
 
 func dict(pairs ...string) map[string]string {
 	m := map[string]string{}

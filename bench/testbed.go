@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,16 +35,32 @@ type testbed struct {
 	pki       *pki
 	upstream  *process
 	addresses []string
-	nginx     *process
-	nginxAt   string
-	gateways  []*gateway
+	proxies   []*proxy
+	missing   []string // peers that cannot be had
 }
 
-// gateway is a running gateway.
-type gateway struct {
-	name           string
-	process        *process
-	plainAt, mcpAt string
+// proxy is a proxy under measurement.
+type proxy struct {
+	name    string
+	at      string // as a plain proxy
+	mcpAt   string // as an MCP gateway; empty: it is none
+	command func(ctx context.Context) (*exec.Cmd, error)
+	process *process
+}
+
+// start starts it, and waits until it serves.
+func (p *proxy) start(ctx context.Context, pki *pki) error {
+	cmd, err := p.command(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing %s: %w", p.name, err)
+	}
+	if p.process, err = start(cmd); err != nil {
+		return fmt.Errorf("starting %s: %w", p.name, err)
+	}
+	if err := pki.waitFor(ctx, "https://"+p.at+"/json"); err != nil {
+		return fmt.Errorf("waiting for %s: %w", p.name, errors.Join(err, p.process.err()))
+	}
+	return nil
 }
 
 func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testbed, err error) {
@@ -54,31 +73,29 @@ func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testb
 	if bed.upstream, bed.addresses, err = startUpstream(ctx, dir, p); err != nil {
 		return nil, fmt.Errorf("starting the upstream: %w", err)
 	}
-	if bed.nginxAt, err = freeAddress(ctx); err != nil {
-		return nil, err
+	if err := p.waitFor(ctx, "https://"+bed.addresses[0]+"/json"); err != nil {
+		return nil, errors.Join(err, bed.upstream.err())
 	}
-	if bed.nginx, err = startNginx(ctx, opts.nginx, dir, p, bed.nginxAt, bed.addresses[0]); err != nil {
-		return nil, fmt.Errorf("starting nginx: %w", err)
+	files := &files{dir: dir, pki: p, upstreams: bed.addresses}
+	bed.proxies = []*proxy{files.nginx(opts.nginx), files.floor(), files.gateway("mcpgateway", opts.gateway)}
+	if _, err := os.Stat(opts.envoy); err == nil {
+		bed.proxies = slices.Insert(bed.proxies, 2, files.envoy(opts.envoy))
+	} else {
+		bed.missing = append(bed.missing, "Envoy")
 	}
-	binaries := []struct{ name, path string }{{"mcpgateway", opts.gateway}}
 	if opts.before != "" {
 		// The second process of the same binary shows the noise.
-		binaries = append(binaries, struct{ name, path string }{before, opts.before}, struct{ name, path string }{"mcpgateway again", opts.gateway})
+		bed.proxies = append(bed.proxies, files.gateway(before, opts.before), files.gateway("mcpgateway again", opts.gateway))
 	}
-	for _, b := range binaries {
-		g := &gateway{name: b.name}
-		if err := g.start(ctx, b.path, dir, p, bed.addresses); err != nil {
-			return nil, fmt.Errorf("starting %s: %w", b.path, err)
+	for _, x := range bed.proxies {
+		if x.at, err = freeAddress(ctx); err != nil {
+			return nil, err
 		}
-		bed.gateways = append(bed.gateways, g)
-	}
-	targets := map[string]*process{bed.addresses[0]: bed.upstream, bed.nginxAt: bed.nginx}
-	for _, g := range bed.gateways {
-		targets[g.plainAt] = g.process
-	}
-	for at, process := range targets {
-		if err := p.waitFor(ctx, "https://"+at+"/json"); err != nil {
-			return nil, fmt.Errorf("waiting for %s: %w", at, errors.Join(err, process.err()))
+		if x.mcpAt, err = freeAddress(ctx); err != nil {
+			return nil, err
+		}
+		if err := x.start(ctx, p); err != nil {
+			return nil, err
 		}
 	}
 	return bed, nil
@@ -88,49 +105,65 @@ func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testb
 const before = "mcpgateway before"
 
 func (b *testbed) stop() {
-	processes := []*process{b.nginx, b.upstream}
-	for _, g := range b.gateways {
-		processes = append(processes, g.process)
-	}
-	for _, p := range processes {
-		if p != nil {
-			p.stop()
+	for _, x := range b.proxies {
+		if x.process != nil {
+			x.process.stop()
 		}
+	}
+	if b.upstream != nil {
+		b.upstream.stop()
 	}
 }
 
-// loads are the two kinds of load: the same JSON document over plain HTTP, and
-// the same tool call over MCP. A plain proxy serves both.
+// loads are the kinds of load: the same JSON document over plain HTTP, the same
+// tool call and the same list of tools over MCP. A plain proxy serves all.
 func (b *testbed) loads() []*load {
 	get := func(at string) func(int) requester {
 		return func(int) requester { return &getter{client: b.pki.client(), url: "https://" + at + "/json"} }
 	}
-	call := func(at, path string, tools ...string) func(int) requester {
-		return func(int) requester {
-			return &caller{client: b.pki.client(), url: "https://" + at + path, tools: tools}
+	mcp := func(list bool) func(at, path string, tools ...string) func(int) requester {
+		return func(at, path string, tools ...string) func(int) requester {
+			return func(int) requester {
+				return &caller{client: b.pki.client(), url: "https://" + at + path, tools: tools, list: list}
+			}
 		}
 	}
-	gets := &load{name: "GET /json", cases: []*testCase{
-		{name: "upstream alone", newLoad: get(b.addresses[0])},
-		{name: "nginx", proxy: b.nginx, baseline: true, newLoad: get(b.nginxAt)},
-	}}
-	calls := &load{name: "MCP tools/call", cases: []*testCase{
-		{name: "upstream alone", newLoad: call(b.addresses[0], "/mcp", "echo")},
-		{name: "nginx", proxy: b.nginx, baseline: true, newLoad: call(b.nginxAt, "/mcp", "echo")},
-	}}
-	for _, g := range b.gateways {
-		gets.cases = append(gets.cases, &testCase{name: g.name + ", plain proxy", proxy: g.process, newLoad: get(g.plainAt)})
-		calls.cases = append(calls.cases,
-			&testCase{name: g.name + ", plain proxy", proxy: g.process, newLoad: call(g.plainAt, "/mcp", "echo")},
-			&testCase{name: g.name + ", MCP, 1 cluster", proxy: g.process, newLoad: call(g.mcpAt, "/one", "echo")},
-			&testCase{name: g.name + ", MCP, 3 clusters", proxy: g.process, newLoad: call(g.mcpAt, "/three", "c0__echo", "c1__echo", "c2__echo")},
-		)
+	gets, calls, lists := &load{name: "GET /json"}, &load{name: "MCP tools/call"}, &load{name: "MCP tools/list"}
+	gets.cases = []*testCase{{name: alone, newLoad: get(b.addresses[0])}}
+	for _, x := range b.proxies {
+		gets.cases = append(gets.cases, &testCase{name: x.plainName(), proxy: x.process, baseline: x.isBaseline(), newLoad: get(x.at)})
 	}
-	loads := []*load{gets, calls}
-	for _, l := range loads {
+	for l, load := range map[*load]func(at, path string, tools ...string) func(int) requester{calls: mcp(false), lists: mcp(true)} {
+		l.cases = []*testCase{{name: alone, newLoad: load(b.addresses[0], "/mcp", "echo")}}
+		for _, x := range b.proxies {
+			l.cases = append(l.cases, &testCase{name: x.plainName(), proxy: x.process, baseline: x.isBaseline(), newLoad: load(x.at, "/mcp", "echo")})
+			if x.isGateway() {
+				l.cases = append(l.cases,
+					&testCase{name: x.name + ", MCP, 1 cluster", proxy: x.process, newLoad: load(x.mcpAt, "/one", "echo")},
+					&testCase{name: x.name + ", MCP, 3 clusters", proxy: x.process, newLoad: load(x.mcpAt, "/three", "c0__echo", "c1__echo", "c2__echo")},
+				)
+			}
+		}
+	}
+	all := []*load{gets, calls, lists}
+	for _, l := range all {
 		l.pair()
 	}
-	return loads
+	return all
+}
+
+// alone is how the case without a proxy is called.
+const alone = "upstream alone"
+
+func (p *proxy) isBaseline() bool { return p.name == "nginx" }
+func (p *proxy) isGateway() bool  { return strings.HasPrefix(p.name, "mcpgateway") }
+
+// plainName is what it is called as a plain proxy.
+func (p *proxy) plainName() string {
+	if p.isGateway() {
+		return p.name + ", plain proxy"
+	}
+	return p.name
 }
 
 // pair compares the same path through another gateway with that through the one

@@ -1,5 +1,6 @@
 // Command upstream is the server that the benchmark measures against: a JSON
-// document at /json and an MCP server at /mcp, under strict mutual TLS, on
+// document at /json, a stream of events at /events that does not end, and an MCP
+// server at /mcp, under strict mutual TLS, on
 // several addresses at once. It prints one address a line and then serves until
 // its standard input closes.
 package main
@@ -81,6 +82,12 @@ func handler() http.Handler {
 	mux.HandleFunc("GET /json", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"text":%q,"items":[1,2,3,4,5,6,7,8]}`, r.URL.Query().Get("text"))
+	})
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: hello\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
 	})
 	mux.Handle("/mcp", mcp.NewStreamableHTTPHandler(
 		func(*http.Request) *mcp.Server { return server },

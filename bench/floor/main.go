@@ -1,0 +1,85 @@
+// Command floor is the least that a proxy written in Go does: it passes each
+// request of a connection on over an upstream connection of its own, with mutual
+// TLS on both sides, and looks at nothing but where messages end. It has no
+// routes, health checks, retries or limits, and trusts both sides. What it costs
+// is what a gateway in Go could cost at best.
+//
+// It serves at the address of -at until it is killed.
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+)
+
+func main() {
+	var files files
+	flag.StringVar(&files.cert, "cert", "", "certificate for clients, PEM")
+	flag.StringVar(&files.key, "key", "", "its key, PEM")
+	flag.StringVar(&files.ca, "ca", "", "CA of both sides, PEM")
+	flag.StringVar(&files.clientCert, "client-cert", "", "certificate for the upstream, PEM")
+	flag.StringVar(&files.clientKey, "client-key", "", "its key, PEM")
+	at := flag.String("at", "127.0.0.1:0", "where to listen, host:port")
+	upstream := flag.String("upstream", "", "where the upstream listens, host:port")
+	flag.Parse()
+	if err := serve(files, *at, *upstream); err != nil {
+		fmt.Fprintln(os.Stderr, "floor:", err)
+		os.Exit(1)
+	}
+}
+
+type files struct{ cert, key, ca, clientCert, clientKey string }
+
+func serve(f files, at, upstream string) error {
+	server, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		return err
+	}
+	client, err := tls.LoadX509KeyPair(f.clientCert, f.clientKey)
+	if err != nil {
+		return err
+	}
+	pem, err := os.ReadFile(f.ca)
+	if err != nil {
+		return err
+	}
+	trust := x509.NewCertPool()
+	trust.AppendCertsFromPEM(pem)
+	downstreamTLS := &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: trust}
+	upstreamTLS := &tls.Config{Certificates: []tls.Certificate{client}, RootCAs: trust, ServerName: "localhost"}
+
+	listener, err := net.Listen("tcp", at)
+	if err != nil {
+		return err
+	}
+	for {
+		conn, err := listener.Accept()
+		if err != nil {
+			return err
+		}
+		go proxy(tls.Server(conn, downstreamTLS), upstream, upstreamTLS)
+	}
+}
+
+// proxy serves a connection until either side ends it.
+func proxy(downstream *tls.Conn, address string, config *tls.Config) {
+	defer downstream.Close()
+	if downstream.Handshake() != nil {
+		return
+	}
+	upstream, err := tls.Dial("tcp", address, config)
+	if err != nil {
+		return
+	}
+	defer upstream.Close()
+	requests, responses := newReader(downstream), newReader(upstream)
+	for {
+		if requests.pass(upstream) != nil || responses.pass(downstream) != nil {
+			return
+		}
+	}
+}
