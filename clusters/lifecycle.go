@@ -15,9 +15,7 @@ func (c *Cluster) warm(ctx context.Context) {
 	var wg sync.WaitGroup
 	c.mu.Lock()
 	for _, e := range c.Endpoints() {
-		// The state of an endpoint that serves already is no business of a set
-		// that might never be committed.
-		if e.state.shared.Load() || verdict(e.state.verdict.Load()) != warming || !c.checkable(e) {
+		if !c.warms(e) {
 			continue
 		}
 		k := c.checker(e)
@@ -25,6 +23,12 @@ func (c *Cluster) warm(ctx context.Context) {
 	}
 	c.mu.Unlock()
 	wg.Wait()
+}
+
+// warms reports whether warm waits for the endpoint. The state of one that serves
+// already is no business of a set that might never be committed.
+func (c *Cluster) warms(e *Endpoint) bool {
+	return !e.state.shared.Load() && verdict(e.state.verdict.Load()) == warming && c.checkable(e)
 }
 
 // checkable reports whether active checks make sense for an endpoint.

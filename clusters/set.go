@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
@@ -112,6 +113,17 @@ func (s *Set) Warm(ctx context.Context) {
 		wg.Go(func() { c.warm(ctx) })
 	}
 	wg.Wait()
+}
+
+// Warming names the clusters that Warm waits for.
+func (s *Set) Warming() []string {
+	var names []string
+	for _, c := range s.clusters {
+		if slices.ContainsFunc(c.Endpoints(), c.warms) {
+			names = append(names, c.cfg.Name)
+		}
+	}
+	return names
 }
 
 // Commit puts the set in force: its checks and look-ups run, its settings

@@ -92,6 +92,7 @@ type Gateway struct {
 	// again receives when it is time to look for a rotation once more; nil is never.
 	again            <-chan time.Time
 	rotateAgainAfter time.Duration
+	tellWaitAfter    time.Duration
 }
 
 // New prepares a gateway that serves nothing yet.
@@ -121,6 +122,7 @@ func New(o Options) *Gateway {
 		stopping: make(chan struct{}),
 
 		rotateAgainAfter: rotateAgainAfter,
+		tellWaitAfter:    tellWaitAfter,
 	}
 	g.listenerTrace = g.traceListeners()
 	g.clusterTrace = g.traceClusters()

@@ -98,9 +98,7 @@ func (g *Gateway) prepare(ctx context.Context, plan Plan, cfg *Config, snapshot 
 		return nil, err
 	}
 	p.gen.certificates = p.gen.describe()
-	warm, cancel := context.WithTimeout(ctx, cfg.Reload.WarmTimeout)
-	p.gen.clusters.Warm(warm)
-	cancel()
+	g.warm(ctx, p.gen.clusters, cfg.Reload.WarmTimeout)
 	if err = ctx.Err(); err != nil {
 		return nil, fmt.Errorf("preparing the generation: %w", err)
 	}
