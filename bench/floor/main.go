@@ -8,7 +8,7 @@
 package main
 
 import (
-	"crypto/tls"
+	cryptotls "crypto/tls"
 	"crypto/x509"
 	"flag"
 	"fmt"
@@ -35,11 +35,11 @@ func main() {
 type files struct{ cert, key, ca, clientCert, clientKey string }
 
 func serve(f files, at, upstream string) error {
-	server, err := tls.LoadX509KeyPair(f.cert, f.key)
+	server, err := cryptotls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {
 		return err
 	}
-	client, err := tls.LoadX509KeyPair(f.clientCert, f.clientKey)
+	client, err := cryptotls.LoadX509KeyPair(f.clientCert, f.clientKey)
 	if err != nil {
 		return err
 	}
@@ -49,8 +49,8 @@ func serve(f files, at, upstream string) error {
 	}
 	trust := x509.NewCertPool()
 	trust.AppendCertsFromPEM(pem)
-	downstreamTLS := &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: trust}
-	upstreamTLS := &tls.Config{Certificates: []tls.Certificate{client}, RootCAs: trust, ServerName: "localhost"}
+	downstreamTLS := &cryptotls.Config{Certificates: []cryptotls.Certificate{server}, ClientAuth: cryptotls.RequireAndVerifyClientCert, ClientCAs: trust}
+	upstreamTLS := &cryptotls.Config{Certificates: []cryptotls.Certificate{client}, RootCAs: trust, ServerName: "localhost"}
 
 	listener, err := net.Listen("tcp", at)
 	if err != nil {
@@ -61,17 +61,17 @@ func serve(f files, at, upstream string) error {
 		if err != nil {
 			return err
 		}
-		go proxy(tls.Server(conn, downstreamTLS), upstream, upstreamTLS)
+		go proxy(cryptotls.Server(conn, downstreamTLS), upstream, upstreamTLS)
 	}
 }
 
 // proxy serves a connection until either side ends it.
-func proxy(downstream *tls.Conn, address string, config *tls.Config) {
+func proxy(downstream *cryptotls.Conn, address string, config *cryptotls.Config) {
 	defer downstream.Close()
 	if downstream.Handshake() != nil {
 		return
 	}
-	upstream, err := tls.Dial("tcp", address, config)
+	upstream, err := cryptotls.Dial("tcp", address, config)
 	if err != nil {
 		return
 	}
