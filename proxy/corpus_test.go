@@ -24,7 +24,7 @@ func TestBadFilesGiveExactMessages(t *testing.T) {
 	}
 	for _, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			_, _, err := Load(context.Background(), path, nil, nil)
+			_, _, err := Load(context.Background(), path, config.Options{})
 			var errs config.Errors
 			if !errors.As(err, &errs) {
 				t.Fatalf("loading gave %v, want Errors", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/logging"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
@@ -54,6 +55,8 @@ type Gateway struct {
 	hub     *mcp.Hub
 	// budget bounds the memory that peers can make the process keep.
 	budget *memory.Budget
+	// disk bounds what is waited for the files of the configuration.
+	disk config.Disk
 	// reserve is what clients leave of the descriptors.
 	reserve *descriptors.Reserve
 	// acme keeps the certificates that are not from files; nil where the file is

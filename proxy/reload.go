@@ -80,12 +80,11 @@ func monotonicMicroseconds() int64 {
 	return ts.Nano() / int64(time.Microsecond)
 }
 
-// Load reads the file at path into a checked Config. running is what the
-// generation in force was loaded from, nil where there is none. The snapshot is returned
-// also beside an error, never nil: its Files are what to watch for the mend.
-func Load(ctx context.Context, path string, env func(string) (string, bool), running *config.Snapshot) (*Config, *config.Snapshot, error) {
+// Load reads the file at path into a checked Config. The snapshot is returned also
+// beside an error, never nil: its Files are what to watch for the mend.
+func Load(ctx context.Context, path string, opts config.Options) (*Config, *config.Snapshot, error) {
 	cfg := new(Config)
-	snapshot, err := config.Load(ctx, path, config.Options{Env: env, Running: running}, cfg)
+	snapshot, err := config.Load(ctx, path, opts, cfg)
 	if err != nil {
 		return nil, snapshot, err
 	}
@@ -101,7 +100,7 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *co
 	if cur := g.current.Load(); cur != nil {
 		running = cur.snapshot
 	}
-	file, snapshot, err := Load(ctx, g.options.Path, g.options.Env, running)
+	file, snapshot, err := Load(ctx, g.options.Path, config.Options{Env: g.options.Env, Running: running, Disk: &g.disk})
 	o := admin.Outcome{Trigger: trigger, Warnings: warnings(snapshot)}
 	if err == nil {
 		err = g.put(ctx, &o, file, snapshot)

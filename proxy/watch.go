@@ -24,6 +24,9 @@ const (
 	// pollEvery is the net under the notifications, which some file systems
 	// do not send.
 	pollEvery = 30 * time.Second
+	// watcherPatience is how long the watcher is waited for: what it looks at may
+	// be on a file system that does not answer.
+	watcherPatience = time.Second
 )
 
 // watcher tells when any of a set of files may have changed. It watches the
@@ -42,6 +45,7 @@ type watcher struct {
 	notify  *fsnotify.Watcher // nil: there is only the poll
 	changed chan struct{}
 	wanted  chan *config.Snapshot
+	late    chan *config.Snapshot // for a watcher that waits for a file system
 	stop    chan struct{}
 	wg      sync.WaitGroup
 }
@@ -49,7 +53,7 @@ type watcher struct {
 // newWatcher starts a watcher. It works beside an error, too, which says that
 // it has only the poll. warn is called with what is left to the poll later.
 func newWatcher(warn func(error)) (*watcher, error) {
-	w := &watcher{warn: warn, warned: map[string]bool{}, changed: make(chan struct{}), wanted: make(chan *config.Snapshot), stop: make(chan struct{})}
+	w := &watcher{warn: warn, warned: map[string]bool{}, changed: make(chan struct{}), wanted: make(chan *config.Snapshot), late: make(chan *config.Snapshot, 1), stop: make(chan struct{})}
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
 		err = fmt.Errorf("watching files: %w", err)
@@ -66,18 +70,34 @@ func newWatcher(warn func(error)) (*watcher, error) {
 func (w *watcher) Changed() <-chan struct{} { return w.changed }
 
 // Watch replaces the set of files by those of a snapshot; nil watches nothing.
-// Files that are not as the snapshot has them any more are reported.
+// Files that are not as the snapshot has them any more are reported. It is called
+// by one goroutine at a time, which it holds for watcherPatience at most.
 func (w *watcher) Watch(s *config.Snapshot) {
+	select {
+	case <-w.late: // s takes its place
+	default:
+	}
+	patience := time.NewTimer(watcherPatience)
+	defer patience.Stop()
 	select {
 	case w.wanted <- s:
 	case <-w.stop:
+	case <-patience.C:
+		w.late <- s // it has room, since only this goroutine sends
 	}
 }
 
-// Close ends the watcher's goroutine.
+// Close ends the watcher's goroutine, unless a file system holds that.
 func (w *watcher) Close() {
 	close(w.stop)
-	w.wg.Wait()
+	ended := make(chan struct{})
+	go func() { w.wg.Wait(); close(ended) }()
+	patience := time.NewTimer(watcherPatience)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+	}
 	if w.notify != nil {
 		w.notify.Close()
 	}
@@ -101,6 +121,7 @@ func (w *watcher) run() {
 	var known, seen string   // what was reported last, and what was seen last
 	var report chan struct{} // w.changed while there is something to report
 	looking := false         // quiet runs
+	hung := false            // what is in the files is not known
 	// A change counts when two looks agree. Events only start the first: a
 	// busy file beside the watched ones must not put off the second.
 	look := func() {
@@ -109,21 +130,31 @@ func (w *watcher) run() {
 			quiet.Reset(settle)
 		}
 	}
+	watch := func(snapshot *config.Snapshot) {
+		files, report, hung = nil, nil, false
+		if snapshot != nil {
+			files = snapshot.Files
+		}
+		w.follow(files)
+		// First the signature, then the contents: what changes after either is
+		// seen by the next look.
+		known = signature(files)
+		if snapshot == nil {
+			return
+		}
+		if snapshot.Moved() != "" {
+			report = w.changed
+		}
+		hung = snapshot.Hung()
+	}
 	for {
 		select {
 		case <-w.stop:
 			return
 		case snapshot := <-w.wanted:
-			files, report = nil, nil
-			if snapshot != nil {
-				files = snapshot.Files
-			}
-			w.follow(files)
-			// First the signature, then the contents: what changes after
-			// either is seen by the next look.
-			if known = signature(files); snapshot != nil && snapshot.Moved() != "" {
-				report = w.changed
-			}
+			watch(snapshot)
+		case snapshot := <-w.late:
+			watch(snapshot)
 		case <-events:
 			look()
 		case err := <-errs:
@@ -131,6 +162,9 @@ func (w *watcher) run() {
 				look()
 			}
 		case <-poll.C:
+			if hung {
+				report = w.changed // no look tells whether the file system answers again
+			}
 			look()
 		case <-quiet.C:
 			looking = false

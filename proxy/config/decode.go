@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,8 @@ import (
 
 // decoder turns one tree into Go values. It marks the nodes that it reports.
 type decoder struct {
+	// ctx ends the wait for files.
+	ctx context.Context
 	// dir is what relative paths are relative to.
 	dir string
 	// env resolves ${NAME}; nil leaves text as it stands.
@@ -139,7 +142,7 @@ func (d *decoder) file(name string, s *spec) (File, error) {
 		return File{}, nil
 	}
 	f := File{Path: d.absolute(name)}
-	data, err := d.files.get(f.Path, maxNamed)
+	data, err := d.files.get(d.ctx, f.Path, maxNamed)
 	if err != nil {
 		return f, fmt.Errorf("cannot read %s: %w", clipTo(f.Path, longestPath), err)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"syscall"
 )
 
 const (
@@ -24,8 +24,12 @@ const (
 // files is one reading of the YAML file and all that it names. Each is read
 // once, so that two keys which name one file see one content.
 type files struct {
+	disk  *Disk
 	order []string
 	read  map[string]content
+	// hung is the first path that the file system gave no answer for; "" for
+	// none. No other file is read then: each would have to be waited for.
+	hung string
 }
 
 type content struct {
@@ -34,30 +38,44 @@ type content struct {
 	limit int64
 }
 
-func newFiles() *files { return &files{read: map[string]content{}} }
+func newFiles(disk *Disk) *files { return &files{disk: disk, read: map[string]content{}} }
 
 // get reads a file, whose path must be absolute, or returns what was read.
-func (f *files) get(path string, limit int64) ([]byte, error) {
+func (f *files) get(ctx context.Context, path string, limit int64) ([]byte, error) {
 	c, ok := f.read[path]
 	if !ok {
 		if len(f.order) > maxFiles {
 			return nil, fmt.Errorf("more than %d files are named", maxFiles)
 		}
 		c.limit = limit
-		c.data, c.err = readFile(path, limit)
+		c.data, c.err = f.readNow(ctx, path, limit)
 		f.read[path] = c
 		f.order = append(f.order, path)
 	}
 	return c.data, c.err
 }
 
+func (f *files) readNow(ctx context.Context, path string, limit int64) ([]byte, error) {
+	if f.hung != "" {
+		return nil, fmt.Errorf("not tried, since %w for %s", errNoAnswer, clipTo(f.hung, longestPath))
+	}
+	data, err := f.disk.read(ctx, path, limit)
+	if errors.Is(err, errNoAnswer) {
+		f.hung = path
+	}
+	return data, err
+}
+
 // moved names the first file that no longer reads as it did, or "". When there
 // is none, all of them stood there together at the moment between the two
 // readings: that makes the snapshot consistent.
-func (f *files) moved() string {
+func (f *files) moved(ctx context.Context) string {
+	if f.hung != "" {
+		return "" // nothing is known
+	}
 	for _, path := range f.order {
 		was := f.read[path]
-		data, err := readFile(path, was.limit)
+		data, err := f.readNow(ctx, path, was.limit)
 		if !bytes.Equal(data, was.data) || (err == nil) != (was.err == nil) {
 			return path
 		}
@@ -99,9 +117,8 @@ func (f *files) paths() []string { return slices.Clone(f.order) }
 
 // readFile reads a regular file of at most limit bytes. Its errors do not name
 // the file.
-func readFile(path string, limit int64) ([]byte, error) {
-	// Without O_NONBLOCK, opening a FIFO waits for a writer, maybe for ever.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func readFile(open func(string) (*os.File, error), path string, limit int64) ([]byte, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, bare(err)
 	}

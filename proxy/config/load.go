@@ -21,6 +21,8 @@ type Options struct {
 	// Running is what the generation in force was loaded from, so that what
 	// serves already can be told from what an edit brings in; nil where none is.
 	Running *Snapshot
+	// Disk bounds what is waited for the files; nil is one for this Load.
+	Disk *Disk
 }
 
 // Snapshot is what a Load read.
@@ -40,7 +42,16 @@ type Snapshot struct {
 
 // Moved reads all files again and names the first that is not as the snapshot
 // has it, or returns "".
-func (s *Snapshot) Moved() string { return s.read.moved() }
+func (s *Snapshot) Moved() string {
+	if s.read == nil {
+		return ""
+	}
+	return s.read.moved(context.Background())
+}
+
+// Hung reports whether a file system gave no answer in time. What the files hold
+// is not known then.
+func (s *Snapshot) Hung() bool { return s.read != nil && s.read.hung != "" }
 
 // holds reports whether data is the content of one of the files.
 func (s *Snapshot) holds(data []byte) bool { return s != nil && s.read != nil && s.read.holds(data) }
@@ -65,6 +76,9 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 	if opts.RetryEvery <= 0 {
 		opts.RetryEvery = 100 * time.Millisecond
 	}
+	if opts.Disk == nil {
+		opts.Disk = new(Disk)
+	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return &Snapshot{}, fmt.Errorf("finding %s: %w", path, err)
@@ -72,11 +86,13 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 	deadline := time.Now().Add(opts.RetryFor)
 	for {
 		fresh := reflect.New(s.typ).Elem()
-		snapshot, errs := try(path, abs, opts, fresh, s)
+		snapshot, errs := try(ctx, path, abs, opts, fresh, s)
 		switch {
 		case len(errs) == 0:
 			target.Set(fresh)
 			return snapshot, nil
+		case ctx.Err() != nil:
+			return snapshot, fmt.Errorf("%w, while reading the files:\n%w", context.Cause(ctx), errs)
 		case !errs.transient() || time.Until(deadline) < opts.RetryEvery:
 			return snapshot, errs
 		}
@@ -92,17 +108,17 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 
 // try reads everything once, decodes it, and reads it again to see that
 // nothing moved meanwhile.
-func try(path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, Errors) {
-	read, errors, warnings := newFiles(), newReporter(path), newReporter(path)
-	if data, err := read.get(abs, maxYAML); err != nil {
+func try(ctx context.Context, path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, Errors) {
+	read, errors, warnings := newFiles(opts.Disk), newReporter(path), newReporter(path)
+	if data, err := read.get(ctx, abs, maxYAML); err != nil {
 		errors.add(Error{Message: "cannot read it: " + err.Error()})
 	} else if root := parse(data, errors); root != nil {
-		d := decoder{dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
+		d := decoder{ctx: ctx, dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
 		d.value(root, v, s)
 		Scope{at: root.here(), running: opts.Running, errors: errors, warnings: warnings}.validate(v, s)
 	}
 	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}
-	if moved := read.moved(); moved != "" {
+	if moved := read.moved(ctx); moved != "" {
 		// What was found, if anything, was found in a mixture.
 		return snapshot, Errors{{File: path, Message: moved + " changes while it is being read", Transient: true}}
 	}
