@@ -99,6 +99,7 @@ func (f *stdioFlags) transport(logf func(string)) (*http.Transport, error) {
 		if *file.data, err = os.ReadFile(file.path); err != nil {
 			return nil, err
 		}
+		*file.data = config.WithoutBOM(*file.data)
 		file.into.Path = file.path
 	}
 	client, err := tls.NewClient(&cfg)
@@ -127,7 +128,7 @@ func (f *stdioFlags) token() (string, error) {
 		}
 		from = f.tokenFile
 	}
-	text = bytes.TrimSpace(text)
+	text = bytes.TrimSpace(config.WithoutBOM(text))
 	if len(text) == 0 && f.tokenFile != "" {
 		return "", fmt.Errorf("%s is empty; it should hold a bearer token", from)
 	}

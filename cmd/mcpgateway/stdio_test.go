@@ -308,6 +308,22 @@ func TestTheTokenFileIsReadAgainWhenTheTokenIsRefused(t *testing.T) {
 	})
 }
 
+// An editor that begins text with a byte order mark spoils neither the gateway's files
+// nor those of the command.
+func TestFilesMayBeginWithAByteOrderMark(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for _, name := range []string{"token", "ca.crt", "client.crt", "client.key", "server.crt", "server.key", "upstream.crt", "upstream.key", "jwt.key"} {
+		writeFile(t, d.dir, name, append([]byte("\ufeff"), read(t, d.dir, name)...))
+	}
+	d.down()
+	d.gateway = start(t, d.dir, "\ufeff"+d.yaml())
+	session, _ := d.client("2025-11-25", nil)
+	if got, err := say(session, "echo", "hi"); err != nil || got != "one: hi" {
+		t.Errorf("%q %v", got, err)
+	}
+}
+
 // pipe runs the command on an input that ends, and returns its output.
 func (d *desk) pipe(input string, args ...string) (lines []string, stderr string, code int) {
 	d.t.Helper()

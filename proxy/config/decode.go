@@ -146,7 +146,7 @@ func (d *decoder) file(name string, s *spec) (File, error) {
 	if err != nil {
 		return f, fmt.Errorf("cannot read %s: %w", clipTo(f.Path, longestPath), err)
 	}
-	f.Data = slices.Clone(data)
+	f.Data = slices.Clone(WithoutBOM(data))
 	return f, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"unicode/utf8"
 )
 
 const (
@@ -103,10 +104,11 @@ func (f *files) sum() [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// holds reports whether data is what one of the files was read as.
+// holds reports whether data is what one of the files was read as, without a byte
+// order mark.
 func (f *files) holds(data []byte) bool {
 	for _, c := range f.read {
-		if c.err == nil && bytes.Equal(c.data, data) {
+		if c.err == nil && bytes.Equal(WithoutBOM(c.data), data) {
 			return true
 		}
 	}
@@ -148,4 +150,17 @@ func bare(err error) error {
 		return pe.Err
 	}
 	return err
+}
+
+// byteOrderMark is what editors on Windows put before UTF-8. PEM, JSON and header
+// values do not know it.
+const byteOrderMark = "\xef\xbb\xbf"
+
+// WithoutBOM takes the byte order mark off a text. What is no UTF-8 is a key that
+// happens to begin with these bytes.
+func WithoutBOM(data []byte) []byte {
+	if text, ok := bytes.CutPrefix(data, []byte(byteOrderMark)); ok && utf8.Valid(text) {
+		return text
+	}
+	return data
 }

@@ -127,7 +127,7 @@ type serving struct {
 func (s *serving) Validate(scope *config.Scope) { s.serves = scope.Serves(s.File) }
 
 func TestScopeTellsWhatServesAlreadyFromWhatIsNew(t *testing.T) {
-	path := write(t, map[string]string{"config.yaml": "file: one", "one": "content", "moved": "content", "two": "other"})
+	path := write(t, map[string]string{"config.yaml": "file: one", "one": "content", "moved": "content", "two": "other", "marked": "\ufeffcontent"})
 	var running *config.Snapshot
 	for _, step := range []struct {
 		yaml string
@@ -137,6 +137,7 @@ func TestScopeTellsWhatServesAlreadyFromWhatIsNew(t *testing.T) {
 		{"file: one", true},
 		{"file: moved", true},
 		{"file: two", false},
+		{"file: marked", true},
 		{"file: \"\"", false},
 	} {
 		if err := os.WriteFile(path, []byte(step.yaml), 0o644); err != nil {

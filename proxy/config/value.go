@@ -12,7 +12,7 @@ import (
 type File struct {
 	// Path is absolute; relative paths are resolved against the YAML file.
 	Path string
-	// Data is the content as the snapshot read it.
+	// Data is the content as the snapshot read it, without a byte order mark.
 	Data []byte
 }
 
