@@ -63,9 +63,12 @@ routes: [{match: {path: /}, cluster: mended}]
 	}
 	begin := func(identity, key, why string) *process {
 		p := run(t, dir, yaml(identity, key))
-		if told := p.logs.String(); !strings.Contains(told, "endpoints take no traffic yet; "+upstream+" is "+why) {
-			t.Errorf("%q is not told:\n%s", why, told)
-		}
+		eventually(t, "the log, which is written in the background, to tell "+why, func() error {
+			if told := p.logs.String(); !strings.Contains(told, "endpoints take no traffic yet; "+upstream+" is "+why) {
+				return fmt.Errorf("it has\n%s", told)
+			}
+			return nil
+		})
 		return p
 	}
 	p := begin("wrong", "right", "unhealthy: ")
