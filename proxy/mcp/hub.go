@@ -32,6 +32,7 @@ type Hub struct {
 	opts      Options
 	seal      *sealer
 	catalogue *catalogue
+	searches  *searches
 
 	mu     sync.Mutex
 	closed bool
@@ -63,6 +64,7 @@ func NewHub(opts Options) *Hub {
 		opts:      opts,
 		seal:      seal,
 		catalogue: newCatalogue(),
+		searches:  newSearches(),
 		current:   map[string]*Handler{},
 		byID:      map[string]*session{},
 		kept:      map[keptKey][]*session{},
@@ -85,6 +87,7 @@ func (h *Hub) tend() {
 		case <-h.stop:
 			return
 		case now := <-tick.C:
+			h.searches.expire()
 			for _, s := range h.all() {
 				h.tendSession(s, now)
 			}
@@ -199,6 +202,7 @@ func (h *Hub) Commit(handlers []*Handler) {
 	h.committed = h.seq
 	h.mu.Unlock()
 	h.catalogue.keep(clusters)
+	h.searches.forgetAll()
 	for _, s := range h.all() {
 		if handler, ok := current[s.route]; ok {
 			s.follow(handler)

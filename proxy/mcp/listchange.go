@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -16,6 +17,11 @@ var listChanges = []string{
 	"notifications/tools/list_changed",
 	"notifications/prompts/list_changed",
 	"notifications/resources/list_changed",
+}
+
+// listOfChange is the method that asks for the list that has changed.
+func listOfChange(notification string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(notification, "notifications/"), "_changed")
 }
 
 // notice is a message for a client that has no stream for it now.

@@ -12,6 +12,7 @@ import (
 func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 	method := m.Method()
 	if slices.Contains(listChanges, method) {
+		p.s.hub.searches.forget(p.s.route, p.cluster, listOfChange(method))
 		p.s.listChanged(p, m, c)
 		return
 	}

@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -40,16 +39,30 @@ func (s *session) shows(c *call, ref ClusterRef, list, name string) (bool, error
 
 // lists asks the cluster for its tools, and reports whether one of them has
 // this name.
-func (s *session) lists(c *call, ref ClusterRef, name string) (found bool, err error) {
+func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
 	kind, _ := listOf(toolsList)
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
 	defer cancel()
-	_, err = s.walk(ctx, c, kind, ref, position{}, func(p page, _ *jsonrpc.Message) bool {
-		s.learn(c, kind, ref, []page{p}, false)
-		found = slices.ContainsFunc(p.items, func(tool jsonrpc.Value) bool { return tool.Get(kind.key).String() == name })
-		return !found
-	})
-	return found, err
+	found := false
+	walk := func() (complete bool, err error) {
+		complete = true
+		_, err = s.walk(ctx, c, kind, ref, position{}, func(p page, _ *jsonrpc.Message) bool {
+			s.learn(c, kind, ref, []page{p}, false)
+			for _, tool := range p.items {
+				listed := tool.Get(kind.key).String()
+				found = found || listed == name
+				complete = complete && c.hasName(ref, toolsList, listed)
+			}
+			return !found
+		})
+		return complete && !found && err == nil, err
+	}
+	if len(name) > catalogueName { // no search can tell another one of it
+		_, err := walk()
+		return found, err
+	}
+	known := func() bool { return found || c.knows(ref, toolsList, name) }
+	return s.search(ctx, c, ref.Name, toolsList, known, walk)
 }
 
 // owner is resolve, whether or not the route shows what it finds.
@@ -79,11 +92,33 @@ func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) 
 	}
 	// No client may have listed yet, as with a single call without a session.
 	kind, _ := listOf(list)
-	s.drainAll(c, kind, refs, position{})
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
+	defer cancel()
+	known := func() bool { _, ok := c.firstOwner(list, name); return ok }
+	_, _ = s.search(ctx, c, "", list, known, func() (complete bool, err error) {
+		complete = true
+		for _, d := range s.drainAll(c, kind, refs, position{}) {
+			complete = complete && d.err == nil && d.next == nil && c.hasAll(kind, d)
+		}
+		return complete, nil
+	})
 	if ref, ok := c.firstOwner(list, name); ok {
 		return ref, name, nil
 	}
 	return ClusterRef{}, "", unknown(list, name)
+}
+
+// hasAll reports whether the catalogue has all names that a cluster lists: it
+// has room for so many.
+func (c *call) hasAll(kind listKind, d drained) bool {
+	for _, p := range d.pages {
+		for _, item := range p.items {
+			if !c.hasName(d.ref, kind.method, item.Get(kind.key).String()) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // resolveURI does the same for a resource.
@@ -106,7 +141,12 @@ func (s *session) resolveURI(c *call, uri string) (ClusterRef, string, error) {
 // knows reports whether the cluster was last seen to have the name, and the
 // route shows it.
 func (c *call) knows(ref ClusterRef, list, name string) bool {
-	return ref.serves(list, name) && c.handler.hub.catalogue.has(c.handler.Route, ref.Name, list, name)
+	return ref.serves(list, name) && c.hasName(ref, list, name)
+}
+
+// hasName reports whether the cluster was last seen to have the name.
+func (c *call) hasName(ref ClusterRef, list, name string) bool {
+	return c.handler.hub.catalogue.has(c.handler.Route, ref.Name, list, name)
 }
 
 // onlyOwner finds the owner of a bare name: hosts of MCP Apps call tools by
