@@ -165,6 +165,11 @@ func (c *Conn) Retired() bool {
 // after, the connection is cut.
 func (c *Conn) Ending() <-chan struct{} { return c.ending }
 
+// HungUp reports whether the client of a request over HTTP/1.1 has hung up, or the
+// connection was cut. net/http notices that only once the whole body has been read,
+// and over HTTP/2 and 3 it ends the request's context.
+func (c *Conn) HungUp() bool { return c.raw != nil && c.is(phaseActive) && hungUp(c.raw) }
+
 // Done is closed when the connection has ended. Handlers of its last requests
 // may run a little longer.
 func (c *Conn) Done() <-chan struct{} { return c.gone }

@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"net"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,4 +22,22 @@ func readBuffer(conn *net.UDPConn) (int, error) {
 		err = sockErr
 	}
 	return size / 2, err
+}
+
+// hungUp reports whether the peer of a socket has closed its side, even if what it
+// has sent before is unread, or the socket is closed.
+func hungUp(conn net.Conn) (closed bool) {
+	c, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := c.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+			n, err := unix.Poll(fds, 0)
+			closed = err == nil && n > 0
+		})
+	}
+	return closed || err != nil
 }

@@ -63,6 +63,9 @@ func (x *exchange) attachBody(out *http.Request) error {
 		if err := x.control.EnableFullDuplex(); err != nil {
 			return fmt.Errorf("streaming the request body: %w", err)
 		}
+		if x.conn != nil {
+			x.watch.look(x.conn.HungUp)
+		}
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func (x *exchange) classify(err error) failure {
 		}
 		return failure{400, filter.FlagDownstreamProtocolError, "", "the request body is malformed"}
 	}
-	if x.r.Context().Err() != nil {
+	if x.r.Context().Err() != nil || x.endedBy(errHungUp) {
 		return failure{flag: filter.FlagDownstreamConnectionTermination}
 	}
 	var connect *clusters.ConnectError

@@ -139,7 +139,7 @@ func (x *exchange) abortRead(err error) {
 		x.abort(filter.FlagDrained, errDrained)
 	case x.endedBy(errExpired):
 		x.abort(filter.FlagUnauthorized, errExpired)
-	case x.r.Context().Err() != nil:
+	case x.r.Context().Err() != nil, x.endedBy(errHungUp):
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
 	case errors.Is(err, clusters.ErrProtocol):
 		x.abort(filter.FlagUpstreamProtocolError, err)

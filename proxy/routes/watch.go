@@ -12,10 +12,16 @@ var (
 	errTimeout = errors.New("no response header in time")
 	// errIdle: no byte either way within stream_idle_timeout.
 	errIdle = errors.New("no byte either way in time")
+	// errHungUp: the client has hung up, and it shows to no reader.
+	errHungUp = errors.New("the client has hung up, while the upstream read nothing of its request")
 )
 
+// lookAfter is how long nothing of an upload over HTTP/1.1 may move before each
+// look whether its client has hung up.
+const lookAfter = time.Second
+
 // watch ends an exchange that takes too long, by one timer: it calls expire
-// with errTimeout or errIdle, once, and never after stop has returned.
+// with errTimeout, errIdle or errHungUp, once, and never after stop has returned.
 type watch struct {
 	timeout, idle time.Duration // 0 is off
 	expire        func(cause error)
@@ -26,6 +32,7 @@ type watch struct {
 	timer    *time.Timer
 	waiting  bool          // a response header may still come
 	headerBy time.Duration // since began; 0 while the request is being read
+	hungUp   func() bool   // reports whether the client of an upload has hung up; nil without
 	over     bool
 }
 
@@ -50,10 +57,25 @@ func never(d time.Duration) time.Duration {
 // touch notes that a byte moved.
 func (w *watch) touch() { w.last.Store(int64(time.Since(w.began))) }
 
+// look has hungUp asked where nothing moves, until the request is read.
+func (w *watch) look(hungUp func() bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	if w.hungUp = hungUp; w.timer == nil {
+		w.timer = time.AfterFunc(lookAfter, w.fire)
+		return
+	}
+	w.arm()
+}
+
 // requestRead starts timeout.
 func (w *watch) requestRead() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.hungUp = nil
 	if w.timeout > 0 && w.waiting && w.headerBy == 0 && !w.over {
 		w.headerBy = time.Since(w.began) + w.timeout
 		w.arm()
@@ -81,7 +103,7 @@ func (w *watch) stop() {
 func (w *watch) replace(expire func(error)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.expire = expire
+	w.expire, w.hungUp = expire, nil
 }
 
 func (w *watch) fire() {
@@ -98,6 +120,9 @@ func (w *watch) fire() {
 	case w.idle > 0 && now >= time.Duration(w.last.Load())+w.idle:
 		w.over = true
 		w.expire(errIdle)
+	case w.hungUp != nil && now >= time.Duration(w.last.Load())+lookAfter && w.hungUp():
+		w.over = true
+		w.expire(errHungUp)
 	default:
 		w.arm()
 	}
@@ -111,6 +136,9 @@ func (w *watch) arm() {
 	}
 	if w.headerBy > 0 {
 		next = min(next, w.headerBy)
+	}
+	if w.hungUp != nil {
+		next = min(next, time.Since(w.began)+lookAfter)
 	}
 	w.timer.Reset(next - time.Since(w.began))
 }
