@@ -45,6 +45,10 @@ func (o *opening) greet(ctx context.Context, s *Session) error {
 			return err
 		}
 		learn(func(k *spoken) { k.modern = false })
+		if o.opts.spare != nil && tells(err) {
+			learnLegacy(learn, err)
+			return nil
+		}
 		if errInit := o.initialize(ctx, s); errInit != nil {
 			return errInit
 		}
@@ -92,6 +96,8 @@ func (o *opening) describe(s *Session) {
 		o.endpoint.SetProtocol(o.forced + ", as mcp.protocol says")
 	case s.Modern():
 		o.endpoint.SetProtocol(Modern + ", which server/discover lists")
+	case s.Version() == "":
+		o.endpoint.SetProtocol("a revision with sessions, since " + why)
 	case why != "":
 		o.endpoint.SetProtocol(s.Version() + " by initialize, since " + why)
 	default:

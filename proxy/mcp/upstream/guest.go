@@ -12,6 +12,9 @@ import (
 // launch opens a session with a command: where the server has none, in the
 // process that all share.
 func (o *opening) launch(ctx context.Context) (*Session, error) {
+	if s, err := o.adopt(ctx); s != nil || err != nil {
+		return s, err
+	}
 	_, known := o.shared(o.cluster, o.endpoint)
 	if o.opts.Transports == nil || o.opts.Alone || o.forced != Modern && !o.asks(known()) {
 		return o.launchOwn(ctx)

@@ -65,6 +65,11 @@ type probe struct {
 	sign     string    // a method that is asked instead of ping; "": none
 	// watched ends the care for the process that sessions share.
 	watched func(context.Context)
+	// spare is what becomes of the process of a command that may run once only:
+	// the first session gets it. nil: none does.
+	spare *spare
+	// offered is the last one that was known.
+	offered *spare
 }
 
 // Check pings, and initialises if there is no session or the ping fails: a
@@ -81,9 +86,32 @@ func (p *probe) Check(ctx context.Context) error {
 	}
 	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 && (p.session == nil || !p.session.Shares()) {
 		p.proven = err == nil
+		if p.session != nil && p.session.Version() == "" {
+			p.offer(p.session)
+			p.session = nil
+			return err
+		}
 		p.leave(ctx)
 	}
+	p.offer(nil)
 	return err
+}
+
+// offer leaves the process of s, which rests, to the first session, and tells
+// those that wait for it. With nil there is none.
+func (p *probe) offer(s *Session) {
+	if p.spare == nil {
+		return
+	}
+	p.prober.Transports.spares.offer(p.endpoint, p.spare, s)
+	p.spare, p.offered = nil, p.spare
+}
+
+// withdraw ends the process that was offered, unless a session has it.
+func (p *probe) withdraw(ctx context.Context) {
+	if sp := p.offered; sp != nil && p.prober.Transports.spares.remove(p.endpoint, sp) {
+		sp.session.Close(ctx)
+	}
 }
 
 func (p *probe) check(ctx context.Context) error {
@@ -127,7 +155,7 @@ func (p *probe) check(ctx context.Context) error {
 	if p.cluster.IsCommand() {
 		p.session, err = p.launch(ctx)
 	} else {
-		p.session, err = p.open(ctx)
+		p.session, err = p.open(ctx, nil)
 		if err == nil && p.session.Modern() {
 			err = p.ping(ctx) // all that it is made of may be known
 		}
@@ -143,13 +171,13 @@ func (p *probe) threshold() int {
 	return 1
 }
 
-func (p *probe) open(ctx context.Context) (*Session, error) {
+func (p *probe) open(ctx context.Context, spare *spare) (*Session, error) {
 	ignored := func(err error, report bool) {
 		if p.prober.OnIgnored != nil {
 			p.prober.OnIgnored(p.cluster.Name(), p.endpoint.ID(), err, report)
 		}
 	}
-	return Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, Options{
+	opts := Options{
 		OnIgnored: ignored,
 		// Servers of either era take what the newer one says; the older one's
 		// first words make no sense to those that are newer only.
@@ -160,7 +188,12 @@ func (p *probe) open(ctx context.Context) (*Session, error) {
 		Backoff:    &p.backoff,
 		Memory:     p.prober.Memory,
 		Transports: p.prober.Transports,
-	})
+		spare:      spare,
+	}
+	if spare != nil {
+		opts.OnMessage, opts.OnIgnored = spare.message, spare.ignored(ignored)
+	}
+	return Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, opts)
 }
 
 // launched is the opening of a session whose process takes its time. session
@@ -180,12 +213,16 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 	if l == nil {
 		l = &launched{since: time.Now(), done: make(chan struct{})}
 		p.launched = l
+		if p.cluster.Config().MaxProcesses == 1 && p.prober.Transports != nil {
+			p.spare = p.prober.Transports.spares.expect(p.endpoint)
+		}
+		spare := p.spare
 		var starting context.Context
 		starting, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		go func() {
 			defer close(l.done)
 			defer l.cancel()
-			l.session, l.err = p.open(starting)
+			l.session, l.err = p.open(starting, spare)
 		}()
 	}
 	select {
@@ -232,6 +269,8 @@ func (p *probe) rest() {
 // Close ends the session, and the process that sessions share unless one does.
 func (p *probe) Close(ctx context.Context) {
 	p.leave(ctx)
+	p.offer(nil)
+	p.withdraw(ctx)
 	if p.watched != nil {
 		p.watched(ctx)
 	}

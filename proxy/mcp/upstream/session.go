@@ -91,6 +91,10 @@ type Options struct {
 	// Transports remembers what endpoints were found to speak, and has the
 	// processes that sessions share. It may be nil.
 	Transports *Transports
+
+	// spare: the session is left to a client, uninitialised, where the server has
+	// sessions.
+	spare *spare
 }
 
 // transport carries the messages of a session.
@@ -149,14 +153,20 @@ type Session struct {
 	work         sync.WaitGroup
 }
 
+// limited returns the options with defaults for what is read at most.
+func (o Options) limited() Options {
+	if o.MaxMessage <= 0 {
+		o.MaxMessage = defaultMaxMessage
+	}
+	if o.MaxResult <= 0 {
+		o.MaxResult = defaultMaxResult
+	}
+	return o
+}
+
 // newSession returns a session that has no transport yet.
 func newSession(opts Options, kind Kind) *Session {
-	if opts.MaxMessage <= 0 {
-		opts.MaxMessage = defaultMaxMessage
-	}
-	if opts.MaxResult <= 0 {
-		opts.MaxResult = defaultMaxResult
-	}
+	opts = opts.limited()
 	s := &Session{opts: opts, kind: kind, ids: new(atomic.Int64), closed: make(chan struct{}), heard: make(chan struct{})}
 	s.reads(opts)
 	s.life, s.endLife = context.WithCancelCause(context.Background())

@@ -21,7 +21,8 @@ type Transports struct {
 	// from then on. It may be nil, and must not be changed once in use.
 	OnMoved func(cluster, endpoint, path string)
 
-	hosts hosts
+	hosts  hosts
+	spares spares
 
 	mu    sync.Mutex
 	known map[transportKey]spoken

@@ -1,0 +1,147 @@
+package upstream
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// spares are processes that health checks have started and found to answer, by
+// endpoint. Where a command may run once only, the first session gets that
+// process: it would wait else for the end of the one and the start of another.
+type spares struct {
+	mu sync.Mutex
+	by map[*clusters.Endpoint]*spare
+}
+
+// spare is a process that nothing but server/discover was said to. It is not
+// initialised: that is done once, with the client's own capabilities.
+type spare struct {
+	ready chan struct{} // closed when it is known whether there is a process
+	// session has the process. The lock of the spares guards it; nil: there is none.
+	session *Session
+	// heir are the options of the session of a client that has it; nil before.
+	heir atomic.Pointer[Options]
+}
+
+// expect tells sessions that the process which a check starts may be for them. It
+// returns nil where there is one already.
+func (ss *spares) expect(e *clusters.Endpoint) *spare {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if ss.by[e] != nil {
+		return nil
+	}
+	if ss.by == nil {
+		ss.by = map[*clusters.Endpoint]*spare{}
+	}
+	sp := &spare{ready: make(chan struct{})}
+	ss.by[e] = sp
+	return sp
+}
+
+// offer leaves the process of s to the first session. With nil there is none.
+func (ss *spares) offer(e *clusters.Endpoint, sp *spare, s *Session) {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if sp.session = s; s == nil {
+		delete(ss.by, e)
+	}
+	close(sp.ready)
+}
+
+// take returns what a check has left for a session, nil if that is nothing. It
+// waits while the check waits for the process.
+func (ss *spares) take(ctx context.Context, e *clusters.Endpoint) (*spare, error) {
+	ss.mu.Lock()
+	sp := ss.by[e]
+	ss.mu.Unlock()
+	if sp == nil {
+		return nil, nil
+	}
+	select {
+	case <-sp.ready:
+	case <-ctx.Done():
+		return nil, &unsentError{context.Cause(ctx)}
+	}
+	if !ss.remove(e, sp) {
+		return nil, nil
+	}
+	return sp, nil
+}
+
+// remove reports whether the process is the caller's.
+func (ss *spares) remove(e *clusters.Endpoint, sp *spare) bool {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if sp == nil || ss.by[e] != sp || sp.session == nil {
+		return false
+	}
+	delete(ss.by, e)
+	return true
+}
+
+// message takes what the server says of its own accord.
+func (sp *spare) message(m *jsonrpc.Message) {
+	if heir := sp.heir.Load(); heir != nil && heir.OnMessage != nil {
+		heir.OnMessage(m)
+	}
+}
+
+// ignored takes what is Options.OnIgnored of the check until there is an heir.
+func (sp *spare) ignored(ofCheck func(error, bool)) func(error, bool) {
+	return func(err error, report bool) {
+		heir := sp.heir.Load()
+		switch {
+		case heir == nil:
+			ofCheck(err, report)
+		case heir.OnIgnored != nil:
+			heir.OnIgnored(err, report)
+		}
+	}
+}
+
+// adopt opens the session in the process that a health check has left for it. It
+// returns nil where there is none, or it is of no use.
+func (o *opening) adopt(ctx context.Context) (*Session, error) {
+	t := o.opts.Transports
+	if t == nil || o.opts.Check {
+		return nil, nil
+	}
+	sp, err := t.spares.take(ctx, o.endpoint)
+	if sp == nil {
+		return nil, err
+	}
+	s := sp.session
+	process := s.Process()
+	if process.Use(); process.Taken() || s.life.Err() != nil {
+		s.Close(context.Background()) // it is ending already
+		return nil, nil
+	}
+	process.SetOwner(clusters.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal})
+	s.inherit(o.opts, sp)
+	limit := o.cluster.Config().StartTimeout
+	starting, cancel := context.WithTimeoutCause(ctx, limit, startTimeError{limit})
+	defer cancel()
+	if err := o.greet(starting, s); err != nil {
+		s.Close(ctx)
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, nil // a process of its own shows whether that is the server's fault
+	}
+	return s, nil
+}
+
+// inherit makes s, which a health check has opened, one of a client. Its reader
+// runs already, and asks sp for all of the options that it needs.
+func (s *Session) inherit(opts Options, sp *spare) {
+	opts = opts.limited()
+	s.mostMessage.Store(opts.MaxMessage)
+	s.mostResult.Store(opts.MaxResult)
+	s.opts.Modern, s.opts.Backoff, s.opts.OnClose = opts.Modern, opts.Backoff, opts.OnClose
+	sp.heir.Store(&opts)
+}
