@@ -5,9 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -84,5 +88,56 @@ func TestBurstOfProgressReachesTheClient(t *testing.T) {
 	_, body := g.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":"mine"}}}`, sessionHeader, id)
 	if n := strings.Count(body, `"progressToken":"mine"`); n != burst || !strings.Contains(body, `"content":[]`) {
 		t.Errorf("%d of %d notifications, answer %v", n, burst, strings.Contains(body, `"content":[]`))
+	}
+}
+
+// Over a WebSocket one message is read after the other, and what takes time is
+// passed on behind the reader's back.
+func TestAnAnswerDoesNotOvertakeItsProgress(t *testing.T) {
+	stuck, release, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	var got facts
+	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+		say(w, jsonrpc.NewRequest(jsonrpc.IntID(1), "sampling/createMessage", []byte(`{"_meta":{"progressToken":"mine"}}`)))
+		<-over
+		say(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
+	}, func(m *jsonrpc.Message) {
+		switch {
+		case m.Method() == "notifications/roots/list_changed":
+			close(stuck)
+			<-release
+		case m.Method() == "notifications/progress":
+			got.add("progress %s", m.Params().Get("progressToken").Raw())
+		case m.Kind() == jsonrpc.Response:
+			got.add("answer")
+			close(over)
+		}
+	})
+	t.Cleanup(letGo)
+	g := newGateway(t, withLines, backend{name: "asks", endpoints: []string{url}})
+	ws := g.openWS(nil)
+	ws.ask(initBody)
+	asked, err := jsonrpc.Parse([]byte(ws.ask(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x"}}`)))
+	if err != nil || asked.Method() != "sampling/createMessage" {
+		t.Fatal(asked, err)
+	}
+	say := func(body string) {
+		t.Helper()
+		body = strings.ReplaceAll(body, "ID", asked.ID().Raw())
+		if err := ws.ws.Write(within(t), websocket.MessageText, []byte(body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	say(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`)
+	<-stuck
+	say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":ID,"progress":1}}`)
+	say(`{"jsonrpc":"2.0","id":ID,"result":{}}`)
+	ws.ask(`{"jsonrpc":"2.0","id":8,"method":"ping"}`) // all of it has been read
+	letGo()
+	if answer := ws.next(); !strings.Contains(answer, `"content":[]`) {
+		t.Error(answer)
+	}
+	if order := got.all(); !slices.Equal(order, []string{`progress "mine"`, "answer"}) {
+		t.Errorf("the server got %q", order)
 	}
 }

@@ -144,7 +144,11 @@ func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out ou
 	case m.Method() == "notifications/cancelled":
 		s.notification(src.ctx, h, m) // it waits for nothing, and nothing may hold it up
 	case kind == jsonrpc.Notification:
-		src.run(func() { s.notification(upstream.WithHeader(src.ctx, src.header), h, m) })
+		passed := s.reports(m)
+		src.run(func() {
+			defer passed()
+			s.notification(upstream.WithHeader(src.ctx, src.header), h, m)
+		})
 	default:
 		s.answered(m)
 	}

@@ -21,6 +21,9 @@ type ask struct {
 	call   *call // during which it came, or nil
 	answer chan *jsonrpc.Message
 	lease  memory.Lease // of the request, as it came and as it goes out
+	// passing closes when the progress that the client reported last has been passed
+	// on; nil: it has reported none. It is guarded by session.mu.
+	passing chan struct{}
 	// key and params are what a modern client is asked with.
 	key    string
 	params []byte
@@ -159,6 +162,7 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 	}
 	select {
 	case m := <-a.answer:
+		s.passed(ctx, a)
 		s.remember(a, m)
 		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
@@ -244,6 +248,40 @@ func (s *session) withdrawn(l *link, m *jsonrpc.Message) {
 				close(a.withdrew)
 			})
 		}
+	}
+}
+
+// reports notes that the client's progress on a server's request waits to be
+// passed on, and returns what is to be called once it has been.
+func (s *session) reports(m *jsonrpc.Message) (passed func()) {
+	if m.Method() != "notifications/progress" {
+		return func() {}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.asks[m.Params().Get("progressToken").ID()]
+	if a == nil {
+		return func() {}
+	}
+	passing := make(chan struct{})
+	a.passing = passing
+	return func() { close(passing) }
+}
+
+// passed waits until the progress that the client reported before its answer has
+// been passed on.
+func (s *session) passed(ctx context.Context, a *ask) {
+	s.mu.Lock()
+	passing := a.passing
+	s.mu.Unlock()
+	if passing == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	select {
+	case <-passing:
+	case <-ctx.Done():
 	}
 }
 
