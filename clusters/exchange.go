@@ -149,6 +149,9 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		transport = x.epoch.longMain
 	case x.upgrade:
 		if transport = x.epoch.upgrade; x.epoch.upgrade == nil {
+			if req.Body != nil {
+				req.Body.Close()
+			}
 			return nil, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.endpoint.pool.dialer.alpn(), ", "))
 		}
 	}

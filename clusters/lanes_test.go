@@ -290,3 +290,57 @@ func (b *pieces) Read(p []byte) (int, error) {
 }
 
 func (*pieces) Close() error { return nil }
+
+// However requests end, nothing of them stays counted.
+func TestWhatIsCountedOnAConnectionComesBack(t *testing.T) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/early":
+			_ = http.NewResponseController(w).Flush()
+		case "/stall":
+			<-r.Context().Done()
+			return
+		case "/abort":
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	ca := tlstest.NewCA(t, "Test CA")
+	over3 := serveHTTP3(t, "", ca, handler)
+	over2, _ := overHTTP2(t, true, handler)
+	for name, c := range map[string]*clusters.Cluster{"h2": over2, "h3": get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", over3, ca)), "c")} {
+		t.Run(name, func(t *testing.T) {
+			var calls sync.WaitGroup
+			for _, path := range []string{"/", "/early", "/stall", "/abort"} {
+				for _, length := range []int{0, 10, 60 << 10, 200 << 10, 2 << 20} {
+					for _, known := range []bool{true, false} {
+						calls.Go(func() {
+							ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+							if path == "/stall" {
+								ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+							}
+							defer cancel()
+							req := request(t, "POST", path, strings.Repeat("x", length)).WithContext(ctx)
+							if !known && length > 0 {
+								req.ContentLength, req.GetBody = -1, nil
+							}
+							res, err := c.RoundTrip(req)
+							if err == nil {
+								_, err = io.Copy(io.Discard, res.Body)
+								res.Body.Close()
+							}
+							if (err == nil) != (path == "/" || path == "/early") {
+								t.Errorf("%s, %d bytes, known %v: %v", path, length, known, err)
+							}
+						})
+					}
+				}
+			}
+			calls.Wait()
+			eventually(t, "nothing is counted", func() bool {
+				active, unanswered, stuck := c.Endpoints()[0].Crowds()
+				return active == 0 && unanswered == 0 && stuck == 0
+			})
+		})
+	}
+}
