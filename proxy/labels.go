@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Whatever becomes a label stays in memory for as long as its series: labels
@@ -23,12 +24,10 @@ func endpointLabel(id string) string {
 // methodLabel is the method of a request to a server, if the specification
 // knows it: clients may send any.
 func methodLabel(method string) string {
-	switch method {
-	case "completion/complete", "initialize", "logging/setLevel", "ping", "prompts/get", "prompts/list", "resources/list",
-		"resources/read", "resources/subscribe", "resources/templates/list", "resources/unsubscribe", "tools/call", "tools/list":
-		return method
+	if spec.Request(method).Name == "" {
+		return "other"
 	}
-	return "other"
+	return method
 }
 
 // labels are what a generation's series are named by.

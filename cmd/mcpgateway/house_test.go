@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -16,7 +17,7 @@ const module = "github.com/mcpgateway/mcpgateway"
 
 // floors are the packages from the top down: each imports only those below it.
 var floors = []string{
-	"cmd/mcpgateway", "proxy", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/relay", "proxy/mcp/upstream", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
+	"cmd/mcpgateway", "proxy", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/relay", "proxy/mcp/upstream", "proxy/mcp/spec", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
 	"proxy/filter", "listeners", "listeners/http1head", "clusters", "tls/acme", "tls/acme/acmetest", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
 	"proxy/logging", "proxy/config", "internal/hostname", "internal/memory", "internal/descriptors",
 }
@@ -85,6 +86,39 @@ func TestTheStandardTLSPackageIsImportedAsCryptotls(t *testing.T) {
 				t.Errorf("%s imports crypto/tls under another name than cryptotls", path)
 			}
 		}
+	})
+}
+
+// The methods of MCP have their names in one package.
+func TestMethodsOfMCPAreNamedInSpecOnly(t *testing.T) {
+	literals := func(f *ast.File, visit func(text string)) {
+		ast.Inspect(f, func(n ast.Node) bool {
+			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == gotoken.STRING {
+				if text, err := strconv.Unquote(lit.Value); err == nil {
+					visit(text)
+				}
+			}
+			return true
+		})
+	}
+	named := map[string]bool{}
+	goFiles(t, func(dir, path string, f *ast.File) {
+		if dir == "proxy/mcp/spec" && filepath.Base(path) == "method.go" {
+			literals(f, func(text string) { named[text] = true })
+		}
+	})
+	if len(named) < 30 {
+		t.Fatalf("spec names %d methods", len(named))
+	}
+	goFiles(t, func(dir, path string, f *ast.File) {
+		if dir == "proxy/mcp/spec" || strings.HasPrefix(dir, "bench") || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		literals(f, func(text string) {
+			if named[text] {
+				t.Errorf("%s has the literal %q, which has a name in proxy/mcp/spec", path, text)
+			}
+		})
 	})
 }
 

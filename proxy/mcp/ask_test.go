@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestServerThatAsksBeforeItRefusesTheSession(t *testing.T) {
@@ -56,7 +57,7 @@ func TestFloodOfServerRequestsIsBounded(t *testing.T) {
 	})
 	g := newGateway(t, func(c *Config) { c.Limits.Pending = 4 }, backend{name: "odd", endpoints: []string{url}})
 	id := g.initialize()
-	g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, sessionHeader, id, "Accept", "application/json")
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, id, "Accept", "application/json")
 	eventually(t, "requests are answered", func() bool { return answers.Load() == 8 })
 	s := g.hub.find(id)
 	s.mu.Lock()
@@ -85,7 +86,7 @@ func TestBurstOfProgressReachesTheClient(t *testing.T) {
 	}, nil)
 	g := newGateway(t, nil, backend{name: "busy", endpoints: []string{url}})
 	id := g.initialize()
-	_, body := g.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":"mine"}}}`, sessionHeader, id)
+	_, body := g.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x","_meta":{"progressToken":"mine"}}}`, spec.HeaderSession, id)
 	if n := strings.Count(body, `"progressToken":"mine"`); n != burst || !strings.Contains(body, `"content":[]`) {
 		t.Errorf("%d of %d notifications, answer %v", n, burst, strings.Contains(body, `"content":[]`))
 	}

@@ -8,15 +8,12 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// batchRevision is the only revision with batches (MCP 2025-03-26, Base
-// Protocol, Batching; taken away by 2025-06-18).
-const batchRevision = "2025-03-26"
-
 // batches reports whether the session has them. It must have been initialised.
-func (s *session) batches() bool { return s.version == batchRevision }
+func (s *session) batches() bool { return s.version == spec.Batches }
 
 // member is one element of a batch.
 type member struct {
@@ -56,7 +53,7 @@ func parseMember(raw []byte) member {
 	switch {
 	case err != nil:
 		return member{refusal: jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil)}
-	case m.Kind() == jsonrpc.Request && m.Method() == "initialize":
+	case m.Kind() == jsonrpc.Request && m.Method() == spec.Initialize:
 		// MCP 2025-03-26, Lifecycle, Initialization.
 		return member{refusal: jsonrpc.NewError(m.ID(), jsonrpc.CodeInvalidRequest, "initialize must not be part of a batch", nil)}
 	}

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestABatchIsAnsweredByOneArray(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Limits.Pending = 8 }, a.backend("alpha"))
-	res, _ := g.post(initOf(batchRevision))
-	id := res.Header.Get(sessionHeader)
+	res, _ := g.post(initOf(spec.Batches))
+	id := res.Header.Get(spec.HeaderSession)
 	for _, c := range []struct {
 		name, accept, body string
 		status             int
@@ -33,7 +34,7 @@ func TestABatchIsAnsweredByOneArray(t *testing.T) {
 		{"by stream", "text/event-stream", `[{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"steps","_meta":{"progressToken":5}}},{"jsonrpc":"2.0","id":2,"method":"ping"}]`,
 			200, []string{`"progressToken":5`, `data: [{"jsonrpc":"2.0","id":1`, `,{"jsonrpc":"2.0","id":2,"result":{}}]`}},
 	} {
-		res, body := g.post(c.body, sessionHeader, id, "Accept", c.accept)
+		res, body := g.post(c.body, spec.HeaderSession, id, "Accept", c.accept)
 		if res.StatusCode != c.status {
 			t.Errorf("%s: %d %s", c.name, res.StatusCode, body)
 		}
@@ -57,7 +58,7 @@ func TestBatchesAreOfOneRevision(t *testing.T) {
 	const batch = `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`
 	for _, version := range []string{"2025-06-18", "2025-11-25"} {
 		res, _ := g.post(initOf(version))
-		if res, body := g.post(batch, sessionHeader, res.Header.Get(sessionHeader)); res.StatusCode != 400 || !strings.Contains(body, "-32600") {
+		if res, body := g.post(batch, spec.HeaderSession, res.Header.Get(spec.HeaderSession)); res.StatusCode != 400 || !strings.Contains(body, "-32600") {
 			t.Errorf("%s: %d %s", version, res.StatusCode, body)
 		}
 	}

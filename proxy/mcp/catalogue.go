@@ -7,39 +7,8 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
-
-// listKind is one of the lists of MCP.
-type listKind struct {
-	method string
-	// member holds the items in the result, key the name in an item.
-	member, key string
-	// uri: the names are URIs or templates of URIs.
-	uri bool
-	// id: the names are ids, of no interest but to their owners.
-	id bool
-	// capability is what a server declares that has such a list.
-	capability string
-	// label is for people.
-	label string
-}
-
-// listOf returns the list that a method asks for.
-func listOf(method string) (listKind, bool) {
-	switch method {
-	case toolsList:
-		return listKind{method: method, member: "tools", key: "name", capability: "tools", label: "tool"}, true
-	case "prompts/list":
-		return listKind{method: method, member: "prompts", key: "name", capability: "prompts", label: "prompt"}, true
-	case "resources/list":
-		return listKind{method: method, member: "resources", key: "uri", uri: true, capability: "resources", label: "resource"}, true
-	case "resources/templates/list":
-		return listKind{method: method, member: "resourceTemplates", key: "uriTemplate", uri: true, capability: "resources", label: "template"}, true
-	case "tasks/list":
-		return listKind{method: method, member: "tasks", key: "taskId", id: true, capability: "tasks", label: "task"}, true
-	}
-	return listKind{}, false
-}
 
 const (
 	// catalogueLimit bounds what is remembered of one list of one cluster.
@@ -91,21 +60,21 @@ func (c *catalogue) entry(route, cluster string) *known {
 
 // learn notes names of a list. whole says that these are all; else they join
 // those known already.
-func (c *catalogue) learn(route, cluster string, kind listKind, names []string, whole bool) {
+func (c *catalogue) learn(route, cluster string, kind spec.List, names []string, whole bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
-	if whole || k.index[kind.method] == nil {
-		k.names[kind.method] = nil
-		k.index[kind.method] = make(map[string]struct{}, len(names))
+	if whole || k.index[kind.Method] == nil {
+		k.names[kind.Method] = nil
+		k.index[kind.Method] = make(map[string]struct{}, len(names))
 	}
-	index := k.index[kind.method]
+	index := k.index[kind.Method]
 	for _, name := range names {
 		if _, dup := index[name]; dup || len(index) >= catalogueLimit || len(name) > catalogueName {
 			continue
 		}
 		index[name] = struct{}{}
-		k.names[kind.method] = append(k.names[kind.method], name)
+		k.names[kind.Method] = append(k.names[kind.Method], name)
 	}
 }
 
@@ -168,7 +137,7 @@ func (c *catalogue) toolNames(route string) map[string][]string {
 	defer c.mu.Unlock()
 	all := make(map[string][]string, len(c.routes[route]))
 	for cluster, k := range c.routes[route] {
-		all[cluster] = slices.Clone(k.names[toolsList])
+		all[cluster] = slices.Clone(k.names[spec.ToolsList])
 	}
 	return all
 }

@@ -7,17 +7,16 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const (
 	// preflightAge is how long, in seconds, a browser need not ask again.
 	preflightAge = "600"
 	// exposed are the headers of an answer that pages may read.
-	exposed = "Mcp-Session-Id, WWW-Authenticate"
-	// paramPrefix begins the headers that hold arguments of a call (MCP
-	// 2026-07-28): servers choose their names.
-	paramPrefix = "mcp-param-"
-	// paramsEchoed bounds how many of them are allowed at once.
+	exposed = spec.HeaderSession + ", WWW-Authenticate"
+	// paramsEchoed bounds how many headers that repeat arguments of a call, whose
+	// names servers choose, are allowed at once.
 	paramsEchoed = 64
 )
 
@@ -57,13 +56,13 @@ func (h *Handler) Guard(next http.Handler) http.Handler {
 // preflight says what a page may send.
 func (h *Handler) preflight(header http.Header, r *http.Request) {
 	allow := slices.Concat([]string{
-		"Accept", "Authorization", "Content-Type", "Last-Event-ID", "Mcp-Method", "Mcp-Name", "Mcp-Protocol-Version", "Mcp-Session-Id",
+		"Accept", "Authorization", "Content-Type", spec.HeaderLastEventID, spec.HeaderMethod, spec.HeaderName, spec.HeaderVersion, spec.HeaderSession,
 	}, h.forward)
 	echoed := 0
 	for _, value := range r.Header.Values("Access-Control-Request-Headers") {
 		for name := range strings.SplitSeq(value, ",") {
 			name = strings.TrimSpace(name)
-			if echoed < paramsEchoed && strings.HasPrefix(strings.ToLower(name), paramPrefix) && headerName(name) {
+			if echoed < paramsEchoed && strings.HasPrefix(http.CanonicalHeaderKey(name), spec.HeaderParam) && headerName(name) {
 				allow = append(allow, name)
 				echoed++
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestSessionThatCrashesItsProcessDelaysNoOther(t *testing.T) {
@@ -17,7 +18,7 @@ func TestSessionThatCrashesItsProcessDelaysNoOther(t *testing.T) {
 	id := g.initialize()
 	die := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"die","arguments":{}}}`
 	refused := func() bool {
-		_, body := g.post(die, sessionHeader, id)
+		_, body := g.post(die, spec.HeaderSession, id)
 		return strings.Contains(body, "could not be reached")
 	}
 	// The second start waits for a moment, the third one is refused, unless so
@@ -41,7 +42,7 @@ func TestSessionThatCrashesItsProcessDelaysNoOther(t *testing.T) {
 				t.Errorf("initialize beside a session that crashes: %d %s", res.StatusCode, body)
 				return
 			}
-			_, body = g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}`, sessionHeader, res.Header.Get(sessionHeader))
+			_, body = g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami","arguments":{}}}`, spec.HeaderSession, res.Header.Get(spec.HeaderSession))
 			if !strings.Contains(body, "alpha") {
 				t.Errorf("a call beside a session that crashes: %s", body)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // rule says what values the specification's schema allows in one place.
@@ -32,16 +33,16 @@ type rule struct {
 // with. Clients take a list that holds one item of another form for no list.
 func definitionOf(method string, modern bool) *rule {
 	switch method {
-	case toolsList:
+	case spec.ToolsList:
 		if modern {
 			return modernToolRule
 		}
 		return sessionToolRule
-	case "prompts/list":
+	case spec.PromptsList:
 		return promptRule
-	case "resources/list":
+	case spec.ResourcesList:
 		return resourceRule
-	case "resources/templates/list":
+	case spec.ResourceTemplatesList:
 		return templateRule
 	}
 	return nil

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestDefinitionsThatTheSchemaRefuses(t *testing.T) {
@@ -83,7 +84,7 @@ func TestMalformedDefinitionsAreLeftOutOfEveryList(t *testing.T) {
 	raw := newRawServer(t, func(method string) string { return cmp.Or(careless[method], "{}") })
 	raw.capabilities = capabilities
 	stateless := newRawServer(t, func(method string) string {
-		return cmp.Or(careless[method], `{"supportedVersions":["`+modern+`"],"capabilities":`+capabilities+`}`)
+		return cmp.Or(careless[method], `{"supportedVersions":["`+spec.Modern+`"],"capabilities":`+capabilities+`}`)
 	})
 	other := newPagedServer(t, 1)
 	for name, backends := range map[string][]backend{
@@ -92,9 +93,9 @@ func TestMalformedDefinitionsAreLeftOutOfEveryList(t *testing.T) {
 		"a federation":              {{name: "raw", endpoints: []string{raw.url}}, {name: "other", endpoints: []string{other.url}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, func(c *Config) { c.Versions = []string{modern, newest} }, backends...)
+			g := newGateway(t, func(c *Config) { c.Versions = []string{spec.Modern, spec.NewestLegacy} }, backends...)
 			for _, era := range []string{"with a session", "modern"} {
-				headers, meta := []string{sessionHeader, ""}, ""
+				headers, meta := []string{spec.HeaderSession, ""}, ""
 				if era == "modern" {
 					meta = modernMeta
 				} else {
@@ -102,17 +103,17 @@ func TestMalformedDefinitionsAreLeftOutOfEveryList(t *testing.T) {
 				}
 				for list := range maps.Keys(careless) {
 					if era == "modern" {
-						headers = []string{versionHeader, modern, methodHeader, list}
+						headers = []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, list}
 					}
 					_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"`+list+`","params":{`+meta+`}}`, headers...)
-					kind, _ := listOf(list)
+					kind, _ := spec.ListOf(list)
 					var answer struct{ Result map[string]json.RawMessage }
 					var items []map[string]any
-					if json.Unmarshal([]byte(body), &answer) != nil || json.Unmarshal(answer.Result[kind.member], &items) != nil {
+					if json.Unmarshal([]byte(body), &answer) != nil || json.Unmarshal(answer.Result[kind.Member], &items) != nil {
 						t.Fatalf("%s, %s: %s", era, list, body)
 					}
-					items = slices.DeleteFunc(items, func(item map[string]any) bool { return strings.HasPrefix(fmt.Sprint(item[kind.key]), "other") })
-					if len(items) != 1 || !strings.Contains(fmt.Sprint(items[0][kind.key]), "good") {
+					items = slices.DeleteFunc(items, func(item map[string]any) bool { return strings.HasPrefix(fmt.Sprint(item[kind.Key]), "other") })
+					if len(items) != 1 || !strings.Contains(fmt.Sprint(items[0][kind.Key]), "good") {
 						t.Errorf("%s, %s: %s", era, list, body)
 					}
 				}
@@ -137,7 +138,7 @@ func TestWhatIsMendedIsNotToldAsLeftOut(t *testing.T) {
 	pages := []string{`{"tools":[{"name":"a"}],"nextCursor":"2"}`, `{"tools":[{"name":"b"},{"name":"c"}]}`}
 	at := 0
 	raw := newRawServer(t, func(method string) string {
-		if method != toolsList {
+		if method != spec.ToolsList {
 			return "{}"
 		}
 		at++
@@ -159,12 +160,12 @@ func TestWhatIsMendedIsNotToldAsLeftOut(t *testing.T) {
 func TestParametersThatMayBeAnythingAreDescribedByObjectsToOlderClients(t *testing.T) {
 	const tool = `{"name":"any","inputSchema":{"type":"object","properties":{"x":true,"y":{"type":"string"},"z":false}}}`
 	raw := newRawServer(t, func(method string) string { return `{"tools":[` + tool + `]}` })
-	g := newGateway(t, func(c *Config) { c.Versions = []string{modern, newest} }, backend{name: "raw", endpoints: []string{raw.url}})
-	_, body := g.post(listBody, sessionHeader, g.initialize())
+	g := newGateway(t, func(c *Config) { c.Versions = []string{spec.Modern, spec.NewestLegacy} }, backend{name: "raw", endpoints: []string{raw.url}})
+	_, body := g.post(listBody, spec.HeaderSession, g.initialize())
 	if !strings.Contains(body, `"properties":{"x":{},"y":{"type":"string"},"z":{"not":{}}}`) {
 		t.Error(body)
 	}
-	_, body = g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`, versionHeader, modern, methodHeader, "tools/list")
+	_, body = g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list")
 	if !strings.Contains(body, tool) {
 		t.Error(body)
 	}

@@ -7,37 +7,38 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // dispatch answers a request of the client: the whole response, or an error
 // that failed makes one of.
 func (s *session) dispatch(c *call) ([]byte, error) {
 	method := c.msg.Method()
-	if kind, ok := listOf(method); ok {
+	if kind, ok := spec.ListOf(method); ok {
 		return s.list(c, kind)
 	}
-	if method == "server/discover" && s.modern() {
+	if method == spec.ServerDiscover && s.modern() {
 		return s.discover(c)
 	}
 	switch method {
-	case "ping":
+	case spec.Ping:
 		return jsonrpc.NewResult(c.msg.ID(), nil), nil
-	case "tools/call":
-		return s.named(c, toolsList, false)
-	case "prompts/get":
-		return s.named(c, "prompts/list", true)
-	case "resources/read":
+	case spec.ToolsCall:
+		return s.named(c, spec.ToolsList, false)
+	case spec.PromptsGet:
+		return s.named(c, spec.PromptsList, true)
+	case spec.ResourcesRead:
 		body, _, err := s.resource(c, true)
 		return body, err
-	case "resources/subscribe":
+	case spec.ResourcesSubscribe:
 		return s.subscribe(c)
-	case "resources/unsubscribe":
+	case spec.ResourcesUnsubscribe:
 		return s.unsubscribe(c)
-	case "tasks/get", "tasks/result", "tasks/cancel", "tasks/update":
+	case spec.TasksGet, spec.TasksResult, spec.TasksCancel, spec.TasksUpdate:
 		return s.task(c)
-	case "completion/complete":
+	case spec.CompletionComplete:
 		return s.complete(c)
-	case "logging/setLevel":
+	case spec.LoggingSetLevel:
 		return s.setLevel(c)
 	}
 	refs := c.handler.Config.Clusters
@@ -66,7 +67,7 @@ func (s *session) named(c *call, list string, safe bool) ([]byte, error) {
 		return nil, err
 	}
 	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) {
-		if list == toolsList && !ref.Tools.all() {
+		if list == spec.ToolsList && !ref.Tools.all() {
 			e.ReplaceString(at, own) // what was compared, and not what a server may read as another name
 			return
 		}
@@ -134,7 +135,7 @@ func (s *session) complete(c *call) ([]byte, error) {
 	name := at.Get("name")
 	switch at.Get("type").String() {
 	case "ref/prompt":
-		ref, own, err = s.resolve(c, "prompts/list", name.String())
+		ref, own, err = s.resolve(c, spec.PromptsList, name.String())
 	case "ref/resource":
 		name = at.Get("uri")
 		ref, own, err = s.resolveURI(c, name.String())

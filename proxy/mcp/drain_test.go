@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestDrainEndsStreamsAfterAWholeEvent(t *testing.T) {
@@ -43,7 +44,7 @@ func TestDrainEndsStreamsAfterAWholeEvent(t *testing.T) {
 		}
 		req.Header.Set("Content-Type", "application/json")
 		req.Header.Set("Accept", accept)
-		req.Header.Set(sessionHeader, id)
+		req.Header.Set(spec.HeaderSession, id)
 		return client.Do(req)
 	}
 	stream, err := open("GET", "text/event-stream", "")
@@ -79,7 +80,7 @@ func TestDrainEndsStreamsAfterAWholeEvent(t *testing.T) {
 	default:
 	}
 	// The session works on over another connection.
-	if res, body := g.post(listBody, sessionHeader, id); res.StatusCode != 200 || !strings.Contains(body, "whoami") {
+	if res, body := g.post(listBody, spec.HeaderSession, id); res.StatusCode != 200 || !strings.Contains(body, "whoami") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
 }

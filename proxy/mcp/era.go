@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // offer is what a route offers its clients: the revisions that all of its
@@ -19,7 +20,7 @@ type offer struct {
 }
 
 // modern reports whether a revision without sessions is offered.
-func (o offer) modern() bool { return slices.Contains(o.versions, modern) }
+func (o offer) modern() bool { return slices.Contains(o.versions, spec.Modern) }
 
 // narrow takes out what a server does not serve.
 func (o offer) narrow(served []string) offer {
@@ -31,7 +32,7 @@ func (o offer) narrow(served []string) offer {
 // can be translated for any of them.
 func (o offer) sure() offer {
 	if len(o.versions) == 0 {
-		o.versions = legacy()
+		o.versions = spec.Legacy()
 	}
 	return o
 }
@@ -41,7 +42,7 @@ func (h *Handler) configured() (o offer, ok bool) {
 	if len(h.Config.Versions) == 0 {
 		return offer{}, false
 	}
-	return offer{versions: versions()}.narrow(h.Config.Versions), true
+	return offer{versions: spec.Revisions()}.narrow(h.Config.Versions), true
 }
 
 // offered returns what the route offers, as far as that is known without
@@ -51,12 +52,12 @@ func (h *Handler) offered() offer {
 	if ok {
 		return o
 	}
-	o.versions = versions()
+	o.versions = spec.Revisions()
 	for _, ref := range h.Config.Clusters {
 		served, known := h.served(ref)
 		if !known {
 			o.unknown = true
-			served = legacy()
+			served = spec.Legacy()
 		}
 		o = o.narrow(served)
 	}
@@ -80,7 +81,7 @@ func (h *Handler) offeredBy(found []opened) offer {
 	if ok {
 		return o
 	}
-	o.versions = versions()
+	o.versions = spec.Revisions()
 	for _, ref := range h.Config.Clusters {
 		served, known := h.served(ref)
 		i := slices.IndexFunc(found, func(f opened) bool { return f.ref.Name == ref.Name })
@@ -91,7 +92,7 @@ func (h *Handler) offeredBy(found []opened) offer {
 		case known:
 			o = o.narrow(served)
 		case i < 0:
-			o = o.narrow(legacy())
+			o = o.narrow(spec.Legacy())
 		}
 	}
 	return o.sure()
@@ -109,7 +110,7 @@ func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonr
 
 // ask asks the servers of the route what they serve.
 func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) offer {
-	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(newest), version: modern})
+	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(spec.NewestLegacy), version: spec.Modern})
 	if err != nil {
 		return h.offered()
 	}
@@ -124,7 +125,7 @@ func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) offer {
 // noDiscovery answers server/discover where the servers have sessions: clients
 // of both eras then begin one.
 func noDiscovery() *failure {
-	f := noMethod("server/discover")
+	f := noMethod(spec.ServerDiscover)
 	f.text += "; the servers behind this endpoint have sessions, initialize"
 	return f
 }

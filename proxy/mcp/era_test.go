@@ -8,6 +8,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // versionServer is the backend of a server that lists these revisions, or
@@ -46,17 +47,17 @@ func TestARouteOffersWhatAllOfItsServersServe(t *testing.T) {
 		want     string
 	}{
 		"a server with sessions":      {nil, []backend{versionServer(t, "a")}, hasSessions},
-		"one without":                 {nil, []backend{versionServer(t, "a", modern)}, `"2026-07-28"`},
-		"what we do not speak":        {nil, []backend{versionServer(t, "a", "2031-01-01", "2025-06-18", modern)}, `"2026-07-28","2025-06-18"`},
+		"one without":                 {nil, []backend{versionServer(t, "a", spec.Modern)}, `"2026-07-28"`},
+		"what we do not speak":        {nil, []backend{versionServer(t, "a", "2031-01-01", "2025-06-18", spec.Modern)}, `"2026-07-28","2025-06-18"`},
 		"a list of those that had":    {nil, []backend{versionServer(t, "a", "2025-06-18", "2024-11-05")}, `"2025-06-18"`},
-		"nothing in common":           {nil, []backend{versionServer(t, "a", modern), versionServer(t, "b")}, hasSessions},
-		"a pinned server":             {nil, []backend{forced(versionServer(t, "a", modern, newest), "2025-06-18")}, `"2025-06-18"`},
-		"one pinned without sessions": {nil, []backend{forced(versionServer(t, "a", newest), modern)}, `"2026-07-28"`},
-		"an intersection":             {nil, []backend{versionServer(t, "a", modern, newest, "2025-06-18"), versionServer(t, "b", modern, "2025-06-18")}, `"2026-07-28","2025-06-18"`},
-		"both eras":                   {nil, []backend{versionServer(t, "a", modern, newest), versionServer(t, "b")}, `"2025-11-25"`},
-		"a server never reached":      {nil, []backend{versionServer(t, "a", modern, newest), down}, `"2025-11-25"`},
-		"configured without":          {offering(newest), []backend{versionServer(t, "a", modern)}, `"2025-11-25"`},
-		"configured with":             {offering(newest, modern), []backend{versionServer(t, "a")}, `"2026-07-28","2025-11-25"`},
+		"nothing in common":           {nil, []backend{versionServer(t, "a", spec.Modern), versionServer(t, "b")}, hasSessions},
+		"a pinned server":             {nil, []backend{forced(versionServer(t, "a", spec.Modern, spec.NewestLegacy), "2025-06-18")}, `"2025-06-18"`},
+		"one pinned without sessions": {nil, []backend{forced(versionServer(t, "a", spec.NewestLegacy), spec.Modern)}, `"2026-07-28"`},
+		"an intersection":             {nil, []backend{versionServer(t, "a", spec.Modern, spec.NewestLegacy, "2025-06-18"), versionServer(t, "b", spec.Modern, "2025-06-18")}, `"2026-07-28","2025-06-18"`},
+		"both eras":                   {nil, []backend{versionServer(t, "a", spec.Modern, spec.NewestLegacy), versionServer(t, "b")}, `"2025-11-25"`},
+		"a server never reached":      {nil, []backend{versionServer(t, "a", spec.Modern, spec.NewestLegacy), down}, `"2025-11-25"`},
+		"configured without":          {offering(spec.NewestLegacy), []backend{versionServer(t, "a", spec.Modern)}, `"2025-11-25"`},
+		"configured with":             {offering(spec.NewestLegacy, spec.Modern), []backend{versionServer(t, "a")}, `"2026-07-28","2025-11-25"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// The refusal comes first once, the discovery the other time: either
@@ -64,7 +65,7 @@ func TestARouteOffersWhatAllOfItsServersServe(t *testing.T) {
 			for _, first := range []string{"the refusal", "the discovery"} {
 				g := newGateway(t, test.tune, test.backends...)
 				refuse := func() {
-					res, body := g.post(futureBody, versionHeader, "2027-01-01", methodHeader, "tools/list")
+					res, body := g.post(futureBody, spec.HeaderVersion, "2027-01-01", spec.HeaderMethod, "tools/list")
 					if res.StatusCode != 400 || !strings.Contains(body, `"code":-32022`) || !strings.Contains(body, `"supported":[`+test.want+`]`) {
 						t.Errorf("%s first: refused with %d %s, want %s", first, res.StatusCode, body, test.want)
 					}
@@ -72,8 +73,8 @@ func TestARouteOffersWhatAllOfItsServersServe(t *testing.T) {
 				if first == "the refusal" {
 					refuse()
 				}
-				res, body := g.post(discoverBody, versionHeader, modern, methodHeader, "server/discover")
-				if strings.Contains(test.want, modern) {
+				res, body := g.post(discoverBody, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "server/discover")
+				if strings.Contains(test.want, spec.Modern) {
 					if res.StatusCode != 200 || !strings.Contains(body, `"supportedVersions":[`+test.want+`]`) {
 						t.Errorf("%s first: discovered %d %s, want %s", first, res.StatusCode, body, test.want)
 					}
@@ -85,7 +86,7 @@ func TestARouteOffersWhatAllOfItsServersServe(t *testing.T) {
 				}
 				// Who insists is served all the same.
 				list := strings.Replace(discoverBody, "server/discover", "tools/list", 1)
-				if res, body := g.post(list, versionHeader, modern, methodHeader, "tools/list"); res.StatusCode != 200 || !strings.Contains(body, `"tools":[]`) {
+				if res, body := g.post(list, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list"); res.StatusCode != 200 || !strings.Contains(body, `"tools":[]`) {
 					t.Errorf("%s first: listed %d %s", first, res.StatusCode, body)
 				}
 			}
@@ -101,7 +102,7 @@ func TestWhatAServerServesIsRemembered(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, nil, test.server.backend("alpha"), newStateless(t, "beta").backend("beta"))
 			discover := func() {
-				if res, body := g.post(discoverBody, versionHeader, modern, methodHeader, "server/discover"); res.StatusCode != test.status {
+				if res, body := g.post(discoverBody, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "server/discover"); res.StatusCode != test.status {
 					t.Errorf("%d %s", res.StatusCode, body)
 				}
 			}
@@ -114,15 +115,15 @@ func TestWhatAServerServesIsRemembered(t *testing.T) {
 
 func TestClientsOfBothErasKeepTheirStateInASession(t *testing.T) {
 	process := stdio("alpha")
-	process.protocol = newest // it would serve either era
+	process.protocol = spec.NewestLegacy // it would serve either era
 	for name, b := range map[string]backend{"http": newServer(t, "alpha").backend("alpha"), "stdio": process} {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, nil, b)
-			c := g.dial("ann", modern, nil)
-			if v := c.InitializeResult().ProtocolVersion; v != newest {
+			c := g.dial("ann", spec.Modern, nil)
+			if v := c.InitializeResult().ProtocolVersion; v != spec.NewestLegacy {
 				t.Errorf("the client speaks %s", v)
 			}
-			other := g.dial("ann", modern, nil)
+			other := g.dial("ann", spec.Modern, nil)
 			for i := range 3 {
 				for _, c := range []*sdk.ClientSession{c, other} {
 					if got := invoke(t, c, "count", nil); got != string(rune('1'+i)) {
@@ -138,11 +139,11 @@ func TestClientsOfBothErasKeepTheirStateInASession(t *testing.T) {
 }
 
 func TestResultTypeReachesNoClientOfASession(t *testing.T) {
-	a, b := versionServer(t, "a", modern), versionServer(t, "b", modern)
-	a.protocol, b.protocol = modern, modern // they would answer initialize
+	a, b := versionServer(t, "a", spec.Modern), versionServer(t, "b", spec.Modern)
+	a.protocol, b.protocol = spec.Modern, spec.Modern // they would answer initialize
 	for _, backends := range [][]backend{{a}, {a, b}} {
 		g := newGateway(t, nil, backends...)
-		_, body := g.post(listBody, sessionHeader, g.initialize())
+		_, body := g.post(listBody, spec.HeaderSession, g.initialize())
 		if !strings.Contains(body, `"tools":[]`) || strings.Contains(body, "resultType") {
 			t.Errorf("%d servers: %s", len(backends), body)
 		}

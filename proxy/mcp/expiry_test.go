@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -31,7 +32,7 @@ func TestTheStreamOfAGetEndsWithItsToken(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize("Test-User", "ann")
-	res, events := g.expired(t).events(within(t), "", sessionHeader, id)
+	res, events := g.expired(t).events(within(t), "", spec.HeaderSession, id)
 	prime := next(t, events)
 	if res.StatusCode != http.StatusOK || prime.ID == "" {
 		t.Fatalf("%d, %+v", res.StatusCode, prime)
@@ -41,7 +42,7 @@ func TestTheStreamOfAGetEndsWithItsToken(t *testing.T) {
 	}
 	g.gone(0)
 	// The session is the client's still, and with a new token so is the stream.
-	res, events = g.events(within(t), "", sessionHeader, id, lastEventHeader, prime.ID, "Test-User", "ann")
+	res, events = g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, prime.ID, "Test-User", "ann")
 	if again := next(t, events); res.StatusCode != http.StatusOK || again.ID == "" {
 		t.Errorf("%d, %+v", res.StatusCode, again)
 	}
@@ -95,13 +96,13 @@ func TestTheStreamOfACallThatCanBeResumedEndsWithItsToken(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"))
 	old := g.expired(t)
 	id := g.initialize("Test-User", "ann")
-	_, events := old.events(within(t), callBody(7, "wait"), sessionHeader, id)
+	_, events := old.events(within(t), callBody(7, "wait"), spec.HeaderSession, id)
 	prime := next(t, events)
 	if e, err := events.Next(); err != io.EOF || prime.ID == "" {
 		t.Fatalf("after %+v the stream goes on with %+v, %v", prime, e, err)
 	}
 	a.release()
-	_, events = g.events(within(t), "", sessionHeader, id, lastEventHeader, prime.ID, "Test-User", "ann")
+	_, events = g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, prime.ID, "Test-User", "ann")
 	last := next(t, events)
 	if last.Data == nil {
 		last = next(t, events) // the answer was not there yet
@@ -120,7 +121,7 @@ func TestACallThatCannotBeResumedOutlivesItsToken(t *testing.T) {
 		<-a.waiting
 		a.release()
 	}()
-	res, body := g.expired(t).post(callBody(8, "wait"), sessionHeader, res.Header.Get(sessionHeader))
+	res, body := g.expired(t).post(callBody(8, "wait"), spec.HeaderSession, res.Header.Get(spec.HeaderSession))
 	if res.StatusCode != http.StatusOK || !strings.Contains(body, "released") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestFederationIntroducesItself(t *testing.T) {
@@ -68,7 +70,7 @@ func TestAllClustersFailedIsAnErrorWithItsReason(t *testing.T) {
 	id := g.initialize()
 	a.http.Close()
 	b.http.Close()
-	res, body := g.post(listBody, sessionHeader, id)
+	res, body := g.post(listBody, spec.HeaderSession, id)
 	if res.StatusCode != 200 || !strings.Contains(body, `"code":-32603`) || !strings.Contains(body, `"reason":"upstream_connection_failure"`) {
 		t.Errorf("in a session: %d %s", res.StatusCode, body)
 	}
@@ -103,7 +105,7 @@ func TestEveryItemOfManyPagesIsReachable(t *testing.T) {
 			var got []string
 			cursor, pages := "", 0
 			for {
-				_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+cursor+`}}`, sessionHeader, id)
+				_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+cursor+`}}`, spec.HeaderSession, id)
 				var page struct {
 					Result struct {
 						Tools      []struct{ Name string }
@@ -126,7 +128,7 @@ func TestEveryItemOfManyPagesIsReachable(t *testing.T) {
 				// A cursor survives a reload, and opens for nobody else.
 				if pages == 1 {
 					g.commit(nil, backends...)
-					if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"prompts/list","params":{`+cursor+`}}`, sessionHeader, id); !strings.Contains(body, "-32602") {
+					if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"prompts/list","params":{`+cursor+`}}`, spec.HeaderSession, id); !strings.Contains(body, "-32602") {
 						t.Errorf("a cursor of another list: %s", body)
 					}
 				}
@@ -252,12 +254,12 @@ func TestBareNameOfOneClusterResolves(t *testing.T) {
 	addTools(b, 1)
 	g := newGateway(t, nil, a.backend("alpha"), b.backend("beta"))
 	id := g.initialize()
-	g.post(listBody, sessionHeader, id)
-	if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"extra-0000"}}`, sessionHeader, id); strings.Contains(body, "-32602") {
+	g.post(listBody, spec.HeaderSession, id)
+	if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"extra-0000"}}`, spec.HeaderSession, id); strings.Contains(body, "-32602") {
 		t.Error(body)
 	}
 	for _, name := range []string{"whoami", "nonesuch", "gamma__x"} {
-		if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id); !strings.Contains(body, "-32602") {
+		if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, spec.HeaderSession, id); !strings.Contains(body, "-32602") {
 			t.Errorf("%s: %s", name, body)
 		}
 	}
@@ -344,7 +346,7 @@ func TestTwoToolsOfOneNameAreReportedOnceAndAreNoChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			at := 0
 			raw := newRawServer(t, func(method string) string {
-				if method != toolsList {
+				if method != spec.ToolsList {
 					return "{}"
 				}
 				at++

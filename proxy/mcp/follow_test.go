@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // during commits while initialize waits for a server that hangs.
@@ -31,7 +33,7 @@ func TestRouteRemovedDuringInitialize(t *testing.T) {
 	a, b := newServer(t, "alpha"), newServer(t, "beta")
 	g := newGateway(t, nil, a.backend("alpha"), b.backend("beta"))
 	res, body := during(t, g, b, func() { g.hub.Commit(nil) })
-	if id := res.Header.Get(sessionHeader); id != "" {
+	if id := res.Header.Get(spec.HeaderSession); id != "" {
 		t.Errorf("a session of a removed route: %s", body)
 	}
 	eventually(t, "nothing is left", func() bool { return len(g.hub.Stats()) == 0 })
@@ -42,7 +44,7 @@ func TestClusterAddedDuringInitialize(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"), b.backend("beta"))
 	c := newServer(t, "gamma")
 	res, body := during(t, g, b, func() { g.commit(nil, a.backend("alpha"), c.backend("gamma")) })
-	id := res.Header.Get(sessionHeader)
+	id := res.Header.Get(spec.HeaderSession)
 	if id == "" {
 		t.Fatal(body)
 	}
@@ -68,7 +70,7 @@ func TestOldGenerationLeavesNothingOpen(t *testing.T) {
 
 	// A request that a draining connection brings finishes as it began.
 	g.current.Store(old)
-	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"beta__whoami"}}`, sessionHeader, id)
+	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"beta__whoami"}}`, spec.HeaderSession, id)
 	g.current.Store(fresh)
 	if !strings.Contains(body, "beta") {
 		t.Error(body)
@@ -89,7 +91,7 @@ func TestListChangedThoughARequestCameBeforeTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.current.Store(next)
-	g.post(listBody, sessionHeader, id)
+	g.post(listBody, spec.HeaderSession, id)
 	g.hub.Commit([]*Handler{next})
 	until(t, lines, "tools/list_changed")
 }
@@ -168,7 +170,7 @@ func TestServerThatRepeatsItsCursorIsWalkedOnce(t *testing.T) {
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}}, a.backend("alpha"))
 	id, cursor := g.initialize(), ""
 	for pages := 1; ; pages++ {
-		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list"`+cursor+`}`, sessionHeader, id)
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list"`+cursor+`}`, spec.HeaderSession, id)
 		_, after, more := strings.Cut(body, `"nextCursor":"`)
 		if !more {
 			break

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // repool changes what a cluster connects with, so that it gets new pools.
@@ -115,7 +116,7 @@ func TestRemovedClusterOfManyIsInvalidParams(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"), b.backend("beta"), c.backend("gamma"))
 	id := g.initialize()
 	g.commit(nil, a.backend("alpha"), b.backend("beta"))
-	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"gamma__whoami"}}`, sessionHeader, id)
+	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"gamma__whoami"}}`, spec.HeaderSession, id)
 	if !strings.Contains(body, "-32602") {
 		t.Error(body)
 	}
@@ -162,14 +163,14 @@ func TestOldGenerationDoesNotTakeSessionsBack(t *testing.T) {
 	for range 3 {
 		for _, h := range []*Handler{old, fresh} {
 			g.current.Store(h)
-			if res, body := g.post(listBody, sessionHeader, id); res.StatusCode != 200 || !strings.Contains(body, "whoami") {
+			if res, body := g.post(listBody, spec.HeaderSession, id); res.StatusCode != 200 || !strings.Contains(body, "whoami") {
 				t.Errorf("%d %s", res.StatusCode, body)
 			}
 		}
 	}
 	set.Release()
 	g.current.Store(old)
-	if res, body := g.post(listBody, sessionHeader, id); res.StatusCode != 200 || !strings.Contains(body, "whoami") {
+	if res, body := g.post(listBody, spec.HeaderSession, id); res.StatusCode != 200 || !strings.Contains(body, "whoami") {
 		t.Errorf("after the old generation's release: %d %s", res.StatusCode, body)
 	}
 	if g.countUpstream() != 1 {

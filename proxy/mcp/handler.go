@@ -12,14 +12,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/tls"
-)
-
-const (
-	sessionHeader = "Mcp-Session-Id"
-	versionHeader = "Mcp-Protocol-Version"
-	// lastEventHeader names the event after which a stream is resumed.
-	lastEventHeader = "Last-Event-Id"
 )
 
 // HandlerConfig is what one generation says about one route.
@@ -132,7 +126,7 @@ func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 // session finds the session that the request names, and enters it. Where
 // there is none that this client may use it answers, and returns nil.
 func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID) *session {
-	s := h.hub.find(r.Header.Get(sessionHeader))
+	s := h.hub.find(r.Header.Get(spec.HeaderSession))
 	switch {
 	case s == nil || s.route != h.Route || s.line != nil:
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
@@ -142,7 +136,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to somebody else")
 		return nil
 	}
-	if v := r.Header.Get(versionHeader); v != "" && v != s.version && !spoken(v) {
+	if v := r.Header.Get(spec.HeaderVersion); v != "" && v != s.version && !spec.IsLegacy(v) {
 		reject(w, r, id, notAmong(h.offered().versions, v))
 		return nil
 	}
@@ -155,7 +149,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 
 // get opens a stream for what belongs to no call.
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get(sessionHeader) == "" {
+	if r.Header.Get(spec.HeaderSession) == "" {
 		h.notAllowed(w, r)
 		return
 	}
@@ -168,8 +162,8 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.exit()
-	w.Header().Set(sessionHeader, s.id)
-	if id := r.Header.Get(lastEventHeader); id != "" {
+	w.Header().Set(spec.HeaderSession, s.id)
+	if id := r.Header.Get(spec.HeaderLastEventID); id != "" {
 		h.resume(w, r, s, id)
 		return
 	}
@@ -197,8 +191,8 @@ func (h *Handler) queueBytes() int { return 4 * int(h.Config.Limits.Message) }
 
 // delete ends a session.
 func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get(sessionHeader) == "" {
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, sessionHeader+" is missing")
+	if r.Header.Get(spec.HeaderSession) == "" {
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, spec.HeaderSession+" is missing")
 		return
 	}
 	s := h.session(w, r, jsonrpc.ID{})
@@ -234,7 +228,7 @@ func (h *Handler) upstreamHeader(r *http.Request) http.Header {
 	}
 	for name, values := range r.Header {
 		// Those that the server does not know are for others on the way.
-		if strings.HasPrefix(name, paramHeader) {
+		if strings.HasPrefix(name, spec.HeaderParam) {
 			out[name] = values
 		}
 	}

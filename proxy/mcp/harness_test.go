@@ -20,6 +20,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // asServer makes the test binary an MCP server on its stdin and stdout.
@@ -157,7 +158,7 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 	g.set = set
 }
 
-// connect returns a session of the official SDK's client, of the newest
+// connect returns a session of the official SDK's client, of the spec.NewestLegacy
 // revision that has sessions.
 func (g *gateway) connect(opts *sdk.ClientOptions) *sdk.ClientSession {
 	g.t.Helper()
@@ -166,7 +167,7 @@ func (g *gateway) connect(opts *sdk.ClientOptions) *sdk.ClientSession {
 
 func (g *gateway) connectAs(user string, opts *sdk.ClientOptions) *sdk.ClientSession {
 	g.t.Helper()
-	return g.dial(user, newest, opts)
+	return g.dial(user, spec.NewestLegacy, opts)
 }
 
 // dial returns a session that speaks the given revision.
@@ -240,7 +241,7 @@ const initBody = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"proto
 func (g *gateway) initialize(headers ...string) string {
 	g.t.Helper()
 	res, body := g.post(initBody, headers...)
-	id := res.Header.Get(sessionHeader)
+	id := res.Header.Get(spec.HeaderSession)
 	if res.StatusCode != http.StatusOK || id == "" {
 		g.t.Fatalf("initialize: %d %s", res.StatusCode, body)
 	}

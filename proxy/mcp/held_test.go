@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // modernCall makes a tools/call of a modern client that can be asked, as a
@@ -21,7 +22,7 @@ func (g *gateway) modernCall(user, tool, more string) (int, map[string]any) {
 	g.t.Helper()
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":{"person":"x"}%s,"_meta":{`+
 		`"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{"form":{},"url":{}}}}}}`, tool, more)
-	res, answer := g.post(body, versionHeader, modern, methodHeader, "tools/call", nameHeader, tool, "Test-User", user,
+	res, answer := g.post(body, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call", spec.HeaderName, tool, "Test-User", user,
 		"Accept", "application/json, text/event-stream")
 	var m map[string]any
 	if err := json.Unmarshal([]byte(answer), &m); err != nil {
@@ -127,7 +128,7 @@ func TestClientThatAlwaysSaysAnotherThingOfItselfIsServed(t *testing.T) {
 	for i := range 10 {
 		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
 			`"io.modelcontextprotocol/clientInfo":{"name":"client %d","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`, i)
-		if res, answer := g.post(body, versionHeader, modern, methodHeader, "tools/list", "Test-User", "ann"); res.StatusCode != http.StatusOK {
+		if res, answer := g.post(body, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list", "Test-User", "ann"); res.StatusCode != http.StatusOK {
 			t.Fatalf("call %d: %d %s", i, res.StatusCode, answer)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // maxTTL bounds, in milliseconds, how long clients may keep what was merged or
@@ -43,12 +44,6 @@ func (h hint) append(b []byte) []byte {
 	return append(append(append(b, `,"cacheScope":"`...), h.scope()...), '"')
 }
 
-// cacheable reports whether complete results of the method carry hints.
-func cacheable(method string) bool {
-	_, list := listOf(method)
-	return list || method == "resources/read" || method == "server/discover"
-}
-
 // modernize notes what a client expects of an answer that may come from a
 // server of the other era: a modern one an HTTP status, the type of the result,
 // and hints; all of them the codes of their own revision.
@@ -64,7 +59,7 @@ func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
 		}
 		// A resource that is not there has a code of its own in revisions with
 		// sessions.
-		if m.ErrorCode() == jsonrpc.CodeInvalidParams && c.msg.Method() == "resources/read" {
+		if m.ErrorCode() == jsonrpc.CodeInvalidParams && c.msg.Method() == spec.ResourcesRead {
 			code(jsonrpc.CodeResourceNotFound)
 		}
 		return
@@ -80,13 +75,13 @@ func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
 	switch kind := res.Get("resultType"); {
 	case !kind.Exists():
 		e.SetString(res, "resultType", "complete")
-	case kind.String() == "input_required" && mayRequire(c.msg.Method()):
+	case kind.String() == "input_required" && spec.Request(c.msg.Method()).MayRequireInput:
 		c.required(e, ref, res)
 		return
 	case kind.String() != "complete":
 		return
 	}
-	if !cacheable(c.msg.Method()) {
+	if !spec.Request(c.msg.Method()).Cacheable {
 		return
 	}
 	h := hintOf(res)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // hinting is a server without sessions that says how long its lists may be
@@ -20,12 +21,12 @@ func hinting(t testing.TB, name, hint string) backend {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(jsonrpc.NewResult(m.ID(), []byte(result)))
 	}, nil)
-	return backend{name: name, endpoints: []string{url}, protocol: modern}
+	return backend{name: name, endpoints: []string{url}, protocol: spec.Modern}
 }
 
 func (g *gateway) modernResult(method, more string) jsonrpc.Value {
 	g.t.Helper()
-	_, answer := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s%s}}`, method, modernMeta, more), versionHeader, modern, methodHeader, method)
+	_, answer := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s%s}}`, method, modernMeta, more), spec.HeaderVersion, spec.Modern, spec.HeaderMethod, method)
 	m, err := jsonrpc.Parse([]byte(answer))
 	if err != nil || m.IsError() {
 		g.t.Fatalf("%s: %q, %v", method, answer, err)
@@ -80,8 +81,8 @@ func TestUnknownMethodsPassToOneClusterOnly(t *testing.T) {
 		g := newGateway(t, nil, test.backends...)
 		const body = `{"jsonrpc":"2.0","id":1,"method":"vendor/thing","params":{%s}}`
 		for era, answer := range map[string]string{
-			"a session": second(g.post(fmt.Sprintf(body, ""), sessionHeader, g.initialize())),
-			"none":      second(g.post(fmt.Sprintf(body, modernMeta), versionHeader, modern, methodHeader, "vendor/thing")),
+			"a session": second(g.post(fmt.Sprintf(body, ""), spec.HeaderSession, g.initialize())),
+			"none":      second(g.post(fmt.Sprintf(body, modernMeta), spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "vendor/thing")),
 		} {
 			if !strings.Contains(answer, test.want) {
 				t.Errorf("%s, %s: %s", name, era, answer)

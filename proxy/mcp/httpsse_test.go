@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // withLines serves the other transports too.
@@ -179,7 +181,7 @@ func TestHTTPSSENegotiatesEachRevision(t *testing.T) {
 		}
 		batch := `[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"},1]`
 		status, answer := s.send(batch)
-		if version != batchRevision {
+		if version != spec.Batches {
 			if status != http.StatusBadRequest || !strings.Contains(answer, "-32600") {
 				t.Errorf("a batch in %s: %d %s", version, status, answer)
 			}
@@ -233,7 +235,7 @@ func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 	s.post = post
 	// The session is none of Streamable HTTP, and the other way about.
 	_, id, _ := strings.Cut(post, "=")
-	if res, _ := g.post(ping, sessionHeader, id, "Test-User", "ann"); res.StatusCode != http.StatusNotFound {
+	if res, _ := g.post(ping, spec.HeaderSession, id, "Test-User", "ann"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("a line's session at the other endpoint: %d", res.StatusCode)
 	}
 	req, _ := http.NewRequest(http.MethodGet, g.server.URL+"/sse", nil)

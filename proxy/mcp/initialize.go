@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -33,10 +34,10 @@ func parseInit(m *jsonrpc.Message) (clientInit, error) {
 		return clientInit{}, invalid("params.protocolVersion is not a string")
 	}
 	init := clientInit{params: params.Raw(), version: asked.String()}
-	if !spoken(init.version) && init.version != oldest {
+	if !spec.IsLegacy(init.version) && init.version != spec.Oldest {
 		var e jsonrpc.Edits
-		e.ReplaceString(asked, newest)
-		init.params, init.version = e.ApplyTo(params), newest
+		e.ReplaceString(asked, spec.NewestLegacy)
+		init.params, init.version = e.ApplyTo(params), spec.NewestLegacy
 	}
 	return init, nil
 }
@@ -77,7 +78,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 		return
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
-	w.Header().Set(sessionHeader, s.id)
+	w.Header().Set(spec.HeaderSession, s.id)
 	c.answer(http.StatusOK, m.ID(), body)
 	h.serve(w, r, c.stream, !a.json, nil)
 }

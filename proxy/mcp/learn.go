@@ -1,19 +1,22 @@
 package mcp
 
-import "github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+import (
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
 
 // learn keeps the catalogue.
-func (s *session) learn(c *call, kind listKind, ref ClusterRef, pages []page, whole bool) {
-	if kind.id {
+func (s *session) learn(c *call, kind spec.List, ref ClusterRef, pages []page, whole bool) {
+	if kind.ID {
 		return
 	}
 	var names []string
 	seen := map[string]bool{}
 	for _, p := range pages {
 		for _, item := range p.items {
-			name := item.Get(kind.key).String()
+			name := item.Get(kind.Key).String()
 			names = append(names, name)
-			if kind.method != toolsList || !ref.Tools.shows(name) {
+			if kind.Method != spec.ToolsList || !ref.Tools.shows(name) {
 				continue
 			}
 			if seen[name] {
@@ -43,8 +46,8 @@ func (s *session) compare(ref ClusterRef, name string, definition jsonrpc.Value)
 }
 
 // report tells operators about a name, once.
-func (s *session) report(ref ClusterRef, kind listKind, name, reason string) {
-	if s.hub.catalogue.first(s.route, ref.Name, kind.label+" "+name+" "+reason) {
-		s.hub.opts.Trace.name(s.route, ref.Name, kind.label, name, reason)
+func (s *session) report(ref ClusterRef, kind spec.List, name, reason string) {
+	if s.hub.catalogue.first(s.route, ref.Name, kind.Label+" "+name+" "+reason) {
+		s.hub.opts.Trace.name(s.route, ref.Name, kind.Label, name, reason)
 	}
 }

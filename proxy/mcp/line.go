@@ -11,6 +11,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -79,7 +80,7 @@ var errInitialize = errors.New("the session has not been initialized")
 // It ends when its stream does.
 func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	principal := filter.PrincipalFrom(r.Context())
-	s := h.hub.newSession(h, principal.Key(), clientInit{version: newest})
+	s := h.hub.newSession(h, principal.Key(), clientInit{version: spec.NewestLegacy})
 	s.line = &line{stream: s.newStream(true, true, h.queueBytes()), posts: posts}
 	if err := h.hub.admit(s, h.Config.Limits); err != nil {
 		s.cancel(err)
@@ -141,7 +142,7 @@ func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out ou
 		}
 	case !s.line.ready():
 		// There is nothing yet that it could be about.
-	case m.Method() == "notifications/cancelled":
+	case m.Method() == spec.NotificationCancelled:
 		s.notification(src.ctx, h, m) // it waits for nothing, and nothing may hold it up
 	case kind == jsonrpc.Notification:
 		passed := s.reports(m)
@@ -157,18 +158,18 @@ func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out ou
 // hearRequest sets a request in motion, whose answer goes to out.
 func (h *Handler) hearRequest(s *session, src source, m *jsonrpc.Message, out outlet) error {
 	if v := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion); v.Exists() {
-		if m.Method() == "server/discover" {
+		if m.Method() == spec.ServerDiscover {
 			return noDiscovery()
 		}
-		return notAmong(append(legacy(), oldest), v.String()) // a line has a session, and that revision none
+		return notAmong(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
 	}
 	st := newStream(true, true, 0)
 	st.via = out
 	c := &call{session: s, handler: h, msg: m, stream: st, record: src.record, header: src.header}
 	switch {
-	case m.Method() == "initialize":
+	case m.Method() == spec.Initialize:
 		return h.initializeLine(s, c)
-	case m.Method() != "ping" && !s.line.ready():
+	case m.Method() != spec.Ping && !s.line.ready():
 		return &failure{code: jsonrpc.CodeInvalidRequest, text: errInitialize.Error()}
 	}
 	return s.launch(c)

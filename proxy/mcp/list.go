@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -40,7 +41,7 @@ type page struct {
 }
 
 // list answers a list of one kind.
-func (s *session) list(c *call, kind listKind) ([]byte, error) {
+func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 	from, err := s.cursor(c, kind)
 	if err != nil {
 		return nil, err
@@ -60,7 +61,7 @@ func (s *session) list(c *call, kind listKind) ([]byte, error) {
 }
 
 // cursor opens the cursor of a request for a list.
-func (s *session) cursor(c *call, kind listKind) (position, error) {
+func (s *session) cursor(c *call, kind spec.List) (position, error) {
 	v := c.msg.Params().Get("cursor")
 	// Some clients begin with an empty cursor, which is none of ours.
 	if !v.Exists() || v.Kind() == jsonrpc.Null || v.Kind() == jsonrpc.String && v.String() == "" {
@@ -76,8 +77,8 @@ func (s *session) cursor(c *call, kind listKind) (position, error) {
 	return p, nil
 }
 
-func (s *session) scope(kind listKind) scope {
-	return scope{Route: s.route, Principal: s.principal, Method: kind.method}
+func (s *session) scope(kind spec.List) scope {
+	return scope{Route: s.route, Principal: s.principal, Method: kind.Method}
 }
 
 func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
@@ -92,7 +93,7 @@ func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 
 // drainAll walks through the lists of all clusters at once. The first one
 // begins at from.
-func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from position) []drained {
+func (s *session) drainAll(c *call, kind spec.List, refs []ClusterRef, from position) []drained {
 	all := make([]drained, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
@@ -108,7 +109,7 @@ func (s *session) drainAll(c *call, kind listKind, refs []ClusterRef, from posit
 
 // drain reads pages of one cluster until it has as much as a page of ours
 // takes. A server that repeats a cursor has no end; it is ended here.
-func (s *session) drain(c *call, kind listKind, ref ClusterRef, from position) (d drained) {
+func (s *session) drain(c *call, kind spec.List, ref ClusterRef, from position) (d drained) {
 	d.ref, d.hint = ref, freshest()
 	p := s.peer(ref.Name)
 	if p == nil {
@@ -137,7 +138,7 @@ func (s *session) drain(c *call, kind listKind, ref ClusterRef, from position) (
 // walk reads the pages of one cluster, from a position on, until visit wants no
 // more of them. It returns where the walk goes on, nil at the end. A server that
 // repeats a cursor has no end; the walk ends there.
-func (s *session) walk(ctx context.Context, c *call, kind listKind, ref ClusterRef, from position, visit func(page, *jsonrpc.Message) bool) (*position, error) {
+func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref ClusterRef, from position, visit func(page, *jsonrpc.Message) bool) (*position, error) {
 	p := s.peer(ref.Name)
 	if p == nil {
 		return nil, errEnded
@@ -153,7 +154,7 @@ func (s *session) walk(ctx context.Context, c *call, kind listKind, ref ClusterR
 		if next != nil && seen[*next.Page] {
 			next = nil
 		}
-		items := slices.Collect(elements(m.Result().Get(kind.member)))
+		items := slices.Collect(elements(m.Result().Get(kind.Member)))
 		items, _ = s.admit(ref, kind, items, at.Page == nil, next == nil)
 		more := visit(page{at, items}, m)
 		if next == nil || !more {
@@ -166,14 +167,14 @@ func (s *session) walk(ctx context.Context, c *call, kind listKind, ref ClusterR
 }
 
 // listPage fetches one page; nil when the server has no such lists.
-func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer, ref ClusterRef, cursor *string) (*jsonrpc.Message, error) {
-	if !p.capable(kind.capability) {
+func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer, ref ClusterRef, cursor *string) (*jsonrpc.Message, error) {
+	if !p.capable(kind.Capability) {
 		return nil, nil
 	}
 	c.ask(ref.Name)
 	m, err := p.exchange(ctx, c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
-		if c.msg.Method() != kind.method { // a call of another kind needs the list
-			return jsonrpc.NewRequest(id, kind.method, cursorParams(cursor))
+		if c.msg.Method() != kind.Method { // a call of another kind needs the list
+			return jsonrpc.NewRequest(id, kind.Method, cursorParams(cursor))
 		}
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
@@ -190,11 +191,11 @@ func (s *session) listPage(ctx context.Context, c *call, kind listKind, p *peer,
 	case m.ErrorCode() == jsonrpc.CodeMethodNotFound:
 		return nil, nil
 	}
-	return nil, fmt.Errorf("%s: the server answered %d: %s", kind.method, m.ErrorCode(), m.ErrorMessage())
+	return nil, fmt.Errorf("%s: the server answered %d: %s", kind.Method, m.ErrorCode(), m.ErrorMessage())
 }
 
 // merge makes one page of ours of what the clusters said.
-func (s *session) merge(c *call, kind listKind, from position, all []drained) ([]byte, error) {
+func (s *session) merge(c *call, kind spec.List, from position, all []drained) ([]byte, error) {
 	var missing []string
 	var errs []error
 	for _, d := range all {
@@ -204,7 +205,7 @@ func (s *session) merge(c *call, kind listKind, from position, all []drained) ([
 		}
 	}
 	if len(missing) > 0 {
-		s.hub.opts.Trace.unavailable(s.route, kind.method, missing, errors.Join(errs...))
+		s.hub.opts.Trace.unavailable(s.route, kind.Method, missing, errors.Join(errs...))
 		if len(missing) == len(all) {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)

@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -11,18 +10,6 @@ import (
 // settle is how long the list_changed notifications of a federation wait for
 // others of their kind: a server that registers ten tools sends ten of them.
 const settle = 100 * time.Millisecond
-
-// listChanges are all notifications of changed lists.
-var listChanges = []string{
-	"notifications/tools/list_changed",
-	"notifications/prompts/list_changed",
-	"notifications/resources/list_changed",
-}
-
-// listOfChange is the method that asks for the list that has changed.
-func listOfChange(notification string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(notification, "notifications/"), "_changed")
-}
 
 // notice is a message for a client that has no stream for it now.
 type notice struct {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // listen opens a GET stream, whose lines the test reads.
@@ -17,7 +19,7 @@ func (g *gateway) listen(ctx context.Context, id string, headers ...string) *buf
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	req.Header.Set(sessionHeader, id)
+	req.Header.Set(spec.HeaderSession, id)
 	req.Header.Set("Accept", "text/event-stream")
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
@@ -45,7 +47,7 @@ func TestNotificationsWaitForTheNextStream(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize()
-	g.post(`{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"file:///a"}}`, sessionHeader, id)
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"file:///a"}}`, spec.HeaderSession, id)
 	ctx, cancel := context.WithCancel(within(t))
 	lines := g.listen(ctx, id)
 	g.listening(1)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // modern serves a message of the revision without sessions: each request says
@@ -21,16 +22,16 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 	}
 	if f := checkModern(r.Header, m); f != nil {
 		if f.code == jsonrpc.CodeUnsupportedVersion {
-			h.refuseVersion(w, r, m, r.Header.Get(versionHeader))
+			h.refuseVersion(w, r, m, r.Header.Get(spec.HeaderVersion))
 			return
 		}
 		reject(w, r, m.ID(), f)
 		return
 	}
-	switch m.Method() {
-	case "initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe":
+	switch method := spec.Request(m.Method()); {
+	case method.OnlyWithSession():
 		reject(w, r, m.ID(), noMethod(m.Method()))
-	case "subscriptions/listen":
+	case method.Name == spec.SubscriptionsListen:
 		h.subscribe(w, r, m)
 	default:
 		h.single(w, r, m, a)
@@ -85,7 +86,7 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 // modernInit makes of a request's _meta what a session begins with.
 func modernInit(m *jsonrpc.Message) clientInit {
 	meta := m.Params().Get("_meta")
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), newest)
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), spec.NewestLegacy)
 	b = append(b, `,"capabilities":`...)
 	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() {
 		b = append(b, caps.Raw()...)
@@ -98,7 +99,7 @@ func modernInit(m *jsonrpc.Message) clientInit {
 	} else {
 		b = append(b, `{"name":"unknown","version":"unknown"}`...)
 	}
-	return clientInit{params: append(b, '}'), version: modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
+	return clientInit{params: append(b, '}'), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
 }
 
 // noMethod says that a method is not served.

@@ -9,16 +9,18 @@ import (
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // bridging offers every revision, whatever the servers serve.
-func bridging(c *Config) { c.Versions = versions() }
+func bridging(c *Config) { c.Versions = spec.Revisions() }
 
 // modernClient is an SDK client that speaks the revision without sessions.
 func (g *gateway) modernClient(opts *sdk.ClientOptions) *sdk.ClientSession {
 	g.t.Helper()
-	c := g.dial("", modern, opts)
-	if v := c.InitializeResult().ProtocolVersion; v != modern {
+	c := g.dial("", spec.Modern, opts)
+	if v := c.InitializeResult().ProtocolVersion; v != spec.Modern {
 		g.t.Fatalf("the client speaks %s", v)
 	}
 	return c
@@ -132,26 +134,26 @@ func TestHeadersAndBodyOfModernRequestsMustAgree(t *testing.T) {
 		status  int
 		code    string
 	}{
-		"agreement":            {call, []string{versionHeader, modern, methodHeader, "tools/call", nameHeader, "whoami"}, 200, ""},
-		"an encoded name":      {call, []string{versionHeader, modern, methodHeader, "tools/call", nameHeader, "=?base64?d2hvYW1p?="}, 200, ""},
-		"another name":         {call, []string{versionHeader, modern, methodHeader, "tools/call", nameHeader, "wait"}, 400, "-32020"},
-		"a bad encoding":       {call, []string{versionHeader, modern, methodHeader, "tools/call", nameHeader, "=?base64?**?="}, 400, "-32020"},
-		"no name":              {call, []string{versionHeader, modern, methodHeader, "tools/call"}, 400, "-32020"},
-		"no method":            {list, []string{versionHeader, modern}, 400, "-32020"},
-		"another method":       {list, []string{versionHeader, modern, methodHeader, "tools/call"}, 400, "-32020"},
-		"no version header":    {list, []string{methodHeader, "tools/list"}, 400, "-32020"},
-		"another version":      {list, []string{versionHeader, "2026-12-01", methodHeader, "tools/list"}, 400, "-32020"},
-		"a version of its own": {strings.ReplaceAll(list, modern, "v9"), []string{versionHeader, "v9", methodHeader, "tools/list"}, 400, "-32022"},
-		"no meta":              {`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
-		"no capabilities":      {strings.Replace(list, "clientCapabilities", "x", 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 200, ""},
-		"discovery without":    {strings.NewReplacer("clientCapabilities", "x", "tools/list", "server/discover").Replace(list), []string{versionHeader, modern, methodHeader, "server/discover"}, 400, "-32602"},
-		"odd capabilities":     {strings.Replace(list, `clientCapabilities":{}`, `clientCapabilities":1`, 1), []string{versionHeader, modern, methodHeader, "tools/list"}, 400, "-32602"},
-		"a removed method":     {strings.Replace(list, "tools/list", "ping", 1), []string{versionHeader, modern, methodHeader, "ping"}, 404, "-32601"},
-		"ping without meta":    {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, modern, methodHeader, "ping"}, 404, "-32601"},
-		"unknown without meta": {`{"jsonrpc":"2.0","id":7,"method":"vendor/x"}`, []string{versionHeader, modern, methodHeader, "vendor/x"}, 404, "-32601"},
-		"v-next without meta":  {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, "2027-01-01", methodHeader, "ping"}, 400, "-32022"},
-		"no revision at all":   {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{versionHeader, "latest"}, 400, "-32022"},
-		"a foreign state":      {strings.Replace(call, `"name"`, `"requestState":"x","name"`, 1), []string{versionHeader, modern, methodHeader, "tools/call", nameHeader, "whoami"}, 200, "-32602"},
+		"agreement":            {call, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call", spec.HeaderName, "whoami"}, 200, ""},
+		"an encoded name":      {call, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call", spec.HeaderName, "=?base64?d2hvYW1p?="}, 200, ""},
+		"another name":         {call, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call", spec.HeaderName, "wait"}, 400, "-32020"},
+		"a bad encoding":       {call, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call", spec.HeaderName, "=?base64?**?="}, 400, "-32020"},
+		"no name":              {call, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call"}, 400, "-32020"},
+		"no method":            {list, []string{spec.HeaderVersion, spec.Modern}, 400, "-32020"},
+		"another method":       {list, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call"}, 400, "-32020"},
+		"no version header":    {list, []string{spec.HeaderMethod, "tools/list"}, 400, "-32020"},
+		"another version":      {list, []string{spec.HeaderVersion, "2026-12-01", spec.HeaderMethod, "tools/list"}, 400, "-32020"},
+		"a version of its own": {strings.ReplaceAll(list, spec.Modern, "v9"), []string{spec.HeaderVersion, "v9", spec.HeaderMethod, "tools/list"}, 400, "-32022"},
+		"no meta":              {`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list"}, 400, "-32602"},
+		"no capabilities":      {strings.Replace(list, "clientCapabilities", "x", 1), []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list"}, 200, ""},
+		"discovery without":    {strings.NewReplacer("clientCapabilities", "x", "tools/list", "server/discover").Replace(list), []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "server/discover"}, 400, "-32602"},
+		"odd capabilities":     {strings.Replace(list, `clientCapabilities":{}`, `clientCapabilities":1`, 1), []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list"}, 400, "-32602"},
+		"a removed method":     {strings.Replace(list, "tools/list", "ping", 1), []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "ping"}, 404, "-32601"},
+		"ping without meta":    {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "ping"}, 404, "-32601"},
+		"unknown without meta": {`{"jsonrpc":"2.0","id":7,"method":"vendor/x"}`, []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "vendor/x"}, 404, "-32601"},
+		"v-next without meta":  {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{spec.HeaderVersion, "2027-01-01", spec.HeaderMethod, "ping"}, 400, "-32022"},
+		"no revision at all":   {`{"jsonrpc":"2.0","id":7,"method":"ping"}`, []string{spec.HeaderVersion, "latest"}, 400, "-32022"},
+		"a foreign state":      {strings.Replace(call, `"name"`, `"requestState":"x","name"`, 1), []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/call", spec.HeaderName, "whoami"}, 200, "-32602"},
 	} {
 		res, body := g.post(test.body, test.headers...)
 		if res.StatusCode != test.status || !strings.Contains(body, `"id":7`) || test.code != "" && !strings.Contains(body, `"code":`+test.code) {

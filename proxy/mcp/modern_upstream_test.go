@@ -10,6 +10,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // newStateless returns a server of the revision without sessions.
@@ -44,7 +46,7 @@ func answering() *sdk.ClientOptions {
 }
 
 func TestServersWithoutSessionsForClientsOfBothEras(t *testing.T) {
-	for _, version := range []string{modern, newest, "2025-06-18", assumed} {
+	for _, version := range []string{spec.Modern, spec.NewestLegacy, "2025-06-18", spec.Assumed} {
 		t.Run(version, func(t *testing.T) {
 			g := newGateway(t, bridging, newStateless(t, "alpha").backend("alpha"), newServer(t, "beta").backend("beta"))
 			c := g.dial("", version, answering())
@@ -71,11 +73,11 @@ func TestServersWithoutSessionsForClientsOfBothEras(t *testing.T) {
 }
 
 func TestInputRequiredByServersWithoutSessions(t *testing.T) {
-	for _, version := range []string{modern, newest} {
+	for _, version := range []string{spec.Modern, spec.NewestLegacy} {
 		t.Run(version, func(t *testing.T) {
 			s := newStateless(t, "alpha")
 			b := s.backend("alpha")
-			b.protocol = modern
+			b.protocol = spec.Modern
 			g := newGateway(t, bridging, b, newServer(t, "beta").backend("beta"))
 			c := g.dial("", version, answering())
 			if got := invoke(t, c, "alpha__inquire", map[string]any{"person": "x"}); got != "x: accept [alpha] who is x? (state of x)" {
@@ -87,15 +89,15 @@ func TestInputRequiredByServersWithoutSessions(t *testing.T) {
 
 func TestMissingResourceHasTheCodeOfTheClientsRevision(t *testing.T) {
 	modernServer := newStateless(t, "alpha").backend("alpha")
-	modernServer.protocol = modern
+	modernServer.protocol = spec.Modern
 	g := newGateway(t, bridging, modernServer, newServer(t, "beta").backend("beta"))
 	for _, test := range []struct {
 		version, uri string
 		want         int64
 	}{
-		{newest, "alpha+file:///none", -32002},
-		{modern, "alpha+file:///none", jsonrpc.CodeInvalidParams},
-		{modern, "beta+file:///none", jsonrpc.CodeInvalidParams},
+		{spec.NewestLegacy, "alpha+file:///none", -32002},
+		{spec.Modern, "alpha+file:///none", jsonrpc.CodeInvalidParams},
+		{spec.Modern, "beta+file:///none", jsonrpc.CodeInvalidParams},
 	} {
 		_, err := g.dial("", test.version, nil).ReadResource(within(t), &sdk.ReadResourceParams{URI: test.uri})
 		var e *jsonrpc.Error

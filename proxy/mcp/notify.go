@@ -2,30 +2,30 @@ package mcp
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // notified takes a notification of a server.
 func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 	method := m.Method()
-	if slices.Contains(listChanges, method) {
-		p.s.hub.searches.forget(p.s.route, p.cluster, listOfChange(method))
+	if spec.IsListChange(method) {
+		p.s.hub.searches.forget(p.s.route, p.cluster, spec.ListOfChange(method))
 		p.s.listChanged(p, m, c)
 		return
 	}
 	p.s.flush()
 	switch {
-	case method == "notifications/progress":
+	case method == spec.NotificationProgress:
 		p.mu.Lock()
 		owner := l.calls[m.Params().Get("progressToken").ID()]
 		p.mu.Unlock()
 		if owner != nil {
 			owner.progress(m)
 		}
-	case method == "notifications/cancelled":
+	case method == spec.NotificationCancelled:
 		p.s.withdrawn(l, m)
 	case p.s.modern():
 		p.s.informed(p, m, c)
@@ -43,7 +43,7 @@ func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
 	p.mapper().notification(&e, m.Method(), m.Params())
 	if s.subscription == nil {
 		// A client that asks for no log gets none (MCP 2026-07-28, Logging).
-		if m.Method() != "notifications/message" || s.logLevel() != "" {
+		if m.Method() != spec.NotificationMessage || s.logLevel() != "" {
 			s.tell(e.Apply(m), c)
 		}
 		return
@@ -93,17 +93,17 @@ func (s *session) of(ref ClusterRef) mapper {
 // notification takes a notification of the client.
 func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Message) {
 	switch m.Method() {
-	case "notifications/initialized":
+	case spec.NotificationInitialized:
 		// Each upstream session has had its own.
-	case "notifications/cancelled":
+	case spec.NotificationCancelled:
 		s.cancelCall(m)
-	case "notifications/progress":
+	case spec.NotificationProgress:
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
 		_ = s.advance(ctx, m) // progress that does not arrive is no loss
-	case "notifications/roots/list_changed":
+	case spec.NotificationRootsChanged:
 		s.broadcast(ctx, m.Raw())
-	case "notifications/tasks/status":
+	case spec.NotificationTaskStatus:
 		if p := s.clientTask(m.Params().Get("taskId").String()); p != nil {
 			_ = p.notify(ctx, m.Raw()) // a server that is gone asks no client any more
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // speaker is a server of which a test says what it says unasked.
@@ -131,7 +132,7 @@ func TestAChangedListIsToldBeforeTheAnswer(t *testing.T) {
 		say(w, []byte(nth(logged, "1")), []byte(nth(toolsNew, "1")), []byte(nth(logged, "2")), jsonrpc.NewResult(m.ID(), nil))
 	}
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{s.url}})
-	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, sessionHeader, g.initialize())
+	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, g.initialize())
 	got := data(t, bufio.NewScanner(strings.NewReader(body)), 4)
 	if want := []string{nth(logged, "1"), nth(toolsNew, "1"), nth(logged, "2"), `{"jsonrpc":"2.0","id":1,"result":{}}`}; !slices.Equal(got, want) {
 		t.Errorf("heard\n%s", body)
@@ -152,10 +153,10 @@ func TestCancellationsKeepWhatTheySay(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		g.post(`{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"x"}}`, sessionHeader, id)
+		g.post(`{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, id)
 	}()
 	<-called
-	g.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c", "reason":"enough", "_meta":{"x":[1 ,2]}}}`, sessionHeader, id)
+	g.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c", "reason":"enough", "_meta":{"x":[1 ,2]}}}`, spec.HeaderSession, id)
 	<-done
 	eventually(t, "the server hears", func() bool { return s.last("notifications/cancelled") != "" })
 	before, after, _ := strings.Cut(s.last("notifications/cancelled"), `"requestId":`)

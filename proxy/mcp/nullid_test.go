@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestErrorWithoutAnIDKeepsItsText(t *testing.T) {
@@ -39,18 +40,18 @@ func TestErrorWithoutAnIDKeepsItsText(t *testing.T) {
 			one := newGateway(t, nil, backend{name: "odd", endpoints: []string{url}})
 			id := one.initialize()
 			for _, method := range []string{"tools/call", "prompts/get"} {
-				_, body := one.post(`{"jsonrpc":"2.0","id":7,"method":"`+method+`","params":{"name":"x"}}`, sessionHeader, id)
+				_, body := one.post(`{"jsonrpc":"2.0","id":7,"method":"`+method+`","params":{"name":"x"}}`, spec.HeaderSession, id)
 				if !strings.Contains(body, `"id":7`) || !strings.Contains(body, `"code":-32000`) || !strings.Contains(body, "the database is closed") || !strings.Contains(body, `"until":"noon"`) {
 					t.Errorf("%s: %s", method, body)
 				}
 			}
 			both := newGateway(t, nil, backend{name: "odd", endpoints: []string{url}}, newServer(t, "alpha").backend("alpha"))
 			id = both.initialize()
-			_, body := both.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"odd__x"}}`, sessionHeader, id)
+			_, body := both.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"odd__x"}}`, spec.HeaderSession, id)
 			if !strings.Contains(body, `"id":7`) || !strings.Contains(body, "the database is closed") {
 				t.Errorf("a federation: %s", body)
 			}
-			both.post(listBody, sessionHeader, id)
+			both.post(listBody, spec.HeaderSession, id)
 			if !both.trace.has("the database is closed") {
 				t.Errorf("a list of a federation: %q", both.trace.all())
 			}

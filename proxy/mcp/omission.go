@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // LeftOut is a definition that a cluster was last seen to list, and that no
@@ -43,8 +44,8 @@ type omissionKey struct {
 // admit returns the items of a page that the specification allows, and reports
 // the others. whole tells that they are the items as they were. first and last
 // tell which part of the list the page is.
-func (s *session) admit(ref ClusterRef, kind listKind, items []jsonrpc.Value, first, last bool) (admitted []jsonrpc.Value, whole bool) {
-	rule := definitionOf(kind.method, s.modern())
+func (s *session) admit(ref ClusterRef, kind spec.List, items []jsonrpc.Value, first, last bool) (admitted []jsonrpc.Value, whole bool) {
+	rule := definitionOf(kind.Method, s.modern())
 	if rule == nil {
 		return items, true
 	}
@@ -55,7 +56,7 @@ func (s *session) admit(ref ClusterRef, kind listKind, items []jsonrpc.Value, fi
 		if why == "" && whole {
 			continue
 		}
-		if why != "" && !ref.serves(kind.method, item.Get(kind.key).String()) {
+		if why != "" && !ref.serves(kind.Method, item.Get(kind.Key).String()) {
 			why = "" // what is hidden anyway is no loss
 		}
 		if whole && why != "" {
@@ -72,11 +73,11 @@ func (s *session) admit(ref ClusterRef, kind listKind, items []jsonrpc.Value, fi
 		case why == "":
 			admitted = append(admitted, item)
 		default:
-			name := shorten(item.Get(kind.key).String())
+			name := shorten(item.Get(kind.Key).String())
 			refused = append(refused, omission{name: name, reason: strings.TrimSpace(path + " " + why)})
 		}
 	}
-	s.hub.catalogue.refuse(s.route, ref.Name, omissionKey{kind.method, s.modern()}, refused, first, last)
+	s.hub.catalogue.refuse(s.route, ref.Name, omissionKey{kind.Method, s.modern()}, refused, first, last)
 	for _, r := range refused {
 		s.report(ref, kind, r.name, "left out: "+r.reason)
 	}
@@ -153,9 +154,9 @@ func (c *catalogue) leftOut() map[string][]LeftOut {
 	for _, byCluster := range c.routes {
 		for cluster, k := range byCluster {
 			for key, r := range k.refused {
-				kind, _ := listOf(key.method)
+				kind, _ := spec.ListOf(key.method)
 				for _, one := range r.entries {
-					all[cluster] = append(all[cluster], LeftOut{kind.label, one.name, one.reason})
+					all[cluster] = append(all[cluster], LeftOut{kind.Label, one.name, one.reason})
 				}
 			}
 		}

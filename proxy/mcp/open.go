@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -42,7 +43,7 @@ func (p *peer) openLocked(h *Handler, c *call) *opening {
 		o.err = err
 		close(o.done)
 		if back {
-			p.s.changed(listChanges...)
+			p.s.changed(spec.ListChanges()...)
 		}
 	})
 	if !started {
@@ -258,7 +259,7 @@ func (p *peer) replay(ctx context.Context, l *link) error {
 	}
 	if level := p.s.logLevel(); level != "" && caps.Get("logging").Exists() {
 		params := append(jsonrpc.AppendString([]byte(`{"level":`), level), '}')
-		if err := send("logging/setLevel", params); err != nil {
+		if err := send(spec.LoggingSetLevel, params); err != nil {
 			return fmt.Errorf("replay the log level: %w", err)
 		}
 	}

@@ -5,19 +5,20 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // pageWriter makes a page of a merged list.
 type pageWriter struct {
 	s     *session
 	c     *call
-	kind  listKind
+	kind  spec.List
 	items []byte // with commas between
 	count int
 	seen  map[string]string // name as the client sees it: its cluster
 }
 
-func newPageWriter(s *session, kind listKind, c *call) *pageWriter {
+func newPageWriter(s *session, kind spec.List, c *call) *pageWriter {
 	return &pageWriter{s: s, c: c, kind: kind, seen: map[string]string{}}
 }
 
@@ -51,7 +52,7 @@ func (w *pageWriter) fill(all []drained, from position) *position {
 
 // add takes one item, unless the page is full.
 func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
-	if !ref.serves(w.kind.method, item.Get(w.kind.key).String()) {
+	if !ref.serves(w.kind.Method, item.Get(w.kind.Key).String()) {
 		return true
 	}
 	if w.count > 0 && (w.count >= pageItems || len(w.items)+len(item.Raw()) > pageBytes) {
@@ -73,10 +74,10 @@ func (w *pageWriter) add(ref ClusterRef, item jsonrpc.Value) bool {
 // visible decides whether an item is shown, and reports what an operator
 // should know about its name.
 func (w *pageWriter) visible(ref ClusterRef, name, own string) bool {
-	if w.kind.id {
+	if w.kind.ID {
 		return true
 	}
-	if w.kind.uri {
+	if w.kind.URI {
 		if len(own) > 0 && own[0] == '{' {
 			w.report(ref, name, "a template that begins with an expression may match URIs of other clusters")
 		}
@@ -105,7 +106,7 @@ func (w *pageWriter) ownedBefore(ref ClusterRef, own string) (string, bool) {
 	if w.s.naming.mode != "never" {
 		return "", false
 	}
-	owner, ok := w.c.firstOwner(w.kind.method, own)
+	owner, ok := w.c.firstOwner(w.kind.Method, own)
 	return owner.Name, ok && owner.Name != ref.Name
 }
 
@@ -115,7 +116,7 @@ func (w *pageWriter) report(ref ClusterRef, name, reason string) {
 
 // result is the whole response.
 func (w *pageWriter) result(next *position, missing []string, h hint) []byte {
-	b := append(jsonrpc.AppendString([]byte{'{'}, w.kind.member), ":["...)
+	b := append(jsonrpc.AppendString([]byte{'{'}, w.kind.Member), ":["...)
 	b = append(append(b, w.items...), ']')
 	if next != nil {
 		next.Public = h.public

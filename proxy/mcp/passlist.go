@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // passList passes one page of the only cluster on, byte for byte but for the
 // cursor and for what no client of the route gets. A page of which nothing is
 // left is passed over, since many clients read one page only.
-func (s *session) passList(c *call, kind listKind, from position) ([]byte, error) {
+func (s *session) passList(c *call, kind spec.List, from position) ([]byte, error) {
 	ref := c.handler.Config.Clusters[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
 		return nil, invalid(errCursor.Error())
@@ -39,7 +40,7 @@ func (s *session) passList(c *call, kind listKind, from position) ([]byte, error
 			return e.Apply(m), nil
 		}
 		next := from.next(ref, m)
-		list := m.Result().Get(kind.member)
+		list := m.Result().Get(kind.Member)
 		items := slices.Collect(elements(list))
 		admitted, whole := s.admit(ref, kind, items, from.Page == nil, next == nil)
 		shown := ref.shown(kind, admitted)

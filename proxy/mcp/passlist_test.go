@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestACircleOfCursorsEnds(t *testing.T) {
@@ -40,13 +41,13 @@ func TestACircleOfCursorsEnds(t *testing.T) {
 func TestAListOfOneClusterHasItsTime(t *testing.T) {
 	hang := make(chan struct{})
 	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
-		if m.Method() == toolsList {
+		if m.Method() == spec.ToolsList {
 			<-hang
 		}
 	}, nil)
 	t.Cleanup(func() { close(hang) })
 	g := newGateway(t, func(c *Config) { c.Timeouts.List = time.Second }, backend{name: "raw", endpoints: []string{url}})
-	for what, headers := range map[string][]string{"session": {sessionHeader, g.initialize()}, "without": nil} {
+	for what, headers := range map[string][]string{"session": {spec.HeaderSession, g.initialize()}, "without": nil} {
 		if _, body := g.post(listBody, headers...); !strings.Contains(body, "the server did not answer in time") {
 			t.Errorf("%s: %s", what, body)
 		}
@@ -73,10 +74,12 @@ func TestAnEmptyCursorOfAClientBeginsAList(t *testing.T) {
 		g := newGateway(t, nil, backends...)
 		const list = `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":""%s}}`
 		for era, answer := range map[string]func() (*http.Response, string){
-			"session":     func() (*http.Response, string) { return g.post(fmt.Sprintf(list, ""), sessionHeader, g.initialize()) },
+			"session": func() (*http.Response, string) {
+				return g.post(fmt.Sprintf(list, ""), spec.HeaderSession, g.initialize())
+			},
 			"sessionless": func() (*http.Response, string) { return g.post(fmt.Sprintf(list, "")) },
 			"modern": func() (*http.Response, string) {
-				return g.post(fmt.Sprintf(list, ","+modernMeta), versionHeader, modern, methodHeader, "tools/list")
+				return g.post(fmt.Sprintf(list, ","+modernMeta), spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list")
 			},
 		} {
 			if res, body := answer(); res.StatusCode != http.StatusOK || !strings.Contains(body, `t"`) || strings.Contains(body, "unavailable") {

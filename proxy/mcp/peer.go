@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -122,7 +123,7 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build request) (*json
 
 // abandon tells the server that no client waits for the answer any more.
 func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
-	msg := jsonrpc.NewNotification("notifications/cancelled", append(append([]byte(`{"requestId":`), id.Raw()...), '}'))
+	msg := jsonrpc.NewNotification(spec.NotificationCancelled, append(append([]byte(`{"requestId":`), id.Raw()...), '}'))
 	var c canceled
 	if errors.As(cause, &c) {
 		var e jsonrpc.Edits

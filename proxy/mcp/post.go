@@ -7,6 +7,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -34,7 +35,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	if err == nil && m.Kind() == jsonrpc.Request {
 		lease.Release() // the call has one of its own
 	}
-	if errors.Is(err, jsonrpc.ErrBatch) && r.Header.Get(sessionHeader) != "" {
+	if errors.Is(err, jsonrpc.ErrBatch) && r.Header.Get(spec.HeaderSession) != "" {
 		h.batch(w, r, body, a)
 		return
 	}
@@ -47,10 +48,10 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		h.modern(w, r, m, a)
 		return
 	}
-	switch ids := r.Header.Values(sessionHeader); {
+	switch ids := r.Header.Values(spec.HeaderSession); {
 	case len(ids) > 1:
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), "more than one "+sessionHeader)
-	case m.Kind() == jsonrpc.Request && m.Method() == "initialize":
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), "more than one "+spec.HeaderSession)
+	case m.Kind() == jsonrpc.Request && m.Method() == spec.Initialize:
 		h.initialize(w, r, m, a)
 	case len(ids) == 0 || ids[0] == "":
 		h.sessionless(w, r, m, a)
@@ -86,7 +87,7 @@ func (h *Handler) unread(w http.ResponseWriter, r *http.Request, err error) {
 // note records what the access log says about the message.
 func (h *Handler) note(r *http.Request, m *jsonrpc.Message) {
 	tool := ""
-	if m.Method() == "tools/call" {
+	if m.Method() == spec.ToolsCall {
 		tool = m.Params().Get("name").String()
 	}
 	filter.RecordFrom(r.Context()).SetMCP(m.Method(), tool)
@@ -175,20 +176,20 @@ func (h *Handler) decline(w http.ResponseWriter, r *http.Request, s *session, id
 // sessionless takes a message of a client without a session: single calls,
 // as curl makes them.
 func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
-	version := r.Header.Get(versionHeader)
+	version := r.Header.Get(spec.HeaderVersion)
 	switch {
-	case version != "" && !spoken(version):
+	case version != "" && !spec.IsLegacy(version):
 		h.refuseVersion(w, r, m, version)
 		return
-	case m.Kind() == jsonrpc.Response, m.Method() == "resources/subscribe", m.Method() == "resources/unsubscribe", m.Method() == "logging/setLevel":
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), sessionHeader+" is missing: this needs a session")
+	case m.Kind() == jsonrpc.Response, spec.Request(m.Method()).NeedsSession:
+		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), spec.HeaderSession+" is missing: this needs a session")
 		return
 	case m.Kind() == jsonrpc.Notification:
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
 	if version == "" {
-		version = assumed
+		version = spec.Assumed
 	}
 	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(version), version: version})
 	if err != nil {

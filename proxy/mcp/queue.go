@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 	"slices"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // queueFactor says how many requests of a session may wait for each that may be
@@ -20,7 +22,7 @@ type queue struct {
 
 // overtakes reports whether a request is answered without waiting for others:
 // we answer ping, and the cancellation of a task makes room.
-func overtakes(method string) bool { return method == "ping" || method == "tasks/cancel" }
+func overtakes(method string) bool { return method == spec.Ping || method == spec.TasksCancel }
 
 // enterLocked gives the call a place, or lets it wait. It reports false when
 // there is no room for that.

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // gate is a server that holds each call of a tool until it is opened.
@@ -88,7 +89,7 @@ func TestQueueIsBoundedAndLeftByWhatIsCancelled(t *testing.T) {
 	g := newGateway(t, func(c *Config) { c.Limits.Pending = 1; c.Limits.Message = 64 << 10 }, backend{name: "gate", endpoints: []string{s.url}})
 	id := g.initialize()
 	call := func(n int, more string) string {
-		_, body := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"x","arguments":{"more":%q}}}`, n, more), sessionHeader, id)
+		_, body := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":"x","arguments":{"more":%q}}}`, n, more), spec.HeaderSession, id)
 		return body
 	}
 	var wg sync.WaitGroup
@@ -101,7 +102,7 @@ func TestQueueIsBoundedAndLeftByWhatIsCancelled(t *testing.T) {
 	if body := call(100, ""); !strings.Contains(body, "too many requests are in flight") {
 		t.Errorf("one more than may wait: %s", body)
 	}
-	g.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}`, sessionHeader, id)
+	g.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}`, spec.HeaderSession, id)
 	eventually(t, "the cancelled call leaves", func() bool { return waiting(session) == queueFactor-1 })
 	if body := call(101, strings.Repeat("x", 60<<10)+strings.Repeat("y", 3<<10)); !strings.Contains(body, "too many requests are in flight") {
 		t.Errorf("more bytes than may wait: %s", body)
@@ -125,7 +126,7 @@ func TestCallsThatWaitEndWithTheSession(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 3 {
 		wg.Go(func() {
-			_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, sessionHeader, id)
+			_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, id)
 			if !strings.Contains(body, "the session has ended") {
 				t.Error(body)
 			}
@@ -133,7 +134,7 @@ func TestCallsThatWaitEndWithTheSession(t *testing.T) {
 	}
 	session := g.hub.find(id)
 	eventually(t, "two calls wait", func() bool { return waiting(session) == 2 && s.inFlight.Load() == 1 })
-	g.do("DELETE", "", sessionHeader, id)
+	g.do("DELETE", "", spec.HeaderSession, id)
 	wg.Wait()
 	s.open()
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // rawServer is an MCP server that says exactly what a test tells it to.
@@ -64,7 +65,7 @@ func (s *rawServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	result := s.result(m.Method)
 	if m.Method == "initialize" {
-		w.Header().Set(sessionHeader, "raw")
+		w.Header().Set(spec.HeaderSession, "raw")
 		result = `{"protocolVersion":"` + m.Params.ProtocolVersion + `","capabilities":` + s.capabilities + `,"serverInfo":{"name":"raw","version":"1"}}`
 	}
 	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":`+string(m.ID)+`,"result":`+result+`}`)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // rootsTime is how long a call that has not named its question for the client's
@@ -40,17 +41,17 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 	}
 	err := a.hold(s)
 	switch m.Method() {
-	case "sampling/createMessage", "elicitation/create", "roots/list":
+	case spec.SamplingCreateMessage, spec.ElicitationCreate, spec.RootsList:
 		if err != nil {
 			break
 		}
-		if c == nil || c.held == nil || !mayRequire(c.msg.Method()) {
+		if c == nil || c.held == nil || !spec.Request(c.msg.Method()).MayRequireInput {
 			err = errNobody
 			break
 		}
 		c.hold()
 		patience := time.Duration(0)
-		if !related && m.Method() == "roots/list" {
+		if !related && m.Method() == spec.RootsList {
 			patience = rootsTime
 		}
 		if err = c.held.ask(p, a, limit, patience); err != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // resolve finds who owns the name of a tool or prompt, as the client calls
@@ -27,7 +28,7 @@ func (s *session) resolve(c *call, list, name string) (ClusterRef, string, error
 // behind it, for the name itself, and so a pattern alone does not hide a tool.
 func (s *session) shows(c *call, ref ClusterRef, list, name string) (bool, error) {
 	switch {
-	case list != toolsList || ref.Tools.all():
+	case list != spec.ToolsList || ref.Tools.all():
 		return true, nil
 	case !ref.Tools.shows(name):
 		return false, nil
@@ -40,7 +41,7 @@ func (s *session) shows(c *call, ref ClusterRef, list, name string) (bool, error
 // lists asks the cluster for its tools, and reports whether one of them has
 // this name.
 func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
-	kind, _ := listOf(toolsList)
+	kind, _ := spec.ListOf(spec.ToolsList)
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
 	defer cancel()
 	found := false
@@ -49,9 +50,9 @@ func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
 		_, err = s.walk(ctx, c, kind, ref, position{}, func(p page, _ *jsonrpc.Message) bool {
 			s.learn(c, kind, ref, []page{p}, false)
 			for _, tool := range p.items {
-				listed := tool.Get(kind.key).String()
+				listed := tool.Get(kind.Key).String()
 				found = found || listed == name
-				complete = complete && c.hasName(ref, toolsList, listed)
+				complete = complete && c.hasName(ref, spec.ToolsList, listed)
 			}
 			return !found
 		})
@@ -61,8 +62,8 @@ func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
 		_, err := walk()
 		return found, err
 	}
-	known := func() bool { return found || c.knows(ref, toolsList, name) }
-	return s.search(ctx, c, ref.Name, toolsList, known, walk)
+	known := func() bool { return found || c.knows(ref, spec.ToolsList, name) }
+	return s.search(ctx, c, ref.Name, spec.ToolsList, known, walk)
 }
 
 // owner is resolve, whether or not the route shows what it finds.
@@ -91,7 +92,7 @@ func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) 
 		return ref, name, nil
 	}
 	// No client may have listed yet, as with a single call without a session.
-	kind, _ := listOf(list)
+	kind, _ := spec.ListOf(list)
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
 	defer cancel()
 	known := func() bool { _, ok := c.firstOwner(list, name); return ok }
@@ -110,10 +111,10 @@ func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) 
 
 // hasAll reports whether the catalogue has all names that a cluster lists: it
 // has room for so many.
-func (c *call) hasAll(kind listKind, d drained) bool {
+func (c *call) hasAll(kind spec.List, d drained) bool {
 	for _, p := range d.pages {
 		for _, item := range p.items {
-			if !c.hasName(d.ref, kind.method, item.Get(kind.key).String()) {
+			if !c.hasName(d.ref, kind.Method, item.Get(kind.Key).String()) {
 				return false
 			}
 		}
@@ -135,7 +136,7 @@ func (s *session) resolveURI(c *call, uri string) (ClusterRef, string, error) {
 	if bare, ok := c.handler.member(names.bare); ok {
 		return bare, uri, nil
 	}
-	return c.onlyOwner("resources/list", uri)
+	return c.onlyOwner(spec.ResourcesList, uri)
 }
 
 // knows reports whether the cluster was last seen to have the name, and the
@@ -178,6 +179,6 @@ func (c *call) firstOwner(list, name string) (ClusterRef, bool) {
 }
 
 func unknown(list, name string) error {
-	kind, _ := listOf(list)
-	return invalid("unknown " + kind.label + ": " + name)
+	kind, _ := spec.ListOf(list)
+	return invalid("unknown " + kind.Label + ": " + name)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -89,14 +90,14 @@ func (s *restartable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(jsonrpc.NewResult(m.ID(), []byte(result)))
 	}
-	id := r.Header.Get(sessionHeader)
+	id := r.Header.Get(spec.HeaderSession)
 	switch {
 	case m.Method() == "initialize":
 		s.begun++
 		id = fmt.Sprint("session-", s.begun)
 		if !s.open {
 			s.sessions[id] = true
-			w.Header().Set(sessionHeader, id)
+			w.Header().Set(spec.HeaderSession, id)
 		}
 		answer(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"restartable","version":"1"}}`)
 	case m.Kind() != jsonrpc.Request && (s.sessions[id] || s.open):
@@ -132,13 +133,13 @@ func TestRestartedServerIsInitialisedAnewWhateverItSays(t *testing.T) {
 				}
 				g := newGateway(t, nil, backends...)
 				id := g.initialize()
-				if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, prefix+"count") {
+				if _, body := g.post(listBody, spec.HeaderSession, id); !strings.Contains(body, prefix+"count") {
 					t.Fatal(body)
 				}
 				begun, _ := s.count()
 
 				s.restart(false)
-				if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, prefix+"count") || strings.Contains(body, "unavailable") {
+				if _, body := g.post(listBody, spec.HeaderSession, id); !strings.Contains(body, prefix+"count") || strings.Contains(body, "unavailable") {
 					t.Errorf("a list after a restart: %s", body)
 				}
 				if n, _ := s.count(); n != begun+1 {
@@ -146,7 +147,7 @@ func TestRestartedServerIsInitialisedAnewWhateverItSays(t *testing.T) {
 				}
 
 				s.restart(false)
-				_, body := g.post(fmt.Sprintf(countBody, prefix), sessionHeader, id)
+				_, body := g.post(fmt.Sprintf(countBody, prefix), spec.HeaderSession, id)
 				begunNow, called := s.count()
 				if repeated := strings.Contains(body, "counted"); repeated != (how.status < 500) || called > 1 {
 					t.Errorf("a call after a restart, called %d times: %s", called, body)
@@ -154,7 +155,7 @@ func TestRestartedServerIsInitialisedAnewWhateverItSays(t *testing.T) {
 				if begunNow > begun+2 {
 					t.Errorf("initialised %d times", begunNow-begun)
 				}
-				if _, body := g.post(fmt.Sprintf(countBody, prefix), sessionHeader, id); !strings.Contains(body, "counted") {
+				if _, body := g.post(fmt.Sprintf(countBody, prefix), spec.HeaderSession, id); !strings.Contains(body, "counted") {
 					t.Errorf("the call after that: %s", body)
 				}
 				if n, _ := s.count(); n != begun+2 {
@@ -178,7 +179,7 @@ func TestServerThatBeginsToWantSessionsGetsThem(t *testing.T) {
 			id := g.initialize()
 			call := func() {
 				t.Helper()
-				if _, body := g.post(fmt.Sprintf(countBody, ""), sessionHeader, id); !strings.Contains(body, "counted") {
+				if _, body := g.post(fmt.Sprintf(countBody, ""), spec.HeaderSession, id); !strings.Contains(body, "counted") {
 					t.Error(body)
 				}
 			}
@@ -203,10 +204,10 @@ func TestServerThatRefusesNewSessionsTooIsAskedOnceMore(t *testing.T) {
 			s := newRestartable(t, how)
 			g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
 			id := g.initialize()
-			g.post(listBody, sessionHeader, id)
+			g.post(listBody, spec.HeaderSession, id)
 			s.restart(true)
 			before, _ := s.count()
-			_, body := g.post(listBody, sessionHeader, id)
+			_, body := g.post(listBody, spec.HeaderSession, id)
 			if !strings.Contains(body, `"error"`) {
 				t.Error(body)
 			}
@@ -225,7 +226,7 @@ func TestSessionInWhichOneCallIsForbiddenGoesOn(t *testing.T) {
 	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
 	id := g.initialize()
 	for range 2 {
-		if _, body := g.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"forbidden","arguments":{}}}`, sessionHeader, id); !strings.Contains(body, `"error"`) {
+		if _, body := g.post(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"forbidden","arguments":{}}}`, spec.HeaderSession, id); !strings.Contains(body, `"error"`) {
 			t.Error(body)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const (
@@ -32,7 +33,7 @@ func (s *session) resumable(st *stream) {
 	}
 	st.replay = s.replay
 	// Clients of older revisions take an event without data for broken JSON.
-	st.primes = st.eager && s.version >= newest
+	st.primes = st.eager && s.version >= spec.NewestLegacy
 }
 
 // patience is how long the reader waits for something to write before it

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -64,7 +65,7 @@ func TestBrokenCallIsResumed(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize()
 	ctx, cancel := context.WithCancel(within(t))
-	res, events := g.events(ctx, callBody(7, "wait"), sessionHeader, id)
+	res, events := g.events(ctx, callBody(7, "wait"), spec.HeaderSession, id)
 	if kind := res.Header.Get("Content-Type"); kind != "text/event-stream" {
 		t.Fatalf("a call that takes long is answered with %s", kind)
 	}
@@ -77,7 +78,7 @@ func TestBrokenCallIsResumed(t *testing.T) {
 	a.release()
 	var last sse.Event
 	for range 2 { // the second connection breaks too
-		res, events = g.events(within(t), "", sessionHeader, id, lastEventHeader, prime.ID)
+		res, events = g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, prime.ID)
 		if last = next(t, events); last.Data == nil {
 			last = next(t, events) // the answer was not there yet
 		}
@@ -88,7 +89,7 @@ func TestBrokenCallIsResumed(t *testing.T) {
 			t.Errorf("after the answer: %v", err)
 		}
 	}
-	_, events = g.events(within(t), "", sessionHeader, id, lastEventHeader, last.ID)
+	_, events = g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, last.ID)
 	if e, err := events.Next(); err != io.EOF {
 		t.Errorf("after all was read: %+v, %v", e, err)
 	}
@@ -99,19 +100,19 @@ func TestResumedStreamGoesOnLive(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize()
 	ctx, cancel := context.WithCancel(within(t))
-	_, events := g.events(ctx, callBody(7, "wait"), sessionHeader, id)
+	_, events := g.events(ctx, callBody(7, "wait"), spec.HeaderSession, id)
 	prime := next(t, events)
-	_, other := g.events(within(t), "", sessionHeader, id)
+	_, other := g.events(within(t), "", spec.HeaderSession, id)
 	next(t, other)
 	cancel()
 	g.gone(1)
-	_, events = g.events(within(t), "", sessionHeader, id, lastEventHeader, prime.ID)
+	_, events = g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, prime.ID)
 	again := next(t, events)
 	if again.Data != nil || again.ID == prime.ID || !again.HasRetry {
 		t.Errorf("the resumed stream begins with %+v", again)
 	}
 	// The client may be the first to notice that a connection is gone.
-	_, third := g.events(within(t), "", sessionHeader, id, lastEventHeader, again.ID)
+	_, third := g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, again.ID)
 	next(t, third)
 	if _, err := events.Next(); err != io.EOF {
 		t.Errorf("the connection that was replaced: %v", err)
@@ -120,7 +121,7 @@ func TestResumedStreamGoesOnLive(t *testing.T) {
 	if e := next(t, third); !strings.Contains(string(e.Data), `"id":7`) {
 		t.Errorf("%+v", e)
 	}
-	g.do(http.MethodDelete, "", sessionHeader, id)
+	g.do(http.MethodDelete, "", spec.HeaderSession, id)
 	if e, err := other.Next(); err != io.EOF {
 		t.Errorf("the other stream got %+v, %v", e, err)
 	}
@@ -130,9 +131,9 @@ func TestStreamOfAGetIsResumed(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize()
-	g.post(`{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"file:///a"}}`, sessionHeader, id)
+	g.post(`{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"file:///a"}}`, spec.HeaderSession, id)
 	ctx, cancel := context.WithCancel(within(t))
-	_, events := g.events(ctx, "", sessionHeader, id)
+	_, events := g.events(ctx, "", spec.HeaderSession, id)
 	prime := next(t, events)
 	eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
 	updated := func() {
@@ -145,7 +146,7 @@ func TestStreamOfAGetIsResumed(t *testing.T) {
 	cancel()
 	g.gone(0)
 	updated() // for whichever stream comes next
-	_, events = g.events(within(t), "", sessionHeader, id, lastEventHeader, prime.ID)
+	_, events = g.events(within(t), "", spec.HeaderSession, id, spec.HeaderLastEventID, prime.ID)
 	if e := next(t, events); e.ID != first.ID || string(e.Data) != string(first.Data) {
 		t.Errorf("replayed: %+v, want %+v", e, first)
 	}
@@ -158,13 +159,13 @@ func TestWhatCannotBeResumedIsRefused(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Resume.Events = 2 }, a.backend("alpha"))
 	id, other := g.initialize(), g.initialize()
-	_, events := g.events(within(t), callBody(1, "steps"), sessionHeader, id)
+	_, events := g.events(within(t), callBody(1, "steps"), spec.HeaderSession, id)
 	var ids []string
 	for answered := false; !answered; { // what came before it may not be evicted yet
 		e := next(t, events)
 		ids, answered = append(ids, e.ID), strings.Contains(string(e.Data), `"result"`)
 	}
-	_, foreign := g.events(within(t), "", sessionHeader, other)
+	_, foreign := g.events(within(t), "", spec.HeaderSession, other)
 	name, _, _ := strings.Cut(ids[0], "-")
 	for what, event := range map[string]string{
 		"evicted":            name + "-1",
@@ -178,12 +179,12 @@ func TestWhatCannotBeResumedIsRefused(t *testing.T) {
 		"long":               strings.Repeat("A", 1000) + "-1",
 		"what it did before": "1",
 	} {
-		res, body := g.do(http.MethodGet, "", sessionHeader, id, lastEventHeader, event)
+		res, body := g.do(http.MethodGet, "", spec.HeaderSession, id, spec.HeaderLastEventID, event)
 		if res.StatusCode != http.StatusBadRequest || !strings.Contains(body, "-32602") || !strings.Contains(body, "Last-Event-ID") {
 			t.Errorf("%s: %d %s", what, res.StatusCode, body)
 		}
 	}
-	if res, _ := g.do(http.MethodGet, "", sessionHeader, id, lastEventHeader, ids[len(ids)-2]); res.StatusCode != http.StatusOK {
+	if res, _ := g.do(http.MethodGet, "", spec.HeaderSession, id, spec.HeaderLastEventID, ids[len(ids)-2]); res.StatusCode != http.StatusOK {
 		t.Errorf("what is kept: %d", res.StatusCode)
 	}
 }
@@ -200,7 +201,7 @@ func TestOlderClientsGetNoPrimingEvents(t *testing.T) {
 	} {
 		g := newGateway(t, func(c *Config) { c.Resume.Events = test.events }, a.backend("alpha"))
 		res, _ := g.post(strings.Replace(initBody, "2025-11-25", test.version, 1))
-		_, events := g.events(within(t), callBody(1, "steps"), sessionHeader, res.Header.Get(sessionHeader))
+		_, events := g.events(within(t), callBody(1, "steps"), spec.HeaderSession, res.Header.Get(spec.HeaderSession))
 		for range 4 {
 			if e := next(t, events); e.Data == nil || e.HasRetry || e.HasID != test.ids {
 				t.Errorf("%s: %+v", name, e)
@@ -216,7 +217,7 @@ func TestPrimedCallIsPrimed(t *testing.T) {
 		fmt.Fprintf(w, "id: 1\nretry: 5\ndata:\n\ndata: %s\n\n", jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
 	}, nil)
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{url}})
-	_, events := g.events(within(t), callBody(1, "quick"), sessionHeader, g.initialize())
+	_, events := g.events(within(t), callBody(1, "quick"), spec.HeaderSession, g.initialize())
 	prime, answer := next(t, events), next(t, events)
 	name, _, _ := strings.Cut(prime.ID, "-")
 	if prime.Data != nil || prime.Retry != reconnect || answer.ID != name+"-1" || !strings.Contains(string(answer.Data), `"id":1`) {

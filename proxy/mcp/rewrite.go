@@ -1,6 +1,9 @@
 package mcp
 
-import "github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+import (
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
 
 // result notes what must change in a result of the cluster before a client
 // of a federation sees it.
@@ -9,19 +12,19 @@ func (m mapper) result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
 		return
 	}
 	switch method {
-	case "tools/call", "tasks/result":
+	case spec.ToolsCall, spec.TasksResult:
 		m.content(e, res.Get("content"))
 		m.id(e, taskID, res.Get("task", "taskId"))
 		if res.Get("resultType").String() == "task" {
 			m.id(e, taskID, res.Get("taskId"))
 		}
-	case "tasks/get", "tasks/cancel", "tasks/update":
+	case spec.TasksGet, spec.TasksCancel, spec.TasksUpdate:
 		m.task(e, res)
-	case "prompts/get":
+	case spec.PromptsGet:
 		for _, message := range res.Get("messages").Each {
 			m.content(e, message.Get("content"))
 		}
-	case "resources/read":
+	case spec.ResourcesRead:
 		for _, c := range res.Get("contents").Each {
 			m.at(e, c.Get("uri"))
 			m.meta(e, c)
@@ -35,7 +38,7 @@ func (m mapper) failure(e *jsonrpc.Edits, err jsonrpc.Value) {
 	if !m.transparent {
 		m.at(e, err.Get("data", "uri"))
 		for _, page := range err.Get("data", "elicitations").Each {
-			m.request(e, "elicitation/create", page)
+			m.request(e, spec.ElicitationCreate, page)
 		}
 	}
 }
@@ -59,14 +62,14 @@ func (m mapper) task(e *jsonrpc.Edits, task jsonrpc.Value) {
 
 // item does the same for an item of a list. It returns the name of the item,
 // as the client sees it, and the cluster's own.
-func (m mapper) item(e *jsonrpc.Edits, kind listKind, item jsonrpc.Value) (name, own string) {
-	at := item.Get(kind.key)
+func (m mapper) item(e *jsonrpc.Edits, kind spec.List, item jsonrpc.Value) (name, own string) {
+	at := item.Get(kind.Key)
 	own = at.String()
-	if kind.id {
+	if kind.ID {
 		m.id(e, taskID, at)
 		return own, own
 	}
-	if kind.uri {
+	if kind.URI {
 		name = m.uri(own)
 	} else {
 		name = m.name(own)
@@ -129,10 +132,10 @@ func (m mapper) request(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
 		return
 	}
 	switch method {
-	case "elicitation/create":
+	case spec.ElicitationCreate:
 		m.head(e, params.Get("message"))
 		m.id(e, elicitationID, params.Get("elicitationId"))
-	case "sampling/createMessage":
+	case spec.SamplingCreateMessage:
 		m.sampling(e, params)
 	}
 	m.meta(e, params)
@@ -190,11 +193,11 @@ func (m mapper) notification(e *jsonrpc.Edits, method string, params jsonrpc.Val
 		return
 	}
 	switch method {
-	case "notifications/resources/updated":
+	case spec.NotificationResourceUpdated:
 		m.at(e, params.Get("uri"))
-	case "notifications/tasks/status", taskChanged:
+	case spec.NotificationTaskStatus, spec.NotificationTask:
 		m.task(e, params)
-	case "notifications/elicitation/complete":
+	case spec.NotificationElicitationComplete:
 		m.id(e, elicitationID, params.Get("elicitationId"))
 	}
 	m.meta(e, params)

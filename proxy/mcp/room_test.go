@@ -11,12 +11,13 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // serves reports whether the client may still use its session.
 func (g *gateway) serves(id string, headers ...string) bool {
 	g.t.Helper()
-	res, _ := g.post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, append(headers, sessionHeader, id)...)
+	res, _ := g.post(`{"jsonrpc":"2.0","id":1,"method":"ping"}`, append(headers, spec.HeaderSession, id)...)
 	return res.StatusCode == http.StatusOK
 }
 
@@ -75,7 +76,7 @@ func TestSessionInUseIsNeverEvicted(t *testing.T) {
 	g.listen(within(t), listening, "Test-User", "ann")
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, sessionHeader, calling, "Test-User", "ann")
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, spec.HeaderSession, calling, "Test-User", "ann")
 		if !strings.Contains(body, `"result"`) {
 			t.Errorf("the call was answered %s", body)
 		}
@@ -107,7 +108,7 @@ func TestSessionsKeptForSingleCallsAreBounded(t *testing.T) {
 		for _, user := range []string{"ann", "bob"} {
 			body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",`+
 				`"io.modelcontextprotocol/clientInfo":{"name":"client %d","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}}}`, i)
-			if res, answer := g.post(body, versionHeader, modern, methodHeader, "tools/list", "Test-User", user); res.StatusCode != http.StatusOK {
+			if res, answer := g.post(body, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list", "Test-User", user); res.StatusCode != http.StatusOK {
 				t.Fatalf("call %d: %d %s", i, res.StatusCode, answer)
 			}
 		}
@@ -118,7 +119,7 @@ func TestSessionsKeptForSingleCallsAreBounded(t *testing.T) {
 func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	g := newGateway(t, nil, newServer(t, "alpha").backend("alpha"))
 	h := g.current.Load()
-	s, err := g.hub.borrow(h, filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}, clientInit{params: g.hub.selfInit(newest), version: newest})
+	s, err := g.hub.borrow(h, filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}, clientInit{params: g.hub.selfInit(spec.NewestLegacy), version: spec.NewestLegacy})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestIdleSessionsMakeRoomForTheProcessesOfOthers(t *testing.T) {
 	}
 	// Each goes on with a process of its own when it is used again.
 	for _, id := range ids {
-		if res, body := g.post(whoamiBody, sessionHeader, id); res.StatusCode != http.StatusOK || !strings.Contains(body, `"text":"alpha"`) {
+		if res, body := g.post(whoamiBody, spec.HeaderSession, id); res.StatusCode != http.StatusOK || !strings.Contains(body, `"text":"alpha"`) {
 			t.Errorf("%d %s", res.StatusCode, body)
 		}
 	}
@@ -174,7 +175,7 @@ func TestProcessOfASessionInUseIsNotTaken(t *testing.T) {
 	if !g.trace.has("queue_timeout") {
 		t.Errorf("the trace says %v", g.trace.all())
 	}
-	if _, body := g.post(whoamiBody, sessionHeader, id); !strings.Contains(body, `"text":"alpha"`) {
+	if _, body := g.post(whoamiBody, spec.HeaderSession, id); !strings.Contains(body, `"text":"alpha"`) {
 		t.Errorf("the session in use: %s", body)
 	}
 	if g.trace.has("lost") {
@@ -189,7 +190,7 @@ func TestMoreSessionsThanProcessesShareThemWithoutAFailure(t *testing.T) {
 		wg.Go(func() {
 			id := g.initialize()
 			for range 4 {
-				if _, body := g.post(whoamiBody, sessionHeader, id); !strings.Contains(body, `"text":"alpha"`) {
+				if _, body := g.post(whoamiBody, spec.HeaderSession, id); !strings.Contains(body, `"text":"alpha"`) {
 					t.Errorf("answered %s", body)
 				}
 			}

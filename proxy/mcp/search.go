@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const (
@@ -163,7 +165,7 @@ func (c *call) searcher() searcher {
 	var text strings.Builder
 	header := c.handler.lasting(c.header)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if strings.HasPrefix(name, paramHeader) {
+		if strings.HasPrefix(name, spec.HeaderParam) {
 			continue // it concerns no list
 		}
 		for _, value := range header[name] {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // searchable is a server whose lists of tools are counted.
@@ -77,7 +78,7 @@ func TestUnknownToolsCostOneWalkThroughTheList(t *testing.T) {
 			g.hub.searches.age = time.Hour
 			var headers []string
 			if test.session {
-				headers = []string{sessionHeader, g.initialize()}
+				headers = []string{spec.HeaderSession, g.initialize()}
 			}
 			var wg sync.WaitGroup
 			for i := range calls {
@@ -120,7 +121,7 @@ func TestWhatAListLacksIsForgottenWhenItChanges(t *testing.T) {
 	id := g.initialize()
 	call := func(name, want string) {
 		t.Helper()
-		if _, body := g.post(toolCall(name), sessionHeader, id); !strings.Contains(body, want) {
+		if _, body := g.post(toolCall(name), spec.HeaderSession, id); !strings.Contains(body, want) {
 			t.Errorf("%s: %s", name, body)
 		}
 	}
@@ -170,7 +171,7 @@ func TestWhatOneClientDoesNotSeeAnotherMayCall(t *testing.T) {
 			g.hub.searches.age = time.Hour
 			var headers []string
 			if other == nil {
-				headers, other = []string{sessionHeader, g.initialize(), "X-Tenant", "a"}, []string{sessionHeader, g.initialize(), "X-Tenant", "b"}
+				headers, other = []string{spec.HeaderSession, g.initialize(), "X-Tenant", "a"}, []string{spec.HeaderSession, g.initialize(), "X-Tenant", "b"}
 			}
 			if _, body := g.post(toolCall("theirs"), headers...); !strings.Contains(body, unknownTool) {
 				t.Error(body)
@@ -185,7 +186,7 @@ func TestWhatOneClientDoesNotSeeAnotherMayCall(t *testing.T) {
 func TestSearchesAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newSearches()
-		what := searched{"route", "cluster", toolsList}
+		what := searched{"route", "cluster", spec.ToolsList}
 		who := func(i int) searcher { return searcher{session: &session{}, headers: [32]byte{byte(i), byte(i >> 8)}} }
 		ann := who(0)
 		search := func(who searcher, complete bool) {
@@ -206,10 +207,10 @@ func TestSearchesAreForgotten(t *testing.T) {
 		}
 		time.Sleep(searchAge)
 		search(ann, true)
-		all.forget("route", "cluster", toolsList)
+		all.forget("route", "cluster", spec.ToolsList)
 
 		mine, _, _ := all.begin(what, ann)
-		all.forget("route", "cluster", toolsList)
+		all.forget("route", "cluster", spec.ToolsList)
 		all.end(what, ann, mine, true)
 		search(ann, true)
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -194,7 +195,7 @@ func (s *session) mayListen(c *call) bool {
 func (s *session) withdraw(a *ask, cause error) {
 	params := append([]byte(`{"requestId":`), a.id.Raw()...)
 	params = append(jsonrpc.AppendString(append(params, `,"reason":`...), cause.Error()), '}')
-	s.deliver(jsonrpc.NewNotification("notifications/cancelled", params), a.call)
+	s.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call)
 }
 
 // request is the server's request as the client gets it.
@@ -254,7 +255,7 @@ func (s *session) withdrawn(l *link, m *jsonrpc.Message) {
 // reports notes that the client's progress on a server's request waits to be
 // passed on, and returns what is to be called once it has been.
 func (s *session) reports(m *jsonrpc.Message) (passed func()) {
-	if m.Method() != "notifications/progress" {
+	if m.Method() != spec.NotificationProgress {
 		return func() {}
 	}
 	s.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // session is one client's, from initialize to its end, over all generations
@@ -90,7 +91,7 @@ func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *s
 		init:      init.params,
 		version:   init.version,
 		level:     init.level,
-		stateless: init.version == modern,
+		stateless: init.version == spec.Modern,
 		naming:    newNaming(handler.Config.Namespace, handler.Config.Clusters),
 		handler:   handler,
 		shape:     handler.shape,
@@ -290,7 +291,7 @@ func (s *session) follow(h *Handler) {
 		p.adopt(h)
 	}
 	if differs && (s.line == nil || s.line.ready()) {
-		s.changed(listChanges...)
+		s.changed(spec.ListChanges()...)
 	}
 }
 

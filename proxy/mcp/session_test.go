@@ -11,6 +11,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestRestartedServerIsUnseenByTheClient(t *testing.T) {
@@ -51,14 +53,14 @@ func TestServerThatComesBackWithLessEndsTheSession(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize()
-	g.post(listBody, sessionHeader, id)
+	g.post(listBody, spec.HeaderSession, id)
 	a.Server = sdk.NewServer(&sdk.Implementation{Name: "other", Version: "1"}, nil)
 	a.forget()
-	res, body := g.post(listBody, sessionHeader, id)
+	res, body := g.post(listBody, spec.HeaderSession, id)
 	if res.StatusCode != http.StatusNotFound {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
-	if res, _ := g.post(listBody, sessionHeader, id); res.StatusCode != http.StatusNotFound {
+	if res, _ := g.post(listBody, spec.HeaderSession, id); res.StatusCode != http.StatusNotFound {
 		t.Errorf("afterwards: %d", res.StatusCode)
 	}
 }
@@ -110,7 +112,7 @@ func TestDisconnectIsNoCancellation(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	req, _ := http.NewRequestWithContext(ctx, "POST", g.url, strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`))
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(sessionHeader, id)
+	req.Header.Set(spec.HeaderSession, id)
 	go func() {
 		<-a.waiting
 		cancel()
@@ -129,7 +131,7 @@ func TestDisconnectIsNoCancellation(t *testing.T) {
 		t.Error("the call was cancelled")
 	default:
 	}
-	g.do("DELETE", "", sessionHeader, id)
+	g.do("DELETE", "", spec.HeaderSession, id)
 	<-a.canceled // with the session, the call ends
 }
 
@@ -137,7 +139,7 @@ func TestCallWithoutAnswerTimesOut(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Timeouts.CallIdle = 50 * time.Millisecond }, a.backend("alpha"))
 	id := g.initialize()
-	res, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, sessionHeader, id)
+	res, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, spec.HeaderSession, id)
 	if res.StatusCode != 200 || !strings.Contains(body, "upstream_request_timeout") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
@@ -169,7 +171,7 @@ func TestRootsAreAskedOfTheClient(t *testing.T) {
 	client.AddRoots(&sdk.Root{URI: "file:///home", Name: "home"})
 	hc := &http.Client{Transport: &http.Transport{}}
 	t.Cleanup(hc.CloseIdleConnections)
-	c, err := client.Connect(within(t), &sdk.StreamableClientTransport{Endpoint: g.url, HTTPClient: hc}, &sdk.ClientSessionOptions{ProtocolVersion: newest})
+	c, err := client.Connect(within(t), &sdk.StreamableClientTransport{Endpoint: g.url, HTTPClient: hc}, &sdk.ClientSessionOptions{ProtocolVersion: spec.NewestLegacy})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,9 +186,9 @@ func TestElicitationFailsAtOnceWhereNobodyCanAnswer(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"))
 	body := strings.Replace(initBody, `"capabilities":{}`, `"capabilities":{"elicitation":{}}`, 1)
 	res, _ := g.post(body)
-	id := res.Header.Get(sessionHeader)
+	id := res.Header.Get(spec.HeaderSession)
 	_, answer := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"elicit","arguments":{"person":"x"}}}`,
-		sessionHeader, id, "Accept", "application/json")
+		spec.HeaderSession, id, "Accept", "application/json")
 	if !strings.Contains(answer, "no client is listening") {
 		t.Error(answer)
 	}
@@ -196,9 +198,9 @@ func TestUnansweredServerRequestEnds(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Timeouts.ServerRequest = 50 * time.Millisecond }, a.backend("alpha"))
 	res, _ := g.post(strings.Replace(initBody, `"capabilities":{}`, `"capabilities":{"elicitation":{}}`, 1))
-	id := res.Header.Get(sessionHeader)
+	id := res.Header.Get(spec.HeaderSession)
 	res, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"elicit","arguments":{"person":"x"}}}`,
-		sessionHeader, id, "Accept", "application/json, text/event-stream")
+		spec.HeaderSession, id, "Accept", "application/json, text/event-stream")
 	if res.Header.Get("Content-Type") != "text/event-stream" || !strings.Contains(body, `"elicitation/create"`) ||
 		!strings.Contains(body, "notifications/cancelled") || !strings.Contains(body, "did not answer in time") {
 		t.Error(body)
@@ -234,7 +236,7 @@ func TestOneRequestIDTwiceAtOnce(t *testing.T) {
 	for range 20 {
 		for _, name := range []string{"alpha", "beta"} {
 			wg.Go(func() {
-				_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`__whoami"}}`, sessionHeader, id)
+				_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`__whoami"}}`, spec.HeaderSession, id)
 				if !strings.Contains(body, `"text":"`+name+`"`) || !strings.Contains(body, `"id":1`) {
 					t.Errorf("%s: %s", name, body)
 				}
@@ -259,7 +261,7 @@ func TestCloseEndsSessionsUpstreamToo(t *testing.T) {
 	g := newGateway(t, nil, a.backend("alpha"))
 	id := g.initialize()
 	req, _ := http.NewRequest("GET", g.url, nil)
-	req.Header.Set(sessionHeader, id)
+	req.Header.Set(spec.HeaderSession, id)
 	res, err := g.server.Client().Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -305,7 +307,7 @@ func TestCallThatWasSentIsNotRepeated(t *testing.T) {
 		<-a.waiting
 		a.http.CloseClientConnections()
 	}()
-	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, sessionHeader, id)
+	_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait"}}`, spec.HeaderSession, id)
 	if !strings.Contains(body, "upstream_connection_termination") {
 		t.Error(body)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // stateAge is how long a client may take to gather what a server asked for.
@@ -30,14 +31,9 @@ type requestState struct {
 	Anew bool `json:"a,omitempty"`
 }
 
-// mayRequire reports whether a request may be answered with input_required.
-func mayRequire(method string) bool {
-	return method == "tools/call" || method == "prompts/get" || method == "resources/read"
-}
-
 // stateScope binds a state to the request that it was given for.
 func stateScope(route, principal string, m *jsonrpc.Message) scope {
-	name, _ := nameOf(m)
+	name := spec.NameOf(m)
 	return scope{Route: route, Principal: principal, Method: "state " + m.Method() + " " + name.String()}
 }
 
@@ -50,7 +46,7 @@ func (c *call) sealState(state requestState) string {
 // openState reads the state that a modern request brings back, if any.
 func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestState, bool, error) {
 	v := m.Params().Get("requestState")
-	if !mayRequire(m.Method()) || !v.Exists() {
+	if !spec.Request(m.Method()).MayRequireInput || !v.Exists() {
 		return requestState{}, false, nil
 	}
 	plain, err := h.seal.unseal(stateScope(route, principal, m), v.String(), time.Now())
@@ -110,7 +106,7 @@ func (c *call) required(e *jsonrpc.Edits, ref ClusterRef, res jsonrpc.Value) {
 func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
 	meta := c.msg.Params().Get("_meta")
 	pages := m.Error().Get("data", "elicitations")
-	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !mayRequire(c.msg.Method()) ||
+	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(c.msg.Method()).MayRequireInput ||
 		!meta.Get(jsonrpc.MetaCapabilities, "elicitation", "url").Exists() {
 		return nil
 	}
@@ -118,9 +114,9 @@ func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
 	var asked []inputRequest
 	for _, page := range pages.Each {
 		var e jsonrpc.Edits
-		names.request(&e, "elicitation/create", page)
+		names.request(&e, spec.ElicitationCreate, page)
 		e.SetString(page, "mode", "url")
-		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), "elicitation/create", e.ApplyTo(page)})
+		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), spec.ElicitationCreate, e.ApplyTo(page)})
 	}
 	return c.inputRequired(asked, requestState{Cluster: ref.Name, Anew: true})
 }

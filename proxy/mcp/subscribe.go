@@ -7,6 +7,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // subscription is what a subscriptions/listen stream carries: the session that
@@ -25,13 +26,10 @@ type subscription struct {
 // listFilters are the members of a filter that ask for changed lists, and the
 // capability of a server that tells of them.
 var listFilters = [...]struct{ member, method, capability string }{
-	{"toolsListChanged", "notifications/tools/list_changed", "tools"},
-	{"promptsListChanged", "notifications/prompts/list_changed", "prompts"},
-	{"resourcesListChanged", "notifications/resources/list_changed", "resources"},
+	{"toolsListChanged", spec.NotificationToolsChanged, "tools"},
+	{"promptsListChanged", spec.NotificationPromptsChanged, "prompts"},
+	{"resourcesListChanged", spec.NotificationResourcesChanged, "resources"},
 }
-
-// taskChanged is the notification of the tasks extension.
-const taskChanged = "notifications/tasks"
 
 // parseSubscription reads the filter of subscriptions/listen.
 func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
@@ -230,7 +228,7 @@ func (sub *subscription) acknowledged() []byte {
 	}
 	texts("taskIds", tasks)
 	params := append(append([]byte(`{"notifications":{`), b...), `},"_meta":`...)
-	return jsonrpc.NewNotification("notifications/subscriptions/acknowledged", append(append(params, sub.meta()...), '}'))
+	return jsonrpc.NewNotification(spec.NotificationSubscriptionAccepted, append(append(params, sub.meta()...), '}'))
 }
 
 func (sub *subscription) meta() []byte {
@@ -241,7 +239,7 @@ func (sub *subscription) meta() []byte {
 // the other as the answer to the request.
 func (sub *subscription) cancelled() []byte {
 	params := append(append([]byte(`{"requestId":`), sub.id.Raw()...), `,"_meta":`...)
-	return jsonrpc.NewNotification("notifications/cancelled", append(append(params, sub.meta()...), '}'))
+	return jsonrpc.NewNotification(spec.NotificationCancelled, append(append(params, sub.meta()...), '}'))
 }
 
 func (sub *subscription) result() []byte {
@@ -263,9 +261,9 @@ func (sub *subscription) tagged(m *jsonrpc.Message) []byte {
 // wants reports whether the stream carries a notification of a server.
 func (sub *subscription) wants(m *jsonrpc.Message) bool {
 	switch m.Method() {
-	case "notifications/resources/updated":
+	case spec.NotificationResourceUpdated:
 		return len(sub.uris) > 0
-	case taskChanged:
+	case spec.NotificationTask:
 		return sub.tasks[m.Params().Get("taskId").String()]
 	}
 	return false

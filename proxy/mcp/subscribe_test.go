@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -30,7 +31,7 @@ func (g *gateway) subscribe(filter string) *heard {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	for _, h := range [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"}, {versionHeader, modern}, {methodHeader, "subscriptions/listen"}} {
+	for _, h := range [][2]string{{"Content-Type", "application/json"}, {"Accept", "application/json, text/event-stream"}, {spec.HeaderVersion, spec.Modern}, {spec.HeaderMethod, "subscriptions/listen"}} {
 		req.Header.Set(h[0], h[1])
 	}
 	res, err := g.server.Client().Do(req)
@@ -150,7 +151,7 @@ func TestFiltersThatMakeNoSenseAreRefused(t *testing.T) {
 	many := strings.Repeat(`"x:y",`, subsLimit) + `"x:y"`
 	for _, filter := range []string{`[]`, `{"toolsListChanged":true,"toolsListChanged":false}`, `{"resourceSubscriptions":[1]}`, fmt.Sprintf(`{"resourceSubscriptions":[%s]}`, many)} {
 		body := `{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen","params":{` + modernMeta + `,"notifications":` + filter + `}}`
-		res, answer := g.post(body, versionHeader, modern, methodHeader, "subscriptions/listen")
+		res, answer := g.post(body, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "subscriptions/listen")
 		if res.StatusCode != http.StatusBadRequest || !strings.Contains(answer, "-32602") {
 			t.Errorf("%.60s: %d %s", filter, res.StatusCode, answer)
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // The kinds of ids of servers that clients of a federation hold sealed.
@@ -48,8 +49,7 @@ func (s *session) task(c *call) ([]byte, error) {
 	if !ok || !member {
 		return nil, invalid("unknown task")
 	}
-	safe := c.msg.Method() == "tasks/get" || c.msg.Method() == "tasks/result"
-	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	body, _, err := c.forward(ref, spec.Request(c.msg.Method()).Idempotent, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
 	return body, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // taskServer is a server with tasks, of either era, that remembers what it got.
@@ -46,10 +47,10 @@ func newTaskServer(t testing.TB, era string) *taskServer {
 			"tasks/list":      `{"tasks":[{` + task + `}]}`,
 			"tasks/update":    `{"resultType":"complete"}`,
 		}[m.Method()]
-		if era == modern && m.Method() == "tools/call" {
+		if era == spec.Modern && m.Method() == "tools/call" {
 			result = `{"resultType":"task",` + task + `}`
 		}
-		refused := map[string]bool{"initialize": era == modern, "server/discover": era != modern}[m.Method()]
+		refused := map[string]bool{"initialize": era == spec.Modern, "server/discover": era != spec.Modern}[m.Method()]
 		answer := jsonrpc.NewResult(m.ID(), []byte(result))
 		switch {
 		case result == "" || refused:
@@ -77,12 +78,12 @@ func (s *taskServer) last(method string) *jsonrpc.Message {
 }
 
 func TestTaskIDsOfAFederationAreSealedWhereverTheyOccur(t *testing.T) {
-	s := newTaskServer(t, newest)
+	s := newTaskServer(t, spec.NewestLegacy)
 	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}}, newServer(t, "beta").backend("beta"))
 	id := g.initialize()
 	call := func(method, params string) *jsonrpc.Message {
 		t.Helper()
-		_, answer := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), sessionHeader, id)
+		_, answer := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":%s}`, method, params), spec.HeaderSession, id)
 		m, err := jsonrpc.Parse([]byte(answer))
 		if err != nil {
 			t.Fatalf("%s: %q: %v", method, answer, err)
@@ -116,12 +117,12 @@ func TestTaskIDsOfAFederationAreSealedWhereverTheyOccur(t *testing.T) {
 		t.Errorf("the list: %s", list.Raw())
 	}
 	for _, foreign := range []string{innerTask, task[:len(task)-2], ""} {
-		_, answer := g.post(`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"`+foreign+`"}}`, sessionHeader, id)
+		_, answer := g.post(`{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"`+foreign+`"}}`, spec.HeaderSession, id)
 		if !strings.Contains(answer, "-32602") {
 			t.Errorf("%q: %s", foreign, answer)
 		}
 	}
-	_, streamed := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"alpha__visited"}}`, sessionHeader, id, "Accept", "application/json, text/event-stream")
+	_, streamed := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"alpha__visited"}}`, spec.HeaderSession, id, "Accept", "application/json, text/event-stream")
 	if !strings.Contains(streamed, `notifications/tasks/status","params":{"taskId":"`+task+`"`) {
 		t.Errorf("the state that the server tells: %s", streamed)
 	}
@@ -137,19 +138,19 @@ func TestTaskIDsOfAFederationAreSealedWhereverTheyOccur(t *testing.T) {
 }
 
 func TestTasksOfTheExtensionInAFederation(t *testing.T) {
-	s := newTaskServer(t, modern)
+	s := newTaskServer(t, spec.Modern)
 	g := newGateway(t, bridging, backend{name: "alpha", endpoints: []string{s.url}}, newServer(t, "beta").backend("beta"))
 	call := func(method, name, params string) *jsonrpc.Message {
 		t.Helper()
 		_, answer := g.post(fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{%s,%s}}`, method, params, modernMeta),
-			versionHeader, modern, methodHeader, method, nameHeader, name)
+			spec.HeaderVersion, spec.Modern, spec.HeaderMethod, method, spec.HeaderName, name)
 		m, err := jsonrpc.Parse([]byte(answer))
 		if err != nil || strings.Contains(answer, innerTask) {
 			t.Fatalf("%s: %q: %v", method, answer, err)
 		}
 		return m
 	}
-	_, discovered := g.post(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{`+modernMeta+`}}`, versionHeader, modern, methodHeader, "server/discover")
+	_, discovered := g.post(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{`+modernMeta+`}}`, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "server/discover")
 	if !strings.Contains(discovered, `"extensions":{"io.modelcontextprotocol/tasks":{}}`) {
 		t.Errorf("discovered %s", discovered)
 	}

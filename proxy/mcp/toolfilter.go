@@ -6,10 +6,8 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
-
-// toolsList is the method whose lists hold tools.
-const toolsList = "tools/list"
 
 // ToolFilter chooses among the tools of one cluster, by patterns over its own
 // names: * is any run of characters, everything else is itself. What it does
@@ -94,17 +92,17 @@ func matchName(pattern, name string) bool {
 
 // serves reports whether the route shows what the cluster lists under a name.
 func (r *ClusterRef) serves(list, name string) bool {
-	return list != toolsList || r.Tools.shows(name)
+	return list != spec.ToolsList || r.Tools.shows(name)
 }
 
 // shown are those of the items that the route shows.
-func (r *ClusterRef) shown(kind listKind, items []jsonrpc.Value) []jsonrpc.Value {
-	if kind.method != toolsList || r.Tools.all() {
+func (r *ClusterRef) shown(kind spec.List, items []jsonrpc.Value) []jsonrpc.Value {
+	if kind.Method != spec.ToolsList || r.Tools.all() {
 		return items
 	}
 	shown := make([]jsonrpc.Value, 0, len(items))
 	for _, item := range items {
-		if r.serves(kind.method, item.Get(kind.key).String()) {
+		if r.serves(kind.Method, item.Get(kind.Key).String()) {
 			shown = append(shown, item)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestToolPatterns(t *testing.T) {
@@ -46,7 +48,7 @@ func (g *gateway) toolPages() (pages [][]string) {
 	g.t.Helper()
 	id, cursor := g.initialize(), ""
 	for {
-		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+cursor+`}}`, sessionHeader, id)
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+cursor+`}}`, spec.HeaderSession, id)
 		var page struct {
 			Result *struct {
 				Tools      []struct{ Name string }
@@ -79,7 +81,7 @@ func TestFilteredToolsOfTheOnlyClusterAreUnlistedAndUncallable(t *testing.T) {
 	}
 	id := g.initialize()
 	call := func(name string) string {
-		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id)
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, spec.HeaderSession, id)
 		return body
 	}
 	for _, name := range []string{"tool-0007", "tool-0100", "nonesuch"} {
@@ -105,7 +107,7 @@ func TestFilteredToolsOfAFederationAreUnlistedAndUncallable(t *testing.T) {
 	}
 	id := g.initialize()
 	call := func(name string) string {
-		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id)
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, spec.HeaderSession, id)
 		return body
 	}
 	if body := call("alpha__tool-0001"); !strings.Contains(body, `"code":-32602,"message":"unknown tool: alpha__tool-0001`) {
@@ -172,7 +174,7 @@ func TestOnlyTheNamesInTheCatalogueReachAServerWhoseToolsAreFiltered(t *testing.
 				name = prefix + name
 				for what, answer := range map[string]func() string{
 					"session": func() string {
-						_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, sessionHeader, id)
+						_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+name+`"}}`, spec.HeaderSession, id)
 						return body
 					},
 					"without session": func() string {
@@ -188,7 +190,7 @@ func TestOnlyTheNamesInTheCatalogueReachAServerWhoseToolsAreFiltered(t *testing.
 			if body := raw.last("tools/call"); body != "" {
 				t.Errorf("the server was called: %s", body)
 			}
-			if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+prefix+`op\u0065n"}}`, sessionHeader, id); !strings.Contains(body, `"result"`) {
+			if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"`+prefix+`op\u0065n"}}`, spec.HeaderSession, id); !strings.Contains(body, `"result"`) {
 				t.Error(body)
 			}
 			if body := raw.last("tools/call"); !strings.Contains(body, `"name":"open"`) {
@@ -205,8 +207,8 @@ func TestOnlyTheSpecificationsMethodsReachAServerWhoseToolsAreFiltered(t *testin
 	id := g.initialize()
 	methods := []string{"tools/call ", "Tools/Call", "tools/invoke", "server/discover", "x", "notifications/x"}
 	try := func(method string) string {
-		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":{"name":"secret"}}`, sessionHeader, id)
-		g.post(`{"jsonrpc":"2.0","method":"`+method+`","params":{"name":"secret"}}`, sessionHeader, id)
+		_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"`+method+`","params":{"name":"secret"}}`, spec.HeaderSession, id)
+		g.post(`{"jsonrpc":"2.0","method":"`+method+`","params":{"name":"secret"}}`, spec.HeaderSession, id)
 		return body
 	}
 	for _, method := range append(methods, "tools/call") {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -23,24 +24,24 @@ func TestListDoesNotWaitForAMemberThatIsUnhealthy(t *testing.T) {
 	id := g.initialize()
 	cluster, _ := g.set.Get("alpha")
 	eventually(t, "the member is healthy", cluster.Endpoints()[0].Healthy)
-	if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, "alpha__whoami") {
+	if _, body := g.post(listBody, spec.HeaderSession, id); !strings.Contains(body, "alpha__whoami") {
 		t.Fatal(body)
 	}
 	a.hang.Store(true)
 	eventually(t, "the member is unhealthy", cluster.Endpoints()[0].Unhealthy)
 	for range 2 {
-		_, body := g.post(listBody, sessionHeader, id)
+		_, body := g.post(listBody, spec.HeaderSession, id)
 		if !strings.Contains(body, "beta__whoami") || !strings.Contains(body, `unavailable":["alpha"]`) {
 			t.Errorf("a list beside an unhealthy member: %s", body)
 		}
 	}
-	if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, sessionHeader, id); !strings.Contains(body, `"result"`) {
+	if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, spec.HeaderSession, id); !strings.Contains(body, `"result"`) {
 		t.Errorf("the log level beside an unhealthy member: %s", body)
 	}
 	a.hang.Store(false)
 	a.http.CloseClientConnections() // ends what hangs
 	eventually(t, "the member is healthy again", cluster.Endpoints()[0].Healthy)
-	if _, body := g.post(listBody, sessionHeader, id); !strings.Contains(body, "alpha__whoami") {
+	if _, body := g.post(listBody, spec.HeaderSession, id); !strings.Contains(body, "alpha__whoami") {
 		t.Errorf("a list after the member has come back: %s", body)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // wsTransport lets the official SDK speak over a WebSocket.
@@ -69,7 +70,7 @@ func (g *gateway) connectWS(opts *sdk.ClientOptions) *sdk.ClientSession {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	c, err := sdk.NewClient(&sdk.Implementation{Name: "tester", Version: "1"}, opts).Connect(within(g.t), wsTransport{ws}, &sdk.ClientSessionOptions{ProtocolVersion: newest})
+	c, err := sdk.NewClient(&sdk.Implementation{Name: "tester", Version: "1"}, opts).Connect(within(g.t), wsTransport{ws}, &sdk.ClientSessionOptions{ProtocolVersion: spec.NewestLegacy})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -153,8 +154,8 @@ func TestAWebSocketNegotiatesEachRevision(t *testing.T) {
 			t.Error(out)
 		}
 		out := s.ask(`[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"whoami"}}]`)
-		if version == batchRevision && !strings.HasPrefix(out, `[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result"`) ||
-			version != batchRevision && !strings.Contains(out, `"id":null,"error":{"code":-32600`) {
+		if version == spec.Batches && !strings.HasPrefix(out, `[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":2,"result"`) ||
+			version != spec.Batches && !strings.Contains(out, `"id":null,"error":{"code":-32600`) {
 			t.Errorf("a batch in %s: %s", version, out)
 		}
 	}
@@ -228,7 +229,7 @@ func FuzzLine(f *testing.F) {
 	raw := newRawServer(f, func(string) string { return `{"tools":[]}` })
 	g := newGateway(f, withLines, backend{name: "raw", endpoints: []string{raw.url}})
 	h := g.current.Load()
-	for _, seed := range []string{initBody, initOf(batchRevision), `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`,
+	for _, seed := range []string{initBody, initOf(spec.Batches), `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`,
 		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, `[]`, ``, `{`} {
 		f.Add([]byte(seed), []byte(seed))
 	}

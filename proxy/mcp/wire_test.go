@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const listBody = `{"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}`
@@ -42,7 +44,7 @@ func TestSingleCallsShareNoSessionOfAServer(t *testing.T) {
 	g := newGateway(t, nil, srv.backend("alpha"))
 	modernList := strings.Replace(listBody, `"params": {`, `"params": {`+modernMeta, 1)
 	for range 2 {
-		for _, headers := range [][]string{nil, {versionHeader, modern, methodHeader, "tools/list"}} {
+		for _, headers := range [][]string{nil, {spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "tools/list"}} {
 			body := listBody
 			if headers != nil {
 				body = modernList
@@ -89,7 +91,7 @@ func TestWhatIsRefused(t *testing.T) {
 	srv := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Limits.Message = 2048 }, srv.backend("alpha"))
 	id := g.initialize("Test-User", "ann")
-	ann := []string{"Test-User", "ann", sessionHeader, id}
+	ann := []string{"Test-User", "ann", spec.HeaderSession, id}
 	with := func(more ...string) []string { return append(append([]string(nil), ann...), more...) }
 	const ping = `{"jsonrpc":"2.0","id":5,"method":"ping"}`
 	for _, c := range []struct {
@@ -101,11 +103,11 @@ func TestWhatIsRefused(t *testing.T) {
 		{"ping", "POST", ping, ann, 200, `{"jsonrpc":"2.0","id":5,"result":{}}`},
 		{"notification", "POST", `{"jsonrpc":"2.0","method":"notifications/initialized"}`, ann, 202, ""},
 		{"late answer", "POST", `{"jsonrpc":"2.0","id":77,"result":{}}`, ann, 202, ""},
-		{"dead session", "POST", ping, []string{sessionHeader, "nonesuch"}, 404, "initialize anew"},
-		{"other principal", "POST", ping, []string{sessionHeader, id, "Test-User", "bob"}, 403, "somebody else"},
-		{"anonymous", "POST", ping, []string{sessionHeader, id}, 403, "somebody else"},
-		{"GET of another", "GET", "", []string{sessionHeader, id}, 403, ""},
-		{"DELETE of another", "DELETE", "", []string{sessionHeader, id}, 403, ""},
+		{"dead session", "POST", ping, []string{spec.HeaderSession, "nonesuch"}, 404, "initialize anew"},
+		{"other principal", "POST", ping, []string{spec.HeaderSession, id, "Test-User", "bob"}, 403, "somebody else"},
+		{"anonymous", "POST", ping, []string{spec.HeaderSession, id}, 403, "somebody else"},
+		{"GET of another", "GET", "", []string{spec.HeaderSession, id}, 403, ""},
+		{"DELETE of another", "DELETE", "", []string{spec.HeaderSession, id}, 403, ""},
 		{"DELETE without session", "DELETE", "", nil, 400, ""},
 		{"GET without session", "GET", "", nil, 405, ""},
 		{"PUT", "PUT", "", nil, 405, ""},
@@ -121,13 +123,13 @@ func TestWhatIsRefused(t *testing.T) {
 		{"null id", "POST", `{"jsonrpc":"2.0","id":null,"method":"ping"}`, ann, 400, "-32600"},
 		{"duplicate key", "POST", `{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}`, ann, 400, "-32600"},
 		{"batch", "POST", "[" + ping + "]", ann, 400, "batches are not accepted"},
-		{"unknown version", "POST", ping, with(versionHeader, "1999-01-01"), 400, `"supported":["2025-11-25","2025-06-18","2025-03-26"]`},
-		{"known version", "POST", ping, with(versionHeader, "2025-06-18"), 200, ""},
-		{"modern by header", "POST", ping, with(versionHeader, "2026-07-28"), 404, `"code":-32601`},
+		{"unknown version", "POST", ping, with(spec.HeaderVersion, "1999-01-01"), 400, `"supported":["2025-11-25","2025-06-18","2025-03-26"]`},
+		{"known version", "POST", ping, with(spec.HeaderVersion, "2025-06-18"), 200, ""},
+		{"modern by header", "POST", ping, with(spec.HeaderVersion, "2026-07-28"), 404, `"code":-32601`},
 		{"modern by _meta", "POST", `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}`,
 			nil, 400, `"code":-32020`},
 		{"of no known revision", "POST", `{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2027-01-01"}}}`,
-			with(versionHeader, "2027-01-01"), 400, `"supported":["2025-11-25","2025-06-18","2025-03-26"]`},
+			with(spec.HeaderVersion, "2027-01-01"), 400, `"supported":["2025-11-25","2025-06-18","2025-03-26"]`},
 		{"sessionless subscription", "POST", `{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"x:y"}}`, nil, 400, "needs a session"},
 		{"sessionless level", "POST", `{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, nil, 400, "needs a session"},
 		{"sessionless answer", "POST", `{"jsonrpc":"2.0","id":1,"result":{}}`, nil, 400, "needs a session"},
@@ -160,7 +162,7 @@ func TestSessionOfAnotherRouteIs404(t *testing.T) {
 	}
 	g.hub.Commit([]*Handler{g.current.Load(), other})
 	g.current.Store(other)
-	if res, body := g.post(listBody, sessionHeader, id); res.StatusCode != 404 {
+	if res, body := g.post(listBody, spec.HeaderSession, id); res.StatusCode != 404 {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
 }
@@ -186,7 +188,7 @@ func TestUnknownFieldsSurviveByteForByte(t *testing.T) {
 	raw := newRawServer(t, func(method string) string { return answer })
 	g := newGateway(t, nil, backend{name: "raw", endpoints: []string{raw.url}})
 	id := g.initialize()
-	_, body := g.post(`{"jsonrpc":"2.0","id":"me","method":"tools/call","params":`+params+`,"extra":true}`, sessionHeader, id)
+	_, body := g.post(`{"jsonrpc":"2.0","id":"me","method":"tools/call","params":`+params+`,"extra":true}`, spec.HeaderSession, id)
 	if want := `"result":` + answer; !strings.Contains(body, want) || !strings.Contains(body, `"id":"me"`) {
 		t.Errorf("answer: %s", body)
 	}
@@ -202,7 +204,7 @@ func TestGetStreamIsFlushedAtOnceAndBounded(t *testing.T) {
 	var open []*http.Response
 	for range 2 {
 		req, _ := http.NewRequestWithContext(within(t), "GET", g.url, nil)
-		req.Header.Set(sessionHeader, id)
+		req.Header.Set(spec.HeaderSession, id)
 		req.Header.Set("Accept", "text/event-stream")
 		res, err := g.server.Client().Do(req)
 		if err != nil || res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" {
@@ -211,13 +213,13 @@ func TestGetStreamIsFlushedAtOnceAndBounded(t *testing.T) {
 		defer res.Body.Close()
 		open = append(open, res)
 	}
-	if res, body := g.do("GET", "", sessionHeader, id); res.StatusCode != 429 {
+	if res, body := g.do("GET", "", spec.HeaderSession, id); res.StatusCode != 429 {
 		t.Errorf("a third stream: %d %s", res.StatusCode, body)
 	}
 	if n := g.hub.Stats()["test"]; n.Streams != 2 || n.Sessions != 1 {
 		t.Errorf("stats: %+v", n)
 	}
-	g.do("DELETE", "", sessionHeader, id)
+	g.do("DELETE", "", spec.HeaderSession, id)
 	for _, res := range open {
 		b := make([]byte, 1)
 		for {
@@ -237,7 +239,7 @@ func TestIdleSessionEnds(t *testing.T) {
 	g := newGateway(t, func(c *Config) { c.Timeouts.SessionIdle = 10 * time.Millisecond }, srv.backend("alpha"))
 	id := g.initialize()
 	eventually(t, "the session is idle", func() bool { return g.trace.has("closed test idle") })
-	if res, _ := g.post(listBody, sessionHeader, id); res.StatusCode != 404 {
+	if res, _ := g.post(listBody, spec.HeaderSession, id); res.StatusCode != 404 {
 		t.Errorf("status %d", res.StatusCode)
 	}
 	eventually(t, "the upstream session ends", func() bool { return srv.deletes.Load() == 1 })
@@ -274,9 +276,9 @@ func TestForwardedHeadersGoWithAllThatASessionSends(t *testing.T) {
 	tenant := []string{"X-Tenant", "t1", "Authorization", "Bearer secret"}
 	id := g.initialize(tenant...)
 	g.listen(within(t), id)
-	g.post(listBody, append(tenant, sessionHeader, id)...)
+	g.post(listBody, append(tenant, spec.HeaderSession, id)...)
 	eventually(t, "the gateway listens", func() bool { return a.gets.Load() > 0 })
-	g.do(http.MethodDelete, "", append(tenant, sessionHeader, id)...)
+	g.do(http.MethodDelete, "", append(tenant, spec.HeaderSession, id)...)
 	eventually(t, "the session is ended upstream", func() bool { return a.deletes.Load() > 0 })
 	mu.Lock()
 	defer mu.Unlock()

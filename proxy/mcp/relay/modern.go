@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // pagesRead bounds the search for a tool's parameters.
@@ -16,7 +17,7 @@ const pagesRead = 100
 // Streamable HTTP, Request Metadata).
 func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 	version := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).String()
-	if m.Method() == "subscriptions/listen" {
+	if m.Method() == spec.SubscriptionsListen {
 		return r.subscribe(ctx, m, version)
 	}
 	// Which parameters a tool wants in headers is in its definition, which the
@@ -24,10 +25,10 @@ func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 	var mismatch *jsonrpc.Message
 	take := func(got *jsonrpc.Message, _ http.Header) {
 		switch {
-		case got.Kind() == jsonrpc.Response && got.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == "tools/call" && mismatch == nil:
+		case got.Kind() == jsonrpc.Response && got.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == spec.ToolsCall && mismatch == nil:
 			mismatch = got
 			return
-		case got.Kind() == jsonrpc.Response && m.Method() == "tools/list":
+		case got.Kind() == jsonrpc.Response && m.Method() == spec.ToolsList:
 			r.repeats.Learn(got)
 		}
 		r.out.write(got.Raw())
@@ -45,7 +46,7 @@ func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 
 func (r *Relay) modernHeader(m *jsonrpc.Message, version string) http.Header {
 	h := r.repeats.Header(m)
-	h.Set(versionHeader, version)
+	h.Set(spec.HeaderVersion, version)
 	return posting(h)
 }
 
@@ -55,7 +56,7 @@ func (r *Relay) learn(ctx context.Context, m *jsonrpc.Message, version string) e
 	meta := append([]byte(`{"_meta":`), m.Params().Get("_meta").Raw()...)
 	params := append(meta[:len(meta):len(meta)], '}')
 	for range pagesRead {
-		list, err := jsonrpc.Parse(jsonrpc.NewRequest(jsonrpc.StringID(rand.Text()), "tools/list", params))
+		list, err := jsonrpc.Parse(jsonrpc.NewRequest(jsonrpc.StringID(rand.Text()), spec.ToolsList, params))
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -158,7 +159,7 @@ func (r *Relay) receive(ctx context.Context, line []byte) {
 		switch {
 		case m.Kind() == jsonrpc.Request:
 			r.request(m)
-		case m.Method() == "notifications/cancelled" && r.withdraw(m):
+		case m.Method() == spec.NotificationCancelled && r.withdraw(m):
 		default:
 			r.mu.Lock()
 			r.unsaid++
@@ -181,7 +182,7 @@ func (r *Relay) request(m *jsonrpc.Message) {
 		r.requests[q] = struct{}{}
 	}
 	opened := func() {}
-	if m.Method() == "initialize" && !full && r.opening == nil {
+	if m.Method() == spec.Initialize && !full && r.opening == nil {
 		opening := make(chan struct{})
 		r.opening = opening
 		opened = func() {
@@ -248,7 +249,7 @@ func (r *Relay) settle(ctx context.Context) {
 		r.mu.Lock()
 		waiting := r.unsaid
 		for q := range r.requests {
-			if q.m.Method() != "subscriptions/listen" {
+			if q.m.Method() != spec.SubscriptionsListen {
 				waiting++
 			}
 		}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -322,7 +324,7 @@ func TestAToolCallThatMayHaveBeenActedOnIsNotRepeated(t *testing.T) {
 func TestABrokenStreamIsResumed(t *testing.T) {
 	g := sessions(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
 		w.Header().Set("Content-Type", "text/event-stream")
-		switch from := s.Header.Get("Last-Event-ID"); {
+		switch from := s.Header.Get(spec.HeaderLastEventID); {
 		case s.method == "tools/call":
 			fmt.Fprint(w, "id: e1\nretry: 1\ndata:\n\nid: e2\ndata: {\"jsonrpc\":\"2.0\",\ndata: \"method\":\"notifications/message\"}\n\n")
 		case from == "e2":

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // keptSubscriptions bounds what is subscribed to again.
@@ -26,16 +27,16 @@ func (r *Relay) keep(m *jsonrpc.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch m.Method() {
-	case "logging/setLevel":
+	case spec.LoggingSetLevel:
 		r.kept.level = m.Params().Raw()
-	case "resources/subscribe":
+	case spec.ResourcesSubscribe:
 		if r.kept.subscriptions == nil {
 			r.kept.subscriptions = map[string][]byte{}
 		}
 		if len(r.kept.subscriptions) < keptSubscriptions {
 			r.kept.subscriptions[uri] = m.Params().Raw()
 		}
-	case "resources/unsubscribe":
+	case spec.ResourcesUnsubscribe:
 		delete(r.kept.subscriptions, uri)
 	}
 }
@@ -91,10 +92,10 @@ func (r *Relay) begin(lost *session) error {
 	init, initialized, was := r.init, r.initialized, r.kept
 	var params [][2][]byte
 	if was.level != nil {
-		params = append(params, [2][]byte{[]byte("logging/setLevel"), was.level})
+		params = append(params, [2][]byte{[]byte(spec.LoggingSetLevel), was.level})
 	}
 	for _, p := range was.subscriptions {
-		params = append(params, [2][]byte{[]byte("resources/subscribe"), p})
+		params = append(params, [2][]byte{[]byte(spec.ResourcesSubscribe), p})
 	}
 	r.mu.Unlock()
 	r.opts.Log("the session is lost; initializing anew")
@@ -123,7 +124,7 @@ func (r *Relay) begin(lost *session) error {
 		return nil
 	}
 	defer r.listen(s)
-	if err := r.post(ctx, s, jsonrpc.NewNotification("notifications/initialized", nil)); err != nil {
+	if err := r.post(ctx, s, jsonrpc.NewNotification(spec.NotificationInitialized, nil)); err != nil {
 		return err
 	}
 	for _, p := range params {
@@ -167,7 +168,7 @@ func (r *Relay) listen(s *session) {
 			header := s.header()
 			header.Set("Accept", "text/event-stream")
 			if st.lastID != "" {
-				header.Set("Last-Event-ID", st.lastID)
+				header.Set(spec.HeaderLastEventID, st.lastID)
 			}
 			began := time.Now()
 			err := r.hear(s.ctx, st, header)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
@@ -118,7 +119,7 @@ func (r *Relay) exchange(ctx context.Context, m *jsonrpc.Message, header http.He
 		return s.body(res)
 	}
 	err = s.read(res)
-	for err != nil && s.lastID != "" && header.Get(sessionHeader) != "" && ctx.Err() == nil && !r.unwanted(m) {
+	for err != nil && s.lastID != "" && header.Get(spec.HeaderSession) != "" && ctx.Err() == nil && !r.unwanted(m) {
 		err = s.resume(ctx, header)
 	}
 	return err
@@ -127,7 +128,7 @@ func (r *Relay) exchange(ctx context.Context, m *jsonrpc.Message, header http.He
 // refused makes of an answer with a status of its own what it means. An error
 // response in it is the answer.
 func (r *Relay) refused(res *http.Response, m *jsonrpc.Message, header http.Header, take func(*jsonrpc.Message, http.Header)) error {
-	if res.StatusCode == http.StatusNotFound && header.Get(sessionHeader) != "" {
+	if res.StatusCode == http.StatusNotFound && header.Get(spec.HeaderSession) != "" {
 		return errLost
 	}
 	body, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // what there is will do
@@ -202,7 +203,7 @@ func (s *stream) resume(ctx context.Context, header http.Header) error {
 	header = header.Clone()
 	header.Del("Content-Type")
 	header.Set("Accept", "text/event-stream")
-	header.Set("Last-Event-ID", s.lastID)
+	header.Set(spec.HeaderLastEventID, s.lastID)
 	if !pause(ctx, max(s.retry, shortest)) {
 		return ctx.Err()
 	}

@@ -8,11 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-)
-
-const (
-	sessionHeader = "Mcp-Session-Id"
-	versionHeader = "Mcp-Protocol-Version"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // session is what initialize began. But for heard it is not changed once
@@ -38,21 +34,12 @@ func posting(h http.Header) http.Header {
 func (s *session) header() http.Header {
 	h := http.Header{}
 	if s != nil {
-		h.Set(versionHeader, s.version)
+		h.Set(spec.HeaderVersion, s.version)
 		if s.id != "" {
-			h.Set(sessionHeader, s.id)
+			h.Set(spec.HeaderSession, s.id)
 		}
 	}
 	return h
-}
-
-// repeatable are the methods whose second coming does no harm.
-func repeatable(method string) bool {
-	return slices.Contains([]string{
-		"initialize", "ping", "server/discover", "tools/list", "prompts/list", "prompts/get", "resources/list", "resources/templates/list",
-		"resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete", "logging/setLevel",
-		"subscriptions/listen", "tasks/get", "tasks/list", "tasks/result", "tasks/cancel",
-	}, method)
 }
 
 // persist tries again while the gateway is away, if it surely did not act on
@@ -62,7 +49,7 @@ func (r *Relay) persist(ctx context.Context, m *jsonrpc.Message, try func() erro
 	for {
 		err := try()
 		var broken *brokenError
-		again := errors.As(err, &broken) && !broken.sent || away(err) && repeatable(m.Method())
+		again := errors.As(err, &broken) && !broken.sent || away(err) && spec.Request(m.Method()).Idempotent
 		if !again || r.unwanted(m) || !wait.again(ctx) {
 			return err
 		}
@@ -89,7 +76,7 @@ func (r *Relay) unwanted(m *jsonrpc.Message) bool {
 
 // legacy sends a request of a revision with sessions.
 func (r *Relay) legacy(ctx context.Context, m *jsonrpc.Message) error {
-	if m.Method() == "initialize" {
+	if m.Method() == spec.Initialize {
 		r.mu.Lock()
 		r.kept, r.initialized = kept{}, false
 		r.mu.Unlock()
@@ -148,7 +135,7 @@ func (r *Relay) initialize(ctx context.Context, m *jsonrpc.Message, say func([]b
 		}
 		if !got.IsError() {
 			s := &session{
-				id: header.Get(sessionHeader), version: got.Result().Get("protocolVersion").String(), capabilities: got.Result().Get("capabilities"),
+				id: header.Get(spec.HeaderSession), version: got.Result().Get("protocolVersion").String(), capabilities: got.Result().Get("capabilities"),
 			}
 			s.ctx, s.stop = context.WithCancel(r.work)
 			r.mu.Lock()
@@ -172,7 +159,7 @@ func (r *Relay) speak() {
 		case m := <-r.say:
 			r.opened(r.work)
 			r.mu.Lock()
-			begun := m.Method() == "notifications/initialized" && r.session != nil
+			begun := m.Method() == spec.NotificationInitialized && r.session != nil
 			r.initialized = r.initialized || begun
 			r.mu.Unlock()
 			if err := r.tell(r.work, m); err != nil && r.work.Err() == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // subscribe opens a stream of notifications (MCP 2026-07-28, Subscriptions)
@@ -16,12 +17,12 @@ func (r *Relay) subscribe(ctx context.Context, m *jsonrpc.Message, version strin
 	acknowledged, answered := false, false
 	take := func(got *jsonrpc.Message, _ http.Header) {
 		switch {
-		case got.Method() == "notifications/subscriptions/acknowledged" && acknowledged:
+		case got.Method() == spec.NotificationSubscriptionAccepted && acknowledged:
 			r.missed(got)
 			return
-		case got.Method() == "notifications/subscriptions/acknowledged":
+		case got.Method() == spec.NotificationSubscriptionAccepted:
 			acknowledged = true
-		case acknowledged && (got.Method() == "notifications/cancelled" || got.Kind() == jsonrpc.Response && !got.IsError()):
+		case acknowledged && (got.Method() == spec.NotificationCancelled || got.Kind() == jsonrpc.Response && !got.IsError()):
 			return // the end of this connection, not of the subscription
 		case got.Kind() == jsonrpc.Response:
 			answered = true
@@ -70,7 +71,7 @@ func (r *Relay) missed(ack *jsonrpc.Message) {
 	}
 	for _, uri := range heard.Get("resourceSubscriptions").Each {
 		if uri.Kind() == jsonrpc.String {
-			tell("notifications/resources/updated", append([]byte(`,"uri":`), uri.Raw()...))
+			tell(spec.NotificationResourceUpdated, append([]byte(`,"uri":`), uri.Raw()...))
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // duplex matches what comes on the one stream of HTTP+SSE and stdio with the
@@ -170,9 +171,9 @@ func (d *duplex) owner(m *jsonrpc.Message) *pending {
 		return d.callLocked(id)
 	}
 	switch m.Method() {
-	case "ping":
+	case spec.Ping:
 		return nil
-	case "notifications/progress":
+	case spec.NotificationProgress:
 		if p := d.reportedLocked(m.Params().Get("progressToken").ID()); p != nil {
 			return p
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Serves returns the revisions that a cluster was found to serve: those that
@@ -75,7 +76,7 @@ func (s *Session) Stateless() bool {
 }
 
 // withSessions returns the revisions that begin with initialize.
-func withSessions() []string { return slices.Clone(versions) }
+func withSessions() []string { return spec.Initialized() }
 
 // listed returns the revisions that an answer to server/discover lists.
 func listed(discover *jsonrpc.Message) []string {
@@ -109,7 +110,7 @@ func (e *notListedError) Unwrap() error { return e.error }
 // anything.
 func notListed(err error, supported jsonrpc.Value) error {
 	var known []string
-	for _, version := range versions {
+	for _, version := range spec.Initialized() {
 		if contains(supported, version) {
 			known = append(known, version)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // fake is a Streamable HTTP server that does what a test tells it to, where
@@ -73,7 +74,7 @@ func (f *fake) answer(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message
 	case "initialize":
 		f.mu.Lock()
 		f.sessions++
-		w.Header().Set(headerSession, fmt.Sprintf("session-%d", f.sessions))
+		w.Header().Set(spec.HeaderSession, fmt.Sprintf("session-%d", f.sessions))
 		f.mu.Unlock()
 		answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, fakeResult, f.version)))
 	case "notifications/initialized":

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // discoverTime is how long a server that may have sessions is waited for: some
@@ -35,7 +36,7 @@ func (o *opening) greet(ctx context.Context, s *Session) error {
 	learn, known := o.shared(o.cluster, o.endpoint)
 	k := known()
 	switch {
-	case o.forced == Modern:
+	case o.forced == spec.Modern:
 		return o.discover(ctx, s, learn, known)
 	case o.forced != "", s.kind == SSE:
 		return o.initialize(ctx, s)
@@ -95,7 +96,7 @@ func (o *opening) describe(s *Session) {
 	case o.forced != "":
 		o.endpoint.SetProtocol(o.forced + ", as mcp.protocol says")
 	case s.Modern():
-		o.endpoint.SetProtocol(Modern + ", which server/discover lists")
+		o.endpoint.SetProtocol(spec.Modern + ", which server/discover lists")
 	case s.Version() == "":
 		o.endpoint.SetProtocol("a revision with sessions, since " + why)
 	case why != "":
@@ -109,7 +110,7 @@ func (o *opening) describe(s *Session) {
 var errNoAnswer = errors.New("no answer")
 
 // errNotListed: the server does not list the revision without sessions.
-var errNotListed = errors.New("the server does not list " + Modern)
+var errNotListed = errors.New("the server does not list " + spec.Modern)
 
 // hasSessions reports whether an error of server/discover may be that of a
 // server that has sessions: anything but that it cannot be reached, or not by
@@ -143,7 +144,7 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	k := known()
 	s.stateless = &stateless{client: client, learn: learn, known: known, discover: k.discover}
 	if k.discover == nil || k.doubted {
-		m, err := s.discoverFirst(ctx, o.forced == Modern)
+		m, err := s.discoverFirst(ctx, o.forced == spec.Modern)
 		if err != nil {
 			s.stateless = nil
 			if !isGuest {
@@ -158,7 +159,7 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 		s.stateless = nil
 		return &unsentError{fmt.Errorf("server/discover: %w", err)} // to initialize takes as much
 	}
-	version := Modern
+	version := spec.Modern
 	s.version.Store(&version)
 	return nil
 }
@@ -187,7 +188,7 @@ func (s *Session) discoverFirst(ctx context.Context, forced bool) (*jsonrpc.Mess
 
 // discoverNow asks the server.
 func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Message, error) {
-	req, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), "server/discover", nil))
+	req, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), spec.ServerDiscover, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +214,7 @@ func (s *Session) discoverNow(ctx context.Context, forced bool) (*jsonrpc.Messag
 }
 
 // lists reports whether the revision without sessions is among these.
-func lists(supported jsonrpc.Value) bool { return contains(supported, Modern) }
+func lists(supported jsonrpc.Value) bool { return contains(supported, spec.Modern) }
 
 // contains reports whether a version is among these.
 func contains(supported jsonrpc.Value, wanted string) bool {
@@ -282,6 +283,6 @@ func (s *Session) Ping(ctx context.Context) error {
 		return because(ctx, s.rediscover(ctx))
 	}
 	id := s.NextID()
-	_, err := s.Call(ctx, jsonrpc.NewRequest(id, "ping", nil), id, nil)
+	_, err := s.Call(ctx, jsonrpc.NewRequest(id, spec.Ping, nil), id, nil)
 	return err
 }

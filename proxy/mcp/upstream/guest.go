@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // launch opens a session with a command: where the server has none, in the
@@ -16,7 +17,7 @@ func (o *opening) launch(ctx context.Context) (*Session, error) {
 		return s, err
 	}
 	_, known := o.shared(o.cluster, o.endpoint)
-	if o.opts.Transports == nil || o.opts.Alone || o.forced != Modern && !o.asks(known()) {
+	if o.opts.Transports == nil || o.opts.Alone || o.forced != spec.Modern && !o.asks(known()) {
 		return o.launchOwn(ctx)
 	}
 	if err := o.endpoint.Await(ctx, o.opts.Backoff); err != nil {
@@ -40,7 +41,7 @@ func (o *opening) launch(ctx context.Context) (*Session, error) {
 			}
 			break // the server has changed its mind about sessions
 		}
-		if !o.asks(known()) && o.forced != Modern {
+		if !o.asks(known()) && o.forced != spec.Modern {
 			break // it was found to have sessions
 		}
 	}
@@ -121,7 +122,7 @@ func (s *Session) withRouting(ctx context.Context, m *jsonrpc.Message) context.C
 	return context.WithValue(ctx, routingKey{}, routing{
 		by:    s,
 		token: m.Params().Get("_meta", "progressToken").ID(),
-		quiet: method == "subscriptions/listen" || method == "server/discover",
+		quiet: method == spec.SubscriptionsListen || method == spec.ServerDiscover,
 	})
 }
 
@@ -168,7 +169,7 @@ const cancelTime = time.Second
 
 // cancelled is the cancellation of a request.
 func cancelled(id jsonrpc.ID) []byte {
-	return jsonrpc.NewNotification("notifications/cancelled", fmt.Appendf(nil, `{"requestId":%s}`, id.Raw()))
+	return jsonrpc.NewNotification(spec.NotificationCancelled, fmt.Appendf(nil, `{"requestId":%s}`, id.Raw()))
 }
 
 func (g *guest) send(ctx context.Context, msg []byte) error { return g.stdio.send(ctx, msg) }

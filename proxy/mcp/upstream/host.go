@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // apartTime is how long sessions get processes of their own after the shared
@@ -339,7 +340,7 @@ func (h *host) onlyCaller() *Session {
 // know of a list that has changed, and of a resource all that asked to.
 func (h *host) unaddressed(m *jsonrpc.Message) {
 	method := m.Method()
-	uri, ofResource := "", method == "notifications/resources/updated"
+	uri, ofResource := "", method == spec.NotificationResourceUpdated
 	switch only := h.onlyCaller(); {
 	case ofResource:
 		uri = m.Params().Get("uri").String()

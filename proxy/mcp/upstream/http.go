@@ -14,16 +14,13 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
 const (
 	typeJSON   = "application/json"
 	typeEvents = "text/event-stream"
-
-	headerSession = "Mcp-Session-Id"
-	headerVersion = "Mcp-Protocol-Version"
-	headerLastID  = "Last-Event-Id"
 )
 
 // maxDiscarded bounds what is read of a body that no caller wants, so that its
@@ -67,16 +64,16 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	case http.MethodGet:
 		req.Header.Set("Accept", typeEvents)
 	}
-	for _, name := range []string{headerSession, headerVersion, headerLastID, headerMethod, headerName} {
+	for _, name := range []string{spec.HeaderSession, spec.HeaderVersion, spec.HeaderLastEventID, spec.HeaderMethod, spec.HeaderName} {
 		req.Header.Del(name)
 	}
 	req.Header.Set("Accept-Encoding", "identity")
 	if v := s.Version(); v != "" {
-		req.Header.Set(headerVersion, v)
+		req.Header.Set(spec.HeaderVersion, v)
 	}
 	if h, ok := ctx.Value(mirroredKey{}).(http.Header); ok {
 		maps.Copy(req.Header, h)
-		req.Header.Set(headerVersion, Modern)
+		req.Header.Set(spec.HeaderVersion, spec.Modern)
 	}
 	return req, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const (
@@ -195,7 +196,7 @@ func (s *Session) discoverStarting(ctx context.Context) (*jsonrpc.Message, error
 		if !sleep(ctx, discoverTime, nil) {
 			return
 		}
-		_, err := s.transport.call(ctx, jsonrpc.NewRequest(id, "ping", nil), id, nil)
+		_, err := s.transport.call(ctx, jsonrpc.NewRequest(id, spec.Ping, nil), id, nil)
 		if err == nil && sleep(ctx, lateTime, nil) {
 			cancel(errNoAnswer)
 		}

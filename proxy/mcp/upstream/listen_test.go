@@ -13,6 +13,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -20,7 +21,7 @@ func TestListeningGoesOnWhereItBrokeOff(t *testing.T) {
 	f := newFake(t)
 	var last []string
 	f.get = func(w http.ResponseWriter, r *http.Request) {
-		last = append(last, r.Header.Get(headerLastID))
+		last = append(last, r.Header.Get(spec.HeaderLastEventID))
 		if n := len(last); n < 4 {
 			stream(w, "id: %d\nretry: 0\ndata: %s\n\n", n, jsonrpc.NewNotification(fmt.Sprintf("n%d", n), nil))
 			if n == 2 {

@@ -10,12 +10,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-)
-
-const (
-	headerMethod = "Mcp-Method"
-	headerName   = "Mcp-Name"
-	headerParam  = "Mcp-Param-"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const (
@@ -127,7 +122,7 @@ func collect(schema jsonrpc.Value, path []string, found *[]mirror) error {
 			case kind != "string" && kind != "integer" && kind != "boolean":
 				return fmt.Errorf("the x-mcp-header of %q is on a parameter of type %q", strings.Join(at, "."), kind)
 			}
-			*found = append(*found, mirror{http.CanonicalHeaderKey(headerParam + mark.String()), at})
+			*found = append(*found, mirror{http.CanonicalHeaderKey(spec.HeaderParam + mark.String()), at})
 		}
 		if err := collect(property, at, found); err != nil {
 			return err
@@ -220,19 +215,9 @@ func (m mirror) agrees(header http.Header, params jsonrpc.Value) bool {
 
 // mirrored returns the headers that repeat a request's body.
 func mirrored(m *jsonrpc.Message, params []mirror) http.Header {
-	h := http.Header{headerMethod: {m.Method()}}
-	name := m.Params().Get("name")
-	switch m.Method() {
-	case "tools/call", "prompts/get":
-	case "resources/read":
-		name = m.Params().Get("uri")
-	case "tasks/get", "tasks/update", "tasks/cancel":
-		name = m.Params().Get("taskId")
-	default:
-		name = jsonrpc.Value{}
-	}
-	if name.Kind() == jsonrpc.String {
-		h[headerName] = []string{EncodeHeader(name.String())}
+	h := http.Header{spec.HeaderMethod: {m.Method()}}
+	if name := spec.NameOf(m); name.Kind() == jsonrpc.String {
+		h[spec.HeaderName] = []string{EncodeHeader(name.String())}
 	}
 	for _, p := range params {
 		if text, ok := p.argument(m.Params()); ok {

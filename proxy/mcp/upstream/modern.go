@@ -9,10 +9,8 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
-
-// Modern is the revision without sessions that is spoken.
-const Modern = "2026-07-28"
 
 // stateless is what a session with a server without sessions holds in its
 // place.
@@ -95,7 +93,7 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 		return refusal, nil
 	}
 	res, err := s.post(ctx, m, params, on)
-	if err == nil && res.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == "tools/call" && s.kind == StreamableHTTP {
+	if err == nil && res.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == spec.ToolsCall && s.kind == StreamableHTTP {
 		if params, err = s.mirrors(ctx, m, true); err != nil {
 			return nil, err
 		}
@@ -110,8 +108,8 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 	case res.ErrorCode() == jsonrpc.CodeUnsupportedVersion:
 		// It was another server's answer that said otherwise.
 		s.stateless.learn(func(k *spoken) { k.discover, k.modern = nil, false })
-		s.end(lost(errors.New("the server does not speak " + Modern + " any more")))
-	case m.Method() == "tools/list":
+		s.end(lost(errors.New("the server does not speak " + spec.Modern + " any more")))
+	case m.Method() == spec.ToolsList:
 		return s.admit(res), nil
 	}
 	return res, nil
@@ -134,7 +132,7 @@ type mirroredKey struct{}
 func (s *Session) dress(m *jsonrpc.Message) []byte {
 	var e jsonrpc.Edits
 	meta := m.Params().Get("_meta")
-	e.SetMeta(m, jsonrpc.MetaProtocolVersion, jsonrpc.AppendString(nil, Modern))
+	e.SetMeta(m, jsonrpc.MetaProtocolVersion, jsonrpc.AppendString(nil, spec.Modern))
 	if !meta.Get(jsonrpc.MetaCapabilities).Exists() {
 		caps := s.stateless.client.Get("capabilities").Raw()
 		if caps == nil {
@@ -172,7 +170,7 @@ func (s *Session) disagreement(ctx context.Context, m *jsonrpc.Message, params [
 // mirrors returns the parameters that the called tool wants in headers. What
 // is not known is asked for; anew says that it is asked for in any case.
 func (s *Session) mirrors(ctx context.Context, m *jsonrpc.Message, anew bool) ([]mirror, error) {
-	if m.Method() != "tools/call" || s.kind != StreamableHTTP {
+	if m.Method() != spec.ToolsCall || s.kind != StreamableHTTP {
 		return nil, nil
 	}
 	tool := m.Params().Get("name").String()
@@ -184,7 +182,7 @@ func (s *Session) mirrors(ctx context.Context, m *jsonrpc.Message, anew bool) ([
 	}
 	var cursor []byte
 	for page := 0; page < maxPages; page++ {
-		list, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), "tools/list", cursor))
+		list, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), spec.ToolsList, cursor))
 		if err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // statelessPeer is a strict server of the official SDK without sessions.
@@ -30,7 +31,7 @@ func TestServersWithoutSessionsOverEveryTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, e := cluster(t, change)
 			s := mustOpen(t, c, e, asModern)
-			if !s.Modern() || s.Version() != Modern || s.Result().Result().Get("serverInfo", "name").String() != "peer" {
+			if !s.Modern() || s.Version() != spec.Modern || s.Result().Result().Get("serverInfo", "name").String() != "peer" {
 				t.Fatalf("version %s: %s", s.Version(), s.Result().Raw())
 			}
 			if got := s.mustTool("echo", `{"text":"hello"}`, nil); got != "hello" {

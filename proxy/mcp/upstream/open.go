@@ -9,10 +9,8 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
-
-// versions are the revisions that begin with initialize.
-var versions = []string{"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"}
 
 // Init is what a session begins with.
 type Init struct {
@@ -64,11 +62,11 @@ func (o *opening) force(version string) error {
 	if version == "" || version == "auto" {
 		return nil
 	}
-	if version == Modern {
+	if version == spec.Modern {
 		o.forced = version
 		return nil
 	}
-	if !slices.Contains(versions, version) {
+	if !slices.Contains(spec.Initialized(), version) {
 		return fmt.Errorf("mcp.protocol %s is not supported by this version", version)
 	}
 	var edits jsonrpc.Edits
@@ -174,7 +172,7 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 func (o *opening) initialize(ctx context.Context, s *Session) error {
 	id := s.NextID()
 	s.initializing = true
-	m, err := s.transport.call(ctx, jsonrpc.NewRequest(id, "initialize", o.params), id, nil)
+	m, err := s.transport.call(ctx, jsonrpc.NewRequest(id, spec.Initialize, o.params), id, nil)
 	s.initializing = false
 	if err != nil {
 		return fmt.Errorf("initialize: %w", err)
@@ -183,9 +181,9 @@ func (o *opening) initialize(ctx context.Context, s *Session) error {
 		return &InitializeError{m, fmt.Sprintf("the server answered with error %d: %s", m.ErrorCode(), snippet([]byte(m.ErrorMessage())))}
 	}
 	version := m.Result().Get("protocolVersion").String()
-	if !slices.Contains(versions, version) {
+	if !slices.Contains(spec.Initialized(), version) {
 		if o.forced == "" {
-			return &InitializeError{m, fmt.Sprintf("the server answered with the protocol version %q, which is not one of %q", snippet([]byte(version)), versions)}
+			return &InitializeError{m, fmt.Sprintf("the server answered with the protocol version %q, which is not one of %q", snippet([]byte(version)), spec.Initialized())}
 		}
 		version = o.forced // it is forced since the server misreports itself
 	}
@@ -193,7 +191,7 @@ func (o *opening) initialize(ctx context.Context, s *Session) error {
 		return fmt.Errorf("initialize: %w", err)
 	}
 	s.version.Store(&version)
-	if err := s.Send(ctx, jsonrpc.NewNotification("notifications/initialized", nil)); err != nil {
+	if err := s.Send(ctx, jsonrpc.NewNotification(spec.NotificationInitialized, nil)); err != nil {
 		return fmt.Errorf("notifications/initialized: %w", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestTransportIsRememberedUntilItFails(t *testing.T) {
@@ -150,7 +151,7 @@ func TestHungServerIsBoundedByContext(t *testing.T) {
 
 func TestSessionIDMustBePrintable(t *testing.T) {
 	p := plainPeer(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set(headerSession, "a b")
+		w.Header().Set(spec.HeaderSession, "a b")
 		answerJSON(w, jsonrpc.NewResult(jsonrpc.IntID(1), []byte(`{"protocolVersion":"2025-11-25"}`)))
 	})
 	c, e := cluster(t, at(p.URL))

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // maxRounds bounds how often a server may ask for input within one call.
@@ -30,14 +31,14 @@ func (a *asked) logLevel() string {
 // false for everything else.
 func (s *Session) played(ctx context.Context, m *jsonrpc.Message) (answer *jsonrpc.Message, ok bool, err error) {
 	switch m.Method() {
-	case "ping":
-	case "logging/setLevel":
+	case spec.Ping:
+	case spec.LoggingSetLevel:
 		a := &s.stateless.asked
 		a.mu.Lock()
 		a.level = m.Params().Get("level").String()
 		a.mu.Unlock()
-	case "resources/subscribe", "resources/unsubscribe":
-		err = s.Subscribe(ctx, m.Params().Get("uri").String(), m.Method() == "resources/subscribe")
+	case spec.ResourcesSubscribe, spec.ResourcesUnsubscribe:
+		err = s.Subscribe(ctx, m.Params().Get("uri").String(), m.Method() == spec.ResourcesSubscribe)
 	default:
 		return nil, false, nil
 	}
@@ -60,7 +61,7 @@ func (s *Session) sendModern(ctx context.Context, msg []byte) error {
 		s.stateless.asked.answered(m)
 		return nil
 	}
-	if m.Method() == "notifications/cancelled" && s.kind == Stdio {
+	if m.Method() == spec.NotificationCancelled && s.kind == Stdio {
 		return s.transport.send(ctx, msg)
 	}
 	return nil
@@ -130,7 +131,7 @@ func (s *Session) fulfil(ctx context.Context, m *jsonrpc.Message, res jsonrpc.Va
 		}
 		result := answer.Result().Raw()
 		if answer.IsError() {
-			if q.method != "elicitation/create" {
+			if q.method != spec.ElicitationCreate {
 				return nil, &refusedError{answer}
 			}
 			result = []byte(`{"action":"cancel"}`)

@@ -10,6 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Prober makes the health checks of kind mcp. It implements clusters.Prober.
@@ -34,7 +35,7 @@ func NewProber(transports *Transports) *Prober {
 
 // params are those of initialize.
 func (p *Prober) params() []byte {
-	b := []byte(`{"protocolVersion":"` + versions[len(versions)-1] + `","capabilities":{},"clientInfo":{"name":"mcpgateway","version":`)
+	b := []byte(`{"protocolVersion":"` + spec.NewestLegacy + `","capabilities":{},"clientInfo":{"name":"mcpgateway","version":`)
 	return append(jsonrpc.AppendString(b, p.Version), '}', '}')
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 var _ clusters.Prober = (*Prober)(nil)
@@ -135,7 +136,7 @@ func TestAServerThatIsReplacedByAnOlderOneIsInitialised(t *testing.T) {
 				switch {
 				case !older.Load():
 					newer(w, r, m)
-				case m.Method() != "initialize" && r.Header.Get(headerSession) == "":
+				case m.Method() != "initialize" && r.Header.Get(spec.HeaderSession) == "":
 					answer(w, r)
 				default:
 					old.answer(w, r, m)
@@ -167,7 +168,7 @@ func TestAServerThatIsReplacedByAnOlderOneIsInitialised(t *testing.T) {
 			if err := check(); err != nil {
 				t.Errorf("the check: %v", err)
 			}
-			if serves, _ := known.Serves(c); slices.Contains(serves, Modern) {
+			if serves, _ := known.Serves(c); slices.Contains(serves, spec.Modern) {
 				t.Errorf("it is said to serve %q", serves)
 			}
 			if err := check(); err != nil {
@@ -200,7 +201,7 @@ func TestAServerThatIsDownStaysWhatItWas(t *testing.T) {
 	if err := probe.Check(t.Context()); err == nil {
 		t.Error("the check does not notice that nothing answers")
 	}
-	if serves, _ := known.Serves(c); !slices.Contains(serves, Modern) {
+	if serves, _ := known.Serves(c); !slices.Contains(serves, spec.Modern) {
 		t.Errorf("it is said to serve %q", serves)
 	}
 	down.Store(false)
@@ -290,7 +291,7 @@ func TestAServerThatAnswersNoPingStaysHealthyAndKeepsItsSession(t *testing.T) {
 			f.any = func(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
 				switch m.Method() {
 				case "initialize":
-					w.Header().Set(headerSession, fmt.Sprint(begun.Add(1)))
+					w.Header().Set(spec.HeaderSession, fmt.Sprint(begun.Add(1)))
 					answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"fake","version":"0"}}`)))
 				case "server/discover":
 					answerJSON(w, jsonrpc.NewError(m.ID(), jsonrpc.CodeMethodNotFound, "no such method", nil))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // refused reads an answer whose status is no success. Some servers answer with
@@ -133,7 +134,7 @@ func (t *streamable) known(ctx context.Context) bool {
 	pinging, cancel := context.WithTimeout(ctx, t.verify)
 	defer cancel()
 	id := t.s.NextID()
-	res, err := t.roundTrip(pinging, http.MethodPost, jsonrpc.NewRequest(id, "ping", nil), "")
+	res, err := t.roundTrip(pinging, http.MethodPost, jsonrpc.NewRequest(id, spec.Ping, nil), "")
 	if err != nil {
 		return true
 	}

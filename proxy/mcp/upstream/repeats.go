@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Repeats makes the headers that repeat a modern request's body, for a client
@@ -32,7 +33,7 @@ func (r *Repeats) Learn(list *jsonrpc.Message) {
 // Header returns the headers of a request.
 func (r *Repeats) Header(m *jsonrpc.Message) http.Header {
 	var params []mirror
-	if m.Method() == "tools/call" {
+	if m.Method() == spec.ToolsCall {
 		r.mu.Lock()
 		params = r.known[m.Params().Get("name").String()]
 		r.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Kind is the transport of a session.
@@ -378,7 +379,7 @@ func (s *Session) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
 	switch {
 	case m.Kind() == jsonrpc.Response:
 		s.ignore(fmt.Errorf("response to no call, id %s", m.ID()))
-	case m.Kind() == jsonrpc.Request && m.Method() == "ping":
+	case m.Kind() == jsonrpc.Request && m.Method() == spec.Ping:
 		s.pong(m.ID())
 	case on != nil:
 		on(m)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // eachTransport runs a test with a session over every transport, to servers of
@@ -266,7 +267,7 @@ func TestHeadersGoWithTheCall(t *testing.T) {
 	p := strictPeer(t, "http/1.1", streamableHandler(newServer(newHangs()), nil))
 	c, e := cluster(t, p.at("/mcp"))
 	s := mustOpen(t, c, e)
-	ctx := WithHeader(t.Context(), http.Header{"Traceparent": {"00-trace"}, headerSession: {"forged"}})
+	ctx := WithHeader(t.Context(), http.Header{"Traceparent": {"00-trace"}, spec.HeaderSession: {"forged"}})
 	if got, err := s.tool(ctx, "echo", `{"text":"x "}`, nil); got != "x 00-trace" || err != nil {
 		t.Errorf("echo: %q, %v", got, err)
 	}

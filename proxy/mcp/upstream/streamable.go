@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // maxSessionID bounds the session id that a server may choose.
@@ -73,10 +74,10 @@ func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, 
 		return nil, err
 	}
 	if id := t.sessionID(); id != "" {
-		req.Header.Set(headerSession, id)
+		req.Header.Set(spec.HeaderSession, id)
 	}
 	if lastEventID != "" {
-		req.Header.Set(headerLastID, lastEventID)
+		req.Header.Set(spec.HeaderLastEventID, lastEventID)
 	}
 	return t.s.roundTrip(e, req)
 }
@@ -118,7 +119,7 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 
 // begin takes the session id from the response to initialize.
 func (t *streamable) begin(res *http.Response) error {
-	id := res.Header.Get(headerSession)
+	id := res.Header.Get(spec.HeaderSession)
 	valid := len(id) <= maxSessionID
 	for i := range len(id) {
 		valid = valid && '!' <= id[i] && id[i] <= '~' // MCP 2025-11-25, Session Management

@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 func TestLostSessionIsNoticed(t *testing.T) {
@@ -46,7 +47,7 @@ func TestLostSessionIsNoticed(t *testing.T) {
 	// Ends the SDK's goroutines of the first session.
 	current.Store(&old)
 	req, _ := http.NewRequestWithContext(t.Context(), http.MethodDelete, "/mcp", nil)
-	req.Header.Set(headerSession, s.transport.(*streamable).sessionID())
+	req.Header.Set(spec.HeaderSession, s.transport.(*streamable).sessionID())
 	if res, err := e.RoundTrip(req); err == nil {
 		res.Body.Close()
 	}
@@ -213,7 +214,7 @@ func TestRequestsCarryTheSession(t *testing.T) {
 	s.Close(t.Context())
 	for i, r := range f.requests {
 		h := r.Header
-		if h.Get("X-Tenant") != "a" || r.URL.RequestURI() != "/mcp" || (i > 0) != (h.Get(headerSession) == "session-1") || (i > 0) != (h.Get(headerVersion) == "2025-11-25") {
+		if h.Get("X-Tenant") != "a" || r.URL.RequestURI() != "/mcp" || (i > 0) != (h.Get(spec.HeaderSession) == "session-1") || (i > 0) != (h.Get(spec.HeaderVersion) == "2025-11-25") {
 			t.Errorf("request %d: %s %s %v", i, r.Method, r.URL, h)
 		}
 		if r.Method == http.MethodPost && (h.Get("Accept") != "application/json, text/event-stream" || h.Get("Content-Type") != "application/json" || r.ContentLength <= 0) {
@@ -277,7 +278,7 @@ func TestBrokenStreamIsResumed(t *testing.T) {
 	}
 	gets := 0
 	f.get = func(w http.ResponseWriter, r *http.Request) {
-		last := r.Header.Get(headerLastID)
+		last := r.Header.Get(spec.HeaderLastEventID)
 		switch gets++; gets {
 		case 1, 3:
 			w.WriteHeader(http.StatusServiceUnavailable)

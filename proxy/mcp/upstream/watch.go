@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // watch is what a session hears from a server without sessions: a stream of
@@ -41,9 +42,9 @@ func (w *watch) initLocked() {
 // not take the subscription.
 func (s *Session) Subscribe(ctx context.Context, uri string, on bool) error {
 	if s.stateless == nil {
-		method := "resources/subscribe"
+		method := spec.ResourcesSubscribe
 		if !on {
-			method = "resources/unsubscribe"
+			method = spec.ResourcesUnsubscribe
 		}
 		id := s.NextID()
 		m, err := s.Call(ctx, jsonrpc.NewRequest(id, method, append(jsonrpc.AppendString([]byte(`{"uri":`), uri), '}')), id, nil)
@@ -211,20 +212,20 @@ func (s *Session) listenModern() {
 // hear is one stream.
 func (s *Session) hear(ctx context.Context, filter []byte, seq int, acked chan<- struct{}) {
 	params := append(append([]byte(`{"notifications":`), filter...), '}')
-	m, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), "subscriptions/listen", params))
+	m, err := jsonrpc.Parse(jsonrpc.NewRequest(s.NextID(), spec.SubscriptionsListen, params))
 	if err != nil { // it is ours
 		return
 	}
 	first := true
 	_, err = s.post(ctx, m, nil, func(n *jsonrpc.Message) {
 		switch n.Method() {
-		case "notifications/subscriptions/acknowledged":
+		case spec.NotificationSubscriptionAccepted:
 			if first {
 				first = false
 				s.stateless.watch.acknowledge(seq)
 				close(acked)
 			}
-		case "notifications/cancelled": // the result says the same
+		case spec.NotificationCancelled: // the result says the same
 		default:
 			var e jsonrpc.Edits
 			e.Delete(n.Params().Get("_meta"), jsonrpc.MetaSubscriptionID)

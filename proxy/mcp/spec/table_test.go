@@ -1,0 +1,73 @@
+package spec
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+func TestTheTableIsConsistent(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range table {
+		if seen[m.Name] {
+			t.Errorf("%s stands there twice", m.Name)
+		}
+		seen[m.Name] = true
+		if !m.Sessions && !m.Stateless {
+			t.Errorf("no revision has %s", m.Name)
+		}
+		if m.NeedsSession && m.Stateless {
+			t.Errorf("%s needs a session, and a revision without sessions has it", m.Name)
+		}
+		if m.NameRequired && m.Names == "" || m.MayRequireInput && m.Names == "" {
+			t.Errorf("%s has no name", m.Name)
+		}
+		if got := Request(m.Name); got.Name != m.Name || got.OnlyWithSession() == m.Stateless {
+			t.Errorf("%s is found as %+v", m.Name, got)
+		}
+		if list, ok := ListOf(m.Name); ok && list.Method != m.Name {
+			t.Errorf("the list of %s says %s", m.Name, list.Method)
+		}
+	}
+	if got := Request("vendor/thing"); got != (Method{}) {
+		t.Errorf("an unknown request is %+v", got)
+	}
+}
+
+func TestNameOfARequest(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","uri":"b"}}`:         "a",
+		`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"name":"a","uri":"b"}}`:     "b",
+		`{"jsonrpc":"2.0","id":1,"method":"tasks/cancel","params":{"name":"a","taskId":"c"}}`:    "c",
+		`{"jsonrpc":"2.0","id":1,"method":"tasks/result","params":{"name":"a","taskId":"c"}}`:    "",
+		`{"jsonrpc":"2.0","id":1,"method":"vendor/thing","params":{"name":"a","":"of no name"}}`: "",
+	} {
+		m, err := jsonrpc.Parse([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := NameOf(m).String(); got != want {
+			t.Errorf("%s: the name is %q, want %q", body, got, want)
+		}
+	}
+}
+
+func TestRevisionsAreOrdered(t *testing.T) {
+	oldestFirst := Revisions()
+	slices.Reverse(oldestFirst)
+	if !slices.IsSorted(oldestFirst) || !slices.IsSorted(Initialized()) {
+		t.Errorf("%v, %v", Revisions(), Initialized())
+	}
+	if IsLegacy(Modern) || IsLegacy(Oldest) || !IsLegacy(NewestLegacy) {
+		t.Error("the revisions with sessions are wrong")
+	}
+}
+
+func TestAChangeIsOfAList(t *testing.T) {
+	for _, changed := range ListChanges() {
+		if _, ok := ListOf(ListOfChange(changed)); !ok || !IsListChange(changed) {
+			t.Errorf("%s is a change of %q", changed, ListOfChange(changed))
+		}
+	}
+}
