@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 )
 
 // stateKeys are the contents of state_key_files.
@@ -19,8 +19,8 @@ func (c *Config) stateKeys() [][]byte {
 func (c *Config) checkStateKeys(s *config.Scope) {
 	for i, f := range c.StateKeyFiles {
 		at := fmt.Sprintf("state_key_files[%d]", i)
-		if !s.Failed(at) && len(f.Data) < mcp.MinStateKey {
-			s.Errorf(at, "%s holds %d bytes; at least %d are needed, as openssl rand -base64 48 makes them", f.Path, len(f.Data), mcp.MinStateKey)
+		if !s.Failed(at) && len(f.Data) < seal.MinKey {
+			s.Errorf(at, "%s holds %d bytes; at least %d are needed, as openssl rand -base64 48 makes them", f.Path, len(f.Data), seal.MinKey)
 		}
 	}
 }

@@ -4,26 +4,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 )
-
-func FuzzCursor(f *testing.F) {
-	seal, err := newSealer([][]byte{make([]byte, MinStateKey)})
-	if err != nil {
-		f.Fatal(err)
-	}
-	in := scope{Route: "r", Principal: "p", Method: "tools/list"}
-	page := "next"
-	f.Add(seal.cursor(in, position{Cluster: "c", Page: &page, Skip: 3}, time.Now()))
-	f.Add("")
-	f.Add(strings.Repeat("A", 100))
-	f.Fuzz(func(t *testing.T, cursor string) {
-		p, err := seal.open(in, cursor, time.Now())
-		if err == nil && (p.Cluster != "c" || p.Skip != 3) {
-			t.Errorf("%q opens as %+v", cursor, p)
-		}
-	})
-}
 
 func FuzzURI(f *testing.F) {
 	for _, uri := range []string{"file:///a", "urn:x", "ui://app/x", "a+b+c", "", "git+ssh://x"} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -30,7 +31,7 @@ type Options struct {
 // Hub owns the downstream sessions of all routes, for the life of the process.
 type Hub struct {
 	opts      Options
-	seal      *sealer
+	seal      *seal.Sealer
 	catalogue *catalogue
 	searches  *searches
 
@@ -53,7 +54,7 @@ type Hub struct {
 // NewHub returns a hub without sessions, whose keys are random. Close releases
 // it.
 func NewHub(opts Options) *Hub {
-	seal, err := newSealer(nil)
+	sealer, err := seal.New(nil)
 	if err != nil { // random keys are long enough
 		panic(err)
 	}
@@ -62,7 +63,7 @@ func NewHub(opts Options) *Hub {
 	}
 	h := &Hub{
 		opts:      opts,
-		seal:      seal,
+		seal:      sealer,
 		catalogue: newCatalogue(),
 		searches:  newSearches(),
 		current:   map[string]*Handler{},
@@ -241,4 +242,15 @@ func (h *Hub) Close(ctx context.Context) {
 // last seen to have, unprefixed, in the cluster's order.
 func (h *Hub) Catalogue(route string) map[string][]string {
 	return h.catalogue.toolNames(route)
+}
+
+// UseKeys makes the hub seal with the first of these keys, of at least
+// seal.MinKey bytes each, and open what any of them has sealed. Without keys it
+// keeps those that it has. What was sealed before stays valid as long as its
+// key is among them.
+func (h *Hub) UseKeys(keys [][]byte) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return h.seal.Use(keys)
 }

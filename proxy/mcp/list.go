@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -30,13 +31,13 @@ type drained struct {
 	ref   ClusterRef
 	pages []page
 	// next is where the walk goes on, if it stopped before the end.
-	next *position
+	next *seal.Position
 	hint hint
 	err  error
 }
 
 type page struct {
-	at    position // of its first item
+	at    seal.Position // of its first item
 	items []jsonrpc.Value
 }
 
@@ -53,7 +54,7 @@ func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 	if from.Cluster != "" {
 		i := slices.IndexFunc(refs, func(r ClusterRef) bool { return r.Name == from.Cluster })
 		if i < 0 {
-			return nil, invalid(errCursor.Error())
+			return nil, invalid(seal.ErrCursor.Error())
 		}
 		refs = refs[i:]
 	}
@@ -61,24 +62,24 @@ func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 }
 
 // cursor opens the cursor of a request for a list.
-func (s *session) cursor(c *call, kind spec.List) (position, error) {
+func (s *session) cursor(c *call, kind spec.List) (seal.Position, error) {
 	v := c.msg.Params().Get("cursor")
 	// Some clients begin with an empty cursor, which is none of ours.
 	if !v.Exists() || v.Kind() == jsonrpc.Null || v.Kind() == jsonrpc.String && v.String() == "" {
-		return position{}, nil
+		return seal.Position{}, nil
 	}
 	if v.Kind() != jsonrpc.String {
-		return position{}, invalid("params.cursor is not a string")
+		return seal.Position{}, invalid("params.cursor is not a string")
 	}
-	p, err := c.handler.hub.seal.open(s.scope(kind), v.String(), time.Now())
+	p, err := c.handler.hub.seal.OpenCursor(s.scope(kind), v.String(), time.Now())
 	if err != nil {
-		return position{}, invalid(err.Error())
+		return seal.Position{}, invalid(err.Error())
 	}
 	return p, nil
 }
 
-func (s *session) scope(kind spec.List) scope {
-	return scope{Route: s.route, Principal: s.principal, Method: kind.Method}
+func (s *session) scope(kind spec.List) seal.Scope {
+	return seal.Scope{Route: s.route, Principal: s.principal, Method: kind.Method}
 }
 
 func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
@@ -93,11 +94,11 @@ func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
 
 // drainAll walks through the lists of all clusters at once. The first one
 // begins at from.
-func (s *session) drainAll(c *call, kind spec.List, refs []ClusterRef, from position) []drained {
+func (s *session) drainAll(c *call, kind spec.List, refs []ClusterRef, from seal.Position) []drained {
 	all := make([]drained, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
-		start := position{}
+		start := seal.Position{}
 		if i == 0 {
 			start = from
 		}
@@ -109,7 +110,7 @@ func (s *session) drainAll(c *call, kind spec.List, refs []ClusterRef, from posi
 
 // drain reads pages of one cluster until it has as much as a page of ours
 // takes. A server that repeats a cursor has no end; it is ended here.
-func (s *session) drain(c *call, kind spec.List, ref ClusterRef, from position) (d drained) {
+func (s *session) drain(c *call, kind spec.List, ref ClusterRef, from seal.Position) (d drained) {
 	d.ref, d.hint = ref, freshest()
 	p := s.peer(ref.Name)
 	if p == nil {
@@ -138,19 +139,19 @@ func (s *session) drain(c *call, kind spec.List, ref ClusterRef, from position) 
 // walk reads the pages of one cluster, from a position on, until visit wants no
 // more of them. It returns where the walk goes on, nil at the end. A server that
 // repeats a cursor has no end; the walk ends there.
-func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref ClusterRef, from position, visit func(page, *jsonrpc.Message) bool) (*position, error) {
+func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref ClusterRef, from seal.Position, visit func(page, *jsonrpc.Message) bool) (*seal.Position, error) {
 	p := s.peer(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}
-	at := position{Cluster: ref.Name, Page: from.Page, Trail: from.Trail}
+	at := seal.Position{Cluster: ref.Name, Page: from.Page, Trail: from.Trail}
 	seen := map[string]bool{}
 	for range pagesDrained {
 		m, err := s.listPage(ctx, c, kind, p, ref, at.Page)
 		if err != nil || m == nil { // nil: the server has no such lists
 			return nil, err
 		}
-		next := at.next(ref, m)
+		next := following(ref.Name, at, m)
 		if next != nil && seen[*next.Page] {
 			next = nil
 		}
@@ -164,6 +165,17 @@ func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref Cluster
 		at = *next
 	}
 	return nil, nil
+}
+
+// following returns where a cluster's list continues after m, the page at at; nil
+// at its end.
+func following(cluster string, at seal.Position, m *jsonrpc.Message) *seal.Position {
+	v := m.Result().Get("nextCursor")
+	if v.Kind() != jsonrpc.String {
+		return nil
+	}
+	at.Cluster = cluster
+	return at.Next(v.String())
 }
 
 // listPage fetches one page; nil when the server has no such lists.
@@ -195,7 +207,7 @@ func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer
 }
 
 // merge makes one page of ours of what the clusters said.
-func (s *session) merge(c *call, kind spec.List, from position, all []drained) ([]byte, error) {
+func (s *session) merge(c *call, kind spec.List, from seal.Position, all []drained) ([]byte, error) {
 	var missing []string
 	var errs []error
 	for _, d := range all {

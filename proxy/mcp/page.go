@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -24,7 +25,7 @@ func newPageWriter(s *session, kind spec.List, c *call) *pageWriter {
 
 // fill takes items, in the order of the file and of each server, until the
 // page is full. It returns where the next page begins, nil at the end.
-func (w *pageWriter) fill(all []drained, from position) *position {
+func (w *pageWriter) fill(all []drained, from seal.Position) *seal.Position {
 	for i, d := range all {
 		skip := 0
 		if i == 0 {
@@ -115,12 +116,12 @@ func (w *pageWriter) report(ref ClusterRef, name, reason string) {
 }
 
 // result is the whole response.
-func (w *pageWriter) result(next *position, missing []string, h hint) []byte {
+func (w *pageWriter) result(next *seal.Position, missing []string, h hint) []byte {
 	b := append(jsonrpc.AppendString([]byte{'{'}, w.kind.Member), ":["...)
 	b = append(append(b, w.items...), ']')
 	if next != nil {
 		next.Public = h.public
-		cursor := w.s.hub.seal.cursor(w.s.scope(w.kind), *next, time.Now())
+		cursor := w.s.hub.seal.Cursor(w.s.scope(w.kind), *next, time.Now())
 		b = jsonrpc.AppendString(append(b, `,"nextCursor":`...), cursor)
 	}
 	if w.s.modern() {

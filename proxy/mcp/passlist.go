@@ -7,16 +7,17 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // passList passes one page of the only cluster on, byte for byte but for the
 // cursor and for what no client of the route gets. A page of which nothing is
 // left is passed over, since many clients read one page only.
-func (s *session) passList(c *call, kind spec.List, from position) ([]byte, error) {
+func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte, error) {
 	ref := c.handler.Config.Clusters[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
-		return nil, invalid(errCursor.Error())
+		return nil, invalid(seal.ErrCursor.Error())
 	}
 	if err := s.reach(c, ref); err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func (s *session) passList(c *call, kind spec.List, from position) ([]byte, erro
 		if m.IsError() {
 			return e.Apply(m), nil
 		}
-		next := from.next(ref, m)
+		next := following(ref.Name, from, m)
 		list := m.Result().Get(kind.Member)
 		items := slices.Collect(elements(list))
 		admitted, whole := s.admit(ref, kind, items, from.Page == nil, next == nil)
@@ -51,7 +52,7 @@ func (s *session) passList(c *call, kind spec.List, from position) ([]byte, erro
 		s.learn(c, kind, ref, []page{{items: admitted}}, from.Page == nil && next == nil)
 		switch at := m.Result().Get("nextCursor"); {
 		case next != nil:
-			e.ReplaceString(at, s.hub.seal.cursor(s.scope(kind), *next, time.Now()))
+			e.ReplaceString(at, s.hub.seal.Cursor(s.scope(kind), *next, time.Now()))
 		case at.Kind() == jsonrpc.String:
 			e.Delete(m.Result(), "nextCursor")
 		}

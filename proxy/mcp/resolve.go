@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -47,7 +48,7 @@ func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
 	found := false
 	walk := func() (complete bool, err error) {
 		complete = true
-		_, err = s.walk(ctx, c, kind, ref, position{}, func(p page, _ *jsonrpc.Message) bool {
+		_, err = s.walk(ctx, c, kind, ref, seal.Position{}, func(p page, _ *jsonrpc.Message) bool {
 			s.learn(c, kind, ref, []page{p}, false)
 			for _, tool := range p.items {
 				listed := tool.Get(kind.Key).String()
@@ -98,7 +99,7 @@ func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) 
 	known := func() bool { _, ok := c.firstOwner(list, name); return ok }
 	_, _ = s.search(ctx, c, "", list, known, func() (complete bool, err error) {
 		complete = true
-		for _, d := range s.drainAll(c, kind, refs, position{}) {
+		for _, d := range s.drainAll(c, kind, refs, seal.Position{}) {
 			complete = complete && d.err == nil && d.next == nil && c.hasAll(kind, d)
 		}
 		return complete, nil

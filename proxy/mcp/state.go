@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -32,15 +33,15 @@ type requestState struct {
 }
 
 // stateScope binds a state to the request that it was given for.
-func stateScope(route, principal string, m *jsonrpc.Message) scope {
+func stateScope(route, principal string, m *jsonrpc.Message) seal.Scope {
 	name := spec.NameOf(m)
-	return scope{Route: route, Principal: principal, Method: "state " + m.Method() + " " + name.String()}
+	return seal.Scope{Route: route, Principal: principal, Method: "state " + m.Method() + " " + name.String()}
 }
 
 func (c *call) sealState(state requestState) string {
 	plain, _ := json.Marshal(state) // strings always encode
 	s := c.session
-	return s.hub.seal.seal(stateScope(s.route, s.principal, c.msg), plain, time.Now().Add(stateAge))
+	return s.hub.seal.Seal(stateScope(s.route, s.principal, c.msg), plain, time.Now().Add(stateAge))
 }
 
 // openState reads the state that a modern request brings back, if any.
@@ -49,7 +50,7 @@ func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestSta
 	if !spec.Request(m.Method()).MayRequireInput || !v.Exists() {
 		return requestState{}, false, nil
 	}
-	plain, err := h.seal.unseal(stateScope(route, principal, m), v.String(), time.Now())
+	plain, err := h.seal.Open(stateScope(route, principal, m), v.String(), time.Now())
 	var state requestState
 	if err != nil || json.Unmarshal(plain, &state) != nil {
 		return requestState{}, false, invalid(errState.Error())

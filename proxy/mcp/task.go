@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -20,20 +21,20 @@ const idSeparator = "\x00"
 // sealID is what the client calls an id of a cluster: the same each time, since
 // clients compare ids, and nobody else's.
 func (s *session) sealID(kind, cluster, own string) string {
-	return s.hub.seal.sealSame(s.idScope(kind), []byte(cluster+idSeparator+own))
+	return s.hub.seal.SealSame(s.idScope(kind), []byte(cluster+idSeparator+own))
 }
 
 // openID returns whose id it is, and what its owner calls it.
 func (s *session) openID(kind, text string) (cluster, own string, ok bool) {
-	plain, err := s.hub.seal.unseal(s.idScope(kind), text, time.Now())
+	plain, err := s.hub.seal.Open(s.idScope(kind), text, time.Now())
 	if err != nil {
 		return "", "", false
 	}
 	return strings.Cut(string(plain), idSeparator)
 }
 
-func (s *session) idScope(kind string) scope {
-	return scope{Route: s.route, Principal: s.principal, Method: kind}
+func (s *session) idScope(kind string) seal.Scope {
+	return seal.Scope{Route: s.route, Principal: s.principal, Method: kind}
 }
 
 // task forwards a request about a task to the server that has it.

@@ -1,4 +1,4 @@
-package mcp
+package seal
 
 import (
 	"crypto/aes"
@@ -16,34 +16,35 @@ import (
 	"time"
 )
 
-// errSealed says nothing more: a value that does not open is foreign, forged
-// or too old, and which of these is not told.
-var errSealed = errors.New("the value is not one of ours")
+// ErrForeign is why a value does not open. It is foreign, forged or too old, and
+// which of these is not told.
+var ErrForeign = errors.New("the value is not one of ours")
 
-// MinStateKey is the least length of a key, in bytes.
-const MinStateKey = 32
+// MinKey is the least length of a key, in bytes.
+const MinKey = 32
 
-// sealer encrypts and authenticates what a client holds for us: values that
-// would tell it about upstreams, or let it reach what it may not. They hold no
-// number of a generation, so that a reload leaves them valid.
-type sealer struct {
+// Sealer encrypts and authenticates what a client holds for the gateway: values
+// that would tell it about upstreams, or let it reach what it may not. They hold no
+// number of a generation, so that a reload leaves them valid. Its methods may be
+// called concurrently.
+type Sealer struct {
 	// keys are tried in order; the first seals.
-	keys atomic.Pointer[[]stateKey]
+	keys atomic.Pointer[[]key]
 }
 
-// stateKey is one key, derived for two uses.
-type stateKey struct {
+// key is one key, derived for two uses.
+type key struct {
 	random cipher.AEAD // with a nonce of its own each time
 	same   cipher.AEAD // the same cipher, with the nonce that mac makes
 	mac    []byte
 }
 
-func newStateKey(key []byte) (k stateKey, err error) {
-	derived, err := hkdf.Key(sha256.New, key, nil, "mcpgateway state", 32)
+func newKey(secret []byte) (k key, err error) {
+	derived, err := hkdf.Key(sha256.New, secret, nil, "mcpgateway state", 32)
 	if err != nil {
 		return k, err
 	}
-	if k.mac, err = hkdf.Key(sha256.New, key, nil, "mcpgateway state nonce", 32); err != nil {
+	if k.mac, err = hkdf.Key(sha256.New, secret, nil, "mcpgateway state nonce", 32); err != nil {
 		return k, err
 	}
 	block, err := aes.NewCipher(derived)
@@ -57,26 +58,28 @@ func newStateKey(key []byte) (k stateKey, err error) {
 	return k, err
 }
 
-// newSealer returns a sealer; without keys it has a random one.
-func newSealer(keys [][]byte) (*sealer, error) {
-	s := new(sealer)
+// New returns a Sealer that seals with the first of these keys, of at least MinKey
+// bytes each, and opens what any of them has sealed. Without keys it has a random
+// one.
+func New(keys [][]byte) (*Sealer, error) {
+	s := new(Sealer)
 	if len(keys) == 0 {
-		random := make([]byte, MinStateKey)
+		random := make([]byte, MinKey)
 		rand.Read(random)
 		keys = [][]byte{random}
 	}
-	return s, s.use(keys)
+	return s, s.Use(keys)
 }
 
-// use puts other keys in the place of those in use.
-func (s *sealer) use(keys [][]byte) error {
-	derived := make([]stateKey, len(keys))
+// Use puts other keys in the place of those in use.
+func (s *Sealer) Use(keys [][]byte) error {
+	derived := make([]key, len(keys))
 	for i, key := range keys {
-		if len(key) < MinStateKey {
-			return fmt.Errorf("a key of %d bytes; at least %d are needed", len(key), MinStateKey)
+		if len(key) < MinKey {
+			return fmt.Errorf("a key of %d bytes; at least %d are needed", len(key), MinKey)
 		}
 		var err error
-		if derived[i], err = newStateKey(key); err != nil {
+		if derived[i], err = newKey(key); err != nil {
 			return fmt.Errorf("derive a key: %w", err)
 		}
 	}
@@ -84,12 +87,12 @@ func (s *sealer) use(keys [][]byte) error {
 	return nil
 }
 
-// scope is what a sealed value is bound to: it opens nowhere else.
-type scope struct {
+// Scope is what a sealed value is bound to: it opens nowhere else.
+type Scope struct {
 	Route, Principal, Method string
 }
 
-func (s scope) bytes() []byte {
+func (s Scope) bytes() []byte {
 	b, err := json.Marshal(s)
 	if err != nil { // strings always marshal
 		panic(err)
@@ -100,8 +103,8 @@ func (s scope) bytes() []byte {
 // expirySize is how much of what is sealed says until when.
 const expirySize = 8
 
-// seal seals plain until expires; the zero time is for ever.
-func (s *sealer) seal(in scope, plain []byte, expires time.Time) string {
+// Seal seals plain until expires; the zero time is for ever.
+func (s *Sealer) Seal(in Scope, plain []byte, expires time.Time) string {
 	var until int64
 	if !expires.IsZero() {
 		until = expires.Unix()
@@ -110,10 +113,10 @@ func (s *sealer) seal(in scope, plain []byte, expires time.Time) string {
 	return base64.RawURLEncoding.EncodeToString((*s.keys.Load())[0].random.Seal(nil, nil, append(b, plain...), in.bytes()))
 }
 
-// sealSame seals without end, and the same text each time: for ids that clients
+// SealSame seals without end, and the same text each time: for ids that clients
 // compare. Its nonce depends on all that is sealed, so that no two values share
 // one (the idea of SIV, RFC 5297).
-func (s *sealer) sealSame(in scope, plain []byte) string {
+func (s *Sealer) SealSame(in Scope, plain []byte) string {
 	key := &(*s.keys.Load())[0]
 	ad := in.bytes()
 	plain = append(make([]byte, expirySize, expirySize+len(plain)), plain...)
@@ -125,11 +128,11 @@ func (s *sealer) sealSame(in scope, plain []byte) string {
 	return base64.RawURLEncoding.EncodeToString(key.same.Seal(nonce, nonce, plain, ad))
 }
 
-// unseal returns what seal was given. Every error is errSealed.
-func (s *sealer) unseal(in scope, text string, now time.Time) ([]byte, error) {
+// Open returns what Seal or SealSame was given. Every error is ErrForeign.
+func (s *Sealer) Open(in Scope, text string, now time.Time) ([]byte, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return nil, errSealed
+		return nil, ErrForeign
 	}
 	for _, key := range *s.keys.Load() {
 		plain, err := key.random.Open(nil, nil, sealed, in.bytes())
@@ -138,20 +141,9 @@ func (s *sealer) unseal(in scope, text string, now time.Time) ([]byte, error) {
 		}
 		until := int64(binary.BigEndian.Uint64(plain)) //nolint:gosec // it was an int64
 		if until != 0 && now.Unix() > until {
-			return nil, errSealed
+			return nil, ErrForeign
 		}
 		return plain[expirySize:], nil
 	}
-	return nil, errSealed
-}
-
-// UseKeys makes the hub seal with the first of these keys, of at least
-// MinStateKey bytes each, and open what any of them has sealed. Without keys it
-// keeps those that it has. What was sealed before stays valid as long as its
-// key is among them.
-func (h *Hub) UseKeys(keys [][]byte) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	return h.seal.use(keys)
+	return nil, ErrForeign
 }

@@ -1,4 +1,4 @@
-package mcp
+package seal
 
 import (
 	"bytes"
@@ -7,18 +7,17 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // cursorAge is how long a cursor opens. A client walks a list in seconds; one
 // that comes back after this starts anew.
 const cursorAge = time.Hour
 
-var errCursor = errors.New("invalid cursor")
+// ErrCursor is why a cursor does not open.
+var ErrCursor = errors.New("invalid cursor")
 
-// position is where a list continues.
-type position struct {
+// Position is where a list continues.
+type Position struct {
 	// Cluster is the one to continue with.
 	Cluster string `json:"c"`
 	// Page is the upstream's own cursor of the page to continue in; nil is
@@ -27,25 +26,20 @@ type position struct {
 	// Skip is the number of items of that page that were delivered already.
 	Skip int `json:"n,omitempty"`
 	// Trail is how the walk came to the page.
-	Trail trail `json:"t,omitzero"`
+	Trail Trail `json:"t,omitzero"`
 	// Public: the first page of the list could be shared between users.
 	Public bool `json:"s,omitempty"`
 }
 
-// next is the position of the page that follows m, the one at p, in the list of
-// the cluster; nil at the end. A server that repeats a cursor has no end, and
-// gets one here: many clients would ask on and on.
-func (p position) next(ref ClusterRef, m *jsonrpc.Message) *position {
-	v := m.Result().Get("nextCursor")
-	if v.Kind() != jsonrpc.String {
-		return nil
-	}
-	own := v.String()
-	trail, repeats := p.Trail.step(own)
+// Next returns the position of the page that the cluster's cursor names, after the
+// one at p. It returns nil where the server repeats a cursor: such a list has no
+// end, and many clients would ask on and on.
+func (p Position) Next(cursor string) *Position {
+	trail, repeats := p.Trail.step(cursor)
 	if repeats {
 		return nil
 	}
-	return &position{Cluster: ref.Name, Page: &own, Trail: trail}
+	return &Position{Cluster: p.Cluster, Page: &cursor, Trail: trail}
 }
 
 const (
@@ -53,18 +47,18 @@ const (
 	trailSum    = 6  // bytes of the hash of each
 )
 
-// trail is what of the cursors of a walk is kept in the next one, to find out
+// Trail is what of the cursors of a walk is kept in the next one, to find out
 // that a server repeats one: the last of them, which find a short circle at
 // once, and an earlier one, taken anew whenever the walk is twice as long, which
 // finds any circle in the end (R. P. Brent, 1980).
-type trail struct {
+type Trail struct {
 	Recent []byte `json:"r,omitempty"`
 	Anchor []byte `json:"a,omitempty"`
 	Steps  int    `json:"k,omitempty"`
 }
 
 // step returns the trail with one more cursor, or that it has had it before.
-func (t trail) step(cursor string) (next trail, repeats bool) {
+func (t Trail) step(cursor string) (next Trail, repeats bool) {
 	hash := sha256.Sum256([]byte(cursor))
 	sum := hash[:trailSum]
 	if bytes.Equal(sum, t.Anchor) {
@@ -75,7 +69,7 @@ func (t trail) step(cursor string) (next trail, repeats bool) {
 			return t, true
 		}
 	}
-	next = trail{Recent: t.Recent, Anchor: t.Anchor, Steps: t.Steps + 1}
+	next = Trail{Recent: t.Recent, Anchor: t.Anchor, Steps: t.Steps + 1}
 	if len(next.Recent) >= trailRecent*trailSum {
 		next.Recent = next.Recent[trailSum:]
 	}
@@ -86,20 +80,21 @@ func (t trail) step(cursor string) (next trail, repeats bool) {
 	return next, false
 }
 
-// cursor is the text that a client holds for a position.
-func (s *sealer) cursor(in scope, p position, now time.Time) string {
+// Cursor returns the text that a client holds for a position.
+func (s *Sealer) Cursor(in Scope, p Position, now time.Time) string {
 	plain, err := json.Marshal(p)
 	if err != nil { // strings and integers always marshal
 		panic(err)
 	}
-	return s.seal(in, plain, now.Add(cursorAge))
+	return s.Seal(in, plain, now.Add(cursorAge))
 }
 
-func (s *sealer) open(in scope, cursor string, now time.Time) (position, error) {
-	plain, err := s.unseal(in, cursor, now)
-	var p position
+// OpenCursor returns the position that Cursor was given. Every error is ErrCursor.
+func (s *Sealer) OpenCursor(in Scope, cursor string, now time.Time) (Position, error) {
+	plain, err := s.Open(in, cursor, now)
+	var p Position
 	if err != nil || json.Unmarshal(plain, &p) != nil || p.Skip < 0 {
-		return position{}, errCursor
+		return Position{}, ErrCursor
 	}
 	return p, nil
 }
