@@ -26,14 +26,14 @@ func main() {
 	at := flag.String("at", "127.0.0.1:0", "where to listen, host:port")
 	upstream := flag.String("upstream", "", "where the upstream listens, host:port")
 	flag.Parse()
-	if err := serve(files, *at, *upstream); err != nil {
-		fmt.Fprintln(os.Stderr, "floor:", err)
-		os.Exit(1)
-	}
+	err := serve(files, *at, *upstream)
+	fmt.Fprintln(os.Stderr, "floor:", err)
+	os.Exit(1)
 }
 
 type files struct{ cert, key, ca, clientCert, clientKey string }
 
+// serve ends with an error only.
 func serve(f files, at, upstream string) error {
 	server, err := cryptotls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {
