@@ -41,7 +41,7 @@ func (b *testbed) footprints(ctx context.Context, clients int) ([]footprint, err
 			measure("idle connection", p.plainName(), p, b.idleConnection("https://"+p.at+"/json")),
 			measure("open event stream", p.plainName(), p, b.openStream("https://"+p.at+"/events", nil)),
 		); err != nil {
-			return nil, err
+			return all, err
 		}
 		if !p.isGateway() {
 			continue
@@ -52,7 +52,7 @@ func (b *testbed) footprints(ctx context.Context, clients int) ([]footprint, err
 				measure("idle MCP session", name, p, b.idleSession(url, tools)),
 				measure("MCP session with a stream", name, p, b.sessionWithStream(url, tools)),
 			); err != nil {
-				return nil, err
+				return all, err
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -84,7 +85,7 @@ func run(ctx context.Context, opts options) error {
 	}
 	footprints, err := bed.footprints(ctx, opts.clients)
 	if err != nil {
-		return fmt.Errorf("measuring memory: %w", err)
+		err = fmt.Errorf("measuring memory: %w", err) // what was measured before is reported all the same
 	}
-	return report(os.Stdout, opts, bed.missing, loads, footprints)
+	return errors.Join(err, report(os.Stdout, opts, bed.missing, loads, footprints))
 }

@@ -226,8 +226,8 @@ listeners:
       client_auth: {mode: require, ca_cert: {{$.PKI.CA}}}
 {{- end}}
 routes:
-  - {name: one, listeners: [mcp], match: {path: /one}, mcp: {clusters: [c0]}}
-  - {name: three, listeners: [mcp], match: {path: /three}, mcp: {clusters: [c0, c1, c2]}}
+  - {name: one, listeners: [mcp], match: {path: /one}, mcp: {clusters: [c0], limits: {sessions_per_principal: 10000}}}
+  - {name: three, listeners: [mcp], match: {path: /three}, mcp: {clusters: [c0, c1, c2], limits: {sessions_per_principal: 10000}}}
   - {name: plain, listeners: [plain], match: {path_prefix: /}, cluster: plain}
 clusters:
   - name: plain
