@@ -27,6 +27,9 @@ const settling = 2 * time.Second
 // footprints measures each kind in a process of its own, since one that has
 // served before has room left that it need not ask the kernel for.
 func (b *testbed) footprints(ctx context.Context, clients int) ([]footprint, error) {
+	if clients == 0 {
+		return nil, nil
+	}
 	var all []footprint
 	measure := func(kind, name string, p *proxy, hold holder) error {
 		each, err := b.footprint(ctx, p, clients, hold)

@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&opts.rounds, "rounds", 9, "how often each case is measured")
 	flag.IntVar(&opts.requests, "requests", 4000, "requests of one measurement")
 	flag.IntVar(&opts.concurrency, "concurrency", 16, "requests in flight, each on a connection and in an MCP session of its own")
-	flag.IntVar(&opts.clients, "clients", 500, "idle clients, by which memory is measured")
+	flag.IntVar(&opts.clients, "clients", 500, "idle clients, by which memory is measured; 0: it is not")
 	flag.DurationVar(&opts.timeout, "timeout", 20*time.Minute, "end of the whole run")
 	flag.Parse()
 
