@@ -85,7 +85,9 @@ func report(w io.Writer, opts options, missing []string, loads []*load, footprin
 				micros(median(c.samples, p99)), median(c.samples, rate))
 		}
 	}
-	fmt.Fprintf(out, "\n| memory, each of %d | KiB |\n| --- | ---: |\n", opts.clients)
+	if len(footprints) > 0 {
+		fmt.Fprintf(out, "\n| memory, each of %d | KiB |\n| --- | ---: |\n", opts.clients)
+	}
 	for _, f := range footprints {
 		fmt.Fprintf(out, "| %s: %s | %.1f |\n", f.kind, f.proxy, float64(f.each)/(1<<10))
 	}
