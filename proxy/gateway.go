@@ -15,6 +15,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/filewatch"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/logging"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
@@ -162,11 +163,11 @@ func (g *Gateway) StandardLog() io.Writer { return g.logs.StandardWriter() }
 // applied: nothing was served. It wraps config.Errors where the file is at fault.
 // Run may be called once.
 func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
-	watcher, err := newWatcher(func(err error) {
+	watcher, err := filewatch.New(func(err error) {
 		g.logs.ReloadLogger().Warn().Err(err).Msg("some changes of files are found by looking from time to time")
 	})
 	if err != nil {
-		g.logs.Logger().Warn().Err(err).Stringer("every", pollEvery).Msg("changes of files are found by looking from time to time")
+		g.logs.Logger().Warn().Err(err).Stringer("every", filewatch.PollEvery).Msg("changes of files are found by looking from time to time")
 	}
 	defer watcher.Close()
 	defer g.logs.Close()
@@ -181,9 +182,17 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	return err
 }
 
+// watchSet are the files of a snapshot, which may be nil.
+func watchSet(s *config.Snapshot) filewatch.Set {
+	if s == nil {
+		return filewatch.Set{}
+	}
+	return filewatch.Set{Paths: s.Files, Moved: func() bool { return s.Moved() != "" }, Hung: s.Hung}
+}
+
 // serve applies the first generation, and then what is asked for until ctx
 // ends.
-func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *watcher) error {
+func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *filewatch.Watcher) error {
 	outcome, snapshot, err := g.apply(ctx, "start")
 	if outcome.Result != admin.Applied {
 		if isClosed(ctx.Done()) {
@@ -192,7 +201,7 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *wa
 		return &startError{err}
 	}
 	g.notifyReady(outcome)
-	w.Watch(snapshot)
+	w.Watch(watchSet(snapshot))
 	said := expiries{}
 	look := time.NewTimer(g.warnExpiries(said))
 	defer look.Stop()

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
-	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // hangingFile is a file whose open(2) does not return, as on a network file system
@@ -44,39 +43,4 @@ func TestAFileThatHangsHoldsNoReload(t *testing.T) {
 	}
 	p.mustApply(strings.Replace(yaml, "old", "new", 1))
 	expectBody(t, "http://"+p.address("public")+"/", "new")
-}
-
-func TestAWatcherThatAFileSystemHoldsHoldsNoReload(t *testing.T) {
-	t.Parallel()
-	w, err := newWatcher(func(error) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk, dir := &config.Disk{Open: os.Open, Timeout: time.Hour}, t.TempDir()
-	write(t, filepath.Join(dir, "config.yaml"), "name: key\n")
-	write(t, filepath.Join(dir, "key"), "")
-	var named struct {
-		Name config.Secret `yaml:"name"`
-	}
-	snapshot, err := config.Load(t.Context(), filepath.Join(dir, "config.yaml"), config.Options{Disk: disk}, &named)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(filepath.Join(dir, "key")); err != nil {
-		t.Fatal(err)
-	}
-	hangingFile(t, filepath.Join(dir, "key"))
-	done := make(chan error, 1)
-	go func() {
-		for range 3 {
-			w.Watch(snapshot)
-		}
-		w.Close()
-		done <- nil
-	}()
-	select {
-	case <-done:
-	case <-time.After(20 * time.Second):
-		t.Error("the watcher holds those who call it")
-	}
 }

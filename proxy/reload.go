@@ -11,6 +11,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/filewatch"
 )
 
 // Reload asks for a reload and waits for the outcome of one that began after
@@ -48,10 +49,10 @@ func (g *Gateway) pending() []chan<- admin.Outcome {
 
 // reload is apply with the service manager told about it, in the order that
 // Type=notify-reload asks for (systemd.service(5), sd_notify(3)).
-func (g *Gateway) reload(ctx context.Context, trigger string, w *watcher) admin.Outcome {
+func (g *Gateway) reload(ctx context.Context, trigger string, w *filewatch.Watcher) admin.Outcome {
 	g.options.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
 	outcome, snapshot, _ := g.apply(ctx, trigger)
-	w.Watch(snapshot)
+	w.Watch(watchSet(snapshot))
 	g.notifyReady(outcome)
 	return outcome
 }

@@ -1,4 +1,4 @@
-package proxy
+package filewatch
 
 import (
 	"errors"
@@ -13,29 +13,38 @@ import (
 	"time"
 
 	"github.com/fsnotify/fsnotify"
-
-	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 const (
 	// settle is how long files must have been quiet before a change counts:
 	// editors and cp write in several steps.
 	settle = 200 * time.Millisecond
-	// pollEvery is the net under the notifications, which some file systems
-	// do not send.
-	pollEvery = 30 * time.Second
-	// watcherPatience is how long the watcher is waited for: what it looks at may
-	// be on a file system that does not answer.
-	watcherPatience = time.Second
+	// PollEvery is how often files are looked at without a notification, which some
+	// file systems do not send.
+	PollEvery = 30 * time.Second
+	// patience is how long callers wait for the watcher: what it looks at may be on
+	// a file system that does not answer.
+	patience = time.Second
 )
 
-// watcher tells when any of a set of files may have changed. It watches the
+// Set is what a Watcher watches, as one reading found it.
+type Set struct {
+	// Paths are the files, absolute.
+	Paths []string
+	// Moved reports whether a file is not as it was read any more; nil: none is.
+	Moved func() bool
+	// Hung reports whether a file system gave no answer when the files were read.
+	// What they hold is not known then. nil: it gave one.
+	Hung func() bool
+}
+
+// Watcher tells when any of a set of files may have changed. It watches the
 // folders that hold them, and those their symbolic links lead through, so
 // that renames into place and Kubernetes' swaps of ..data are seen. It watches
 // the files as well: a write to a file that is mounted into a folder by itself,
 // as containers do, is no event of that folder. What it reports is decided by
 // looking at the files themselves.
-type watcher struct {
+type Watcher struct {
 	// add asks the kernel for notifications about a path.
 	add func(path string) error
 	// warn is told of each path that the kernel will not watch.
@@ -44,16 +53,17 @@ type watcher struct {
 
 	notify  *fsnotify.Watcher // nil: there is only the poll
 	changed chan struct{}
-	wanted  chan *config.Snapshot
-	late    chan *config.Snapshot // for a watcher that waits for a file system
+	wanted  chan Set
+	late    chan Set // for a watcher that waits for a file system
 	stop    chan struct{}
 	wg      sync.WaitGroup
 }
 
-// newWatcher starts a watcher. It works beside an error, too, which says that
-// it has only the poll. warn is called with what is left to the poll later.
-func newWatcher(warn func(error)) (*watcher, error) {
-	w := &watcher{warn: warn, warned: map[string]bool{}, changed: make(chan struct{}), wanted: make(chan *config.Snapshot), late: make(chan *config.Snapshot, 1), stop: make(chan struct{})}
+// New starts a Watcher, which Close ends. It works beside an error, too, which says
+// that it only looks every PollEvery. warn is called with the paths of which this
+// becomes true later.
+func New(warn func(error)) (*Watcher, error) {
+	w := &Watcher{warn: warn, warned: map[string]bool{}, changed: make(chan struct{}), wanted: make(chan Set), late: make(chan Set, 1), stop: make(chan struct{})}
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
 		err = fmt.Errorf("watching files: %w", err)
@@ -67,45 +77,45 @@ func newWatcher(warn func(error)) (*watcher, error) {
 
 // Changed receives a value after the watched files have changed. It is never
 // closed.
-func (w *watcher) Changed() <-chan struct{} { return w.changed }
+func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
-// Watch replaces the set of files by those of a snapshot; nil watches nothing.
-// Files that are not as the snapshot has them any more are reported. It is called
-// by one goroutine at a time, which it holds for watcherPatience at most.
-func (w *watcher) Watch(s *config.Snapshot) {
+// Watch replaces the set of files; the zero Set has none. Files that are not as they
+// were read any more are reported. It is called by one goroutine at a time, which
+// it holds for a second at most.
+func (w *Watcher) Watch(s Set) {
 	select {
 	case <-w.late: // s takes its place
 	default:
 	}
-	patience := time.NewTimer(watcherPatience)
-	defer patience.Stop()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case w.wanted <- s:
 	case <-w.stop:
-	case <-patience.C:
+	case <-timer.C:
 		w.late <- s // it has room, since only this goroutine sends
 	}
 }
 
 // Close ends the watcher's goroutine, unless a file system holds that.
-func (w *watcher) Close() {
+func (w *Watcher) Close() {
 	close(w.stop)
 	ended := make(chan struct{})
 	go func() { w.wg.Wait(); close(ended) }()
-	patience := time.NewTimer(watcherPatience)
-	defer patience.Stop()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case <-ended:
-	case <-patience.C:
+	case <-timer.C:
 	}
 	if w.notify != nil {
 		w.notify.Close()
 	}
 }
 
-func (w *watcher) run() {
+func (w *Watcher) run() {
 	defer w.wg.Done()
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(PollEvery)
 	defer poll.Stop()
 	quiet := time.NewTimer(settle)
 	quiet.Stop()
@@ -130,31 +140,25 @@ func (w *watcher) run() {
 			quiet.Reset(settle)
 		}
 	}
-	watch := func(snapshot *config.Snapshot) {
-		files, report, hung = nil, nil, false
-		if snapshot != nil {
-			files = snapshot.Files
-		}
+	watch := func(set Set) {
+		files, report = set.Paths, nil
 		w.follow(files)
 		// First the signature, then the contents: what changes after either is
 		// seen by the next look.
 		known = signature(files)
-		if snapshot == nil {
-			return
-		}
-		if snapshot.Moved() != "" {
+		if set.Moved != nil && set.Moved() {
 			report = w.changed
 		}
-		hung = snapshot.Hung()
+		hung = set.Hung != nil && set.Hung()
 	}
 	for {
 		select {
 		case <-w.stop:
 			return
-		case snapshot := <-w.wanted:
-			watch(snapshot)
-		case snapshot := <-w.late:
-			watch(snapshot)
+		case set := <-w.wanted:
+			watch(set)
+		case set := <-w.late:
+			watch(set)
 		case <-events:
 			look()
 		case err := <-errs:
@@ -184,7 +188,7 @@ func (w *watcher) run() {
 }
 
 // follow makes the set of watched paths the one that files need.
-func (w *watcher) follow(files []string) {
+func (w *Watcher) follow(files []string) {
 	if w.notify == nil {
 		return
 	}
@@ -234,7 +238,7 @@ func notWatched(paths []string, err error) error {
 		remedy = "; raise fs.inotify.max_user_watches (sysctl)"
 	}
 	slices.Sort(paths)
-	return fmt.Errorf("the kernel does not watch %s (of %d such): %w; changes there are found within %s%s", paths[0], len(paths), err, pollEvery, remedy)
+	return fmt.Errorf("the kernel does not watch %s (of %d such): %w; changes there are found within %s%s", paths[0], len(paths), err, PollEvery, remedy)
 }
 
 // chain lists the symbolic links on the way to the file, and where they lead

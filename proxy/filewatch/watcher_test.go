@@ -1,16 +1,15 @@
-package proxy
+package filewatch
 
 import (
-	"context"
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // write creates or overwrites a file in place.
@@ -21,26 +20,28 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// startWatcher watches a configuration that names the file tls.crt of dir.
-func startWatcher(t *testing.T, dir string) (*watcher, *config.Snapshot) {
+// startWatcher starts a watcher, and returns the set that holds the file tls.crt of
+// dir as it is now.
+func startWatcher(t *testing.T, dir string) (*Watcher, Set) {
 	t.Helper()
-	write(t, filepath.Join(dir, "config.yaml"), "cert: tls.crt")
-	var named struct {
-		Cert config.File `yaml:"cert"`
-	}
-	snapshot, err := config.Load(context.Background(), filepath.Join(dir, "config.yaml"), config.Options{}, &named)
+	path := filepath.Join(dir, "tls.crt")
+	was, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := newWatcher(func(err error) { t.Error(err) })
+	set := Set{Paths: []string{path}, Moved: func() bool {
+		is, err := os.ReadFile(path)
+		return err != nil || !bytes.Equal(is, was)
+	}}
+	w, err := New(func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	return w, snapshot
+	return w, set
 }
 
-func expectChange(t *testing.T, w *watcher) {
+func expectChange(t *testing.T, w *Watcher) {
 	t.Helper()
 	select {
 	case <-w.Changed():
@@ -66,8 +67,8 @@ func TestWatcherSeesEveryWayThatAFileIsReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "tls.crt"), "one")
-			w, snapshot := startWatcher(t, dir)
-			w.Watch(snapshot)
+			w, set := startWatcher(t, dir)
+			w.Watch(set)
 			replace(t, dir)
 			expectChange(t, w)
 		})
@@ -92,8 +93,8 @@ func TestWatcherSeesAKubernetesSwap(t *testing.T) {
 	}
 	link("..1", "..data")
 	link("..data/tls.crt", "tls.crt")
-	w, snapshot := startWatcher(t, dir)
-	w.Watch(snapshot)
+	w, set := startWatcher(t, dir)
+	w.Watch(set)
 	for _, v := range []string{"..2", "..3"} {
 		link(v, "..tmp")
 		if err := os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")); err != nil {
@@ -111,8 +112,8 @@ func TestWatcherSeesAWriteThroughAnotherName(t *testing.T) {
 	if err := os.Link(elsewhere, filepath.Join(dir, "tls.crt")); err != nil {
 		t.Fatal(err)
 	}
-	w, snapshot := startWatcher(t, dir)
-	w.Watch(snapshot)
+	w, set := startWatcher(t, dir)
+	w.Watch(set)
 	for _, content := range []string{"two", "three"} {
 		write(t, elsewhere, content)
 		expectChange(t, w)
@@ -133,13 +134,13 @@ func TestWatcherSeesAWriteThroughAnotherName(t *testing.T) {
 func TestWatcherSaysOnceThatTheKernelWatchesNoMore(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "tls.crt"), "one")
-	w, snapshot := startWatcher(t, dir)
+	w, set := startWatcher(t, dir)
 	var said []string
 	w.warn = func(err error) { said = append(said, err.Error()) }
 	w.add = func(string) error { return syscall.ENOSPC }
-	w.Watch(snapshot)
-	w.Watch(snapshot)
-	w.Watch(nil) // the second is done when the third is taken
+	w.Watch(set)
+	w.Watch(set)
+	w.Watch(Set{}) // the second is done when the third is taken
 	if len(said) != 1 || !strings.Contains(said[0], "max_user_watches") || !strings.Contains(said[0], dir) {
 		t.Errorf("said %q", said)
 	}
@@ -148,16 +149,16 @@ func TestWatcherSaysOnceThatTheKernelWatchesNoMore(t *testing.T) {
 func TestWatcherReportsWhatChangedWhileItWasLoaded(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "tls.crt"), "one")
-	w, snapshot := startWatcher(t, dir)
+	w, set := startWatcher(t, dir)
 	write(t, filepath.Join(dir, "tls.crt"), "two")
-	w.Watch(snapshot)
+	w.Watch(set)
 	expectChange(t, w)
 }
 
 func TestWatcherIsQuietAboutNeighboursAndWhatIsNoLongerNamed(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "tls.crt"), "one")
-	w, snapshot := startWatcher(t, dir)
+	w, set := startWatcher(t, dir)
 	expectQuiet := func(what string) {
 		t.Helper()
 		select {
@@ -166,20 +167,20 @@ func TestWatcherIsQuietAboutNeighboursAndWhatIsNoLongerNamed(t *testing.T) {
 		case <-time.After(3 * settle):
 		}
 	}
-	w.Watch(snapshot)
+	w.Watch(set)
 	write(t, filepath.Join(dir, "access.log"), "a line")
 	expectQuiet("another file of the folder was taken for the watched one")
-	w.Watch(nil)
+	w.Watch(Set{})
 	write(t, filepath.Join(dir, "tls.crt"), "two")
-	expectQuiet("a file was watched that nobody asked for")
+	expectQuiet("a file was watched that is not in the set")
 }
 
 // A log beside the watched files is written all the time.
 func TestABusyNeighbourDoesNotHideAChange(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "tls.crt"), "one")
-	w, snapshot := startWatcher(t, dir)
-	w.Watch(snapshot)
+	w, set := startWatcher(t, dir)
+	w.Watch(set)
 	stop := make(chan struct{})
 	var busy sync.WaitGroup
 	defer busy.Wait()
@@ -198,4 +199,51 @@ func TestABusyNeighbourDoesNotHideAChange(t *testing.T) {
 	})
 	write(t, filepath.Join(dir, "tls.crt"), "two")
 	expectChange(t, w)
+}
+
+func TestAFileSystemThatDoesNotAnswerHoldsNoCaller(t *testing.T) {
+	t.Parallel()
+	w, err := New(func(error) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan struct{})
+	defer close(answer)
+	hanging := Set{Moved: func() bool { <-answer; return false }}
+	done := make(chan struct{})
+	go func() {
+		for range 3 {
+			w.Watch(hanging)
+		}
+		w.Close()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Error("the watcher holds its callers")
+	}
+}
+
+// No look tells that a file system answers again, so the set is read anew from time
+// to time.
+func TestASetThatCouldNotBeReadIsReportedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &Watcher{warn: func(err error) { t.Error(err) }, warned: map[string]bool{}, changed: make(chan struct{}), wanted: make(chan Set), late: make(chan Set, 1), stop: make(chan struct{})}
+		w.wg.Add(1)
+		go w.run()
+		defer w.Close()
+		began := time.Now()
+		w.Watch(Set{Hung: func() bool { return true }})
+		<-w.Changed()
+		if took := time.Since(began); took != PollEvery {
+			t.Errorf("it is reported after %v", took)
+		}
+		w.Watch(Set{Hung: func() bool { return false }})
+		select {
+		case <-w.Changed():
+			t.Error("what was read is reported")
+		case <-time.After(3 * PollEvery):
+		}
+	})
 }
