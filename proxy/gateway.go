@@ -11,6 +11,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
@@ -57,7 +58,8 @@ type Gateway struct {
 	// budget bounds the memory that peers can make the process keep.
 	budget *memory.Budget
 	// disk bounds what is waited for the files of the configuration.
-	disk config.Disk
+	disk *disk.Disk
+	open func(path string) (*os.File, error) // nil: as config.Load does
 	// reserve is what clients leave of the descriptors.
 	reserve *descriptors.Reserve
 	// acme keeps the certificates that are not from files; nil where the file is
@@ -118,6 +120,7 @@ func New(o Options) *Gateway {
 	}
 	metrics := admin.NewMetrics(o.Version)
 	g := &Gateway{
+		disk:     disk.New(context.Background(), disk.Timeout),
 		options:  o,
 		started:  time.Now(),
 		logs:     logging.New(o.Stderr, metrics.LogLinesDropped),

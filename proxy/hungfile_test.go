@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -29,7 +31,7 @@ func TestAFileThatHangsHoldsNoReload(t *testing.T) {
 	t.Parallel()
 	const yaml = unwatched + "listeners: [{name: public, address: \"127.0.0.1:0\"}]\nroutes: [{match: {path: /}, respond: {body: old}}]\n"
 	p := idle(t, "", yaml)
-	p.disk.Open, p.disk.Timeout = os.Open, time.Second
+	p.disk, p.open = disk.New(context.Background(), time.Second), os.Open
 	p.begin()
 	p.serves()
 	hangingFile(t, filepath.Join(p.dir, "key"))

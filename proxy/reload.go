@@ -101,7 +101,7 @@ func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *co
 	if cur := g.current.Load(); cur != nil {
 		running = cur.snapshot
 	}
-	file, snapshot, err := Load(ctx, g.options.Path, config.Options{Env: g.options.Env, Running: running, Disk: &g.disk})
+	file, snapshot, err := Load(ctx, g.options.Path, config.Options{Env: g.options.Env, Running: running, Disk: g.disk, Open: g.open})
 	o := admin.Outcome{Trigger: trigger, Warnings: warnings(snapshot)}
 	if err == nil {
 		err = g.put(ctx, &o, file, snapshot)

@@ -40,7 +40,7 @@ func TestAnIdleProcessReturnsMemory(t *testing.T) {
 func TestOnlyMuchGarbageIsWorthACollection(t *testing.T) {
 	before := keeping{committed: 100 * mib, charged: 50 * mib}
 	for now, want := range map[keeping]bool{
-		before:                                    false,
+		before: false,
 		{committed: 149 * mib, charged: 50 * mib}: false,
 		{committed: 150 * mib, charged: 50 * mib}: true,
 		{committed: 100 * mib, charged: 35 * mib}: false,

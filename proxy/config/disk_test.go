@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -41,11 +42,11 @@ func TestAFileSystemThatDoesNotAnswerHoldsNoLoad(t *testing.T) {
 	other := filepath.Join(filepath.Dir(path), "other")
 	synctest.Test(t, func(t *testing.T) {
 		fs := &stalled{names: []string{"token", "other"}, answer: make(chan struct{})}
-		disk := &config.Disk{Open: fs.open}
+		d := disk.New(context.Background(), disk.Timeout)
 		var s sample
 		load := func(ctx context.Context) (*config.Snapshot, time.Duration, error) {
 			began := time.Now()
-			snapshot, err := config.Load(ctx, path, config.Options{Disk: disk}, &s)
+			snapshot, err := config.Load(ctx, path, config.Options{Disk: d, Open: fs.open}, &s)
 			return snapshot, time.Since(began), err
 		}
 		for range 3 {
@@ -90,11 +91,11 @@ func TestFilesThatHangAreBoundedInNumber(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		fs.answer = make(chan struct{})
-		disk := &config.Disk{Open: fs.open}
+		d := disk.New(context.Background(), disk.Timeout)
 		for _, name := range fs.names {
 			var s sample
 			path := write(t, map[string]string{"config.yaml": "listeners: []\ntoken: " + name + "\n", name: "x"})
-			if _, err := config.Load(t.Context(), path, config.Options{Disk: disk}, &s); err == nil || !strings.Contains(err.Error(), "does not answer") {
+			if _, err := config.Load(t.Context(), path, config.Options{Disk: d, Open: fs.open}, &s); err == nil || !strings.Contains(err.Error(), "does not answer") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

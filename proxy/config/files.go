@@ -11,6 +11,9 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"unicode/utf8"
 )
 
@@ -25,7 +28,8 @@ const (
 // files is one reading of the YAML file and all that it names. Each is read
 // once, so that two keys which name one file see one content.
 type files struct {
-	disk  *Disk
+	disk  *disk.Disk
+	open  func(path string) (*os.File, error)
 	order []string
 	read  map[string]content
 	// hung is the first path that the file system gave no answer for; "" for
@@ -39,7 +43,9 @@ type content struct {
 	limit int64
 }
 
-func newFiles(disk *Disk) *files { return &files{disk: disk, read: map[string]content{}} }
+func newFiles(opts Options) *files {
+	return &files{disk: opts.Disk, open: opts.Open, read: map[string]content{}}
+}
 
 // get reads a file, whose path must be absolute, or returns what was read.
 func (f *files) get(ctx context.Context, path string, limit int64) ([]byte, error) {
@@ -58,13 +64,13 @@ func (f *files) get(ctx context.Context, path string, limit int64) ([]byte, erro
 
 func (f *files) readNow(ctx context.Context, path string, limit int64) ([]byte, error) {
 	if f.hung != "" {
-		return nil, fmt.Errorf("not tried, since %w for %s", errNoAnswer, clipTo(f.hung, longestPath))
+		return nil, fmt.Errorf("not tried, since %w for %s", disk.ErrNoAnswer, clipTo(f.hung, longestPath))
 	}
-	data, err := f.disk.read(ctx, path, limit)
-	if errors.Is(err, errNoAnswer) {
+	data, err := disk.Do(ctx, f.disk, "read", path, func() ([]byte, error) { return readFile(f.open, path, limit) })
+	if errors.Is(err, disk.ErrNoAnswer) {
 		f.hung = path
 	}
-	return data, err
+	return data, bare(err)
 }
 
 // moved names the first file that no longer reads as it did, or "". When there
@@ -116,6 +122,12 @@ func (f *files) holds(data []byte) bool {
 }
 
 func (f *files) paths() []string { return slices.Clone(f.order) }
+
+// openNow opens a file for reading. Without O_NONBLOCK, it would wait for the writer
+// of a FIFO, maybe for ever.
+func openNow(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
 
 // readFile reads a regular file of at most limit bytes. Its errors do not name
 // the file.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // Options are what Load takes from its surroundings. The zero value is usable.
@@ -21,8 +23,12 @@ type Options struct {
 	// Running is what the generation in force was loaded from, so that what
 	// serves already can be told from what an edit brings in; nil where none is.
 	Running *Snapshot
-	// Disk bounds what is waited for the files; nil is one for this Load.
-	Disk *Disk
+	// Disk bounds what is waited for the files; nil is one for this Load. Loads that
+	// share one have a path that hangs hold one thread.
+	Disk *disk.Disk
+	// Open opens a file for reading; nil does so without waiting for the writer of a
+	// named pipe.
+	Open func(path string) (*os.File, error)
 }
 
 // Snapshot is what a Load read.
@@ -77,7 +83,10 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 		opts.RetryEvery = 100 * time.Millisecond
 	}
 	if opts.Disk == nil {
-		opts.Disk = new(Disk)
+		opts.Disk = disk.New(context.Background(), disk.Timeout)
+	}
+	if opts.Open == nil {
+		opts.Open = openNow
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
@@ -109,7 +118,7 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 // try reads everything once, decodes it, and reads it again to see that
 // nothing moved meanwhile.
 func try(ctx context.Context, path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, Errors) {
-	read, errors, warnings := newFiles(opts.Disk), newReporter(path), newReporter(path)
+	read, errors, warnings := newFiles(opts), newReporter(path), newReporter(path)
 	if data, err := read.get(ctx, abs, maxYAML); err != nil {
 		errors.add(Error{Message: "cannot read it: " + err.Error()})
 	} else if root := parse(data, errors); root != nil {

@@ -23,6 +23,8 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 const (
@@ -97,9 +99,9 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	ending, leave := context.WithCancel(context.Background())
 	context.AfterFunc(a.ctx, func() { time.AfterFunc(endTimeout, leave) })
-	disk := newDisk(ending, diskTimeout)
-	a.storage = &storage{&certmagic.FileStorage{Path: cfg.storagePath()}, disk}
-	a.locks = newLocks(disk, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) })
+	d := disk.New(ending, disk.Timeout)
+	a.storage = &storage{&certmagic.FileStorage{Path: cfg.storagePath()}, d}
+	a.locks = newLocks(d, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) })
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
 		// Nothing is in it to be asked about.
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, fs.ErrNotExist },

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 )
@@ -23,7 +24,7 @@ func hold(t *testing.T, cfg *Config, name string) *lock {
 	t.Helper()
 	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
 	defer func() { a.cancel(); a.end() }()
-	a.locks.disk = newDisk(context.Background(), diskTimeout) // it outlives the account
+	a.locks.disk = disk.New(context.Background(), disk.Timeout) // it outlives the account
 	held, err := a.locks.acquire(t.Context(), "keep_"+a.issuerKey+"_"+name, name)
 	if err != nil {
 		t.Fatal(err)

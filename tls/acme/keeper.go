@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/mholt/acmez/v3/acme"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // keeper obtains and renews the certificate of one name, in one goroutine.
@@ -133,7 +135,7 @@ func (k *keeper) failed(err error) time.Duration {
 	}
 	timing := k.manager.timing
 	wait := timing.backoff(k.failures, timing.longestFor(lifetime), err, retryAfterOf(err))
-	if errors.Is(err, errNoAnswer) { // it costs no authority anything to look again
+	if errors.Is(err, disk.ErrNoAnswer) { // it costs no authority anything to look again
 		wait = min(wait, timing.noAnswer)
 	}
 	err = brief(err)

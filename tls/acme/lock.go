@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 const (
@@ -39,14 +41,14 @@ const (
 // the highest number, not even to give the lock back: this is what makes a
 // latecomer, who still believes an older one to be the highest, lose.
 type locks struct {
-	disk     *disk
+	disk     *disk.Disk
 	dir      string
 	beat     time.Duration
 	patience time.Duration // for a lock that another process holds
 	warn     func(error)
 }
 
-func newLocks(d *disk, storage string, warn func(error)) *locks {
+func newLocks(d *disk.Disk, storage string, warn func(error)) *locks {
 	return &locks{disk: d, dir: filepath.Join(storage, "locks"), beat: lockBeat, patience: lockPatience, warn: warn}
 }
 
@@ -71,7 +73,7 @@ var errLockLost = errors.New("another gateway has taken the lock over, since it 
 func (l *locks) acquire(ctx context.Context, key, what string) (*lock, error) {
 	dir := filepath.Join(l.dir, certmagic.StorageKeys.Safe(key)+".d")
 	makeDir := func() (struct{}, error) { return struct{}{}, os.MkdirAll(dir, 0o700) }
-	if _, err := onDisk(ctx, l.disk, "mkdir", dir, makeDir); err != nil {
+	if _, err := disk.Do(ctx, l.disk, "mkdir", dir, makeDir); err != nil {
 		return nil, err
 	}
 	impatient := time.NewTimer(l.patience)
@@ -83,7 +85,7 @@ func (l *locks) acquire(ctx context.Context, key, what string) (*lock, error) {
 	var last lockState
 	unchanged, since := 0, time.Now()
 	for {
-		state, err := onDisk(ctx, l.disk, "read", dir, func() (lockState, error) { return readLock(dir) })
+		state, err := disk.Do(ctx, l.disk, "read", dir, func() (lockState, error) { return readLock(dir) })
 		if err != nil {
 			return nil, err
 		}
@@ -112,7 +114,7 @@ func (l *locks) acquire(ctx context.Context, key, what string) (*lock, error) {
 
 // take creates a number; nil is that another was faster.
 func (l *locks) take(ctx context.Context, key, dir string, number uint64) (*lock, error) {
-	k, err := onDisk(ctx, l.disk, "create", dir, func() (*lock, error) { return l.create(key, dir, number) })
+	k, err := disk.Do(ctx, l.disk, "create", dir, func() (*lock, error) { return l.create(key, dir, number) })
 	if k == nil || err != nil {
 		// A number that is created after all is taken over when it is stale.
 		return nil, err
@@ -178,7 +180,7 @@ func (r lockRecord) write(f *os.File) error {
 func (k *lock) update() error {
 	k.record.Beat++
 	record := k.record // the write may outlast the wait
-	_, err := onDiskWithin(context.Background(), k.disk, k.beat, "write", k.dir, func() (struct{}, error) {
+	_, err := disk.DoWithin(context.Background(), k.disk, k.beat, "write", k.dir, func() (struct{}, error) {
 		return struct{}{}, k.replace(record)
 	})
 	return err

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // mustAcquire fails the test unless the lock comes within limit, of the
@@ -42,7 +44,7 @@ func TestALockIsHeldByOne(t *testing.T) {
 		var holders, held atomic.Int32
 		var work sync.WaitGroup
 		for i := range 6 {
-			l := newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}) // as of another process
+			l := newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}) // as of another process
 			l.patience = time.Hour
 			work.Go(func() {
 				for range 4 {
@@ -93,7 +95,7 @@ func TestALockThatNobodyKeepsAliveIsTakenOver(t *testing.T) {
 		for _, file := range []string{"key.lock", "key.d/7"} {
 			t.Run(what+" in "+file, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					l := newLocks(newDisk(context.Background(), diskTimeout), t.TempDir(), func(error) {})
+					l := newLocks(disk.New(context.Background(), disk.Timeout), t.TempDir(), func(error) {})
 					path := filepath.Join(l.dir, filepath.FromSlash(file))
 					if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, content, 0o600)); err != nil {
 						t.Fatal(err)
@@ -116,9 +118,9 @@ func TestALockThatNobodyKeepsAliveIsTakenOver(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			dir := t.TempDir()
 			// One that held the lock shortly before does not keep it alive for it.
-			mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), 0).release()
-			mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), 0).die()
-			mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), (missedBeats+1)*lockBeat).release()
+			mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), 0).release()
+			mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), 0).die()
+			mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), (missedBeats+1)*lockBeat).release()
 		})
 	})
 }
@@ -127,10 +129,10 @@ func TestWhoeverWaitsForALockIsToldWhoHoldsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		since := time.Now().UTC().Format(time.RFC3339)
-		k := mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), 0)
+		k := mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), 0)
 		time.Sleep(time.Minute)
 		at := time.Now()
-		_, err := newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}).acquire(t.Context(), "key", name)
+		_, err := newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}).acquire(t.Context(), "key", name)
 		host, _ := os.Hostname()
 		want := "another gateway (" + host + ", process " + strconv.Itoa(os.Getpid()) + ") has held the lock of " + name + " since " + since
 		if err == nil || err.Error() != want {
@@ -147,7 +149,7 @@ func TestAHolderThatFellSilentLearnsThatItLostTheLock(t *testing.T) {
 	for _, left := range []bool{false, true} { // its file is left behind, as one that could not be removed
 		synctest.Test(t, func(t *testing.T) {
 			dir := t.TempDir()
-			silent := newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {})
+			silent := newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {})
 			silent.beat = time.Minute // a process that is stopped now and then
 			lost := mustAcquire(t, silent, 0)
 			path := lockPath(lost.dir, lost.number)
@@ -155,7 +157,7 @@ func TestAHolderThatFellSilentLearnsThatItLostTheLock(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			next := mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), (missedBeats+1)*lockBeat)
+			next := mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), (missedBeats+1)*lockBeat)
 			if left {
 				if err := os.WriteFile(path, record, 0o600); err != nil {
 					t.Fatal(err)
@@ -177,7 +179,7 @@ func TestAHolderThatFellSilentLearnsThatItLostTheLock(t *testing.T) {
 
 func TestALatecomerDoesNotGetALockThatWentOnWithoutIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLocks(newDisk(context.Background(), diskTimeout), t.TempDir(), func(error) {})
+		l := newLocks(disk.New(context.Background(), disk.Timeout), t.TempDir(), func(error) {})
 		mustAcquire(t, l, 0).release()
 		mustAcquire(t, l, 0).release()
 		k := mustAcquire(t, l, 0) // the third; the files of the others are gone
@@ -196,12 +198,12 @@ func TestALatecomerDoesNotGetALockThatWentOnWithoutIt(t *testing.T) {
 func TestALockIsLostWithItsDirectory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		k := mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), 0)
+		k := mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), 0)
 		if err := os.RemoveAll(k.dir); err != nil {
 			t.Fatal(err)
 		}
 		// The numbers begin anew, and meet.
-		next := mustAcquire(t, newLocks(newDisk(context.Background(), diskTimeout), dir, func(error) {}), 0)
+		next := mustAcquire(t, newLocks(disk.New(context.Background(), disk.Timeout), dir, func(error) {}), 0)
 		if next.number != k.number {
 			t.Fatalf("number %d follows %d", next.number, k.number)
 		}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // Manager keeps the certificates of the process, over all generations.
@@ -19,7 +21,7 @@ type Manager struct {
 	pending *pending
 	changes atomic.Uint64
 	// disk is for storages that no account uses yet.
-	disk *disk
+	disk *disk.Disk
 
 	// committing serialises Commit, Release and Close.
 	committing sync.Mutex
@@ -34,7 +36,7 @@ type Manager struct {
 // NewManager returns a manager of nothing. What certmagic does goes to whatever
 // log returns at the time, for debugging; trace may be nil.
 func NewManager(log func() *zerolog.Logger, trace *Trace) *Manager {
-	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}, disk: newDisk(context.Background(), defaultTiming.load)}
+	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}, disk: disk.New(context.Background(), defaultTiming.load)}
 }
 
 // Prepare reports whether Commit of the same configuration will be able to keep

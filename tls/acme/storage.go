@@ -8,15 +8,17 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // checkStorageWithin is checkStorage on a disk that may not answer.
-func checkStorageWithin(d *disk, path string) (warning string, err error) {
+func checkStorageWithin(d *disk.Disk, path string) (warning string, err error) {
 	type judged struct {
 		warning string
 		err     error
 	}
-	j, err := onDisk(context.Background(), d, "stat", path, func() (judged, error) {
+	j, err := disk.Do(context.Background(), d, "stat", path, func() (judged, error) {
 		warning, err := checkStorage(path)
 		return judged{warning, err}, nil
 	})

@@ -1,0 +1,124 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+)
+
+const (
+	// Timeout is how long an operation is waited for by default. On a network file
+	// system whose server is gone, the system call itself never returns, and cannot
+	// be interrupted.
+	Timeout = 10 * time.Second
+	// concurrent bounds the operations on one Disk. One that does not return holds a
+	// thread of the process.
+	concurrent = 16
+)
+
+// ErrNoAnswer is why an operation was given up.
+var ErrNoAnswer = errors.New("the file system does not answer")
+
+// Disk bounds what is waited for a file system: in time, and in the number of
+// system calls that do not return. Operations on one path follow each other, so
+// that a path that hangs holds one thread, and an operation that was given up
+// never takes effect after a later one. It may be used concurrently.
+type Disk struct {
+	timeout time.Duration
+	slots   chan struct{}
+	// ending ends when nothing is waited for any more.
+	ending context.Context
+
+	mu   sync.Mutex
+	busy map[string]chan struct{} // by path; closed when the operation has returned
+}
+
+// New returns a Disk. Operations are waited for until timeout, and none once ending has
+// ended.
+func New(ending context.Context, timeout time.Duration) *Disk {
+	return &Disk{timeout: timeout, slots: make(chan struct{}, concurrent), ending: ending, busy: map[string]chan struct{}{}}
+}
+
+// Do returns what f does. When the file system does not answer in time, it
+// leaves f behind, and the error is an fs.PathError with ErrNoAnswer. ctx keeps f
+// from beginning.
+func Do[T any](ctx context.Context, d *Disk, op, path string, f func() (T, error)) (T, error) {
+	return DoWithin(ctx, d, d.timeout, op, path, f)
+}
+
+// DoWithin is Do with a timeout of its own.
+func DoWithin[T any](ctx context.Context, d *Disk, timeout time.Duration, op, path string, f func() (T, error)) (T, error) {
+	var none T
+	if ctx.Err() != nil { // select takes any case that is ready
+		return none, ctx.Err()
+	}
+	t := time.NewTimer(timeout)
+	defer t.Stop()
+	noAnswer := func() error {
+		return &fs.PathError{Op: op, Path: path, Err: fmt.Errorf("%w within %s", ErrNoAnswer, timeout)}
+	}
+	select {
+	case d.slots <- struct{}{}:
+	case <-ctx.Done():
+		return none, ctx.Err()
+	case <-t.C:
+		return none, noAnswer()
+	case <-d.ending.Done():
+		return none, noAnswer()
+	}
+	done := make(chan struct{})
+	for {
+		before := d.begin(path, done)
+		if before == nil {
+			break
+		}
+		var err error
+		select {
+		case <-before:
+			continue
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-t.C:
+			err = noAnswer()
+		case <-d.ending.Done():
+			err = noAnswer()
+		}
+		<-d.slots
+		return none, err
+	}
+	var value T
+	var err error
+	go func() {
+		defer func() { d.end(path, done); <-d.slots }()
+		value, err = f()
+	}()
+	select {
+	case <-done:
+		return value, err
+	case <-t.C:
+	case <-d.ending.Done():
+	}
+	return none, noAnswer()
+}
+
+// begin takes a path. Where another operation has it, it returns what is closed
+// when that one has returned.
+func (d *Disk) begin(path string, done chan struct{}) (before <-chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if before, taken := d.busy[path]; taken {
+		return before
+	}
+	d.busy[path] = done
+	return nil
+}
+
+func (d *Disk) end(path string, done chan struct{}) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.busy, path)
+	close(done)
+}
