@@ -74,6 +74,7 @@ func (k *checker) check(ctx context.Context, timeout time.Duration) (err error) 
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
+			k.close() // sessions may wait for what it has started
 			k.probe = nil
 			err = fmt.Errorf("the health check panicked: %v\n%s", p, debug.Stack())
 		}

@@ -50,6 +50,9 @@ func (x *exchange) boundRepeats(out *http.Request) {
 	idempotent := Idempotent(out)
 	if x.lane != nil && !idempotent && (out.Body == nil || out.Body == http.NoBody) {
 		if over2 {
+			// The request loses its "content-length: 0" by that. With the field, net/http
+			// would send it again after PROTOCOL_ERROR, too, of which the server may have
+			// acted on it; and would not say so.
 			out.Body = noBody{}
 		} else {
 			x.once = true // over HTTP/1.1 a noBody would become "Transfer-Encoding: chunked"

@@ -101,15 +101,18 @@ func (w *Watcher) Watch(s Set) {
 func (w *Watcher) Close() {
 	close(w.stop)
 	ended := make(chan struct{})
-	go func() { w.wg.Wait(); close(ended) }()
+	go func() {
+		defer close(ended)
+		w.wg.Wait()
+		if w.notify != nil {
+			w.notify.Close() // it waits, too, for what the kernel is asked to watch
+		}
+	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-ended:
 	case <-timer.C:
-	}
-	if w.notify != nil {
-		w.notify.Close()
 	}
 }
 

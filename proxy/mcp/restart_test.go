@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -256,6 +257,38 @@ func TestHealthCheckInitialisesAnewAfterARestart(t *testing.T) {
 			}
 			if begun, _ := s.count(); begun != 3 {
 				t.Errorf("%d sessions", begun)
+			}
+		})
+	}
+}
+
+// A server without sessions looks for none before it acts: what it answers to a
+// call says nothing about whether it has acted.
+func TestACallThatAServerWithoutSessionsRefusesIsNotSentAgain(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusGone} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			var calls atomic.Int32
+			url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+				w.Header().Set("Content-Type", "application/json")
+				switch m.Method() {
+				case spec.ServerDiscover:
+					_, _ = w.Write(jsonrpc.NewResult(m.ID(), []byte(`{"supportedVersions":["`+spec.Modern+`"],"capabilities":{"tools":{}},"serverInfo":{"name":"a","version":"1"},"resultType":"complete"}`)))
+				case spec.ToolsCall:
+					calls.Add(1)
+					http.Error(w, `{"detail":"no such record"}`, status)
+				default:
+					_, _ = w.Write(jsonrpc.NewResult(m.ID(), []byte(`{"tools":[],"resultType":"complete"}`)))
+				}
+			}, nil)
+			g := newGateway(t, bridging, backend{name: "a", endpoints: []string{url}})
+			call := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete","arguments":{},` + modernMeta + `}}`
+			for n := range int32(2) {
+				if _, body := g.post(call, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, spec.ToolsCall, spec.HeaderName, "delete"); !strings.Contains(body, `"error"`) {
+					t.Errorf("the call is answered %s", body)
+				}
+				if calls.Load() != n+1 {
+					t.Fatalf("%d calls reached the server for %d", calls.Load(), n+1)
+				}
 			}
 		})
 	}

@@ -38,6 +38,9 @@ type StatusError struct {
 	lost       bool // the server does not know the session
 	doubtful   bool // the server may not know the session
 	lives      bool // it turned out to know it
+	// mayHaveActed: lost is no more than a guess of a server without sessions, which
+	// cannot have refused the request for the sake of one.
+	mayHaveActed bool
 }
 
 // SessionLives reports whether the session that the request named was found to
@@ -104,7 +107,7 @@ func Repeatable(err error) bool {
 		return true
 	}
 	var status *StatusError
-	if !errors.As(err, &status) {
+	if !errors.As(err, &status) || status.mayHaveActed {
 		return false
 	}
 	switch status.Code {

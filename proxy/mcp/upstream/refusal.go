@@ -40,6 +40,7 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 		status.lost = status.wantsSession(body)
 	case s.kind == StreamableHTTP && s.result != nil:
 		status.lost = status.knowsNoModern()
+		status.mayHaveActed = status.lost
 	}
 	if m := status.Answer(); m != nil && status.answers && !status.lost && !status.doubtful {
 		return m, nil
@@ -83,7 +84,8 @@ func (e *StatusError) wantsSession(body []byte) bool {
 
 // knowsNoModern reports whether a request without a session is refused in a way
 // that may be that of a server with sessions, which has taken the place of one
-// without. Nothing is lost if it is not so: the server is asked who it is.
+// without. If it is not so, nothing is lost: the server is asked who it is, and may
+// have acted on the request.
 func (e *StatusError) knowsNoModern() bool {
 	switch e.Code {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusGone:
