@@ -97,3 +97,47 @@ func TestAWrongCommandLineExitsWith2AndSaysWhereToRead(t *testing.T) {
 		}
 	}
 }
+
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+// Every link of a page to a file, or to a section of its own, leads somewhere.
+func TestLinksOfThePagesLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	var pages []string
+	for _, pattern := range []string{"../../*.md", "../../docs/*.md", "../../docs/*/*.md", "../../examples/*/*.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	links := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sections := map[string]bool{}
+		for line := range strings.Lines(string(text)) {
+			if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+				sections["#"+strings.ReplaceAll(strings.ToLower(strings.TrimSpace(title)), " ", "-")] = true
+			}
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			links++
+			to, _, _ := strings.Cut(m[1], "#")
+			switch {
+			case strings.Contains(to, "://"):
+			case to == "" && !sections[m[1]]:
+				t.Errorf("%s has no section %s", page, m[1])
+			case to != "":
+				if _, err := os.Stat(filepath.Join(filepath.Dir(page), to)); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
+			}
+		}
+	}
+	if links < 20 {
+		t.Errorf("only %d links were found", links)
+	}
+}
