@@ -232,8 +232,8 @@ func (e *Endpoint) release() {
 		e.checks.release()
 	}
 	if e.pool != nil {
-		// A TLS goodbye to a dead peer can take seconds, and a commit waits for
-		// nobody.
+		// A TLS goodbye to a dead peer can take seconds, for which a commit must not
+		// wait.
 		go e.pool.close()
 	}
 }

@@ -245,7 +245,7 @@ func TestHealthIsInheritedAndChangesByThresholdsOnly(t *testing.T) {
 	})
 }
 
-// Whoever mends a cluster's settings looks at its health at once.
+// An operator who mends a cluster's settings looks at its health at once.
 func TestAnUnhealthyEndpointIsCheckedAtOnceWhenItsSettingsChange(t *testing.T) {
 	ca, stranger := tlstest.NewCA(t, "CA"), tlstest.NewCA(t, "Stranger")
 	server := serve(t, "", ca, http.HandlerFunc(echo))

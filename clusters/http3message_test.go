@@ -17,7 +17,7 @@ func TestABodyThatAnotherTryWillSendIsLeftAlone(t *testing.T) {
 	body := &closable{Reader: strings.NewReader("call")}
 	late := &upload{body: body}
 	if late.stop() {
-		t.Error("nobody has read")
+		t.Error("no reader has read")
 	}
 	if n, err := late.Read(make([]byte, 4)); n != 0 || err == nil {
 		t.Errorf("read %d bytes, %v, after the request was over", n, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // The server closes each connection after its answer, without having said so.
-// A POST that follows at once meets an end that nobody has read yet.
+// A POST that follows at once meets an end that the gateway has not read yet.
 func TestAPostNeverGoesOntoAConnectionThatTheServerHasClosed(t *testing.T) {
 	ca := tlstest.NewCA(t, "CA")
 	plain, secure := serve(t, "", nil, http.HandlerFunc(echo)), serve(t, "", ca, http.HandlerFunc(echo))

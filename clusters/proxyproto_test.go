@@ -14,8 +14,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
-// The endpoint speaks to nobody without a header, before TLS where there is
-// any.
+// The endpoint answers no peer without a header, which comes before TLS where there
+// is any.
 func TestConnectionsBeginWithAPROXYHeader(t *testing.T) {
 	ca := tlstest.NewCA(t, "CA")
 	cert, key := ca.Server(t, "127.0.0.1")

@@ -43,8 +43,8 @@ func (c *Conn) awaitExpiry() {
 }
 
 // evict ends the connection of a peer that may not be here any more. What has
-// not ended by itself after the grace is cut: a stream of a kind that nobody
-// tells to end, or an answer whose client takes its time.
+// not ended by itself after the grace is cut: a stream of a kind that no
+// handler ends, or an answer whose client reads slowly.
 func (c *Conn) evict() {
 	c.end()
 	c.mu.Lock()

@@ -52,8 +52,8 @@ func asUpgrade(r *http.Request) *http.Request {
 	return &up
 }
 
-// streamUpgrade is the ResponseWriter of such a request. Whoever takes over
-// "the connection" gets the stream; the 101 becomes a 200.
+// streamUpgrade is the ResponseWriter of such a request. The handler that
+// takes over "the connection" gets the stream; the 101 becomes a 200.
 type streamUpgrade struct {
 	*response
 	request *http.Request // as it came

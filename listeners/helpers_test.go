@@ -107,7 +107,7 @@ func newFixture(t *testing.T, handler http.HandlerFunc, changes ...func(*Config)
 		if _, err = f.socket.BindQUIC(); err == nil {
 			break
 		}
-		// The port may be somebody's for UDP.
+		// Another process may have the port for UDP.
 		f.socket.Close()
 		if f.socket, err = f.sockets.Bind(f.cfg.Address); err != nil || try == 20 {
 			t.Fatal(err)

@@ -16,7 +16,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// RFC 9112 section 6.1: whoever else reads such a request by its Content-Length
+// RFC 9112 section 6.1: a proxy that reads such a request by its Content-Length
 // sees another one in its body.
 func TestRequestWithTwoLengthsIsRefusedAndEndsItsConnection(t *testing.T) {
 	for name, header := range map[string]string{

@@ -51,7 +51,7 @@ func (i *introduced) Read(p []byte) (int, error) {
 func (i *introduced) CloseWrite() error { return closeWrite(i.Conn) }
 
 // introduce reads the PROXY header of a connection from a load balancer. From
-// anybody else it would be a claim, and is left to be refused as what it is: no
+// another peer it would be a claim, and is left to be refused as what it is: no
 // TLS and no HTTP.
 func (s *Server) introduce(c *Conn) error {
 	if !s.balances(c.remote.Addr()) {

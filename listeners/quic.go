@@ -32,7 +32,7 @@ const (
 	receiveBuffer = 7 << 20
 
 	// connectionIDLength, in bytes, makes it unlikely that two connections get
-	// the same ID, and hopeless to guess one: whoever can, can have it reset.
+	// the same ID, and hopeless to guess one: an attacker who can, can have it reset.
 	connectionIDLength = 12
 
 	// codeNoError ends an HTTP/3 connection in order (RFC 9114 section 8.1).

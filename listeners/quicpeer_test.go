@@ -47,7 +47,7 @@ func (f *fixture) bareQUIC(cfg *quic.Config) *quic.Conn {
 	return conn
 }
 
-// mute hears nothing, as whoever sends from an address that is not his.
+// mute hears nothing, like a peer that sends from an address which is not its own.
 type mute struct{ *net.UDPConn }
 
 func (m mute) ReadBatch([]ipv4.Message, int) (int, error) {
@@ -58,7 +58,7 @@ func (m mute) ReadBatch([]ipv4.Message, int) (int, error) {
 	}
 }
 
-// forge begins handshakes that nobody answers; the server gives each
+// forge begins handshakes that no client goes on with; the server gives each
 // header_timeout.
 func (f *fixture) forge(n int) {
 	f.t.Helper()

@@ -219,7 +219,7 @@ func TestUnixSocketOfALongPath(t *testing.T) {
 
 func TestClosedSocketIsAcceptedEmpty(t *testing.T) {
 	f := newFixture(t, hello, plain)
-	// Connections that the kernel has accepted before Close, and nobody else.
+	// Connections that the kernel has accepted before Close, and no one else has.
 	conns := make([]*h1, 20)
 	for i := range conns {
 		conns[i] = f.h1()
@@ -247,7 +247,7 @@ func TestSocketAcceptsNothingBeforeItIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	// It waits in the backlog for whoever is served first.
+	// It waits in the backlog for the generation that is served first.
 	cfg := listenerConfig(t)
 	f := &fixture{t: t, cfg: cfg, trace: new(recorder)}
 	server := f.newServer(hello)

@@ -24,7 +24,7 @@ listeners:
     address: 127.0.0.1:0
     tls: {certificates: [{cert: server.crt, key: server.key}]}
 `)
-	if _, err := p.Reload(t.Context()); err != nil { // nobody looks at the file after it
+	if _, err := p.Reload(t.Context()); err != nil { // no reload looks at the file after it
 		t.Fatal(err)
 	}
 	p.current.Load().config.Listeners[0].TLS.Certificates[0].Key = config.Secret{}

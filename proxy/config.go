@@ -199,7 +199,7 @@ func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, k
 			s.Errorf(at("listeners"), `"all" stands alone`)
 		}
 		// A listener that does not ask answers 401, and keeps the path from the
-		// routes below; but the route is for nobody when none of them asks.
+		// routes below; but no client can use the route when none of them asks.
 		if r.Auth != nil && r.Auth.ClientCert != nil &&
 			!slices.ContainsFunc(c.Listeners, func(l listeners.Config) bool { return l.TLS.AsksForCertificates() }) {
 			s.Errorf(at("auth.client_cert"), "no listener asks for a client certificate; set tls.client_auth.mode of one, or of one of its policies, to request or require")

@@ -1,5 +1,5 @@
 // Package proxy is the running gateway: it loads the file, turns it into
-// generations, and moves from one to the next without losing anyone.
+// generations, and moves from one to the next without losing a connection.
 //
 // A Generation is one applied state of the file: listeners' servers, clusters,
 // routes. It is immutable but for its count of users. A gate, the handler of a

@@ -32,7 +32,7 @@ func FuzzCheck(f *testing.F) {
 		f.Add(data)
 	}
 	path := certFolder(f, examples[0])
-	// Files that somebody is in the middle of replacing are not waited for.
+	// Files that a program is in the middle of replacing are not waited for.
 	ctx, cancel := context.WithCancel(f.Context())
 	cancel()
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -36,8 +36,8 @@ func (t *gate) pinConn(c *listeners.Conn, gen *Generation) bool {
 
 func (t *gate) unpin(c *listeners.Conn) { t.conns.Delete(c) }
 
-// enter returns the generation for a request, with a use of it; nil when nobody
-// waits for the answer any more, and the generation may be freed.
+// enter returns the generation for a request, with a use of it; nil when no
+// client waits for the answer any more, and the generation may be freed.
 func (t *gate) enter(c *listeners.Conn) *Generation {
 	for {
 		// The pins are looked up after the pointer: a commit pins before it

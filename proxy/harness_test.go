@@ -146,7 +146,7 @@ func (p *process) address(listener string) string {
 	return ""
 }
 
-// freePort is an address that nobody holds.
+// freePort is an address that no process holds.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -157,8 +157,8 @@ func freePort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// deadPort is an address that refuses connections, and that nobody else can
-// take meanwhile.
+// deadPort is an address that refuses connections, and that no other process
+// can take meanwhile.
 func deadPort(t *testing.T) string {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

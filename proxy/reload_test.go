@@ -86,7 +86,7 @@ func TestTheAdminAddressChangesByTheRequestThatItServes(t *testing.T) {
 	}
 }
 
-// Whoever edits the file without knowing that nobody looks asks by a signal.
+// An operator who edits the file while it is not watched asks by a signal.
 func TestWatchingIsTurnedOffAndOn(t *testing.T) {
 	yaml := func(watch bool, body string) string {
 		return fmt.Sprintf("reload: {watch: %t}\nlisteners: [{name: a, address: \"127.0.0.1:0\"}]\nroutes: [{match: {path: /}, respond: {body: %s}}]", watch, body)

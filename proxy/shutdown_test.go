@@ -43,7 +43,7 @@ func TestASecondSignalEndsEveryWait(t *testing.T) {
 	}
 }
 
-// Whoever waits for a reload does not hold up the end.
+// A caller that waits for a reload does not hold up the end.
 func TestAReloadAskedForDuringTheShutdownIsRefusedAtOnce(t *testing.T) {
 	p := run(t, "", "shutdown: {delay: 1h}\n"+named("a", "127.0.0.1:0"))
 	p.stop()

@@ -146,7 +146,7 @@ func rotateTo(t *testing.T, agent *spiffetest.WorkloadAPI, ca *tlstest.CA, curve
 }
 
 // A reload that is rejected may have been the first to see a rotation, so that
-// nobody is told of it any more.
+// no later one is told of it.
 func TestARotationSurvivesTheReloadThatSawIt(t *testing.T) {
 	m := newMesh(t, "", func(g *Gateway) {
 		g.spiffe.Close()

@@ -51,7 +51,7 @@ func TestEachOfManyPoliciesIsBuiltOnce(t *testing.T) {
 	}
 }
 
-// Nobody has to shake hands for it, on either protocol.
+// No client has to shake hands for it, on either protocol.
 func TestAReplacedSnapshotTakesItsPrivateKeysAlong(t *testing.T) {
 	cfg, names := policies(t, 3)
 	server := NewServer(snapshot(t, cfg, nil))

@@ -155,7 +155,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		if trust, err := ParseTrust(cert); err == nil && trust.pool.Equal(x509.NewCertPool()) {
-			t.Error("trust in nobody without an error")
+			t.Error("trust in no CA without an error")
 		}
 	})
 }

@@ -195,7 +195,7 @@ func (a *ClientAuth) validateCRL(s *config.Scope) {
 	}
 	for _, l := range lists.lists {
 		if l.early(time.Now()) {
-			s.Warnf("crl", "the revocation list of %q is not valid before %s, and lets nobody in till then; is one of the clocks wrong?", l.list.Issuer, date(l.list.ThisUpdate))
+			s.Warnf("crl", "the revocation list of %q is not valid before %s, and lets no client in till then; is one of the clocks wrong?", l.list.Issuer, date(l.list.ThisUpdate))
 		}
 	}
 	if trust, err := ParseTrust(a.CACert.Data); err == nil {
@@ -219,7 +219,7 @@ func (c *ClientConfig) Validate(s *config.Scope) {
 		}
 	}
 	if c.InsecureSkipVerify {
-		s.Warnf("insecure_skip_verify", "servers are not verified: anyone on the way can read and change what is sent")
+		s.Warnf("insecure_skip_verify", "servers are not verified: an attacker on the network can read and change what is sent")
 	}
 }
 

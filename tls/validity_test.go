@@ -20,7 +20,7 @@ func TestAPeerIsGoodAsLongAsItsLongestChain(t *testing.T) {
 		chains [][]*x509.Certificate
 		want   int // hours; 0 for no end
 	}{
-		{"nobody", nil, 0},
+		{"no chain", nil, 0},
 		{"a leaf that is trusted itself", [][]*x509.Certificate{chain(5)}, 5},
 		{"a leaf", [][]*x509.Certificate{chain(5, 9)}, 5},
 		{"the root does not count", [][]*x509.Certificate{chain(5, 3)}, 5},

@@ -121,7 +121,7 @@ func TestSubjectsAreWrittenAsEnvoyDoes(t *testing.T) {
 // field is a key and its value.
 type field struct{ key, value string }
 
-// readForwarded is a reader of the header that trusts nobody: it knows no more
+// readForwarded is a reader of the header that trusts no writer: it knows no more
 // than the format, and fails where readers that escape in one way or another
 // would not agree.
 func readForwarded(s string) (fields []field, err error) {

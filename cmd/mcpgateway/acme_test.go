@@ -35,8 +35,8 @@ func newAuthority(t *testing.T, dir string, o acmetest.Options) authority {
 	return authority{p}
 }
 
-// handshake connects by a name, and returns who was shown; roots nil believes
-// anybody.
+// handshake connects by a name, and returns who was shown; roots nil
+// believes every certificate.
 func handshake(address, name string, roots *x509.CertPool, certs ...cryptotls.Certificate) (*x509.Certificate, error) {
 	conn, err := cryptotls.Dial("tcp", address, &cryptotls.Config{ServerName: name, RootCAs: roots, InsecureSkipVerify: roots == nil, Certificates: certs})
 	if err != nil {

@@ -22,13 +22,13 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
-// nobody is the directory of an authority that cannot be reached.
-const nobody = "https://127.0.0.1:1/dir"
+// unreachable is the directory of an authority that cannot be reached.
+const unreachable = "https://127.0.0.1:1/dir"
 
 // keepACME puts a certificate of that authority into the folder store.
 func keepACME(t *testing.T, dir string, ca *tlstest.CA, name string) {
 	t.Helper()
-	issuer := (&certmagic.ACMEIssuer{CA: nobody}).IssuerKey()
+	issuer := (&certmagic.ACMEIssuer{CA: unreachable}).IssuerKey()
 	cert, key := ca.Server(t, name)
 	for path, data := range map[string][]byte{
 		certmagic.StorageKeys.SiteCert(issuer, name):       append(cert, ca.PEM()...),
@@ -64,7 +64,7 @@ listeners:
   - {name: public, address: "127.0.0.1:0", tls: {certificates: [%s]}}
 routes:
   - {match: {path: /}, respond: {body: "here"}}
-`, nobody, certificates)
+`, unreachable, certificates)
 	}
 	byACME, byFiles := config("{acme: ["+strings.Join(names, ", ")+"]}"), config("{cert: server.crt, key: server.key}")
 	g := start(t, dir, byACME)
@@ -157,7 +157,8 @@ routes:
 	}
 }
 
-// Somebody else has the port that the authority calls, and hands on by a socket.
+// Another server has the port that the authority calls, and passes connections on
+// to a socket.
 func TestAPlainListenerOnASocketAnswersChallenges(t *testing.T) {
 	t.Parallel()
 	dir := shortDir(t)
@@ -205,7 +206,7 @@ listeners:
   - {name: public, address: "127.0.0.1:0", tls: {certificates: [%s]}%s}
 routes:
   - {match: {path: /}, respond: {body: "here"}}
-`, nobody, certificates, more)
+`, unreachable, certificates, more)
 	}
 	g := start(t, dir, config("{acme: ["+acmeName+"]}", ""))
 	raw, err := net.Dial("tcp", g.address("public"))

@@ -81,7 +81,7 @@ func TestRevocationListsAsOpenSSLMakesThem(t *testing.T) {
 			}
 			for _, who := range []string{"good", "bad"} {
 				if err := enter(who); err != nil {
-					t.Errorf("%s, whom nobody has revoked: %v", who, err)
+					t.Errorf("%s, which is not revoked: %v", who, err)
 				}
 			}
 			listed := false

@@ -29,8 +29,8 @@ clusters:
     tls: {ca_cert: upstream.crt, client_cert: client.crt, client_key: client.key}
 `
 
-// Somebody forgot the certificates towards one upstream. That must not keep a
-// client from being revoked.
+// The certificates towards one upstream have expired. That must not keep a client
+// from being revoked.
 func TestAnExpiredCertificateDoesNotKeepARevocationFromBeingApplied(t *testing.T) {
 	t.Parallel()
 	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t)

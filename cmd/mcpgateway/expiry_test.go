@@ -45,7 +45,7 @@ func TestConnectionsEndWithTheirClientCertificate(t *testing.T) {
 	}
 }
 
-// Nobody reads the status every day. The log says it when it matters.
+// Operators do not read the status every day. The log says it when it matters.
 func TestTheLogTellsOfCertificatesThatEndSoon(t *testing.T) {
 	t.Parallel()
 	ca, dir := tlstest.NewCA(t, "CA"), shortDir(t) // which lives for a day

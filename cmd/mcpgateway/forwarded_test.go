@@ -132,7 +132,7 @@ clusters:
 	}
 }
 
-// forging claims to be somebody.
+// forging claims to be another client.
 type forging struct{ http.RoundTripper }
 
 func (f forging) RoundTrip(r *http.Request) (*http.Response, error) {

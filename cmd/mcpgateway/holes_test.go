@@ -16,7 +16,7 @@ import (
 
 // front is a gateway whose listener `open` lets everybody in, but for the name
 // partners.test, and asks those who come to guests.test who they are; its
-// listener `strict` lets nobody in without a certificate. Its upstream tells what
+// listener `strict` lets no client in without a certificate. Its upstream tells what
 // it was sent.
 type front struct {
 	*gateway

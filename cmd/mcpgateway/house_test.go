@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,19 @@ func TestEveryPackageIsDocumented(t *testing.T) {
 			t.Errorf("package %s has no comment", dir)
 		}
 	}
+}
+
+// vague are words that leave open who acts: the client, the upstream, the kernel.
+var vague = regexp.MustCompile(`\b([Nn]obody|[Ss]omebody|[Aa]nybody|[Ww]hoever)\b`)
+
+func TestCommentsNameWhoActs(t *testing.T) {
+	goFiles(t, func(_, path string, f *ast.File) {
+		for _, group := range f.Comments {
+			if word := vague.FindString(group.Text()); word != "" && !strings.HasSuffix(path, "house_test.go") {
+				t.Errorf("%s: %q leaves open who acts: %.80q", path, word, group.Text())
+			}
+		}
+	})
 }
 
 func TestNoFileIsOver500Lines(t *testing.T) {

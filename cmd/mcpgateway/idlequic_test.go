@@ -20,7 +20,7 @@ func TestAThousandIdleHTTP3ConnectionsAreGivenBack(t *testing.T) {
 	const connections = 1000
 	e := newEdge(t, func(e *edge) {
 		e.cluster = "idle_timeout: 500ms" // upstream connections are another matter
-		// Nobody is given up before all are there, however slow the machine is.
+		// No client is given up before all are there, however slow the machine is.
 		e.listener = "min_version: \"1.2\"\n    limits: {idle_timeout: 5m, max_connections_per_address: 0}"
 	})
 	to, err := net.ResolveUDPAddr("udp4", e.address("public"))

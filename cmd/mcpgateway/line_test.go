@@ -218,7 +218,7 @@ func TestAtDrainTimeoutSessionsOfOneStreamEndCleanly(t *testing.T) {
 	if _, _, err := ws.Read(ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
 		t.Errorf("the WebSocket ended with %v, want 1001", err)
 	}
-	// The connections of the old listener end with it, whoever uses them.
+	// The connections of the old listener end with it, whatever client uses them.
 	l.hc.CloseIdleConnections()
 	eventually(t, "the session's end", func() error {
 		if status := l.send(hello, ""); status != http.StatusNotFound {

@@ -56,7 +56,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Use:   "mcpgateway",
 		Short: "An L7 proxy for MCP servers",
 		Long: "An L7 proxy for MCP servers: it comes to each with the client certificate that the\n" +
-			"server demands, federates them, and reloads without costing anybody a connection.\n\n" +
+			"server demands, federates them, and reloads without costing a connection.\n\n" +
 			"Exit codes: 0 done, 1 failed (a reload that the gateway rejects, too), 2 the file or\n" +
 			"the command line is wrong.",
 		Example:       "  mcpgateway validate -c config.yaml\n  mcpgateway run -c config.yaml",

@@ -192,7 +192,7 @@ func TestUnfinishedBodiesTakeNoMoreThanThereIs(t *testing.T) {
 	}
 }
 
-// Sessions that nobody uses give way to new ones, where memory is short.
+// Sessions that no client uses give way to new ones, where memory is short.
 func TestThousandsOfAnonymousSessionsTakeNoMoreThanThereIs(t *testing.T) {
 	b := newSmallWorld(t).besieged(t)
 	initialize := `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"` +

@@ -219,7 +219,7 @@ func clusterHealth(g *gateway, name, health string) error {
 				healthy++
 			}
 		}
-		// A name may resolve to addresses on which nobody listens.
+		// A name may resolve to addresses on which no server listens.
 		if healthy > 0 {
 			return nil
 		}

@@ -141,7 +141,7 @@ func (o *opened) finish() {
 	}
 }
 
-// ends checks that the other side ends the stream, although nobody has let it.
+// ends checks that the other side ends the stream, although no test has let it.
 func (o *opened) ends() {
 	o.t.Helper()
 	ended := make(chan struct{})

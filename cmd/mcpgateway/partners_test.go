@@ -28,7 +28,7 @@ routes:
     respond: {body: "partner"}
   - match: {path_prefix: /}
     listeners: [all]
-    respond: {body: "anybody"}
+    respond: {body: "any client"}
 `
 
 func TestARouteAsksForTheCertificateThatOnlyAPolicyDemands(t *testing.T) {
@@ -45,8 +45,8 @@ func TestARouteAsksForTheCertificateThatOnlyAPolicyDemands(t *testing.T) {
 			want      string
 		}{
 			{"the partner", "partners.test", []cryptotls.Certificate{partner}, 200, "partner"},
-			{"somebody else with a certificate", "partners.test", []cryptotls.Certificate{other}, 401, ""},
-			{"a stranger", "localhost", nil, 200, "anybody"},
+			{"another client with a certificate", "partners.test", []cryptotls.Certificate{other}, 401, ""},
+			{"a stranger", "localhost", nil, 200, "any client"},
 		} {
 			hc, _ := clientOf(t, protocol, f.ca.PEM(), func(cfg *cryptotls.Config) {
 				cfg.ServerName, cfg.Certificates = c.host, c.shows

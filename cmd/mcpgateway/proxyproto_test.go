@@ -74,7 +74,7 @@ clusters:
 	}
 	for version := byte(1); version <= 2; version++ {
 		for client, want := range map[string]string{
-			"192.0.2.7": "[192.0.2.7]",              // nobody's proxy
+			"192.0.2.7": "[192.0.2.7]",              // no trusted proxy
 			"192.0.2.8": "[203.0.113.1, 192.0.2.8]", // a trusted one
 		} {
 			path := fmt.Sprintf("/v%d", version)

@@ -73,8 +73,8 @@ const shellServer = `while IFS= read -r line; do
 done
 `
 
-// The processes of sessions that nobody uses are for those that somebody does,
-// and operators see how many there are.
+// The processes of idle sessions are for those that have calls, and operators see
+// how many there are.
 func TestForgottenSessionsGiveTheirProcessesToOthers(t *testing.T) {
 	w := newWorld(t)
 	writeFile(t, w.dir, "server.sh", []byte(shellServer))

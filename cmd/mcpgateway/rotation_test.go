@@ -196,8 +196,8 @@ func TestRotationByFileChangeAloneCostsNobodyAConnection(t *testing.T) {
 	}
 }
 
-// Somebody signals when only the certificate is there. The key comes a second
-// later, and nobody signals again.
+// An operator signals when only the certificate is there. The key comes a second
+// later, and no second signal.
 func TestAKeyThatComesAfterTheSignalIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := startRotation(t, false)
@@ -219,7 +219,7 @@ func TestAKeyThatComesAfterTheSignalIsWaitedFor(t *testing.T) {
 	r.stop()
 }
 
-// Somebody copies the certificate, and goes for a coffee before the key.
+// An operator copies the certificate, and the key much later.
 func TestATornPairWaitsAndTheOldOneServes(t *testing.T) {
 	t.Parallel()
 	r := startRotation(t, true)

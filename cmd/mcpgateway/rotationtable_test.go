@@ -178,7 +178,7 @@ func (t *rotationTable) svid(path string) (cert, key, bundle []byte) {
 }
 
 // sees makes one handshake, with one request, over a version of HTTP. nil
-// roots believe anybody.
+// roots believe every certificate.
 func (t *rotationTable) sees(protocol, listener, path string, roots []byte, edit func(*cryptotls.Config)) (body string, leaf *x509.Certificate, err error) {
 	c, _ := clientOf(t, protocol, t.serverCA.PEM(), func(cfg *cryptotls.Config) {
 		if cfg.ServerName = "localhost"; edit != nil {
@@ -199,7 +199,7 @@ func (t *rotationTable) sees(protocol, listener, path string, roots []byte, edit
 	return body, state.PeerCertificates[0], nil
 }
 
-// public is sees on the first listener, as somebody that stays.
+// public is sees on the first listener, as a client that stays.
 func (t *rotationTable) public(protocol, path string) (string, *x509.Certificate, error) {
 	return t.sees(protocol, "public", path, t.serverCA.PEM(), with(t.me))
 }
@@ -291,7 +291,7 @@ func (t *rotationTable) breaks(name string, checks ...func(protocol string) erro
 }
 
 // replace rotates a pair, with a pause between the halves where there is one:
-// whoever signals does so at the first.
+// a signal comes with the first.
 func (t *rotationTable) replace(name string, cert, key []byte) {
 	t.Helper()
 	generation, before := t.status().Generation.Number, t.rejected()

@@ -360,7 +360,7 @@ func TestEveryConnectionShowsTheClustersOwnCertificate(t *testing.T) {
 		t.Helper()
 		peers := server.seen()
 		if len(peers) == 0 {
-			t.Errorf("nobody connected as %q", want)
+			t.Errorf("no client connected as %q", want)
 		}
 		for _, p := range peers {
 			if p != want {

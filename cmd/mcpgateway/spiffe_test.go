@@ -13,7 +13,7 @@ import (
 )
 
 // An agent rotates the identity and the CA of the gateway, on a listener and
-// towards a cluster. Nobody edits a file or sends a signal.
+// towards a cluster. No file is edited, and no signal sent.
 func TestAWorkloadAPIRotatesWithoutCostingAConnection(t *testing.T) {
 	t.Parallel()
 	agent, api, dir := spiffetest.Start(t), &plainAPI{}, shortDir(t)

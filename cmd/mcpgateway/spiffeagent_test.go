@@ -31,7 +31,7 @@ func newAgent(t testing.TB) *agent {
 	return a
 }
 
-// issue makes an SVID for somebody of the trust domain.
+// issue makes an SVID for a workload of the trust domain.
 func (a *agent) issue(path string) cryptotls.Certificate {
 	a.t.Helper()
 	cert, key := a.ca.Issue(a.t, spiffetest.Template(a.t, tlstest.Template(a.t, ""), "spiffe://example.org"+path))
@@ -88,7 +88,7 @@ routes: [{match: {path: /}, respond: {body: hello}}]
 		t.Errorf("a workload of the domain: %v", err)
 	}
 	if err := partner(); err == nil {
-		t.Error("somebody without a certificate was let in")
+		t.Error("a client without a certificate was let in")
 	}
 	old := a.issue("/client")
 	a.ca = tlstest.NewCA(t, "next")
@@ -100,7 +100,7 @@ routes: [{match: {path: /}, respond: {body: hello}}]
 }
 
 // A listener without its identity cannot serve, so that the gateway ends, and
-// is started again by whoever looks after it.
+// is started again by its supervisor.
 func TestAStartWithoutAnAgentSaysWhoMissesWhatAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	a, dir := newAgent(t), shortDir(t)

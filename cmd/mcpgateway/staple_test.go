@@ -44,7 +44,7 @@ func TestOpenSSLSeesTheOCSPStaple(t *testing.T) {
 	template.DNSNames, template.OCSPServer = []string{"localhost"}, []string{responder.URL}
 	cert, key := ca.Issue(t, template)
 
-	const directory = "https://127.0.0.1:1/dir" // where nobody is
+	const directory = "https://127.0.0.1:1/dir" // where no server listens
 	issuer := (&certmagic.ACMEIssuer{CA: directory}).IssuerKey()
 	for path, data := range map[string][]byte{
 		certmagic.StorageKeys.SiteCert(issuer, "localhost"):       append(cert, ca.PEM()...),

@@ -85,7 +85,7 @@ func (f *stdioFlags) transport(logf func(string)) (*http.Transport, error) {
 		return nil, errors.New("--client-cert and --client-key belong together; give both")
 	}
 	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
-		logf("over plain http whoever is on the way reads the token; use https")
+		logf("over plain http an attacker on the network reads the token; use https")
 	}
 	var cfg tls.ClientConfig
 	for _, file := range []struct {

@@ -43,7 +43,7 @@ func (g *gateway) weigh() (w weight, err error) {
 }
 
 // After two hundred reloads of every kind, under load and with streams open,
-// the process is back where it was, and nobody was told no.
+// the process is back where it was, and no request was refused.
 func TestTwoHundredReloadsUnderLoadLeaveNothingBehind(t *testing.T) {
 	// Upstream connections without a request are soon closed, so that they do
 	// not count as what was left behind.

@@ -119,7 +119,7 @@ type plainAPI struct {
 	gates map[string]chan struct{}
 }
 
-// gate returns a channel of that name, which somebody will close.
+// gate returns a channel of that name, which the test will close.
 func (p *plainAPI) gate(name string) chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -36,7 +36,7 @@ func (s *rawSession) open(ctx context.Context) error {
 }
 
 // asked calls a tool that asks, and returns once the question is there, which
-// nobody answers. The stream is open until ctx ends.
+// the client does not answer. The stream is open until ctx ends.
 func (s *rawSession) asked(ctx context.Context) error {
 	res, err := s.post(ctx, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask","arguments":{"text":"hello"}}}`)
 	if err != nil {

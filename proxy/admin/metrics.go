@@ -59,7 +59,7 @@ func NewMetrics(version string) *Metrics {
 		healthChanges:   counter("cluster_health_changes_total", "Times that an endpoint's health changed.", "cluster", "endpoint", "to"),
 		stderrOmitted:   counter("cluster_stderr_lines_omitted_total", "Lines that processes wrote to stderr and that are not in the log, since they were too many.", "cluster"),
 		mcpCalls:        counter("mcp_calls_total", "MCP requests sent to clusters, by method and outcome.", "cluster", "method", "outcome"),
-		mcpIgnored:      counter("mcp_ignored_total", "What MCP servers sent and nobody gets, such as what a command prints on its stdout besides messages.", "cluster"),
+		mcpIgnored:      counter("mcp_ignored_total", "What MCP servers sent and no client gets, such as what a command prints on its stdout besides messages.", "cluster"),
 		acmeEvents:      counter("acme_events_total", "What happened to certificates by ACME, such as obtained, renewed or failed.", "event"),
 		reloads:         counter("reloads_total", "Reloads, by result.", "result"),
 		memoryRefused:   counter("memory_refused_total", "What was refused for want of memory, by what it was.", "kind"),

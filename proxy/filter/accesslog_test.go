@@ -171,7 +171,7 @@ func TestARecordMayBeFilledFromAnywhere(t *testing.T) {
 	if e.Bytes != 8 || e.Cluster != "c" {
 		t.Errorf("%+v", e)
 	}
-	RecordFrom(t.Context()).SetRoute("nobody reads this")
+	RecordFrom(t.Context()).SetRoute("there is no record")
 }
 
 func TestErrorsAreJSON(t *testing.T) {

@@ -51,7 +51,7 @@ func (a *Auth) Close() {
 func (a *Auth) Wrap(next http.Handler) http.Handler { return a.WrapResource(next, nil) }
 
 // WrapResource is Wrap for a protected resource: tokens need its scopes, and
-// whoever is refused learns where to get one that has them. A nil resource
+// a client that is refused learns where to get one that has them. A nil resource
 // needs none, and tells nothing.
 func (a *Auth) WrapResource(next http.Handler, res *Resource) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -211,7 +211,7 @@ func TestPrincipalsOfCleverIssuersDiffer(t *testing.T) {
 		t.Errorf("%v and %v have the key %q", a, b, a.Key())
 	}
 	if got := PrincipalFrom(context.Background()); got.Kind != Anonymous || got.Key() != "anonymous" || got.String() != "anonymous" {
-		t.Errorf("nobody is %v", got)
+		t.Errorf("no principal is %v", got)
 	}
 }
 

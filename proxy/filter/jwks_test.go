@@ -182,7 +182,7 @@ func TestAKeyServerThatHangsBlocksNeitherStartNorEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What a local key verifies waits for nobody.
+	// What a local key verifies waits for no other key.
 	if got := ask(t, a, "Bearer "+sign(t, jwt.SigningMethodES256, testKeys.ec, "local", alice())); got.status != 200 {
 		t.Errorf("%d, %s", got.status, got.entry.Reason)
 	}

@@ -71,7 +71,7 @@ func TestClientCertificates(t *testing.T) {
 		status                     int
 		body, peer                 string
 	}{
-		{"nobody", "/open", "", "", "", 200, "anonymous", ""},
+		{"no certificate", "/open", "", "", "", 200, "anonymous", ""},
 		{"by SAN", "/open", "Client", "spiffe://td/a", "", 200, "certificate:CN=Test CA/spiffe://td/a", "spiffe://td/a"},
 		{"by subject", "/open", "Client", "", "", 200, "certificate:CN=Test CA/CN=Client", "CN=Client"},
 		{"allowed", "/named", "Client", "spiffe://td/a", "", 200, "certificate:CN=Test CA/spiffe://td/a", "spiffe://td/a"},

@@ -20,8 +20,8 @@ const (
 )
 
 // Principal is who a request comes from. Compare principals by Key: two tokens
-// of one principal differ in ExpiresAt. The zero value is nobody; anonymous
-// requests have Kind Anonymous.
+// of one principal differ in ExpiresAt. The zero value is no principal;
+// anonymous requests have Kind Anonymous.
 type Principal struct {
 	Kind Kind
 	// Issuer is the token's iss, or the distinguished name of the

@@ -126,7 +126,7 @@ func (c *JWKSConfig) Validate(s *config.Scope) {
 	case u.Host == "" || u.User != nil || u.Fragment != "":
 		s.Errorf("url", "%q must have a host, and neither user nor fragment", c.URL)
 	case u.Scheme == "http" && !hostname.Loopback(strings.ToLower(u.Hostname())):
-		s.Warnf("url", "over plain http whoever is on the way can put in keys of their own; use https")
+		s.Warnf("url", "over plain http an attacker on the network can put in keys of their own; use https")
 	}
 	if !c.CACert.IsZero() {
 		if u != nil && u.Scheme == "http" {

@@ -22,7 +22,7 @@ const (
 
 // Guard serves by next, which authenticates, what may come here at all. It
 // stands before authentication: a rebound name or a foreign page is refused
-// whoever it speaks for, a browser's preflight has no credentials, and pages
+// whatever user it speaks for, a browser's preflight has no credentials, and pages
 // must be able to read why their call was refused.
 func (h *Handler) Guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

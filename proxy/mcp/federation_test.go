@@ -125,7 +125,7 @@ func TestEveryItemOfManyPagesIsReachable(t *testing.T) {
 					break
 				}
 				cursor = `"cursor":"` + *page.Result.NextCursor + `"`
-				// A cursor survives a reload, and opens for nobody else.
+				// A cursor survives a reload, and opens for no other principal.
 				if pages == 1 {
 					g.commit(nil, backends...)
 					if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"prompts/list","params":{`+cursor+`}}`, spec.HeaderSession, id); !strings.Contains(body, "-32602") {
@@ -210,7 +210,7 @@ func TestNamespaceNever(t *testing.T) {
 	a, b := newServer(t, "alpha"), newServer(t, "beta")
 	addTools(b, 2)
 	g := newGateway(t, func(c *Config) { c.Namespace = "never" }, a.backend("alpha"), b.backend("beta"))
-	// A single call, before anybody has listed.
+	// A single call, before any client has listed.
 	if _, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}`); !strings.Contains(body, `"text":"alpha"`) {
 		t.Error(body)
 	}

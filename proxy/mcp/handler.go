@@ -133,7 +133,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		return nil
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
-		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to somebody else")
+		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to another principal")
 		return nil
 	}
 	if v := r.Header.Get(spec.HeaderVersion); v != "" && v != s.version && !spec.IsLegacy(v) {
@@ -232,7 +232,7 @@ func (h *Handler) upstreamHeader(r *http.Request) http.Header {
 			out[name] = values
 		}
 	}
-	delete(out, tls.ForwardedHeader) // ours, or nobody's
+	delete(out, tls.ForwardedHeader) // the gateway alone sets it
 	if conn := listeners.FromContext(r.Context()); conn != nil {
 		if identity := conn.ForwardedIdentity(); identity != "" {
 			out[tls.ForwardedHeader] = []string{identity}

@@ -152,8 +152,8 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 	set.Commit()
 	g.hub.Commit([]*Handler{handler})
 	g.current.Store(handler)
-	// A generation is released when its last request is through, which nobody
-	// counts here.
+	// A generation is released when its last request is through, which is not
+	// counted here.
 	g.sets = append(g.sets, set)
 	g.set = set
 }

@@ -82,7 +82,7 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
-		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, none, "the session belongs to somebody else")
+		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, none, "the session belongs to another principal")
 		return
 	case refuseBody(w, r):
 		return

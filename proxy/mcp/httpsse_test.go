@@ -207,8 +207,8 @@ func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 		status     int
 		headers    []string
 	}{
-		{ping, "belongs to somebody else", 403, []string{"Test-User", "bob"}},
-		{ping, "belongs to somebody else", 403, nil},
+		{ping, "belongs to another principal", 403, []string{"Test-User", "bob"}},
+		{ping, "belongs to another principal", 403, nil},
 		{ping, "this host", 403, []string{"Test-User", "ann", "Host", "evil.example.com"}},
 		{ping, "this origin", 403, []string{"Test-User", "ann", "Origin", "http://evil.example.com"}},
 		{ping, "Content-Type", 415, []string{"Test-User", "ann", "Content-Type", "text/plain"}},

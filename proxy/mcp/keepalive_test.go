@@ -125,7 +125,7 @@ func TestAnIdleStreamOfHTTPSSEGetsCommentsUntilItIsGivenUp(t *testing.T) {
 				comments++
 			}
 		}
-		// Nobody has sent initialize within session_idle.
+		// No client has sent initialize within session_idle.
 		if took := time.Since(start); took < 30*time.Minute || took > 31*time.Minute || comments != int(took/keepalive) {
 			t.Errorf("%d comments in %v", comments, took)
 		}

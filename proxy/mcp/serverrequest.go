@@ -223,7 +223,7 @@ func (a *ask) reply(ctx context.Context, answer []byte) {
 }
 
 // answered routes the client's answer to the server that asked. An answer that
-// nobody waits for any more is none's.
+// no server waits for any more is dropped.
 func (s *session) answered(m *jsonrpc.Message) {
 	s.mu.Lock()
 	a := s.asks[m.ID()]

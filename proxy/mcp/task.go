@@ -19,7 +19,7 @@ const (
 const idSeparator = "\x00"
 
 // sealID is what the client calls an id of a cluster: the same each time, since
-// clients compare ids, and nobody else's.
+// clients compare ids. No other principal's is the same.
 func (s *session) sealID(kind, cluster, own string) string {
 	return s.hub.seal.SealSame(s.idScope(kind), []byte(cluster+idSeparator+own))
 }

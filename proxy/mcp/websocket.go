@@ -184,7 +184,7 @@ func (k *socket) read(ctx context.Context) {
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return
 		}
-		// The record of each message is nobody's: the log has one line for all.
+		// No line of the log tells of the record of one message: there is one for all.
 		src := source{ctx: ctx, record: filter.RecordFrom(ctx), header: k.header, run: func(f func()) {
 			kept := new(memory.Lease)
 			lease.MoveTo(kept)

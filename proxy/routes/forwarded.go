@@ -23,8 +23,8 @@ func setForwarded(h http.Header, r *http.Request) {
 			}
 		}
 	}
-	// Nobody's word: proxies that append to X-Forwarded-For pass this one on as
-	// it came, and whoever stands before them would be who they like.
+	// No peer is believed: proxies that append to X-Forwarded-For pass this field on
+	// as it came, so that their clients could claim any identity.
 	delete(h, tls.ForwardedHeader)
 	if peer := peerAddr(conn, r); peer != "" {
 		if earlier := h["X-Forwarded-For"]; len(earlier) > 0 {

@@ -231,8 +231,8 @@ func (e *damagedError) Error() string {
 
 func (e *damagedError) Unwrap() error { return e.cause }
 
-// putAside makes way for another account, and keeps the damaged file for whoever
-// may want to mend it.
+// putAside makes way for another account, and keeps the damaged file for an
+// operator who may want to mend it.
 func (a *account) putAside(damaged *damagedError) error {
 	file := a.storage.Filename(damaged.key)
 	err := a.storage.do(context.Background(), "rename", damaged.key, func() error { return os.Rename(file, file+".bad") })

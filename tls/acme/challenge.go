@@ -216,8 +216,8 @@ func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// accountOf is the account, if a name of ours comes in as serverName. Nobody
-// else's challenge makes the gateway read its storage.
+// accountOf is the account, if a name of ours comes in as serverName. The
+// challenge of another name does not make the gateway read its storage.
 func (m *Manager) accountOf(serverName string, incoming func(string) string) *account {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

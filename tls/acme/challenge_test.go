@@ -20,7 +20,7 @@ import (
 
 func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
 	g := newGateway(t)
-	// Nobody can be reached there, so no challenge comes of it.
+	// No authority can be reached there, so no challenge comes of it.
 	g.Commit(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, []string{name, "192.0.2.7"}, both)
 	challenge := acme.Challenge{
 		Type: ChallengeHTTP01, Token: "token", KeyAuthorization: "token.thumbprint",
@@ -66,7 +66,7 @@ func TestOnlyAPendingChallengeIsAnswered(t *testing.T) {
 // A gateway that was killed cannot take back what it has asked for.
 func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
 	cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
-	// Whoever gets the lock removes it.
+	// The one that gets the lock removes it.
 	held := hold(t, cfg, name)
 	g := newGateway(t)
 	g.Commit(cfg, []string{name}, both)

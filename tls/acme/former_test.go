@@ -37,7 +37,7 @@ func TestWhatAFormerAuthorityIssuedServesAfterARestart(t *testing.T) {
 	storePair(t, &broken, nil, nil)
 
 	next := *cfg
-	next.Directory = "https://127.0.0.1:2/dir" // nobody is there
+	next.Directory = "https://127.0.0.1:2/dir" // no authority is there
 	g := newGateway(t)
 	g.Commit(&next, []string{name}, both)
 	if !g.leaf(name).Equal(leaf) {

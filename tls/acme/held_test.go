@@ -34,7 +34,7 @@ func hold(t *testing.T, cfg *Config, name string) *lock {
 
 func TestANameThatAnotherGatewayHoldsIsShownAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Nobody can be reached there.
+		// No authority can be reached there.
 		cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
 		held := hold(t, cfg, name)
 		g := newGateway(t)

@@ -41,7 +41,7 @@ func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
-	// Nobody can make a file in /proc, not even root.
+	// Not even root can make a file in /proc.
 	dir := filepath.Dir(certificateFile(cfg, ".crt"))
 	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o700), os.Symlink("/proc", dir)); err != nil {
 		t.Fatal(err)

@@ -67,8 +67,8 @@ func (a *account) stapleKey(name string, cert *cryptotls.Certificate) string {
 	return path.Join("ocsp", certmagic.StorageKeys.Safe(name)+"-"+hex.EncodeToString(sum[:8]))
 }
 
-// parseStaple verifies a response: that the certificate's issuer, or somebody
-// that it appointed, said it about this certificate.
+// parseStaple verifies a response: that the certificate's issuer, or a
+// responder that it appointed, said it about this certificate.
 func parseStaple(der []byte, cert *cryptotls.Certificate) (staple, error) {
 	if len(cert.Certificate) < 2 {
 		return staple{}, errors.New("the certificate comes without its issuer")

@@ -28,7 +28,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
-// stored is storedBy somebody that cannot be reached.
+// stored is storedBy an authority that cannot be reached.
 func stored(t *testing.T, status *atomic.Int32, asked *atomic.Int32) (*Config, *x509.Certificate) {
 	t.Helper()
 	cfg := &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}
@@ -91,7 +91,7 @@ func storedBy(t *testing.T, cfg *Config, status *atomic.Int32, asked *atomic.Int
 	return pair.Leaf
 }
 
-// forged is a good response that somebody else signed.
+// forged is a good response that another key has signed.
 const forged = 100
 
 // awaitChanges waits until what is served has changed so often.
@@ -174,7 +174,7 @@ func TestARevokedCertificateThatNobodyReplacesServesOnWithoutAStaple(t *testing.
 	cfg, _ := stored(t, &status, &asked)
 	g := newGateway(t)
 	g.Commit(cfg, []string{name}, both)
-	g.await("failed " + name) // nobody is there who could
+	g.await("failed " + name) // no authority is there that could
 	if cert, err := g.Certificate(name); err != nil || cert.OCSPStaple != nil {
 		t.Errorf("certificate %v, %v; it serves on without a staple", cert, err)
 	}
@@ -294,7 +294,7 @@ func FuzzStaple(f *testing.F) {
 		signer := ca.Cert
 		if by := response.Certificate; by != nil && !by.Equal(ca.Cert) {
 			if by.CheckSignatureFrom(ca.Cert) != nil || !slices.Contains(by.ExtKeyUsage, x509.ExtKeyUsageOCSPSigning) {
-				t.Fatal("somebody speaks who was not appointed")
+				t.Fatal("a responder speaks that was not appointed")
 			}
 			signer = by
 		}

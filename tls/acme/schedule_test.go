@@ -25,9 +25,9 @@ func TestRetriesBeginWithinSecondsAndBackOff(t *testing.T) {
 		retryAfter time.Time
 		low, high  time.Duration
 	}{
-		{"first, nobody there", 1, down, time.Time{}, 2 * time.Second, 3 * time.Second},
-		{"second, nobody there", 2, down, time.Time{}, 4 * time.Second, 5 * time.Second},
-		{"hundredth, nobody there", 100, down, time.Time{}, time.Hour, 75 * time.Minute},
+		{"first, no authority there", 1, down, time.Time{}, 2 * time.Second, 3 * time.Second},
+		{"second, no authority there", 2, down, time.Time{}, 4 * time.Second, 5 * time.Second},
+		{"hundredth, no authority there", 100, down, time.Time{}, time.Hour, 75 * time.Minute},
 		{"first refusal", 1, refused, time.Time{}, 5 * time.Second, 7 * time.Second},
 		{"third refusal", 3, refused, time.Time{}, 3 * time.Minute, 4 * time.Minute},
 		{"third refusal, of a finalised order", 3, atTheEnd, time.Time{}, 3 * time.Minute, 4 * time.Minute},

@@ -21,8 +21,8 @@ type scratch struct {
 
 func newScratch() *scratch { return &scratch{files: make(map[string][]byte)} }
 
-// Lock implements certmagic.Locker. Nobody else knows this storage, and whoever
-// orders holds the lock of the real one.
+// Lock implements certmagic.Locker. Only one order knows this storage, and
+// it holds the lock of the real one.
 func (*scratch) Lock(context.Context, string) error { return nil }
 
 // Unlock implements certmagic.Locker.

@@ -38,8 +38,8 @@ func intercept(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, 
 // ownDomainStream reduces each response to its default SVID and the bundle that
 // belongs to it. go-spiffe keeps one bundle a trust domain, the last that it
 // reads: a federated one under our own name would replace ours. It also refuses
-// the whole response for one bundle that does not parse, and nobody else's
-// bundle may keep our certificate from being renewed.
+// the whole response for one bundle that does not parse, and the
+// bundle of another domain must not keep our certificate from being renewed.
 type ownDomainStream struct {
 	grpc.ClientStream
 	caller context.Context

@@ -32,7 +32,7 @@ func issue(t *testing.T, ca *tlstest.CA, id string) identity {
 
 func set(w *spiffetest.WorkloadAPI, i identity) { w.SetSVID(i.id, i.cert, i.key, i.bundle) }
 
-// fixture is one agent and somebody who listens to it.
+// fixture is one agent and a client that listens to it.
 type fixture struct {
 	*spiffe.Sources
 	agent   *spiffetest.WorkloadAPI

@@ -70,7 +70,7 @@ func TestEndedStreamIsBegunAgain(t *testing.T) {
 }
 
 // SPIFFE Workload Endpoint, section 6: InvalidArgument is not recoverable, and
-// not to be retried. Somebody who asks again is no retry.
+// not to be retried. A caller that asks again is no retry.
 func TestInvalidArgumentEndsTheWatchUntilTheNextGet(t *testing.T) {
 	f := newFixture(t)
 	first := issue(t, f.ca, gatewayID)

@@ -40,7 +40,7 @@ func Main(name, address string, handler http.Handler) int {
 }
 
 // Signals returns a context that ends with SIGTERM or SIGINT. SIGHUP is
-// survived: whoever signals the gateway by the name of its folder hits the
+// survived: a user who signals the gateway by the name of its folder hits the
 // samples as well.
 func Signals() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGHUP)

@@ -24,7 +24,7 @@ func NewServer(name, peer string) *mcp.Server {
 
 	server.AddPrompt(&mcp.Prompt{
 		Name:        "greet",
-		Description: "Greets somebody.",
+		Description: "Greets a person.",
 		Arguments:   []*mcp.PromptArgument{{Name: "who", Description: "whom to greet", Required: true}},
 	}, func(_ context.Context, req *mcp.GetPromptRequest) (*mcp.GetPromptResult, error) {
 		return &mcp.GetPromptResult{Messages: []*mcp.PromptMessage{{

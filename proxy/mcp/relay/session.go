@@ -104,8 +104,8 @@ func (r *Relay) legacy(ctx context.Context, m *jsonrpc.Message) error {
 	})
 }
 
-// opened waits for the answer to initialize, if there is one to come: whoever
-// writes without waiting means the session that it begins.
+// opened waits for the answer to initialize, if there is one to come: a client
+// that writes without waiting for it means the session that it begins.
 func (r *Relay) opened(ctx context.Context) {
 	r.mu.Lock()
 	opening := r.opening

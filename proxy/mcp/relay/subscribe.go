@@ -52,7 +52,7 @@ func (r *Relay) subscribe(ctx context.Context, m *jsonrpc.Message, version strin
 }
 
 // missed tells the client that all it listens to may have changed while
-// nobody could say so. The acknowledgement says what that is.
+// no server could say so. The acknowledgement says what that is.
 func (r *Relay) missed(ack *jsonrpc.Message) {
 	meta := ack.Params().Get("_meta").Raw()
 	if meta == nil {

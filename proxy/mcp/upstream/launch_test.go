@@ -23,7 +23,7 @@ import (
 // oldServer is a stdio server that knows initialize and ping, and does to
 // server/discover what it is told. It notes in a file that it started and what
 // it was asked. A pipe named gate, if there is one, keeps it from starting
-// until somebody has opened the other end.
+// until the test has opened the other end.
 func oldServer(dir, discover string) {
 	notes, err := os.OpenFile(filepath.Join(dir, "notes"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
