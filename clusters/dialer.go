@@ -121,7 +121,7 @@ func (d *dialer) connect(ctx context.Context, alpn []string, wrap func(net.Conn)
 		tcp.Close()
 		return nil, descriptors.ErrExhausted
 	}
-	if err := introduce(tcp, d.settings.Proxy); err != nil {
+	if err := writeProxyHeader(tcp, d.settings.Proxy); err != nil {
 		tcp.Close()
 		return nil, err
 	}

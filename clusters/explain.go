@@ -61,7 +61,7 @@ func advice(identity *tls.Client) string {
 // hungUp reports whether the other side has closed the connection.
 func hungUp(err error) bool {
 	// net/http says no more of an HTTP/2 connection that ends before it began.
-	const stillborn = "http2: client conn could not be established"
+	const notEstablished = "http2: client conn could not be established"
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) ||
-		errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), stillborn)
+		errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), notEstablished)
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// introduce begins a connection with the PROXY header that the endpoint waits
+// writeProxyHeader begins a connection with the PROXY header that the endpoint waits
 // for. Requests of many clients share the connection, so it names none of them.
-func introduce(conn net.Conn, version string) error {
+func writeProxyHeader(conn net.Conn, version string) error {
 	header := proxyproto.Header{Command: proxyproto.LOCAL, TransportProtocol: proxyproto.UNSPEC}
 	switch version {
 	case "v1":

@@ -50,10 +50,10 @@ func (i *introduced) Read(p []byte) (int, error) {
 // CloseWrite lets an answer end before its connection does.
 func (i *introduced) CloseWrite() error { return closeWrite(i.Conn) }
 
-// introduce reads the PROXY header of a connection from a load balancer. From
+// readProxyHeader reads the PROXY header of a connection from a load balancer. From
 // another peer it would be a claim, and is left to be refused as what it is: no
 // TLS and no HTTP.
-func (s *Server) introduce(c *Conn) error {
+func (s *Server) readProxyHeader(c *Conn) error {
 	if !s.balances(c.remote.Addr()) {
 		return nil
 	}

@@ -219,7 +219,7 @@ func TestALoadBalancerOnTheSameLinkIsRecognised(t *testing.T) {
 	}()
 	s := &Server{config: Config{Limits: Limits{HeaderTimeout: patience}, ProxyProtocol: ProxyProtocol{From: []netip.Prefix{netip.MustParsePrefix("fe80::/10")}}}}
 	c := &Conn{server: s, places: new(places), raw: ours, remote: netip.MustParseAddrPort("[fe80::1%eth0]:1")}
-	if err := s.introduce(c); err != nil || c.remote.String() != "192.0.2.7:4711" {
+	if err := s.readProxyHeader(c); err != nil || c.remote.String() != "192.0.2.7:4711" {
 		t.Errorf("the client is %s, %v", c.remote, err)
 	}
 }
@@ -238,7 +238,7 @@ func FuzzPROXYHeader(f *testing.F) {
 		}()
 		s := &Server{config: Config{Limits: Limits{HeaderTimeout: time.Second}, ProxyProtocol: ProxyProtocol{From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}}
 		c := &Conn{places: new(places), server: s, raw: ours, remote: netip.MustParseAddrPort("127.0.0.1:1")}
-		if err := s.introduce(c); err != nil {
+		if err := s.readProxyHeader(c); err != nil {
 			return
 		}
 		rest, _ := io.ReadAll(c.raw)

@@ -28,7 +28,7 @@ type response struct {
 	hijacked   bool
 
 	mu      sync.Mutex
-	writeBy time.Time // the deadline that a handler set, as in paced
+	writeBy time.Time // the deadline that a handler set, as in slowPeer
 }
 
 // before is called when the header is about to go out, or never will.
@@ -113,7 +113,7 @@ func (r *response) Write(p []byte) (int, error) {
 // writerOnly hides what else a response can.
 type writerOnly struct{ io.Writer }
 
-// pace is what paced is for TCP: a client that takes nothing for the idle
+// pace is what slowPeer is for TCP: a client that takes nothing for the idle
 // timeout is given up.
 func (r *response) pace(n int) {
 	if r.version != 3 {

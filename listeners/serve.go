@@ -23,7 +23,7 @@ const (
 // serve brings a connection through its handshake to the http.Server of its
 // protocol, which has a goroutine of its own for it.
 func (s *Server) serve(c *Conn) {
-	if err := s.introduce(c); err != nil {
+	if err := s.readProxyHeader(c); err != nil {
 		switch {
 		case errors.Is(err, errPerAddress):
 			s.trace.rejected(s.config.Name, perAddress, c.raw.RemoteAddr())
@@ -36,7 +36,7 @@ func (s *Server) serve(c *Conn) {
 		s.remove(c)
 		return
 	}
-	socket := &paced{Conn: c.raw, conn: c}
+	socket := &slowPeer{Conn: c.raw, conn: c}
 	c.wire = &wire{Conn: socket, conn: c}
 	if s.tls != nil {
 		if !s.handshake(c, socket) {
@@ -62,7 +62,7 @@ func (s *Server) serve(c *Conn) {
 
 // handshake speaks TLS. The peer is authorised in it, by the snapshot that was
 // current when it began.
-func (s *Server) handshake(c *Conn, socket *paced) bool {
+func (s *Server) handshake(c *Conn, socket *slowPeer) bool {
 	s.handshakes.Add(1)
 	defer s.handshakes.Add(-1)
 	began, before := time.Now(), s.tls.Snapshot()

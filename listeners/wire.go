@@ -56,7 +56,7 @@ func wireOf(nc net.Conn) *wire {
 	case tlsWire:
 		return nc.wire
 	case *cryptotls.Conn:
-		return nc.NetConn().(*paced).conn.wire
+		return nc.NetConn().(*slowPeer).conn.wire
 	}
 	return nc.(*wire)
 }

@@ -88,9 +88,9 @@ func (g *Gateway) swapTLS(p *prepared) map[*listeners.Server][]*listeners.Conn {
 		}
 		for _, c := range s.server.Unverified(s.snapshot) {
 			// One that an earlier commit refused stays on what it was let in by.
-			if s.gate.pinConn(c, p.old) {
+			if s.dispatcher.pinConn(c, p.old) {
 				refused[s.server] = append(refused[s.server], c)
-				g.keep(p.old, c.Done(), func() { s.gate.unpin(c) })
+				g.keep(p.old, c.Done(), func() { s.dispatcher.unpin(c) })
 			}
 		}
 	}
@@ -108,7 +108,7 @@ func (g *Gateway) pinLeaving(p *prepared) []*listeners.Server {
 		if after := p.gen.find(s.config.Name); after != nil && after.server == s.server {
 			continue
 		}
-		s.gate.pin(p.old)
+		s.dispatcher.pin(p.old)
 		g.keep(p.old, s.server.Done(), func() {})
 		leaving = append(leaving, s.server)
 	}

@@ -53,10 +53,10 @@ type Generation struct {
 type served struct {
 	config *listeners.Config
 	// tls is nil for plain text.
-	tls    *tls.ServerSnapshot
-	socket *listeners.Socket
-	server *listeners.Server
-	gate   *gate
+	tls        *tls.ServerSnapshot
+	socket     *listeners.Socket
+	server     *listeners.Server
+	dispatcher *dispatcher
 }
 
 // use keeps the generation from being freed, and reports false when it was

@@ -38,9 +38,9 @@ type prepared struct {
 
 // tlsSwap replaces the TLS snapshot of a server that is carried over.
 type tlsSwap struct {
-	server   *listeners.Server
-	gate     *gate
-	snapshot *tls.ServerSnapshot
+	server     *listeners.Server
+	dispatcher *dispatcher
+	snapshot   *tls.ServerSnapshot
 	// trust says that open peers are verified again.
 	trust bool
 }
@@ -160,16 +160,16 @@ func (g *Gateway) prepareServers(p *prepared) error {
 		}
 		s := served{config: l, tls: snapshot}
 		if carried {
-			s.server, s.gate = before.server, before.gate
+			s.server, s.dispatcher = before.server, before.dispatcher
 			if snapshot != before.tls {
 				p.swaps = append(p.swaps, tlsSwap{
-					server: s.server, gate: s.gate, snapshot: snapshot,
+					server: s.server, dispatcher: s.dispatcher, snapshot: snapshot,
 					trust: l.TLS.TrustFingerprint() != before.config.TLS.TrustFingerprint(),
 				})
 			}
 		} else {
-			s.gate = &gate{gateway: g, listener: l.Name}
-			s.server = listeners.NewServer(l, snapshot, g.challenged(l, g.logged(l.Name, s.gate)), g.listenerTrace)
+			s.dispatcher = &dispatcher{gateway: g, listener: l.Name}
+			s.server = listeners.NewServer(l, snapshot, g.challenged(l, g.logged(l.Name, s.dispatcher)), g.listenerTrace)
 			s.server.ChargeTo(g.budget)
 			p.onDiscard(s.server.Close)
 		}

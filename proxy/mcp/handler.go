@@ -34,9 +34,9 @@ type Handler struct {
 	hub   *Hub
 	seq   uint64 // later handlers have higher ones
 	guard guard
-	// shape says what names clients see, and where they come from.
-	shape   string
-	forward []string // canonical names of headers that may go upstream
+	// fingerprint says what names clients see, and where they come from.
+	fingerprint string
+	forward     []string // canonical names of headers that may go upstream
 }
 
 // NewHandler prepares a route of a new generation. It touches no session:
@@ -56,20 +56,20 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	for _, name := range cfg.Config.ForwardHeaders {
 		handler.forward = append(handler.forward, http.CanonicalHeaderKey(name))
 	}
-	var shape strings.Builder
-	fmt.Fprintf(&shape, "%s", cfg.Config.Namespace)
+	var fingerprint strings.Builder
+	fmt.Fprintf(&fingerprint, "%s", cfg.Config.Namespace)
 	for _, ref := range cfg.Config.Clusters {
 		cluster, ok := cfg.Clusters.Get(ref.Name)
 		if !ok {
 			return nil, fmt.Errorf("route %s: there is no cluster %q", cfg.Route, ref.Name)
 		}
 		c := cluster.Config()
-		fmt.Fprintf(&shape, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
+		fmt.Fprintf(&fingerprint, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
 		if !ref.Tools.all() {
-			fmt.Fprintf(&shape, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
+			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
 		}
 	}
-	handler.shape = shape.String()
+	handler.fingerprint = fingerprint.String()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++

@@ -11,9 +11,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// beat is how often the hub looks for sessions that are idle, and for servers
+// sweepEvery is how often the hub looks for sessions that are idle, and for servers
 // that are back.
-const beat = time.Second
+const sweepEvery = time.Second
 
 // Options are what a Hub is made of.
 type Options struct {
@@ -74,14 +74,14 @@ func NewHub(opts Options) *Hub {
 		counts:    map[string]*count{},
 		stop:      make(chan struct{}),
 	}
-	h.background(h.tend)
+	h.background(h.sweep)
 	return h
 }
 
-// tend ends idle sessions, gives up what they keep too long, and brings back what the clients of others listen
+// sweep ends idle sessions, gives up what they keep too long, and brings back what the clients of others listen
 // to.
-func (h *Hub) tend() {
-	tick := time.NewTicker(beat)
+func (h *Hub) sweep() {
+	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		select {

@@ -62,7 +62,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	c := h.newCall(r, s, m, a)
 	ctx, cancel := context.WithTimeoutCause(r.Context(), h.Config.Timeouts.CallIdle, errCallIdle)
 	defer cancel()
-	body, err := h.greet(ctx, s, c)
+	body, err := h.answerInitialize(ctx, s, c)
 	if err == nil && r.Context().Err() != nil {
 		err = errGone // and would never end the session
 	}
@@ -83,8 +83,8 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	h.serve(w, r, c.stream, !a.json, nil)
 }
 
-// greet returns the answer to initialize.
-func (h *Handler) greet(ctx context.Context, s *session, c *call) ([]byte, error) {
+// answerInitialize returns the answer to initialize.
+func (h *Handler) answerInitialize(ctx context.Context, s *session, c *call) ([]byte, error) {
 	if s.naming.transparent(h.Config.Clusters) {
 		return s.initializeOne(ctx, c)
 	}

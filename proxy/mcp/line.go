@@ -210,7 +210,7 @@ func (h *Handler) initializeLine(s *session, c *call) error {
 	started := s.spawn(func() {
 		ctx, cancel := context.WithTimeoutCause(s.ctx, h.Config.Timeouts.CallIdle, errCallIdle)
 		defer cancel()
-		body, err := h.greet(ctx, s, c)
+		body, err := h.answerInitialize(ctx, s, c)
 		if err != nil {
 			f := failed(err)
 			c.record.SetFlag(f.flag)

@@ -94,7 +94,7 @@ func (p *peer) paceLocked(err error) {
 		p.failures = 0
 		return
 	}
-	p.retry = time.Now().Add(min(beat<<min(p.failures, 16), maxPace))
+	p.retry = time.Now().Add(min(sweepEvery<<min(p.failures, 16), maxPace))
 	p.failures++
 }
 

@@ -53,15 +53,15 @@ type session struct {
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 
-	mu      sync.Mutex
-	ended   bool
-	handler *Handler // of the newest generation that was seen
-	shape   string   // of the generation that the client was last told of
-	peers   map[string]*peer
-	calls   map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
-	pending int                    // requests that have not been answered
-	queue   queue
-	asks    map[jsonrpc.ID]*ask // requests of servers, by our id
+	mu          sync.Mutex
+	ended       bool
+	handler     *Handler // of the newest generation that was seen
+	fingerprint string   // of the generation that the client was last told of
+	peers       map[string]*peer
+	calls       map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
+	pending     int                    // requests that have not been answered
+	queue       queue
+	asks        map[jsonrpc.ID]*ask // requests of servers, by our id
 	// clientTasks are tasks of the client, by its id, with whom they are for.
 	clientTasks map[string]*peer
 	streams     []*stream     // of GETs, the newest last
@@ -85,22 +85,22 @@ func (s *session) modern() bool { return s.stateless }
 
 func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *session {
 	s := &session{
-		hub:       h,
-		route:     handler.Route,
-		principal: principal,
-		init:      init.params,
-		version:   init.version,
-		level:     init.level,
-		stateless: init.version == spec.Modern,
-		naming:    newNaming(handler.Config.Namespace, handler.Config.Clusters),
-		handler:   handler,
-		shape:     handler.shape,
-		peers:     map[string]*peer{},
-		calls:     map[jsonrpc.ID][]*call{},
-		asks:      map[jsonrpc.ID]*ask{},
-		heard:     make(chan struct{}),
-		replay:    newReplay(handler.Config.Resume, h.opts.Memory),
-		last:      time.Now(),
+		hub:         h,
+		route:       handler.Route,
+		principal:   principal,
+		init:        init.params,
+		version:     init.version,
+		level:       init.level,
+		stateless:   init.version == spec.Modern,
+		naming:      newNaming(handler.Config.Namespace, handler.Config.Clusters),
+		handler:     handler,
+		fingerprint: handler.fingerprint,
+		peers:       map[string]*peer{},
+		calls:       map[jsonrpc.ID][]*call{},
+		asks:        map[jsonrpc.ID]*ask{},
+		heard:       make(chan struct{}),
+		replay:      newReplay(handler.Config.Resume, h.opts.Memory),
+		last:        time.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
@@ -279,8 +279,8 @@ func (s *session) follow(h *Handler) {
 		s.mu.Unlock()
 		return
 	}
-	differs := s.shape != h.shape
-	s.handler, s.shape = h, h.shape
+	differs := s.fingerprint != h.fingerprint
+	s.handler, s.fingerprint = h, h.fingerprint
 	stay, gone := s.sortPeersLocked()
 	s.mu.Unlock()
 	s.replay.follow(h.Config.Resume)

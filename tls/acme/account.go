@@ -55,10 +55,10 @@ type account struct {
 	pending *pending
 	slots   chan struct{}
 
-	// ctx ends with the account, keepers are its goroutines.
-	ctx     context.Context
-	cancel  context.CancelFunc
-	keepers sync.WaitGroup // each ends soon after ctx, whatever the storage does
+	// ctx ends with the account, renewers are its goroutines.
+	ctx      context.Context
+	cancel   context.CancelFunc
+	renewers sync.WaitGroup // each ends soon after ctx, whatever the storage does
 
 	introduced bool  // or about to be; guarded by Manager.committing
 	err        error // why it cannot be used, nil: it can; guarded by Manager.mu
@@ -112,7 +112,7 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 
 // end waits for the goroutines of a cancelled account.
 func (a *account) end() {
-	a.keepers.Wait()
+	a.renewers.Wait()
 	a.cache.Stop()
 	a.http.CloseIdleConnections()
 }

@@ -16,7 +16,7 @@ func TestTheAuthoritySaysWhenACertificateIsRenewed(t *testing.T) {
 	g.listen(p)
 	g.timing.renewalGap, g.timing.floor = 0, 0
 	cfg := configFor(t, p, t.TempDir())
-	k := loadedKeeper(g.Manager, accountFor(t, g, cfg), name)
+	k := loadedRenewer(g.Manager, accountFor(t, g, cfg), name)
 	k.step()
 	g.await("obtained " + name)
 	first := k.own.leaf()
@@ -50,11 +50,11 @@ func TestAStoredWindowHoldsWithoutTheAuthority(t *testing.T) {
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())
-	loadedKeeper(g.Manager, accountFor(t, g, cfg), name).step()
+	loadedRenewer(g.Manager, accountFor(t, g, cfg), name).step()
 	g.await("obtained " + name)
 	p.Stop()
 	g.timing.renewalGap, g.timing.floor = 0, 0
-	if k := loadedKeeper(g.Manager, accountFor(t, g, cfg), name); time.Until(k.due()) > 0 {
+	if k := loadedRenewer(g.Manager, accountFor(t, g, cfg), name); time.Until(k.due()) > 0 {
 		t.Errorf("the renewal is due in %v", time.Until(k.due()))
 	}
 }

@@ -14,13 +14,13 @@ import (
 // entry is a name that is wanted, or was a moment ago. Its fields are guarded by
 // Manager.mu.
 type entry struct {
-	name   string
-	wanted bool
-	unused time.Time // since when no client can ask for it; zero: one can
-	keeper *keeper   // nil: released
-	serves *held     // maybe from a former account; nil: none yet
-	err    error     // of the last attempt; nil: it succeeded
-	next   time.Time
+	name    string
+	wanted  bool
+	unused  time.Time // since when no client can ask for it; zero: one can
+	renewer *renewer  // nil: released
+	serves  *held     // maybe from a former account; nil: none yet
+	err     error     // of the last attempt; nil: it succeeded
+	next    time.Time
 }
 
 // Status is what is known about a name.
@@ -82,25 +82,25 @@ func (m *Manager) Status() []Status {
 	return list
 }
 
-// takeOver gives a name to a keeper, under m.mu. What a former account obtained
+// takeOver gives a name to a renewer, under m.mu. What a former account obtained
 // is served on, and again after a restart, where the new one has stored nothing
 // that is in date.
-func (m *Manager) takeOver(k *keeper) {
+func (m *Manager) takeOver(k *renewer) {
 	e := m.entries[k.name]
 	if e == nil {
 		e = &entry{name: k.name}
 		m.entries[k.name] = e
-	} else if e.keeper != nil {
-		e.keeper.cancel()
+	} else if e.renewer != nil {
+		e.renewer.cancel()
 	}
-	e.keeper, e.err, e.next, e.unused = k, nil, time.Time{}, time.Time{}
+	e.renewer, e.err, e.next, e.unused = k, nil, time.Time{}, time.Time{}
 	if !k.late {
 		m.serveStored(e, k)
 	}
 }
 
-// serveStored serves what a keeper has read, under m.mu.
-func (m *Manager) serveStored(e *entry, k *keeper) {
+// serveStored serves what a renewer has read, under m.mu.
+func (m *Manager) serveStored(e *entry, k *renewer) {
 	switch {
 	case k.own != nil && !k.own.expired():
 		m.serve(e, k.own)
@@ -120,11 +120,11 @@ func (m *Manager) serve(e *entry, h *held) {
 	}
 }
 
-// update changes the entry of a keeper, unless it was taken over.
-func (m *Manager) update(k *keeper, change func(*entry)) {
+// update changes the entry of a renewer, unless it was taken over.
+func (m *Manager) update(k *renewer, change func(*entry)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if e := m.entries[k.name]; e != nil && e.keeper == k {
+	if e := m.entries[k.name]; e != nil && e.renewer == k {
 		change(e)
 	}
 }

@@ -115,7 +115,7 @@ func TestALockThatIsLostEndsTheOrder(t *testing.T) {
 	}
 	g.listen(p)
 	begun := time.Now()
-	err := loadedKeeper(g.Manager, a, name).renew()
+	err := loadedRenewer(g.Manager, a, name).renew()
 	if took := time.Since(begun); took > 10*time.Second {
 		t.Errorf("the order went on, for %v", took)
 	}

@@ -198,9 +198,9 @@ func (b *syncBuffer) String() string {
 	return strings.Clone(b.buf.String())
 }
 
-// loadedKeeper has read what is stored, and does nothing by itself.
-func loadedKeeper(m *Manager, a *account, name string) *keeper {
-	k := newKeeper(m, a, name)
+// loadedRenewer has read what is stored, and does nothing by itself.
+func loadedRenewer(m *Manager, a *account, name string) *renewer {
+	k := newRenewer(m, a, name)
 	k.load()
 	return k
 }

@@ -23,11 +23,11 @@ type issuance struct {
 
 // obtain has certmagic order a certificate for a new key.
 func (a *account) obtain(ctx context.Context, name string) (*issuance, error) {
-	files := newScratch()
+	files := newMemoryStorage()
 	magic := certmagic.New(a.cache, certmagic.Config{
 		Issuers:    []certmagic.Issuer{a},
 		Storage:    files,
-		DisableARI: true, // the keepers decide what is due
+		DisableARI: true, // the renewers decide what is due
 		Logger:     a.zap,
 	})
 	if err := magic.ObtainCertSync(ctx, name); err != nil {
@@ -124,7 +124,7 @@ func writeBeside(path string, data []byte) (string, error) {
 var errUnsaved = errors.New("the certificate is served from memory, and would be ordered anew after a restart, since it cannot be stored")
 
 // saveAgain stores what could not be stored when it came.
-func (k *keeper) saveAgain() error {
+func (k *renewer) saveAgain() error {
 	if k.unsaved == nil {
 		return nil
 	}

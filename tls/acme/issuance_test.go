@@ -108,7 +108,7 @@ func TestACertificateThatCouldNotBeStoredServesAndIsStoredLater(t *testing.T) {
 	}
 	eventually(t, "the certificate is not stored", func() bool { return g.lastError(name) == nil })
 	g.Close()
-	if n := g.entries[name].keeper.failures; n != 0 {
+	if n := g.entries[name].renewer.failures; n != 0 {
 		t.Errorf("%d failures would still count at the next renewal", n)
 	}
 

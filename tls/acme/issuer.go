@@ -16,7 +16,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 )
 
-// attempt travels in the context from a keeper to the order and to the HTTP
+// attempt travels in the context from a renewer to the order and to the HTTP
 // transport.
 type attempt struct {
 	replaces   *x509.Certificate         // what the order is to replace; nil: nothing

@@ -93,16 +93,16 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	}
 
 	wanted := map[string]bool{}
-	var started []*keeper
+	var started []*renewer
 	for _, name := range names {
 		name = strings.ToLower(name)
 		if wanted[name] {
 			continue
 		}
 		wanted[name] = true
-		if e := m.entries[name]; e == nil || e.keeper == nil || e.keeper.account != next {
-			k := newKeeper(m, next, name)
-			next.keepers.Go(k.load)
+		if e := m.entries[name]; e == nil || e.renewer == nil || e.renewer.account != next {
+			k := newRenewer(m, next, name)
+			next.renewers.Go(k.load)
 			started = append(started, k)
 		}
 	}
@@ -121,22 +121,22 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	if len(wanted) > 0 && !next.introduced {
 		next.introduced = true
 		// Where a certificate is missing, its order does that at once.
-		if !slices.ContainsFunc(started, func(k *keeper) bool { return !k.late && k.own == nil }) {
-			next.keepers.Go(func() { m.introduce(next) })
+		if !slices.ContainsFunc(started, func(k *renewer) bool { return !k.late && k.own == nil }) {
+			next.renewers.Go(func() { m.register(next) })
 		}
 	}
 	for _, k := range started {
-		next.keepers.Go(k.run)
+		next.renewers.Go(k.run)
 	}
 }
 
 // awaitLoads waits until what is stored has been read, for a bounded time in all.
 // Who is late serves it later.
-func (m *Manager) awaitLoads(keepers []*keeper) {
+func (m *Manager) awaitLoads(renewers []*renewer) {
 	t := time.NewTimer(m.timing.load)
 	defer t.Stop()
 	expired := false
-	for _, k := range keepers {
+	for _, k := range renewers {
 		if expired {
 			k.late = !k.isLoaded()
 			continue
@@ -168,9 +168,9 @@ func (m *Manager) Release(inUse []string) {
 		if e.wanted {
 			continue
 		}
-		if e.keeper != nil {
-			e.keeper.cancel()
-			e.keeper = nil
+		if e.renewer != nil {
+			e.renewer.cancel()
+			e.renewer = nil
 			released = append(released, name)
 		}
 		switch {

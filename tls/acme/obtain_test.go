@@ -168,10 +168,10 @@ func TestTheSameCommitDisturbsNothing(t *testing.T) {
 	g.listen(p)
 	cfg := configFor(t, p, t.TempDir())
 	g.Commit(cfg, []string{name}, both)
-	was, keeper := g.account, g.entries[name].keeper
+	was, renewer := g.account, g.entries[name].renewer
 	again := *cfg
 	g.Commit(&again, []string{name, name}, []string{ChallengeHTTP01})
-	if g.account != was || g.entries[name].keeper != keeper || keeper.ctx.Err() != nil {
+	if g.account != was || g.entries[name].renewer != renewer || renewer.ctx.Err() != nil {
 		t.Error("the order under way was begun anew")
 	}
 	g.await("obtained " + name)

@@ -200,7 +200,7 @@ func TestTheStapleOfAPredecessorIsRemoved(t *testing.T) {
 	cfg, _ := stored(t, &status, &asked)
 	g := newGateway(t)
 	g.Commit(cfg, nil, both)
-	k := loadedKeeper(g.Manager, g.account, name)
+	k := loadedRenewer(g.Manager, g.account, name)
 	defer k.cancel()
 	if k.own == nil {
 		t.Fatal("nothing is stored")

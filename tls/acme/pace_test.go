@@ -60,19 +60,19 @@ func TestGatewaysThatShareAStorageDoNotRenewByTurns(t *testing.T) {
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())
-	var keepers []*keeper
+	var renewers []*renewer
 	for range 2 {
-		keepers = append(keepers, loadedKeeper(g.Manager, accountFor(t, g, cfg), name))
+		renewers = append(renewers, loadedRenewer(g.Manager, accountFor(t, g, cfg), name))
 	}
 	for range 3 {
-		for _, k := range keepers {
+		for _, k := range renewers {
 			k.step()
 		}
 	}
 	if n := p.Issued(); n != 1 {
 		t.Errorf("%d certificates were issued", n)
 	}
-	for _, k := range keepers {
+	for _, k := range renewers {
 		if wait := time.Until(k.due()); wait < 50*time.Minute || wait > time.Hour {
 			t.Errorf("the next renewal comes after %v", wait)
 		}
@@ -84,8 +84,8 @@ func TestARestartDoesNotRenewWhatWasJustObtained(t *testing.T) {
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	g.listen(p)
 	cfg := alwaysDue(t, p, t.TempDir())
-	loadedKeeper(g.Manager, accountFor(t, g, cfg), name).step()
-	k := loadedKeeper(g.Manager, accountFor(t, g, cfg), name)
+	loadedRenewer(g.Manager, accountFor(t, g, cfg), name).step()
+	k := loadedRenewer(g.Manager, accountFor(t, g, cfg), name)
 	for range 2 { // the first asks when it is due
 		k.step()
 	}

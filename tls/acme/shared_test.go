@@ -159,15 +159,15 @@ func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
 	first := g.leaf(name)
 	g.Close() // its listeners go on
 
-	var keepers []*keeper
+	var renewers []*renewer
 	var renewing sync.WaitGroup
 	for range 2 {
 		a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
 		a.setChallenges(both)
 		defer func() { a.cancel(); a.end() }()
-		keepers = append(keepers, loadedKeeper(g.Manager, a, name))
+		renewers = append(renewers, loadedRenewer(g.Manager, a, name))
 	}
-	for _, k := range keepers {
+	for _, k := range renewers {
 		renewing.Go(func() {
 			if err := k.renew(); err != nil {
 				t.Error(err)
@@ -178,7 +178,7 @@ func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
 	if n := p.Issued(); n != 2 {
 		t.Errorf("%d certificates were issued, not the first and one renewal", n)
 	}
-	if !keepers[0].own.same(keepers[1].own) || keepers[0].own.leaf().Equal(first) {
+	if !renewers[0].own.same(renewers[1].own) || renewers[0].own.leaf().Equal(first) {
 		t.Error("the gateways do not both have the renewed certificate")
 	}
 }

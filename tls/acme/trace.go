@@ -54,11 +54,11 @@ func (m *Manager) event(e Event) {
 	}
 }
 
-// event tells what happened to a keeper's name.
-func (k *keeper) event(kind string, err error) { k.tell(Event{Kind: kind, Err: err}) }
+// event tells what happened to a renewer's name.
+func (k *renewer) event(kind string, err error) { k.tell(Event{Kind: kind, Err: err}) }
 
 // tell completes an event by what is served.
-func (k *keeper) tell(e Event) {
+func (k *renewer) tell(e Event) {
 	e.Name = k.name
 	if leaf := k.manager.served(k.name); leaf != nil {
 		e.Serving, e.NotAfter = true, leaf.NotAfter

@@ -46,7 +46,7 @@ func FuzzMirrors(f *testing.F) {
 		if err != nil {
 			return
 		}
-		found, err := readMirrors(definition)
+		found, err := readHeaderParams(definition)
 		if err != nil {
 			return
 		}

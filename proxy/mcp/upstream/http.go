@@ -71,7 +71,7 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	if v := s.Version(); v != "" {
 		req.Header.Set(spec.HeaderVersion, v)
 	}
-	if h, ok := ctx.Value(mirroredKey{}).(http.Header); ok {
+	if h, ok := ctx.Value(requestHeadersKey{}).(http.Header); ok {
 		maps.Copy(req.Header, h)
 		req.Header.Set(spec.HeaderVersion, spec.Modern)
 	}

@@ -44,7 +44,7 @@ func (s *Session) callModern(ctx context.Context, req []byte, id jsonrpc.ID, on 
 		return nil, &unsentError{err}
 	}
 	if !s.opts.Modern {
-		if answer, ok, err := s.played(ctx, m); ok {
+		if answer, ok, err := s.emulated(ctx, m); ok {
 			return answer, err
 		}
 	}
@@ -85,7 +85,7 @@ func answerTo(id jsonrpc.ID, m *jsonrpc.Message) *jsonrpc.Message {
 // that its parameters are not repeated in headers as they should be, its tools
 // are asked for anew, once.
 func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	params, err := s.mirrors(ctx, m, false)
+	params, err := s.headerParams(ctx, m, false)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 	}
 	res, err := s.post(ctx, m, params, on)
 	if err == nil && res.ErrorCode() == jsonrpc.CodeHeaderMismatch && m.Method() == spec.ToolsCall && s.kind == StreamableHTTP {
-		if params, err = s.mirrors(ctx, m, true); err != nil {
+		if params, err = s.headerParams(ctx, m, true); err != nil {
 			return nil, err
 		}
 		if refusal := s.disagreement(ctx, m, params); refusal != nil {
@@ -116,20 +116,20 @@ func (s *Session) exchange(ctx context.Context, m *jsonrpc.Message, on func(*jso
 }
 
 // post sends one request as it is, but for what belongs to the hop.
-func (s *Session) post(ctx context.Context, m *jsonrpc.Message, params []mirror, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
+func (s *Session) post(ctx context.Context, m *jsonrpc.Message, params []headerParam, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
 	if s.kind == Stdio {
 		ctx = s.withRouting(ctx, m)
 	} else {
-		ctx = context.WithValue(ctx, mirroredKey{}, mirrored(m, params))
+		ctx = context.WithValue(ctx, requestHeadersKey{}, requestHeaders(m, params))
 	}
-	return s.transport.call(ctx, s.dress(m), m.ID(), on)
+	return s.transport.call(ctx, s.addRequestMetadata(m), m.ID(), on)
 }
 
-type mirroredKey struct{}
+type requestHeadersKey struct{}
 
-// dress writes into a request what the hop is: the client's own words about
+// addRequestMetadata writes into a request what the hop is: the client's own words about
 // itself stay where it has said them.
-func (s *Session) dress(m *jsonrpc.Message) []byte {
+func (s *Session) addRequestMetadata(m *jsonrpc.Message) []byte {
 	var e jsonrpc.Edits
 	meta := m.Params().Get("_meta")
 	e.SetMeta(m, jsonrpc.MetaProtocolVersion, jsonrpc.AppendString(nil, spec.Modern))
@@ -152,7 +152,7 @@ func (s *Session) dress(m *jsonrpc.Message) []byte {
 // disagreement refuses a modern client's call whose headers do not say what
 // its body says, as the server would if it saw them: towards the server they
 // are written anew.
-func (s *Session) disagreement(ctx context.Context, m *jsonrpc.Message, params []mirror) *jsonrpc.Message {
+func (s *Session) disagreement(ctx context.Context, m *jsonrpc.Message, params []headerParam) *jsonrpc.Message {
 	header, _ := ctx.Value(headerKey{}).(http.Header)
 	if !s.opts.Modern || header == nil {
 		return nil
@@ -167,15 +167,15 @@ func (s *Session) disagreement(ctx context.Context, m *jsonrpc.Message, params [
 	return nil
 }
 
-// mirrors returns the parameters that the called tool wants in headers. What
+// headerParams returns the parameters that the called tool wants in headers. What
 // is not known is asked for; anew says that it is asked for in any case.
-func (s *Session) mirrors(ctx context.Context, m *jsonrpc.Message, anew bool) ([]mirror, error) {
+func (s *Session) headerParams(ctx context.Context, m *jsonrpc.Message, anew bool) ([]headerParam, error) {
 	if m.Method() != spec.ToolsCall || s.kind != StreamableHTTP {
 		return nil, nil
 	}
 	tool := m.Params().Get("name").String()
 	known := s.stateless.known()
-	params, ok := known.mirrors[tool]
+	params, ok := known.headerParams[tool]
 	_, isUnlisted := known.unlisted[tool]
 	if (ok || isUnlisted || len(tool) > maxToolName) && !anew {
 		return params, nil
@@ -192,7 +192,7 @@ func (s *Session) mirrors(ctx context.Context, m *jsonrpc.Message, anew bool) ([
 		}
 		s.admit(res)
 		next := res.Result().Get("nextCursor")
-		if params, ok = s.stateless.known().mirrors[tool]; ok || next.Kind() != jsonrpc.String {
+		if params, ok = s.stateless.known().headerParams[tool]; ok || next.Kind() != jsonrpc.String {
 			break
 		}
 		cursor = append(append([]byte(`{"cursor":`), next.Raw()...), '}')
@@ -212,12 +212,12 @@ func (s *Session) admit(res *jsonrpc.Message) *jsonrpc.Message {
 	if s.kind != StreamableHTTP || res.IsError() {
 		return res
 	}
-	found := mirrors{}
+	found := headerParams{}
 	tools := res.Result().Get("tools")
 	kept := []byte{'['}
 	for _, tool := range tools.Each {
 		name := tool.Get("name").String()
-		params, err := readMirrors(tool)
+		params, err := readHeaderParams(tool)
 		if err != nil {
 			s.ignore(fmt.Errorf("the tool %q is left out: %w", name, err))
 			continue
@@ -228,9 +228,9 @@ func (s *Session) admit(res *jsonrpc.Message) *jsonrpc.Message {
 		}
 		kept = append(kept, tool.Raw()...)
 	}
-	before := s.stateless.known().mirrors
+	before := s.stateless.known().headerParams
 	if !before.hold(found) {
-		s.stateless.learn(func(k *spoken) { k.mirrors = k.mirrors.with(found) })
+		s.stateless.learn(func(k *spoken) { k.headerParams = k.headerParams.with(found) })
 	}
 	if len(found) == tools.Len() {
 		return res

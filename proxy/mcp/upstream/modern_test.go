@@ -244,28 +244,28 @@ func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
 		call("query")
 		call(fmt.Sprint("none", 2*maxUnlisted-1))
 		call(strings.Repeat("x", maxToolName+1))
-		if k := known.get(c, e); len(k.mirrors) != 1 || len(k.unlisted) > maxUnlisted {
-			t.Errorf("%d tools and %d names are remembered", len(k.mirrors), len(k.unlisted))
+		if k := known.get(c, e); len(k.headerParams) != 1 || len(k.unlisted) > maxUnlisted {
+			t.Errorf("%d tools and %d names are remembered", len(k.headerParams), len(k.unlisted))
 		}
 		if lists != before {
 			t.Errorf("asked for the tools %d times", lists-before)
 		}
 	})
 	t.Run("names that servers list", func(t *testing.T) {
-		many := mirrors{strings.Repeat("x", 2*maxToolName): nil}
-		for i := range 2 * maxMirrorBytes / maxToolName {
+		many := headerParams{strings.Repeat("x", 2*maxToolName): nil}
+		for i := range 2 * maxHeaderParamBytes / maxToolName {
 			many[fmt.Sprint(i, strings.Repeat("x", maxToolName-10))] = nil
 		}
-		all := mirrors{"known before": nil}.with(many)
+		all := headerParams{"known before": nil}.with(many)
 		size := 0
 		for tool := range all {
 			size += len(tool)
 		}
-		if size > maxMirrorBytes || size < maxMirrorBytes/2 {
+		if size > maxHeaderParamBytes || size < maxHeaderParamBytes/2 {
 			t.Errorf("%d tools of %d bytes are remembered", len(all), size)
 		}
-		params := []mirror{{"Mcp-Param-A", []string{strings.Repeat("a", maxMirrorBytes)}}}
-		if all := (mirrors{"known before": nil}).with(mirrors{"x": params}); len(all) != 1 {
+		params := []headerParam{{"Mcp-Param-A", []string{strings.Repeat("a", maxHeaderParamBytes)}}}
+		if all := (headerParams{"known before": nil}).with(headerParams{"x": params}); len(all) != 1 {
 			t.Errorf("%d tools are remembered", len(all))
 		}
 	})

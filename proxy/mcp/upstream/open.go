@@ -158,7 +158,7 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 		s.endCalls(err)
 		return nil, err
 	}
-	if err := o.greet(ctx, s); err != nil {
+	if err := o.negotiate(ctx, s); err != nil {
 		s.Close(ctx)
 		return nil, err
 	}

@@ -126,7 +126,7 @@ func (o *opening) adopt(ctx context.Context) (*Session, error) {
 	limit := o.cluster.Config().StartTimeout
 	starting, cancel := context.WithTimeoutCause(ctx, limit, startTimeError{limit})
 	defer cancel()
-	if err := o.greet(starting, s); err != nil {
+	if err := o.negotiate(starting, s); err != nil {
 		s.Close(ctx)
 		if ctx.Err() != nil {
 			return nil, err

@@ -49,9 +49,9 @@ type spoken struct {
 	modern bool
 	// moved is the path that the server has redirected to; nil where it has not.
 	moved *url.URL
-	// mirrors are the parameters that its tools want in headers.
-	mirrors  mirrors
-	unlisted unlisted
+	// headerParams are the parameters that its tools want in headers.
+	headerParams headerParams
+	unlisted     unlisted
 }
 
 // get returns what is known of an endpoint.

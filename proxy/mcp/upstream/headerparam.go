@@ -14,41 +14,41 @@ import (
 )
 
 const (
-	// maxMirrors bounds the tools of a server that are remembered, maxMirrorBytes
+	// maxHeaderParamTools bounds the tools of a server that are remembered, maxHeaderParamBytes
 	// what they take, and maxToolName the name of one. maxDepth is how deep in a
 	// schema a parameter may be.
-	maxMirrors     = 10000
-	maxMirrorBytes = 1 << 20
-	maxToolName    = 1 << 10
-	maxDepth       = 32
+	maxHeaderParamTools = 10000
+	maxHeaderParamBytes = 1 << 20
+	maxToolName         = 1 << 10
+	maxDepth            = 32
 	// maxUnlisted bounds the names of tools that clients have called and that the
 	// server does not list.
 	maxUnlisted = 64
 )
 
-// mirrors are, by tool, the parameters that a server wants in headers (MCP
+// headerParams are, by tool, the parameters that a server wants in headers (MCP
 // 2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters). A tool
 // without any is there as well, so that it is known to have none. They are
 // not changed once they are shared.
-type mirrors map[string][]mirror
+type headerParams map[string][]headerParam
 
-// mirror is one such parameter.
-type mirror struct {
+// headerParam is one such parameter.
+type headerParam struct {
 	header string // canonical
 	path   []string
 }
 
-// with returns mirrors that know these tools too, as far as there is room: those
+// with returns headerParams that know these tools too, as far as there is room: those
 // that were known before make way.
-func (all mirrors) with(more mirrors) mirrors {
-	merged := mirrors{}
+func (all headerParams) with(more headerParams) headerParams {
+	merged := headerParams{}
 	size := 0
-	add := func(tool string, params []mirror) {
+	add := func(tool string, params []headerParam) {
 		n := len(tool)
 		for _, m := range params {
 			n += m.size()
 		}
-		if len(tool) <= maxToolName && len(merged) < maxMirrors && size+n <= maxMirrorBytes {
+		if len(tool) <= maxToolName && len(merged) < maxHeaderParamTools && size+n <= maxHeaderParamBytes {
 			merged[tool] = params
 			size += n
 		}
@@ -64,7 +64,7 @@ func (all mirrors) with(more mirrors) mirrors {
 	return merged
 }
 
-func (m mirror) size() int {
+func (m headerParam) size() int {
 	n := len(m.header)
 	for _, name := range m.path {
 		n += len(name)
@@ -87,10 +87,10 @@ func (u unlisted) with(tool string) unlisted {
 	return more
 }
 
-// readMirrors reads the annotations of a tool. An error makes the definition
+// readHeaderParams reads the annotations of a tool. An error makes the definition
 // invalid.
-func readMirrors(tool jsonrpc.Value) ([]mirror, error) {
-	var found []mirror
+func readHeaderParams(tool jsonrpc.Value) ([]headerParam, error) {
+	var found []headerParam
 	schema := tool.Get("inputSchema")
 	if err := collect(schema, nil, &found); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func readMirrors(tool jsonrpc.Value) ([]mirror, error) {
 	return found, nil
 }
 
-func collect(schema jsonrpc.Value, path []string, found *[]mirror) error {
+func collect(schema jsonrpc.Value, path []string, found *[]headerParam) error {
 	if len(path) > maxDepth {
 		return nil
 	}
@@ -122,7 +122,7 @@ func collect(schema jsonrpc.Value, path []string, found *[]mirror) error {
 			case kind != "string" && kind != "integer" && kind != "boolean":
 				return fmt.Errorf("the x-mcp-header of %q is on a parameter of type %q", strings.Join(at, "."), kind)
 			}
-			*found = append(*found, mirror{http.CanonicalHeaderKey(spec.HeaderParam + mark.String()), at})
+			*found = append(*found, headerParam{http.CanonicalHeaderKey(spec.HeaderParam + mark.String()), at})
 		}
 		if err := collect(property, at, found); err != nil {
 			return err
@@ -167,7 +167,7 @@ func token(s string) bool {
 
 // argument is the text of a call's parameter in a header, "" and false where
 // there is none to send.
-func (m mirror) argument(params jsonrpc.Value) (string, bool) {
+func (m headerParam) argument(params jsonrpc.Value) (string, bool) {
 	v := params.Get("arguments").Get(m.path...)
 	switch v.Kind() {
 	case jsonrpc.String:
@@ -193,7 +193,7 @@ func whole(text string) (int64, bool) {
 
 // agrees reports whether the header that a client sent says the same as the
 // parameter in the body. Integers are compared as numbers.
-func (m mirror) agrees(header http.Header, params jsonrpc.Value) bool {
+func (m headerParam) agrees(header http.Header, params jsonrpc.Value) bool {
 	values := header[m.header]
 	text, sent := m.argument(params)
 	if !sent {
@@ -213,8 +213,8 @@ func (m mirror) agrees(header http.Header, params jsonrpc.Value) bool {
 	return plain == text
 }
 
-// mirrored returns the headers that repeat a request's body.
-func mirrored(m *jsonrpc.Message, params []mirror) http.Header {
+// requestHeaders returns the headers that repeat a request's body.
+func requestHeaders(m *jsonrpc.Message, params []headerParam) http.Header {
 	h := http.Header{spec.HeaderMethod: {m.Method()}}
 	if name := spec.NameOf(m); name.Kind() == jsonrpc.String {
 		h[spec.HeaderName] = []string{EncodeHeader(name.String())}
@@ -228,10 +228,10 @@ func mirrored(m *jsonrpc.Message, params []mirror) http.Header {
 }
 
 // hold reports whether all of these are known as they are.
-func (all mirrors) hold(some mirrors) bool {
+func (all headerParams) hold(some headerParams) bool {
 	for tool, params := range some {
 		known, ok := all[tool]
-		if !ok || !slices.EqualFunc(known, params, func(a, b mirror) bool { return a.header == b.header && slices.Equal(a.path, b.path) }) {
+		if !ok || !slices.EqualFunc(known, params, func(a, b headerParam) bool { return a.header == b.header && slices.Equal(a.path, b.path) }) {
 			return false
 		}
 	}

@@ -27,9 +27,9 @@ func (a *asked) logLevel() string {
 	return a.level
 }
 
-// played answers, for a server without sessions, what only concerns one. ok is
+// emulated answers, for a server without sessions, what only concerns one. ok is
 // false for everything else.
-func (s *Session) played(ctx context.Context, m *jsonrpc.Message) (answer *jsonrpc.Message, ok bool, err error) {
+func (s *Session) emulated(ctx context.Context, m *jsonrpc.Message) (answer *jsonrpc.Message, ok bool, err error) {
 	switch m.Method() {
 	case spec.Ping:
 	case spec.LoggingSetLevel:

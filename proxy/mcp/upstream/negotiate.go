@@ -28,11 +28,11 @@ const (
 	legacyAgeCommand = time.Hour
 )
 
-// greet finds out whether the server has sessions, and begins one or learns
+// negotiate finds out whether the server has sessions, and begins one or learns
 // who it is without. The client's own era comes first: nothing is lost in
 // translation where the server speaks both (MCP 2026-07-28, Versioning,
 // Backward Compatibility).
-func (o *opening) greet(ctx context.Context, s *Session) error {
+func (o *opening) negotiate(ctx context.Context, s *Session) error {
 	learn, known := o.shared(o.cluster, o.endpoint)
 	k := known()
 	switch {

@@ -11,25 +11,25 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// scratch is a certmagic.Storage of one issuance, in memory. certmagic makes the
+// memoryStorage is a certmagic.Storage of one issuance, in memory. certmagic makes the
 // key, has it signed and leaves the result here, so that it meets no file that a
 // power cut has damaged, and drops nothing for want of a place to store it.
-type scratch struct {
+type memoryStorage struct {
 	mu    sync.Mutex
 	files map[string][]byte
 }
 
-func newScratch() *scratch { return &scratch{files: make(map[string][]byte)} }
+func newMemoryStorage() *memoryStorage { return &memoryStorage{files: make(map[string][]byte)} }
 
 // Lock implements certmagic.Locker. Only one order knows this storage, and
 // it holds the lock of the real one.
-func (*scratch) Lock(context.Context, string) error { return nil }
+func (*memoryStorage) Lock(context.Context, string) error { return nil }
 
 // Unlock implements certmagic.Locker.
-func (*scratch) Unlock(context.Context, string) error { return nil }
+func (*memoryStorage) Unlock(context.Context, string) error { return nil }
 
 // Store implements certmagic.Storage.
-func (s *scratch) Store(_ context.Context, key string, value []byte) error {
+func (s *memoryStorage) Store(_ context.Context, key string, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.files[key] = slices.Clone(value)
@@ -37,7 +37,7 @@ func (s *scratch) Store(_ context.Context, key string, value []byte) error {
 }
 
 // Load implements certmagic.Storage.
-func (s *scratch) Load(_ context.Context, key string) ([]byte, error) {
+func (s *memoryStorage) Load(_ context.Context, key string) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	value, ok := s.files[key]
@@ -48,7 +48,7 @@ func (s *scratch) Load(_ context.Context, key string) ([]byte, error) {
 }
 
 // Delete implements certmagic.Storage.
-func (s *scratch) Delete(_ context.Context, key string) error {
+func (s *memoryStorage) Delete(_ context.Context, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.files, key)
@@ -56,13 +56,13 @@ func (s *scratch) Delete(_ context.Context, key string) error {
 }
 
 // Exists implements certmagic.Storage.
-func (s *scratch) Exists(ctx context.Context, key string) bool {
+func (s *memoryStorage) Exists(ctx context.Context, key string) bool {
 	_, err := s.Load(ctx, key)
 	return err == nil
 }
 
 // List implements certmagic.Storage.
-func (s *scratch) List(_ context.Context, path string, _ bool) ([]string, error) {
+func (s *memoryStorage) List(_ context.Context, path string, _ bool) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var keys []string
@@ -76,7 +76,7 @@ func (s *scratch) List(_ context.Context, path string, _ bool) ([]string, error)
 }
 
 // Stat implements certmagic.Storage.
-func (s *scratch) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
+func (s *memoryStorage) Stat(ctx context.Context, key string) (certmagic.KeyInfo, error) {
 	value, err := s.Load(ctx, key)
 	return certmagic.KeyInfo{Key: key, Modified: time.Now(), Size: int64(len(value)), IsTerminal: true}, err
 }

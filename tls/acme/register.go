@@ -7,10 +7,10 @@ import (
 	"net/http"
 )
 
-// introduce makes an account known to its authority, and tries until it is. An
+// register makes an account known to its authority, and tries until it is. An
 // order would do so too, but where certificates are stored it comes in weeks:
 // too late to find out that a key or a CA is wrong.
-func (m *Manager) introduce(a *account) {
+func (m *Manager) register(a *account) {
 	for failures := 0; ; {
 		registered, err := m.introduceOnce(a)
 		switch {

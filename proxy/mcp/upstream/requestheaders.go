@@ -13,15 +13,15 @@ import (
 // several goroutines and must not be copied.
 type Repeats struct {
 	mu    sync.Mutex
-	known mirrors
+	known headerParams
 }
 
 // Learn reads from a list of tools which of their parameters are wanted in
 // headers. Tools whose definitions are invalid are passed over.
 func (r *Repeats) Learn(list *jsonrpc.Message) {
-	found := mirrors{}
+	found := headerParams{}
 	for _, tool := range list.Result().Get("tools").Each {
-		if params, err := readMirrors(tool); err == nil {
+		if params, err := readHeaderParams(tool); err == nil {
 			found[tool.Get("name").String()] = params
 		}
 	}
@@ -32,11 +32,11 @@ func (r *Repeats) Learn(list *jsonrpc.Message) {
 
 // Header returns the headers of a request.
 func (r *Repeats) Header(m *jsonrpc.Message) http.Header {
-	var params []mirror
+	var params []headerParam
 	if m.Method() == spec.ToolsCall {
 		r.mu.Lock()
 		params = r.known[m.Params().Get("name").String()]
 		r.mu.Unlock()
 	}
-	return mirrored(m, params)
+	return requestHeaders(m, params)
 }

@@ -8,12 +8,12 @@ import (
 	"github.com/mcpgateway/mcpgateway/listeners"
 )
 
-// A gate is the handler of one server, for life. It leads each request to the
+// A dispatcher is the handler of one server, for life. It leads each request to the
 // generation that serves it: the newest, unless a commit has pinned the server
 // or the connection to the one before. Routes may be written for clients that
 // were let in under other rules, so a request never takes the newer ones because
 // it came at the moment of a commit.
-type gate struct {
+type dispatcher struct {
 	gateway  *Gateway
 	listener string
 	pinned   atomic.Pointer[Generation]
@@ -24,21 +24,21 @@ type gate struct {
 
 // pin leads every later request of the server to gen. The caller keeps gen in
 // use until the server is done.
-func (t *gate) pin(gen *Generation) { t.pinned.Store(gen) }
+func (t *dispatcher) pin(gen *Generation) { t.pinned.Store(gen) }
 
 // pinConn leads every later request of the connection to gen, and reports
 // whether it had no pin before: one that was refused earlier stays where it was.
 // The caller keeps gen in use until the connection has ended, and calls unpin.
-func (t *gate) pinConn(c *listeners.Conn, gen *Generation) bool {
+func (t *dispatcher) pinConn(c *listeners.Conn, gen *Generation) bool {
 	_, pinned := t.conns.LoadOrStore(c, gen)
 	return !pinned
 }
 
-func (t *gate) unpin(c *listeners.Conn) { t.conns.Delete(c) }
+func (t *dispatcher) unpin(c *listeners.Conn) { t.conns.Delete(c) }
 
 // enter returns the generation for a request, with a use of it; nil when no
 // client waits for the answer any more, and the generation may be freed.
-func (t *gate) enter(c *listeners.Conn) *Generation {
+func (t *dispatcher) enter(c *listeners.Conn) *Generation {
 	for {
 		// The pins are looked up after the pointer: a commit pins before it
 		// swaps, so a request that sees the newer generation sees the pin.
@@ -59,7 +59,7 @@ func (t *gate) enter(c *listeners.Conn) *Generation {
 	}
 }
 
-func (t *gate) pinOf(c *listeners.Conn) (*Generation, bool) {
+func (t *dispatcher) pinOf(c *listeners.Conn) (*Generation, bool) {
 	if gen, ok := t.conns.Load(c); ok {
 		return gen.(*Generation), true
 	}
@@ -77,7 +77,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // ServeHTTP serves a request by one generation, from its filters to its cluster.
-func (t *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (t *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	gen := t.enter(listeners.FromContext(r.Context()))
 	if gen == nil {
 		panic(http.ErrAbortHandler)

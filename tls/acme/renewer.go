@@ -13,8 +13,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
-// keeper obtains and renews the certificate of one name, in one goroutine.
-type keeper struct {
+// renewer obtains and renews the certificate of one name, in one goroutine.
+type renewer struct {
 	manager *Manager
 	account *account
 	name    string
@@ -33,14 +33,14 @@ type keeper struct {
 	stapleAt time.Time // when a staple that did not come is asked for again
 }
 
-func newKeeper(m *Manager, a *account, name string) *keeper {
-	k := &keeper{manager: m, account: a, name: name, loaded: make(chan struct{})}
+func newRenewer(m *Manager, a *account, name string) *renewer {
+	k := &renewer{manager: m, account: a, name: name, loaded: make(chan struct{})}
 	k.ctx, k.cancel = context.WithCancel(a.ctx)
 	return k
 }
 
 // load reads what is stored, so that it serves at once.
-func (k *keeper) load() {
+func (k *renewer) load() {
 	defer close(k.loaded)
 	a, name := k.account, k.name
 	h, err := a.load(k.ctx, name)
@@ -55,7 +55,7 @@ func (k *keeper) load() {
 	}
 }
 
-func (k *keeper) isLoaded() bool {
+func (k *renewer) isLoaded() bool {
 	select {
 	case <-k.loaded:
 		return true
@@ -64,7 +64,7 @@ func (k *keeper) isLoaded() bool {
 	}
 }
 
-func (k *keeper) run() {
+func (k *renewer) run() {
 	defer k.cancel()
 	<-k.loaded // each read is bounded
 	if k.late {
@@ -89,7 +89,7 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // step does what is due, and returns how long nothing is.
-func (k *keeper) step() time.Duration {
+func (k *renewer) step() time.Duration {
 	if k.own == nil || !time.Now().Before(k.due()) {
 		if err := k.renew(); err != nil {
 			return k.failed(err)
@@ -110,7 +110,7 @@ func (k *keeper) step() time.Duration {
 }
 
 // due is when the certificate is to be renewed.
-func (k *keeper) due() time.Time {
+func (k *renewer) due() time.Time {
 	due := renewalTime(k.own.leaf(), k.own.renewal)
 	if k.own.staple.revoked() {
 		due = time.Time{}
@@ -122,7 +122,7 @@ func (k *keeper) due() time.Time {
 	return k.manager.timing.afterIssuance(due, last, k.own.leaf())
 }
 
-func (k *keeper) failed(err error) time.Duration {
+func (k *renewer) failed(err error) time.Duration {
 	if k.ctx.Err() != nil {
 		return 0 // it was told to end
 	}
@@ -145,7 +145,7 @@ func (k *keeper) failed(err error) time.Duration {
 }
 
 // renew obtains a certificate, unless another gateway has.
-func (k *keeper) renew() error {
+func (k *renewer) renew() error {
 	a := k.account
 	k.manager.update(k, func(e *entry) { e.next = time.Time{} })
 	lock, err := k.lock()
@@ -200,11 +200,11 @@ func (k *keeper) renew() error {
 	k.ordered = time.Now()
 	stored = got.held
 	stored.issued = k.ordered
-	var stillborn error
+	var expired error
 	if stored.expired() {
-		stillborn = &limitedError{errStillborn(stored.leaf()), k.ordered.Add(k.manager.timing.gap(stored.leaf()))}
+		expired = &limitedError{errExpiredOnArrival(stored.leaf()), k.ordered.Add(k.manager.timing.gap(stored.leaf()))}
 		if leaf := k.manager.served(k.name); leaf != nil && time.Now().Before(leaf.NotAfter) {
-			return stillborn
+			return expired
 		}
 		// Better than nothing: others may know better what time it is.
 	}
@@ -213,20 +213,20 @@ func (k *keeper) renew() error {
 		k.unsaved = got // saveAgain says why
 	}
 	k.adopt(stored)
-	if stillborn != nil {
-		return stillborn
+	if expired != nil {
+		return expired
 	}
 	k.event(event, nil)
 	return nil
 }
 
-// errStillborn is about a certificate that had expired when it came.
-func errStillborn(leaf *x509.Certificate) error {
+// errExpiredOnArrival is about a certificate that had expired when it came.
+func errExpiredOnArrival(leaf *x509.Certificate) error {
 	return fmt.Errorf("the certificate that the authority issued expired at %s, before it came; is this machine's clock right?", leaf.NotAfter.Format(time.RFC3339))
 }
 
 // lock keeps other gateways from ordering or storing a certificate of the name.
-func (k *keeper) lock() (*lock, error) {
+func (k *renewer) lock() (*lock, error) {
 	lock, err := k.account.locks.acquire(k.ctx, "keep_"+k.account.issuerKey+"_"+k.name, k.name)
 	if err != nil {
 		return nil, fmt.Errorf("lock the certificate of %s in acme.storage %s: %w", k.name, k.account.storage.Path, err)
@@ -235,7 +235,7 @@ func (k *keeper) lock() (*lock, error) {
 }
 
 // adopt serves what the account has now.
-func (k *keeper) adopt(h *held) {
+func (k *renewer) adopt(h *held) {
 	if !h.same(k.own) {
 		k.askAgain, k.stapleAt = time.Time{}, time.Time{}
 		if k.own != nil {
@@ -251,7 +251,7 @@ func (k *keeper) adopt(h *held) {
 
 // reload takes over what another gateway has stored meanwhile. A certificate
 // that cannot be read is being written.
-func (k *keeper) reload() {
+func (k *renewer) reload() {
 	stored, err := k.account.load(k.ctx, k.name)
 	if err == nil && !stored.same(k.own) && stored.outlasts(k.own) {
 		k.unsaved = nil
@@ -262,7 +262,7 @@ func (k *keeper) reload() {
 
 // refreshRenewalInfo asks the authority again when it wants to be asked. The
 // time drawn from a window stays while the window does.
-func (k *keeper) refreshRenewalInfo() {
+func (k *renewer) refreshRenewalInfo() {
 	now := time.Now()
 	known := k.own.renewal
 	if k.askAgain.IsZero() && known != nil && known.RetryAfter != nil {
@@ -296,7 +296,7 @@ func (k *keeper) refreshRenewalInfo() {
 }
 
 // refreshStaple fetches an OCSP response before the one at hand runs out.
-func (k *keeper) refreshStaple() {
+func (k *renewer) refreshStaple() {
 	now := time.Now()
 	if !k.own.hasResponder() || k.own.staple.fresh() || now.Before(k.stapleAt) {
 		return

@@ -11,17 +11,17 @@ import (
 // large write beyond the idle timeout.
 const minWriteRate = 16 << 10
 
-// paced is the socket, below TLS if there is any. It gives up on a client that
+// slowPeer is the socket, below TLS if there is any. It gives up on a client that
 // takes nothing for the idle timeout: there is no other bound on a stream's
 // length, and a client that stops reading would hold its handler for ever.
-type paced struct {
+type slowPeer struct {
 	net.Conn
 	conn *Conn
 	// writeBy is the deadline that net/http or a handler set, in Unix nanoseconds; 0 is none.
 	writeBy atomic.Int64
 }
 
-func (p *paced) Write(b []byte) (int, error) {
+func (p *slowPeer) Write(b []byte) (int, error) {
 	deadline := time.Now().Add(writeTime(p.conn.server, len(b)))
 	if by := p.writeBy.Load(); by != 0 && by < deadline.UnixNano() {
 		deadline = time.Unix(0, by)
@@ -37,7 +37,7 @@ func writeTime(s *Server, n int) time.Duration {
 	return s.config.Limits.IdleTimeout + time.Duration(n)*time.Second/minWriteRate
 }
 
-func (p *paced) SetWriteDeadline(t time.Time) error {
+func (p *slowPeer) SetWriteDeadline(t time.Time) error {
 	by := int64(0)
 	if !t.IsZero() {
 		by = t.UnixNano()
@@ -46,13 +46,13 @@ func (p *paced) SetWriteDeadline(t time.Time) error {
 	return p.Conn.SetWriteDeadline(t)
 }
 
-func (p *paced) SetDeadline(t time.Time) error {
+func (p *slowPeer) SetDeadline(t time.Time) error {
 	return errors.Join(p.SetReadDeadline(t), p.SetWriteDeadline(t))
 }
 
 // CloseWrite lets an answer end before its connection does, on a client that is
 // still sending.
-func (p *paced) CloseWrite() error { return closeWrite(p.Conn) }
+func (p *slowPeer) CloseWrite() error { return closeWrite(p.Conn) }
 
 func closeWrite(nc net.Conn) error {
 	if half, ok := nc.(interface{ CloseWrite() error }); ok {

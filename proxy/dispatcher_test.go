@@ -57,17 +57,17 @@ func onConnection(t *testing.T, f func(c *listeners.Conn)) *listeners.Conn {
 // The server has chosen its handler before the commit, and the request enters a
 // generation after it.
 func TestARequestInTheMomentOfACommitStaysOnThePinnedGeneration(t *testing.T) {
-	for name, pin := range map[string]func(*gate, *listeners.Conn, *Generation){
-		"server":     func(t *gate, _ *listeners.Conn, old *Generation) { t.pin(old) },
-		"connection": func(t *gate, c *listeners.Conn, old *Generation) { t.pinConn(c, old) },
+	for name, pin := range map[string]func(*dispatcher, *listeners.Conn, *Generation){
+		"server":     func(t *dispatcher, _ *listeners.Conn, old *Generation) { t.pin(old) },
+		"connection": func(t *dispatcher, c *listeners.Conn, old *Generation) { t.pinConn(c, old) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			onConnection(t, func(c *listeners.Conn) {
 				g, old, new := generations()
-				gate := &gate{gateway: g}
-				pin(gate, c, old)
+				dispatcher := &dispatcher{gateway: g}
+				pin(dispatcher, c, old)
 				g.current.Store(new)
-				if gen := gate.enter(c); gen != old {
+				if gen := dispatcher.enter(c); gen != old {
 					t.Errorf("served by %+v", gen)
 				}
 			})
@@ -78,10 +78,10 @@ func TestARequestInTheMomentOfACommitStaysOnThePinnedGeneration(t *testing.T) {
 func TestARequestWithoutAPinIsServedByTheNewestGeneration(t *testing.T) {
 	onConnection(t, func(c *listeners.Conn) {
 		g, old, new := generations()
-		gate := &gate{gateway: g}
+		dispatcher := &dispatcher{gateway: g}
 		g.current.Store(new)
 		old.done()
-		if gen := gate.enter(c); gen != new {
+		if gen := dispatcher.enter(c); gen != new {
 			t.Errorf("served by %+v", gen)
 		}
 	})
@@ -92,11 +92,11 @@ func TestARequestWithoutAPinIsServedByTheNewestGeneration(t *testing.T) {
 func TestARefusedConnectionStaysOnTheGenerationThatLetItIn(t *testing.T) {
 	onConnection(t, func(c *listeners.Conn) {
 		g, old, new := generations()
-		gate := &gate{gateway: g}
-		if !gate.pinConn(c, old) || gate.pinConn(c, new) {
+		dispatcher := &dispatcher{gateway: g}
+		if !dispatcher.pinConn(c, old) || dispatcher.pinConn(c, new) {
 			t.Error("the second pin counted")
 		}
-		if gen := gate.enter(c); gen != old {
+		if gen := dispatcher.enter(c); gen != old {
 			t.Errorf("served by %+v", gen)
 		}
 	})
@@ -104,11 +104,11 @@ func TestARefusedConnectionStaysOnTheGenerationThatLetItIn(t *testing.T) {
 
 func TestARequestThatOutlivesItsConnectionMeetsNoNewerGeneration(t *testing.T) {
 	g, old, new := generations()
-	gate := &gate{gateway: g}
-	c := onConnection(t, func(c *listeners.Conn) { gate.pinConn(c, old) })
+	dispatcher := &dispatcher{gateway: g}
+	c := onConnection(t, func(c *listeners.Conn) { dispatcher.pinConn(c, old) })
 	g.current.Store(new)
-	gate.unpin(c)
-	if gen := gate.enter(c); gen != nil {
+	dispatcher.unpin(c)
+	if gen := dispatcher.enter(c); gen != nil {
 		t.Errorf("served by %+v", gen)
 	}
 }
@@ -118,7 +118,7 @@ func TestNothingEntersTheLastGenerationOnceItIsFreed(t *testing.T) {
 	onConnection(t, func(c *listeners.Conn) {
 		g, old, _ := generations()
 		old.done()
-		if gen := (&gate{gateway: g}).enter(c); gen != nil {
+		if gen := (&dispatcher{gateway: g}).enter(c); gen != nil {
 			t.Errorf("served by %+v", gen)
 		}
 	})
