@@ -13,34 +13,34 @@ import (
 	"sync"
 )
 
-// species is one SDK in one version: a server and a client, written alike in
+// sdk is one SDK in one version: a server and a client, written alike in
 // all of them (see zoo/).
-type species struct {
+type sdk struct {
 	name           string
 	server, client starter // the transport and what belongs to it are appended
 	sse            bool    // the SDK has a server of HTTP+SSE
 	forks          bool    // it is loaded once, and forked
 }
 
-func (b *testbed) species() []species {
-	var all []species
+func (b *testbed) sdk() []sdk {
+	var all []sdk
 	for _, version := range []string{"mcp-1.9", "mcp-1.25", "mcp-1", "mcp-2", "fastmcp-2", "fastmcp-4"} {
 		python := b.tool("venv/" + version + "/bin/python")
 		script := func(role string) starter {
 			return starter{argv: []string{python, b.tool("zoo/python/" + role + ".py")}}
 		}
-		all = append(all, species{"python " + version, script("server"), script("client"), true, true})
+		all = append(all, sdk{"python " + version, script("server"), script("client"), true, true})
 	}
 	node := b.tool("node_modules/.bin/node")
 	for _, version := range []string{"v1", "v2"} {
 		script := func(role string) starter {
 			return starter{argv: []string{node, b.tool("zoo/typescript/" + role + "-" + version + ".mjs")}}
 		}
-		all = append(all, species{"typescript " + version, script("server"), script("client"), version == "v1", false})
+		all = append(all, sdk{"typescript " + version, script("server"), script("client"), version == "v1", false})
 	}
 	for _, name := range []string{"go-sdk", "mcp-go", "rmcp"} {
 		role := func(role string) starter { return starter{argv: []string{b.tool("bin/zoo-" + name), role}} }
-		all = append(all, species{name, role("server"), role("client"), name != "rmcp", false})
+		all = append(all, sdk{name, role("server"), role("client"), name != "rmcp", false})
 	}
 	return all
 }
@@ -52,9 +52,9 @@ var overs = []string{"http", "sse", "stdio"}
 // zooWays are how a client reaches a server.
 var zooWays = []string{"direct", "one cluster", "federation"}
 
-// stranger is how far in the list the client of another SDK stands that each
+// foreignOffset is how far in the list the client of another SDK stands that each
 // server gets beside its own.
-const stranger = 5
+const foreignOffset = 5
 
 // atOnce bounds how many servers are kept at a time, stdioAtOnce those that are
 // started as children, once for each client, which takes more of the machine.
@@ -68,21 +68,21 @@ const (
 // are, and writes what was lost. It returns how much of that the gateway
 // answers for.
 func zoo(ctx context.Context, opts options, dir string, w io.Writer) (int, error) {
-	z := &zookeeper{testbed: testbed{opts: opts, dir: dir}}
+	z := &zooRun{testbed: testbed{opts: opts, dir: dir}}
 	defer z.stop()
-	pens, err := z.pens(ctx, w)
+	trials, err := z.trials(ctx, w)
 	if err != nil {
 		return 0, err
 	}
 	// The servers come first: an endpoint that is not there when the gateway
 	// starts gets no traffic until its next health check.
-	inAll(pens, func(p *pen) { p.err = p.begin(ctx) })
-	if err := z.gateway(ctx, pens); err != nil {
+	inAll(trials, func(p *trial) { p.err = p.begin(ctx) })
+	if err := z.gateway(ctx, trials); err != nil {
 		return 0, err
 	}
-	inAll(pens, func(p *pen) { p.run(ctx) })
-	again(ctx, w, pens)
-	lost := judgeZoo(w, pens, opts.verbose)
+	inAll(trials, func(p *trial) { p.run(ctx) })
+	again(ctx, w, trials)
+	lost := judgeZoo(w, trials, opts.verbose)
 	if opts.verbose {
 		text, _ := os.ReadFile(z.log) // there is none if nothing happened
 		fmt.Fprintf(w, "%s", text)
@@ -90,15 +90,15 @@ func zoo(ctx context.Context, opts options, dir string, w io.Writer) (int, error
 	return lost, ctx.Err()
 }
 
-// mostAgain is how many pens may be tried again.
+// mostAgain is how many trials may be tried again.
 const mostAgain = 8
 
-// again tries the pens in which something was lost once more, one by one: on a
+// again tries the trials in which something was lost once more, one by one: on a
 // machine that does too much, all at once miss deadlines that have nothing to do
 // with the gateway. What was lost is printed all the same.
-func again(ctx context.Context, w io.Writer, pens []*pen) {
-	var bad []*pen
-	for _, p := range pens {
+func again(ctx context.Context, w io.Writer, trials []*trial) {
+	var bad []*trial
+	for _, p := range trials {
 		if _, reasons, lost := p.judge(false); lost > 0 {
 			bad = append(bad, p)
 			if p.err != nil {
@@ -112,7 +112,7 @@ func again(ctx context.Context, w io.Writer, pens []*pen) {
 	}
 	for _, p := range bad {
 		fmt.Fprintln(w, "once more, alone:", p.name())
-		p.visitors, p.server, p.siege = nil, nil, siege{}
+		p.participants, p.server, p.restarts = nil, nil, restarts{}
 		p.err = p.begin(ctx)
 		if p.err == nil && p.server != nil {
 			p.err = p.healed(ctx)
@@ -121,11 +121,11 @@ func again(ctx context.Context, w io.Writer, pens []*pen) {
 	}
 }
 
-// inAll does something in every pen, in some of them at a time.
-func inAll(pens []*pen, do func(*pen)) {
+// inAll does something in every trial, in some of them at a time.
+func inAll(trials []*trial, do func(*trial)) {
 	var doing sync.WaitGroup
 	slots := map[bool]chan struct{}{true: make(chan struct{}, stdioAtOnce), false: make(chan struct{}, atOnce-stdioAtOnce)}
-	for _, p := range pens {
+	for _, p := range trials {
 		doing.Go(func() {
 			slot := slots[p.over == "stdio"]
 			slot <- struct{}{}
@@ -136,8 +136,8 @@ func inAll(pens []*pen, do func(*pen)) {
 	doing.Wait()
 }
 
-// zookeeper has what all servers share.
-type zookeeper struct {
+// zooRun has what all servers share.
+type zooRun struct {
 	testbed
 	at  string // the gateway's address
 	log string // and its log
@@ -145,10 +145,10 @@ type zookeeper struct {
 	metrics string
 }
 
-// pens are every server over every transport that it has, with their visitors.
-func (z *zookeeper) pens(ctx context.Context, w io.Writer) ([]*pen, error) {
-	var there []species
-	for _, s := range z.species() {
+// trials are every server over every transport that it has, with their participants.
+func (z *zooRun) trials(ctx context.Context, w io.Writer) ([]*trial, error) {
+	var there []sdk
+	for _, s := range z.sdk() {
 		if _, err := os.Stat(s.server.argv[0]); err != nil {
 			if s.name != "rmcp" { // takes minutes to build, and has to be asked for
 				return nil, fmt.Errorf("%s is not installed: %w", s.name, err)
@@ -161,9 +161,9 @@ func (z *zookeeper) pens(ctx context.Context, w io.Writer) ([]*pen, error) {
 	if err := z.forkservers(ctx, there); err != nil {
 		return nil, err
 	}
-	var pens []*pen
+	var trials []*trial
 	for i, s := range there {
-		foreign := there[(i+stranger)%len(there)]
+		foreign := there[(i+foreignOffset)%len(there)]
 		for _, over := range overs {
 			if over == "sse" && !s.sse || !strings.Contains(s.name+" "+over, z.opts.only) {
 				continue
@@ -172,18 +172,18 @@ func (z *zookeeper) pens(ctx context.Context, w io.Writer) ([]*pen, error) {
 			if err != nil {
 				return nil, err
 			}
-			p := &pen{keeper: z, species: s, over: over, address: address, clients: []species{s}}
+			p := &trial{zoo: z, sdk: s, over: over, address: address, clients: []sdk{s}}
 			if over == "http" && foreign.name != s.name {
 				p.clients = append(p.clients, foreign)
 			}
-			pens = append(pens, p)
+			trials = append(trials, p)
 		}
 	}
-	return pens, nil
+	return trials, nil
 }
 
 // forkservers starts one for each SDK of Python that takes part, all at once.
-func (z *zookeeper) forkservers(ctx context.Context, there []species) error {
+func (z *zooRun) forkservers(ctx context.Context, there []sdk) error {
 	var starting sync.WaitGroup
 	failed := make([]error, len(there))
 	servers := make([]*forkserver, len(there))
@@ -210,8 +210,8 @@ func (z *zookeeper) forkservers(ctx context.Context, there []species) error {
 // companion is the other member of every federation. It does not die.
 const companion = "companion"
 
-// gateway starts one for all pens: what happens in one is not felt in another.
-func (z *zookeeper) gateway(ctx context.Context, pens []*pen) error {
+// gateway starts one for all trials: what happens in one is not felt in another.
+func (z *zooRun) gateway(ctx context.Context, trials []*trial) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return err
@@ -227,7 +227,7 @@ func (z *zookeeper) gateway(ctx context.Context, pens []*pen) error {
 	z.metrics = "http://" + admin + "/metrics"
 	config := gatewayConfig{dir: z.dir, log: z.log, more: fmt.Sprintf("admin: {address: %q}\n", admin)}
 	config.cluster(companion, "http://"+address+"/mcp", false)
-	for _, p := range pens {
+	for _, p := range trials {
 		if p.over == "stdio" {
 			config.command(p.name(), p.stdio())
 		} else {
@@ -247,25 +247,25 @@ func (z *zookeeper) gateway(ctx context.Context, pens []*pen) error {
 	return nil
 }
 
-// name is that of the pen's cluster.
-func (p *pen) name() string {
-	return strings.NewReplacer(" ", "-", ".", "-").Replace(p.species.name) + "-" + p.over
+// name is that of the trial's cluster.
+func (p *trial) name() string {
+	return strings.NewReplacer(" ", "-", ".", "-").Replace(p.sdk.name) + "-" + p.over
 }
 
-// url is where the pen's server is, unless it is a child of who uses it.
-func (p *pen) url() string {
+// url is where the trial's server is, unless it is a child of who uses it.
+func (p *trial) url() string {
 	return "http://" + p.address + map[string]string{"http": "/mcp", "sse": "/sse"}[p.over]
 }
 
 // target is what a client is given for one way to the server.
-func (p *pen) target(way int) []string {
+func (p *trial) target(way int) []string {
 	path := []string{"", "/" + p.name(), "/" + p.name() + "/federation"}[way]
-	gateway := "http://" + p.keeper.at + path
+	gateway := "http://" + p.zoo.at + path
 	switch {
 	case p.over == "stdio" && way == 0:
 		return p.stdio()
 	case p.over == "stdio":
-		return []string{p.keeper.opts.gateway, "stdio", "--url", gateway}
+		return []string{p.zoo.opts.gateway, "stdio", "--url", gateway}
 	case way == 0:
 		return []string{p.url()}
 	case p.over == "sse":
@@ -289,5 +289,5 @@ func (g *gatewayConfig) sse(path string) {
 	g.routes += fmt.Sprintf("      sse: {path: %q}\n", path)
 }
 
-// stdio is the command of the pen's server as a child.
-func (p *pen) stdio() []string { return append(slices.Clone(p.species.server.argv), "stdio") }
+// stdio is the command of the trial's server as a child.
+func (p *trial) stdio() []string { return append(slices.Clone(p.sdk.server.argv), "stdio") }

@@ -30,7 +30,7 @@ var stages = []stage{
 // judgeZoo prints, for each server and client, how each way through the gateway
 // compares with the direct one, and returns how much of what is lost the gateway
 // answers for: all that it promises, and all that the direct connection has.
-func judgeZoo(w io.Writer, pens []*pen, verbose bool) (lost int) {
+func judgeZoo(w io.Writer, trials []*trial, verbose bool) (lost int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	header := []string{"server", "over", "client"}
 	for _, s := range stages {
@@ -38,7 +38,7 @@ func judgeZoo(w io.Writer, pens []*pen, verbose bool) (lost int) {
 	}
 	fmt.Fprintln(table, strings.Join(append(header, "calls, lost with a reason"), "\t"))
 	var reasons []string
-	for _, p := range pens {
+	for _, p := range trials {
 		rows, why, n := p.judge(verbose)
 		for _, row := range rows {
 			fmt.Fprintln(table, strings.Join(row, "\t"))
@@ -54,20 +54,20 @@ func judgeZoo(w io.Writer, pens []*pen, verbose bool) (lost int) {
 
 // judge returns a row for each client, why something was lost, and how much of
 // it the gateway answers for.
-func (p *pen) judge(verbose bool) (rows [][]string, reasons []string, lost int) {
+func (p *trial) judge(verbose bool) (rows [][]string, reasons []string, lost int) {
 	if p.err != nil {
-		return [][]string{{p.species.name, p.over, "", p.err.Error()}}, nil, 1
+		return [][]string{{p.sdk.name, p.over, "", p.err.Error()}}, nil, 1
 	}
 	for _, client := range p.clients {
-		visitors := slices.DeleteFunc(slices.Clone(p.visitors), func(v *visitor) bool { return v.client.name != client.name })
-		slices.SortFunc(visitors, func(a, b *visitor) int { return a.way - b.way })
-		row := []string{p.species.name, p.over, client.name}
+		participants := slices.DeleteFunc(slices.Clone(p.participants), func(v *participant) bool { return v.client.name != client.name })
+		slices.SortFunc(participants, func(a, b *participant) int { return a.way - b.way })
+		row := []string{p.sdk.name, p.over, client.name}
 		for _, s := range stages {
-			cell, why, n := s.compare(visitors, verbose)
+			cell, why, n := s.compare(participants, verbose)
 			row, reasons, lost = append(row, cell), append(reasons, why...), lost+n
 		}
 		calls, excused := 0, 0
-		for _, v := range visitors {
+		for _, v := range participants {
 			calls, excused = calls+v.calls, excused+v.excused
 		}
 		rows = append(rows, append(row, fmt.Sprintf("%d, %d", calls, excused)))
@@ -78,11 +78,11 @@ func (p *pen) judge(verbose bool) (rows [][]string, reasons []string, lost int) 
 // compare returns what the gateway made of a stage: same as directly, kept where
 // it is lost directly, or what was lost. The reasons say why, if verbose of the
 // direct connection too.
-func (s *stage) compare(visitors []*visitor, verbose bool) (cell string, reasons []string, lost int) {
-	direct := visitors[0].outcome
+func (s *stage) compare(participants []*participant, verbose bool) (cell string, reasons []string, lost int) {
+	direct := participants[0].outcome
 	var missing []string
 	cell = "-"
-	for _, v := range visitors {
+	for _, v := range participants {
 		for _, what := range s.outcomes {
 			said, tried := v.outcome[what]
 			if !tried {

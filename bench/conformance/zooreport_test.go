@@ -32,8 +32,8 @@ func TestStagesAreComparedWithTheDirectConnection(t *testing.T) {
 		{"not done", restarted, outcome{}, outcome{}, outcome{}, "-", 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			visitors := []*visitor{{way: 0, outcome: tc.direct}, {way: 1, outcome: tc.one}, {way: 2, outcome: tc.federation}}
-			got, reasons, lost := tc.stage.compare(visitors, false)
+			participants := []*participant{{way: 0, outcome: tc.direct}, {way: 1, outcome: tc.one}, {way: 2, outcome: tc.federation}}
+			got, reasons, lost := tc.stage.compare(participants, false)
 			if got != tc.want || lost != tc.lost || len(reasons) != tc.lost {
 				t.Errorf("%s, %d lost, want %s, %d: %q", got, lost, tc.want, tc.lost, reasons)
 			}
@@ -45,7 +45,7 @@ func TestStagesAreComparedWithTheDirectConnection(t *testing.T) {
 // with a reason.
 func TestOnlyOutagesExplainLostCalls(t *testing.T) {
 	const ms = time.Millisecond
-	s := &siege{outages: []span{{100 * ms, 200 * ms}, {300 * ms, 300*ms + 2*checks*checksFail}}}
+	s := &restarts{outages: []span{{100 * ms, 200 * ms}, {300 * ms, 300*ms + 2*checks*checksFail}}}
 	long := s.outages[1].till
 	reason, none := errors.New("the connection to the server was lost"), errors.New("internal error")
 	for _, tc := range []struct {

@@ -90,22 +90,22 @@ func (o options) attack(ctx context.Context, a attack) error {
 		return err
 	}
 	defer stopUpstream()
-	enemy, err := recruit(ctx, a.name)
+	attackProcess, err := startAttacker(ctx, a.name)
 	if err != nil {
 		return err
 	}
-	defer enemy.stop()
-	g, err := start(binary, dir, upstream, enemy.upstream, o.limit)
+	defer attackProcess.stop()
+	g, err := start(binary, dir, upstream, attackProcess.upstream, o.limit)
 	if err != nil {
 		return err
 	}
 	defer g.stop()
-	if err := enemy.attack(g.address, filepath.Join(dir, "server.crt")); err != nil {
+	if err := attackProcess.attack(g.address, filepath.Join(dir, "server.crt")); err != nil {
 		return err
 	}
 	before := g.resident()
 	h := g.watch(ctx, o.time, o.patience)
-	t, err := enemy.retreat()
+	t, err := attackProcess.end()
 	if err != nil {
 		h.fail(err)
 	}

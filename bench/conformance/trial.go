@@ -33,20 +33,20 @@ const (
 	grace = time.Second
 )
 
-// pen is one server over one transport, and its clients, all at once.
-type pen struct {
-	keeper   *zookeeper
-	species  species
-	over     string
-	address  string
-	clients  []species
-	server   *program
-	visitors []*visitor
-	siege    siege
-	err      error
+// trial is one server over one transport, and its clients, all at once.
+type trial struct {
+	zoo          *zooRun
+	sdk          sdk
+	over         string
+	address      string
+	clients      []sdk
+	server       *program
+	participants []*participant
+	restarts     restarts
+	err          error
 }
 
-func (p *pen) run(ctx context.Context) {
+func (p *trial) run(ctx context.Context) {
 	defer p.close()
 	if p.err != nil {
 		return
@@ -56,16 +56,16 @@ func (p *pen) run(ctx context.Context) {
 	for _, c := range p.clients {
 		for way := range zooWays {
 			arriving.Go(func() {
-				v := visit(ctx, p, c, way)
+				v := participate(ctx, p, c, way)
 				v.look()
 				mu.Lock()
 				defer mu.Unlock()
-				p.visitors = append(p.visitors, v)
+				p.participants = append(p.participants, v)
 			})
 		}
 	}
 	arriving.Wait()
-	for _, trouble := range []func(context.Context) error{p.pause, p.kill, p.restart, p.besiege, p.idle} {
+	for _, trouble := range []func(context.Context) error{p.pause, p.kill, p.restart, p.restartUnderLoad, p.idle} {
 		if p.err = trouble(ctx); p.err != nil {
 			return
 		}
@@ -73,29 +73,29 @@ func (p *pen) run(ctx context.Context) {
 }
 
 // close ends the clients, and then the server.
-func (p *pen) close() {
-	p.each((*visitor).leave)
+func (p *trial) close() {
+	p.each((*participant).leave)
 	if p.server != nil {
 		p.server.end(0)
 	}
 }
 
 // each lets every client do something, all at once.
-func (p *pen) each(do func(*visitor)) {
+func (p *trial) each(do func(*participant)) {
 	var doing sync.WaitGroup
-	for _, v := range p.visitors {
+	for _, v := range p.participants {
 		doing.Go(func() { do(v) })
 	}
 	doing.Wait()
 }
 
 // begin starts the server, unless it is a child of who uses it.
-func (p *pen) begin(ctx context.Context) (err error) {
+func (p *trial) begin(ctx context.Context) (err error) {
 	if p.over == "stdio" {
 		return nil
 	}
 	env := map[string]string{"ZOO_IDLE": fmt.Sprint(sessionIdle.Seconds())}
-	if p.server, err = p.species.server.start(ctx, env, p.over, p.address); err != nil {
+	if p.server, err = p.sdk.server.start(ctx, env, p.over, p.address); err != nil {
 		return err
 	}
 	go func(out io.Reader) { _, _ = io.Copy(io.Discard, out) }(p.server.out) // until it has ended
@@ -103,7 +103,7 @@ func (p *pen) begin(ctx context.Context) (err error) {
 }
 
 // look tries everything that a client does while all is well.
-func (v *visitor) look() {
+func (v *participant) look() {
 	v.note("list", errors.Join(
 		v.soon(v.tools),
 		v.list("prompts", v.name("greet")),
@@ -135,7 +135,7 @@ func (v *visitor) look() {
 
 // soon tries again for a while in a federation, which lists a server once it
 // has started.
-func (v *visitor) soon(do func() error) error {
+func (v *participant) soon(do func() error) error {
 	err := do()
 	for until := time.Now().Add(patience); err != nil && zooWays[v.way] == "federation" && v.dead == nil && time.Now().Before(until); err = do() {
 		time.Sleep(checks)
@@ -144,19 +144,19 @@ func (v *visitor) soon(do func() error) error {
 }
 
 // tools checks that all tools are listed.
-func (v *visitor) tools() error {
+func (v *participant) tools() error {
 	return v.list("tools", v.name("counter"), v.name("echo"), v.name("log"), v.name("pid"), v.name("slow"))
 }
 
 // uri is what the client sees the resource called.
-func (v *visitor) uri() string {
+func (v *participant) uri() string {
 	if zooWays[v.way] == "federation" {
 		return v.home + "+zoo://animal"
 	}
 	return "zoo://animal"
 }
 
-func (v *visitor) expect(q question, text string) error {
+func (v *participant) expect(q question, text string) error {
 	said, _, err := v.ask(q)
 	return errors.Join(err, want(text, said))
 }
@@ -169,7 +169,7 @@ func want(want, got string) error {
 }
 
 // counted asks for the next count, and fails if it is no number.
-func (v *visitor) counted() error {
+func (v *participant) counted() error {
 	said, _, err := v.ask(v.tool("counter", nil))
 	if err == nil {
 		_, err = strconv.Atoi(said)
@@ -179,7 +179,7 @@ func (v *visitor) counted() error {
 
 // processes are the server's: that which listens, or all that clients and the
 // gateway have started.
-func (p *pen) processes() []int {
+func (p *trial) processes() []int {
 	if p.server != nil {
 		return []int{p.server.pid}
 	}
@@ -217,21 +217,21 @@ func gone(ctx context.Context, pids []int) error {
 	return nil
 }
 
-// pause stops the server for a while, in which everybody calls it.
-func (p *pen) pause(ctx context.Context) error {
+// pause stops the server for a while, in which all clients call it.
+func (p *trial) pause(ctx context.Context) error {
 	pids := p.processes()
-	p.each(func(v *visitor) { _ = v.counted() }) // no connection has been idle for long
+	p.each(func(v *participant) { _ = v.counted() }) // no connection has been idle for long
 	tell(pids, syscall.SIGSTOP)
 	defer tell(pids, syscall.SIGCONT)
 	again := time.AfterFunc(paused, func() { tell(pids, syscall.SIGCONT) })
 	defer again.Stop()
-	p.each(func(v *visitor) { v.note("slowed", v.counted()) })
+	p.each(func(v *participant) { v.note("slowed", v.counted()) })
 	return ctx.Err()
 }
 
-// kill kills the server with a call of everybody in it.
-func (p *pen) kill(ctx context.Context) error {
-	p.each(func(v *visitor) {
+// kill kills the server with a call of all clients in it.
+func (p *trial) kill(ctx context.Context) error {
+	p.each(func(v *participant) {
 		v.send(v.tool("slow", map[string]any{"ms": slowly.Milliseconds()}))
 		v.told(late)
 	})
@@ -241,7 +241,7 @@ func (p *pen) kill(ctx context.Context) error {
 	if p.server != nil {
 		<-p.server.done
 	}
-	p.each(func(v *visitor) {
+	p.each(func(v *participant) {
 		within := known
 		if v.way == 0 {
 			within = directly
@@ -261,12 +261,12 @@ func (p *pen) kill(ctx context.Context) error {
 	if err := p.back(ctx, away); err != nil {
 		return err
 	}
-	p.each(func(v *visitor) { v.note("after a kill", v.counted()) })
+	p.each(func(v *participant) { v.note("after a kill", v.counted()) })
 	return ctx.Err()
 }
 
 // restart ends the server while no client calls it.
-func (p *pen) restart(ctx context.Context) error {
+func (p *trial) restart(ctx context.Context) error {
 	pids := p.processes()
 	away := time.Now()
 	if p.server != nil {
@@ -280,19 +280,19 @@ func (p *pen) restart(ctx context.Context) error {
 	if err := p.back(ctx, away); err != nil {
 		return err
 	}
-	p.each(func(v *visitor) {
+	p.each(func(v *participant) {
 		v.note("restarted", errors.Join(v.counted(), v.counted()))
 	})
 	return ctx.Err()
 }
 
 // idle outlives what servers, proxies and clients keep of the unused.
-func (p *pen) idle(ctx context.Context) error {
+func (p *trial) idle(ctx context.Context) error {
 	select {
 	case <-time.After(idle):
 	case <-ctx.Done():
 	}
-	p.each(func(v *visitor) {
+	p.each(func(v *participant) {
 		v.note("idle", v.counted())
 		v.note("list at the end", v.tools())
 	})

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// enemy is a process of this program that attacks, and has the server that takes
+// attackProcess is a process of this program that attacks, and has the server that takes
 // part in it. It is of low priority, so that the honest client is not slowed by
 // what it does itself.
-type enemy struct {
+type attackProcess struct {
 	upstream string
 	cmd      *exec.Cmd
 	in       io.WriteCloser
@@ -29,13 +29,13 @@ type enemy struct {
 // result is what became of an attack's requests.
 type result struct{ Taken, Refused int64 }
 
-// recruit starts one, whose server serves already.
-func recruit(ctx context.Context, attack string) (*enemy, error) {
+// startAttacker starts one, whose server serves already.
+func startAttacker(ctx context.Context, attack string) (*attackProcess, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	e := &enemy{cmd: exec.CommandContext(ctx, self, "-attack", attack)}
+	e := &attackProcess{cmd: exec.CommandContext(ctx, self, "-attack", attack)}
 	e.cmd.Stderr = os.Stderr
 	if e.in, err = e.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -58,19 +58,19 @@ func recruit(ctx context.Context, attack string) (*enemy, error) {
 }
 
 // attack has it attack the gateway.
-func (e *enemy) attack(address, cert string) error {
+func (e *attackProcess) attack(address, cert string) error {
 	_, err := fmt.Fprintf(e.in, "%s %s\n", address, cert)
 	return err
 }
 
-// retreat ends the attack.
-func (e *enemy) retreat() (r result, err error) {
+// end ends the attack.
+func (e *attackProcess) end() (r result, err error) {
 	_ = e.in.Close()
 	err = json.NewDecoder(e.out).Decode(&r)
 	return r, err
 }
 
-func (e *enemy) stop() {
+func (e *attackProcess) stop() {
 	_ = e.in.Close()
 	_ = e.cmd.Process.Kill()
 	_ = e.cmd.Wait() // it was killed

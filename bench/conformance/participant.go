@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// visitor is one client with its one session, which it keeps to the end.
-type visitor struct {
-	client   species
+// participant is one client with its one session, which it keeps to the end.
+type participant struct {
+	client   sdk
 	way      int
-	home     string // the pen's name, the prefix of its resources in a federation
+	home     string // the trial's name, the prefix of its resources in a federation
 	revision string
 
 	answers chan answer
@@ -57,9 +57,9 @@ const (
 	late = 2 * time.Second
 )
 
-// visit starts a client and waits until it is connected.
-func visit(ctx context.Context, p *pen, client species, way int) *visitor {
-	v := &visitor{client: client, way: way, home: p.name(), answers: make(chan answer, 64), outcome: map[string]string{}}
+// participate starts a client and waits until it is connected.
+func participate(ctx context.Context, p *trial, client sdk, way int) *participant {
+	v := &participant{client: client, way: way, home: p.name(), answers: make(chan answer, 64), outcome: map[string]string{}}
 	v.program, v.dead = client.client.start(ctx, nil, append([]string{p.over}, p.target(way)...)...)
 	if v.dead != nil {
 		close(v.answers)
@@ -87,7 +87,7 @@ func visit(ctx context.Context, p *pen, client species, way int) *visitor {
 }
 
 // leave ends the client.
-func (v *visitor) leave() {
+func (v *participant) leave() {
 	if v.program == nil {
 		return
 	}
@@ -102,7 +102,7 @@ func (v *visitor) leave() {
 }
 
 // note sets the outcome of one thing.
-func (v *visitor) note(what string, err error) {
+func (v *participant) note(what string, err error) {
 	v.outcome[what] = "ok"
 	if err != nil {
 		v.outcome[what] = err.Error()
@@ -124,14 +124,14 @@ func (e *events) add(a answer) {
 	}
 }
 
-func (v *visitor) send(q question) {
+func (v *participant) send(q question) {
 	if v.dead == nil {
 		_ = v.asks.Encode(q) // a client that has ended does not answer
 	}
 }
 
 // wait returns the answer to what was asked, and what was told before it.
-func (v *visitor) wait(within time.Duration) (json.RawMessage, events, error) {
+func (v *participant) wait(within time.Duration) (json.RawMessage, events, error) {
 	var told events
 	if v.dead != nil {
 		return nil, told, v.dead
@@ -159,7 +159,7 @@ func (v *visitor) wait(within time.Duration) (json.RawMessage, events, error) {
 }
 
 // more collects what is told after an answer, until enough says it suffices.
-func (v *visitor) more(told *events, enough func() bool) {
+func (v *participant) more(told *events, enough func() bool) {
 	timer := time.NewTimer(late)
 	defer timer.Stop()
 	for !enough() && v.dead == nil {
@@ -176,7 +176,7 @@ func (v *visitor) more(told *events, enough func() bool) {
 }
 
 // told waits until the client is told of progress.
-func (v *visitor) told(within time.Duration) {
+func (v *participant) told(within time.Duration) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	for v.dead == nil {
@@ -195,7 +195,7 @@ func (v *visitor) told(within time.Duration) {
 	}
 }
 
-func (v *visitor) ask(q question) (string, events, error) {
+func (v *participant) ask(q question) (string, events, error) {
 	v.send(q)
 	said, told, err := v.wait(patience)
 	var text string
@@ -206,7 +206,7 @@ func (v *visitor) ask(q question) (string, events, error) {
 }
 
 // tool is a question: the call of one of the server's tools.
-func (v *visitor) tool(name string, arguments map[string]any) question {
+func (v *participant) tool(name string, arguments map[string]any) question {
 	if arguments == nil {
 		arguments = map[string]any{}
 	}
@@ -214,7 +214,7 @@ func (v *visitor) tool(name string, arguments map[string]any) question {
 }
 
 // name is what the client sees a tool or prompt called.
-func (v *visitor) name(name string) string {
+func (v *participant) name(name string) string {
 	if zooWays[v.way] == "federation" {
 		return "zoo__" + name
 	}
@@ -226,7 +226,7 @@ const listed = "listed are "
 
 // list checks that exactly the names wanted are listed, those of the
 // companion aside.
-func (v *visitor) list(what string, want ...string) error {
+func (v *participant) list(what string, want ...string) error {
 	said, _, err := v.ask(question{Do: what})
 	if err != nil {
 		return err

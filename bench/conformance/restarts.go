@@ -20,25 +20,25 @@ const (
 	checksFail = 10
 	// healing is how long the gateway has until it takes a server for healthy.
 	healing = 15 * time.Second
-	// restarts is how often a server is restarted while it is called. Each
+	// restartCount is how often a server is restarted while it is called. Each
 	// client has to have called it so often before the next.
-	restarts = 10
-	enough   = 3
+	restartCount = 10
+	enough       = 3
 	// pace is the time between two calls of a client.
 	pace = 20 * time.Millisecond
 )
 
-// siege is what happened while a server was restarted again and again under
+// restarts are what happened while a server was restarted again and again under
 // clients that call it all the time.
-type siege struct {
+type restarts struct {
 	began   time.Time
 	outages []span
 }
 
-// span is from one moment to another, since the siege began.
+// span is from one moment to another, since the restarts began.
 type span struct{ from, till time.Duration }
 
-// attempt is one call of a client in the siege.
+// attempt is one call of a client under the restarts.
 type attempt struct {
 	span
 	what string
@@ -46,20 +46,20 @@ type attempt struct {
 	err  error
 }
 
-// besiege restarts a server of HTTP ten times under the load of the clients
+// restartUnderLoad restarts a server of HTTP ten times under the load of the clients
 // that come through the gateway. Directly their sessions are gone after the
 // first.
-func (p *pen) besiege(ctx context.Context) error {
+func (p *trial) restartUnderLoad(ctx context.Context) error {
 	if p.server == nil {
 		return nil
 	}
-	s := &p.siege
+	s := &p.restarts
 	s.began = time.Now()
 	over := make(chan struct{})
-	made := map[*visitor][]attempt{}
+	made := map[*participant][]attempt{}
 	var mu sync.Mutex
 	var calling sync.WaitGroup
-	for _, v := range p.visitors {
+	for _, v := range p.participants {
 		if v.way == 0 {
 			continue
 		}
@@ -80,14 +80,14 @@ func (p *pen) besiege(ctx context.Context) error {
 		v.note("restarted ten times", s.judge(v, attempts))
 	}
 	healed := p.healed(ctx)
-	p.each(func(v *visitor) {
+	p.each(func(v *participant) {
 		if v.way == 0 {
 			return
 		}
 		v.note("after ten restarts", errors.Join(v.tools(), v.counted()))
 		v.note("healthy again", healed)
-		if v.client.name == p.species.name {
-			other := visit(ctx, p, v.client, v.way)
+		if v.client.name == p.sdk.name {
+			other := participate(ctx, p, v.client, v.way)
 			v.note("new client", errors.Join(other.dead, other.tools(), other.counted()))
 			other.leave()
 		}
@@ -96,7 +96,7 @@ func (p *pen) besiege(ctx context.Context) error {
 }
 
 // healed waits until the gateway says that the server is healthy.
-func (p *pen) healed(ctx context.Context) error {
+func (p *trial) healed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, healing)
 	defer cancel()
 	for {
@@ -112,8 +112,8 @@ func (p *pen) healed(ctx context.Context) error {
 	}
 }
 
-func (p *pen) healthy(ctx context.Context) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.keeper.metrics, nil)
+func (p *trial) healthy(ctx context.Context) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.zoo.metrics, nil)
 	if err != nil {
 		return false, err
 	}
@@ -133,15 +133,15 @@ func (p *pen) healthy(ctx context.Context) (bool, error) {
 }
 
 // restartOften restarts the server, each time when every client has called it.
-func (p *pen) restartOften(ctx context.Context) error {
-	for n := range restarts {
+func (p *trial) restartOften(ctx context.Context) error {
+	for n := range restartCount {
 		p.called(ctx)
-		from := time.Since(p.siege.began)
+		from := time.Since(p.restarts.began)
 		p.server.end(time.Duration(n%2) * grace / 2)
 		if err := p.begin(ctx); err != nil {
 			return err
 		}
-		p.siege.outages = append(p.siege.outages, span{from, time.Since(p.siege.began)})
+		p.restarts.outages = append(p.restarts.outages, span{from, time.Since(p.restarts.began)})
 	}
 	p.called(ctx)
 	return ctx.Err()
@@ -149,10 +149,10 @@ func (p *pen) restartOften(ctx context.Context) error {
 
 // called waits until each client that comes through the gateway has called the
 // server often enough. One that does not get so far in time has lost calls.
-func (p *pen) called(ctx context.Context) {
+func (p *trial) called(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, healing)
 	defer cancel()
-	for _, v := range p.visitors {
+	for _, v := range p.participants {
 		for before := v.good.Load(); v.way > 0 && v.good.Load() < before+enough; {
 			select {
 			case <-time.After(pace):
@@ -163,8 +163,8 @@ func (p *pen) called(ctx context.Context) {
 	}
 }
 
-// callUntil calls the server until the siege is over.
-func (v *visitor) callUntil(over <-chan struct{}, began time.Time) (made []attempt) {
+// callUntil calls the server until the restarts are over.
+func (v *participant) callUntil(over <-chan struct{}, began time.Time) (made []attempt) {
 	calls := []struct {
 		what string
 		safe bool
@@ -196,7 +196,7 @@ func (v *visitor) callUntil(over <-chan struct{}, began time.Time) (made []attem
 // judge returns what no outage explains. A call that was in flight when the
 // server was killed, or came while there was none, may be lost if the client is
 // told why; one that began later may not.
-func (s *siege) judge(v *visitor, made []attempt) error {
+func (s *restarts) judge(v *participant, made []attempt) error {
 	var unexplained []error
 	v.calls = len(made)
 	for _, a := range made {
@@ -209,13 +209,13 @@ func (s *siege) judge(v *visitor, made []attempt) error {
 		}
 		unexplained = append(unexplained, fmt.Errorf("%s %s: %w", a.what, s.place(a), a.err))
 	}
-	if good := v.good.Load(); good < restarts*enough {
+	if good := v.good.Load(); good < restartCount*enough {
 		unexplained = append(unexplained, fmt.Errorf("only %d of %d calls succeeded", good, len(made)))
 	}
 	return errors.Join(unexplained...)
 }
 
-func (s *siege) explains(a attempt, federated bool) bool {
+func (s *restarts) explains(a attempt, federated bool) bool {
 	for _, o := range s.outages {
 		till := o.till
 		if noticed(o.till - o.from) {
@@ -237,7 +237,7 @@ func noticed(away time.Duration) bool { return away > checks*(checksFail-1) }
 // back starts the server again that was taken away at a time, and waits until it
 // is found if that was long ago: on a machine that does much else servers start
 // slowly.
-func (p *pen) back(ctx context.Context, away time.Time) error {
+func (p *trial) back(ctx context.Context, away time.Time) error {
 	if err := p.begin(ctx); err != nil || !noticed(time.Since(away)) {
 		return err
 	}
@@ -245,7 +245,7 @@ func (p *pen) back(ctx context.Context, away time.Time) error {
 }
 
 // place tells where a call was among the outages.
-func (s *siege) place(a attempt) string {
+func (s *restarts) place(a attempt) string {
 	for i := len(s.outages) - 1; i >= 0; i-- {
 		if o := s.outages[i]; o.from <= a.till {
 			return fmt.Sprintf("that took %v, and ended %v after restart %d began, %v after the server was back", (a.till - a.from).Round(time.Millisecond), (a.till - o.from).Round(time.Millisecond), i+1, (a.till - o.till).Round(time.Millisecond))
