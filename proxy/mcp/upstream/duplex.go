@@ -188,7 +188,7 @@ func (d *duplex) owner(m *jsonrpc.Message) *pending {
 			only = p
 		}
 	}
-	if h := d.s.host.Load(); only != nil && h != nil && h.onlyCaller() != only.by {
+	if h := d.s.shared.Load(); only != nil && h != nil && h.onlyCaller() != only.by {
 		return nil // a call of another session, which has ended, may go on in the server
 	}
 	return only

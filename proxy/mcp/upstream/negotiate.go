@@ -137,8 +137,8 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 	}
 	// Ids are not to be used again by the next session, which to the server is
 	// the same client. They stay within what every JSON parser keeps exact.
-	_, isGuest := s.transport.(*guest)
-	if !isGuest {
+	_, isShared := s.transport.(*sharedTransport)
+	if !isShared {
 		s.ids.Store(rand.Int64N(1 << 52))
 	}
 	k := known()
@@ -147,7 +147,7 @@ func (o *opening) discover(ctx context.Context, s *Session, learn func(func(*spo
 		m, err := s.discoverFirst(ctx, o.forced == spec.Modern)
 		if err != nil {
 			s.stateless = nil
-			if !isGuest {
+			if !isShared {
 				s.ids.Store(0)
 			}
 			return fmt.Errorf("server/discover: %w", err)

@@ -45,7 +45,7 @@ func (p *Prober) params() []byte {
 func (p *Prober) NewProbe(c *clusters.Cluster, e *clusters.Endpoint) clusters.Probe {
 	b := &probe{prober: p, cluster: c, endpoint: e}
 	if p.Transports != nil && c.IsCommand() {
-		b.watched = p.Transports.hosts.watch(e)
+		b.watched = p.Transports.shared.watch(e)
 	}
 	return b
 }
@@ -230,7 +230,7 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 	case <-l.done:
 		p.launched = nil
 		if p.anew && errors.Is(l.err, clusters.ErrOverflow) {
-			p.prober.Transports.hosts.giveUp(ctx, p.endpoint)
+			p.prober.Transports.shared.giveUp(ctx, p.endpoint)
 		}
 		p.anew = false
 		return l.session, l.err
@@ -250,7 +250,7 @@ func (p *probe) use(ctx context.Context) bool {
 			p.leave(context.Background()) // it is ending already
 			return false
 		}
-		if t := p.prober.Transports; t != nil && p.session.Modern() && !t.hosts.isApart(p.endpoint) {
+		if t := p.prober.Transports; t != nil && p.session.Modern() && !t.shared.isApart(p.endpoint) {
 			p.leave(ctx) // the one that sessions share from now on is to be watched
 			return false
 		}

@@ -127,9 +127,9 @@ type Session struct {
 	// initializing: the answer under way begins a session.
 	initializing bool
 	ids          *atomic.Int64 // the last one; sessions that share a process have it in common
-	// host: sessions that share the process speak over this one, which has none
+	// shared: sessions that share the process speak over this one, which has none
 	// to say itself.
-	host atomic.Pointer[host]
+	shared atomic.Pointer[sharedProcess]
 	// mostMessage and mostResult are the longest that are read, in bytes.
 	mostMessage, mostResult atomic.Int64
 	busy                    atomic.Int64
@@ -296,7 +296,7 @@ func (s *Session) Process() *clusters.Process {
 
 // Shares reports whether the session has its process in common with others.
 func (s *Session) Shares() bool {
-	_, ok := s.transport.(*guest)
+	_, ok := s.transport.(*sharedTransport)
 	return ok
 }
 
@@ -383,8 +383,8 @@ func (s *Session) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
 		s.pong(m.ID())
 	case on != nil:
 		on(m)
-	case s.host.Load() != nil:
-		s.host.Load().unaddressed(m)
+	case s.shared.Load() != nil:
+		s.shared.Load().unaddressed(m)
 	case s.opts.OnMessage != nil:
 		s.opts.OnMessage(m)
 	}

@@ -21,7 +21,7 @@ type Transports struct {
 	// from then on. It may be nil, and must not be changed once in use.
 	OnMoved func(cluster, endpoint, path string)
 
-	hosts  hosts
+	shared sharedProcesses
 	spares spares
 
 	mu    sync.Mutex

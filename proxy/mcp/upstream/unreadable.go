@@ -165,7 +165,7 @@ func (d *duplex) failAll(err error) bool {
 // it does when it reads it; and none, if the answer cannot be read.
 func (d *duplex) suspectsLocked(unread bool) []*pending {
 	all := slices.Collect(maps.Values(d.calls))
-	if d.s.host.Load() == nil {
+	if d.s.shared.Load() == nil {
 		return all
 	}
 	if slices.ContainsFunc(all, func(p *pending) bool { return !p.quiet }) {

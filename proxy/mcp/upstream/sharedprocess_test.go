@@ -334,9 +334,9 @@ func TestASharedProcessThatCrashesSoonIsSharedNoMore(t *testing.T) {
 	if check(); p.session.Shares() {
 		t.Error("the health check shares a process")
 	}
-	known.hosts.mu.Lock()
-	clear(known.hosts.apart)
-	known.hosts.mu.Unlock()
+	known.shared.mu.Lock()
+	clear(known.shared.apart)
+	known.shared.mu.Unlock()
 	if check(); !p.session.Shares() {
 		t.Error("the health check keeps its own process")
 	}
@@ -441,9 +441,9 @@ func TestNoSessionJoinsASharedProcessThatIsBeingStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known.hosts.mu.Lock()
-	h := known.hosts.by[e]
-	known.hosts.mu.Unlock()
+	known.shared.mu.Lock()
+	h := known.shared.by[e]
+	known.shared.mu.Unlock()
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // it cannot end yet
 		t.Fatal(err)
 	}

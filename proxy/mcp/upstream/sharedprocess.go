@@ -20,32 +20,32 @@ import (
 // crash again and again would end the calls of the others each time.
 const apartTime = time.Minute
 
-// hosts are the processes that serve without sessions, by endpoint.
-type hosts struct {
+// sharedProcesses are the processes that serve without sessions, by endpoint.
+type sharedProcesses struct {
 	mu sync.Mutex
-	by map[*clusters.Endpoint]*host
+	by map[*clusters.Endpoint]*sharedProcess
 	// apart is until when sessions with an endpoint share no process.
 	apart map[*clusters.Endpoint]time.Time
 	// watched are the endpoints that have health checks, and how many.
 	watched map[*clusters.Endpoint]int
 }
 
-// host is a process of a command that serves without sessions. All sessions
+// sharedProcess is a process of a command that serves without sessions. All sessions
 // with the command share it, since the server keeps nothing between two
 // requests: it need not be started for each. It ends with the last of them and
 // the health check.
-type host struct {
-	hosts    *hosts
+type sharedProcess struct {
+	all      *sharedProcesses
 	endpoint *clusters.Endpoint
 	ready    chan struct{} // closed when session is set, or there will be none
 
-	// What follows is guarded by hosts.mu, and session is set once.
+	// What follows is guarded by sharedProcesses.mu, and session is set once.
 
-	session *Session // has the process; no client speaks on it
-	guests  int      // those on their way in included
-	members map[*Session]struct{}
-	born    time.Time
-	over    bool // no other session may join
+	session  *Session // has the process; no client speaks on it
+	sessions int      // those on their way in included
+	members  map[*Session]struct{}
+	born     time.Time
+	over     bool // no other session may join
 
 	mu     sync.Mutex
 	active int              // requests in flight
@@ -54,9 +54,9 @@ type host struct {
 	others bool             // other sessions have made calls as well
 }
 
-// find returns the host of an endpoint, or a new one that the caller must
+// find returns the shared process of an endpoint, or a new one that the caller must
 // install or drop. It returns nil where no process may be shared.
-func (hs *hosts) find(e *clusters.Endpoint) (h *host, found bool) {
+func (hs *sharedProcesses) find(e *clusters.Endpoint) (h *sharedProcess, found bool) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.isApartLocked(e) {
@@ -65,31 +65,31 @@ func (hs *hosts) find(e *clusters.Endpoint) (h *host, found bool) {
 	if h := hs.by[e]; h != nil {
 		return h, true
 	}
-	h = hs.newHost(e)
+	h = hs.newSharedProcess(e)
 	hs.putLocked(h)
 	return h, false
 }
 
-func (hs *hosts) newHost(e *clusters.Endpoint) *host {
-	return &host{hosts: hs, endpoint: e, ready: make(chan struct{}), members: map[*Session]struct{}{}, calls: map[*Session]int{}}
+func (hs *sharedProcesses) newSharedProcess(e *clusters.Endpoint) *sharedProcess {
+	return &sharedProcess{all: hs, endpoint: e, ready: make(chan struct{}), members: map[*Session]struct{}{}, calls: map[*Session]int{}}
 }
 
-func (hs *hosts) putLocked(h *host) {
+func (hs *sharedProcesses) putLocked(h *sharedProcess) {
 	if hs.by == nil {
-		hs.by = map[*clusters.Endpoint]*host{}
+		hs.by = map[*clusters.Endpoint]*sharedProcess{}
 	}
 	hs.by[h.endpoint] = h
 }
 
-// drop gives up a host that came to nothing.
-func (hs *hosts) drop(h *host) {
+// drop gives up a process that came to nothing.
+func (hs *sharedProcesses) drop(h *sharedProcess) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	hs.forgetLocked(h)
 	close(h.ready)
 }
 
-func (hs *hosts) forgetLocked(h *host) {
+func (hs *sharedProcesses) forgetLocked(h *sharedProcess) {
 	h.over = true
 	if hs.by[h.endpoint] == h {
 		delete(hs.by, h.endpoint)
@@ -97,15 +97,15 @@ func (hs *hosts) forgetLocked(h *host) {
 }
 
 // install makes s, whose process has been found to serve without sessions, the
-// one of the host h, which counts the caller as a guest. Where the endpoint has
-// another host already, that one is returned, and s is of no use; with anew it
+// one of h, which counts the session of the caller in. Where the endpoint has
+// another one already, that one is returned, and s is of no use; with anew it
 // is given up for h instead.
-func (hs *hosts) install(h *host, s *Session, anew bool) *host {
+func (hs *sharedProcesses) install(h *sharedProcess, s *Session, anew bool) *sharedProcess {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if other := hs.by[h.endpoint]; other != nil && other != h && other.session != nil {
 		if !anew {
-			other.guests++
+			other.sessions++
 			return other
 		}
 		if hs.giveUpLocked(other) {
@@ -113,8 +113,8 @@ func (hs *hosts) install(h *host, s *Session, anew bool) *host {
 		}
 	}
 	hs.putLocked(h)
-	h.session, h.guests, h.born = s, 1, time.Now()
-	s.host.Store(h)
+	h.session, h.sessions, h.born = s, 1, time.Now()
+	s.shared.Store(h)
 	// Its end is the fault of the session that has a call in flight then.
 	s.Process().SetOwner(clusters.Owner{Backoff: new(clusters.Backoff)})
 	s.Process().Rest()
@@ -123,9 +123,9 @@ func (hs *hosts) install(h *host, s *Session, anew bool) *host {
 	return h
 }
 
-// giveUp lets no other session join the host of an endpoint. Its process ends
+// giveUp lets no other session join the process of an endpoint. Its process ends
 // once its calls have.
-func (hs *hosts) giveUp(ctx context.Context, e *clusters.Endpoint) {
+func (hs *sharedProcesses) giveUp(ctx context.Context, e *clusters.Endpoint) {
 	hs.mu.Lock()
 	h := hs.by[e]
 	unused := h != nil && h.session != nil && hs.giveUpLocked(h)
@@ -137,7 +137,7 @@ func (hs *hosts) giveUp(ctx context.Context, e *clusters.Endpoint) {
 
 // giveUpLocked reports whether no session uses the process, which the caller
 // must end then.
-func (hs *hosts) giveUpLocked(h *host) (unused bool) {
+func (hs *sharedProcesses) giveUpLocked(h *sharedProcess) (unused bool) {
 	hs.forgetLocked(h)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,12 +146,12 @@ func (hs *hosts) giveUpLocked(h *host) (unused bool) {
 			s.end(errReplaced)
 		}
 	}
-	return h.guests == 0
+	return h.sessions == 0
 }
 
 // watch makes the process that sessions with an endpoint share outlive them,
 // until the returned function is called.
-func (hs *hosts) watch(e *clusters.Endpoint) (end func(context.Context)) {
+func (hs *sharedProcesses) watch(e *clusters.Endpoint) (end func(context.Context)) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	if hs.watched == nil {
@@ -166,7 +166,7 @@ func (hs *hosts) watch(e *clusters.Endpoint) (end func(context.Context)) {
 		}
 		delete(hs.watched, e)
 		h := hs.by[e]
-		unused := h != nil && h.session != nil && h.guests == 0
+		unused := h != nil && h.session != nil && h.sessions == 0
 		if unused {
 			hs.forgetLocked(h)
 		}
@@ -180,9 +180,9 @@ func (hs *hosts) watch(e *clusters.Endpoint) (end func(context.Context)) {
 // errReplaced: a session must move to another process.
 var errReplaced = lost(errors.New("another process takes the place of this one"))
 
-// await waits until the host is there or has come to nothing. The session that
+// await waits until the process is there or has come to nothing. The session that
 // opens it takes a bounded time.
-func (h *host) await(ctx context.Context) error {
+func (h *sharedProcess) await(ctx context.Context) error {
 	select {
 	case <-h.ready:
 		return nil
@@ -191,31 +191,31 @@ func (h *host) await(ctx context.Context) error {
 	}
 }
 
-// enter counts a guest in. It reports false where the host is no more.
-func (h *host) enter() bool {
-	h.hosts.mu.Lock()
-	defer h.hosts.mu.Unlock()
+// enter counts a session in. It reports false where the process is no more.
+func (h *sharedProcess) enter() bool {
+	h.all.mu.Lock()
+	defer h.all.mu.Unlock()
 	if h.session == nil || h.over {
 		return false
 	}
 	if h.session.Process().Taken() {
-		h.hosts.forgetLocked(h) // it is ending, which takes its time
+		h.all.forgetLocked(h) // it is ending, which takes its time
 		return false
 	}
-	h.guests++
+	h.sessions++
 	return true
 }
 
-// leave counts a guest out. The last one ends the process, unless it is watched.
-func (h *host) leave(ctx context.Context, s *Session) {
-	h.hosts.mu.Lock()
+// leave counts a session out. The last one ends the process, unless it is watched.
+func (h *sharedProcess) leave(ctx context.Context, s *Session) {
+	h.all.mu.Lock()
 	delete(h.members, s)
-	h.guests--
-	last := h.guests == 0 && (h.over || h.hosts.watched[h.endpoint] == 0)
+	h.sessions--
+	last := h.sessions == 0 && (h.over || h.all.watched[h.endpoint] == 0)
 	if last {
-		h.hosts.forgetLocked(h)
+		h.all.forgetLocked(h)
 	}
-	h.hosts.mu.Unlock()
+	h.all.mu.Unlock()
 	h.mu.Lock()
 	if h.caller == s {
 		h.caller, h.others = nil, true // its calls may go on in the server
@@ -229,17 +229,17 @@ func (h *host) leave(ctx context.Context, s *Session) {
 // lost is called when the process has ended. A session that alone had calls in
 // flight waits before it tries again. Of several it is unknown which one has
 // made it crash; where that happens soon, they are set apart.
-func (h *host) lost() {
+func (h *sharedProcess) lost() {
 	err := h.session.Err()
 	crashed := err != nil && !errors.Is(err, clusters.ErrStopped)
-	h.hosts.mu.Lock()
-	h.hosts.forgetLocked(h)
+	h.all.mu.Lock()
+	h.all.forgetLocked(h)
 	lived := time.Since(h.born)
 	if crashed && lived < apartTime {
-		h.hosts.setApartLocked(h.endpoint)
+		h.all.setApartLocked(h.endpoint)
 	}
-	unused := h.guests == 0
-	h.hosts.mu.Unlock()
+	unused := h.sessions == 0
+	h.all.mu.Unlock()
 	if unused {
 		h.session.Close(context.Background()) // its process has ended
 	}
@@ -256,18 +256,18 @@ func (h *host) lost() {
 }
 
 // isApart reports whether sessions with an endpoint share no process now.
-func (hs *hosts) isApart(e *clusters.Endpoint) bool {
+func (hs *sharedProcesses) isApart(e *clusters.Endpoint) bool {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
 	return hs.isApartLocked(e)
 }
 
-func (hs *hosts) isApartLocked(e *clusters.Endpoint) bool {
+func (hs *sharedProcesses) isApartLocked(e *clusters.Endpoint) bool {
 	until, ok := hs.apart[e]
 	return ok && time.Now().Before(until)
 }
 
-func (hs *hosts) setApartLocked(e *clusters.Endpoint) {
+func (hs *sharedProcesses) setApartLocked(e *clusters.Endpoint) {
 	now := time.Now()
 	maps.DeleteFunc(hs.apart, func(_ *clusters.Endpoint, until time.Time) bool { return now.After(until) })
 	if hs.apart == nil {
@@ -276,9 +276,9 @@ func (hs *hosts) setApartLocked(e *clusters.Endpoint) {
 	hs.apart[e] = now.Add(apartTime)
 }
 
-// begin counts a request of a guest in. A process without any may be stopped
+// begin counts a request of a session in. A process without any may be stopped
 // where another one needs its place.
-func (h *host) begin(s *Session, isCall bool) error {
+func (h *sharedProcess) begin(s *Session, isCall bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.active == 0 {
@@ -298,7 +298,7 @@ func (h *host) begin(s *Session, isCall bool) error {
 	return nil
 }
 
-func (h *host) end(s *Session, isCall bool) {
+func (h *sharedProcess) end(s *Session, isCall bool) {
 	h.mu.Lock()
 	if h.session.life.Err() != nil {
 		h.mu.Unlock()
@@ -316,8 +316,8 @@ func (h *host) end(s *Session, isCall bool) {
 	}
 	h.mu.Unlock()
 	if last && isCall {
-		h.hosts.mu.Lock()
-		defer h.hosts.mu.Unlock()
+		h.all.mu.Lock()
+		defer h.all.mu.Unlock()
 		if h.over && h.session.life.Err() == nil {
 			s.end(errReplaced)
 		}
@@ -326,7 +326,7 @@ func (h *host) end(s *Session, isCall bool) {
 
 // onlyCaller returns the session that has called the process, if no other one
 // ever has.
-func (h *host) onlyCaller() *Session {
+func (h *sharedProcess) onlyCaller() *Session {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.others {
@@ -338,7 +338,7 @@ func (h *host) onlyCaller() *Session {
 // unaddressed takes what the server says without saying to whom. What may
 // concern one session alone is for none, where there are several. All get to
 // know of a list that has changed, and of a resource all that asked to.
-func (h *host) unaddressed(m *jsonrpc.Message) {
+func (h *sharedProcess) unaddressed(m *jsonrpc.Message) {
 	method := m.Method()
 	uri, ofResource := "", method == spec.NotificationResourceUpdated
 	switch only := h.onlyCaller(); {
@@ -356,9 +356,9 @@ func (h *host) unaddressed(m *jsonrpc.Message) {
 		}
 		return
 	}
-	h.hosts.mu.Lock()
+	h.all.mu.Lock()
 	members := slices.Collect(maps.Keys(h.members))
-	h.hosts.mu.Unlock()
+	h.all.mu.Unlock()
 	for _, s := range members {
 		if !ofResource || s.watches(uri) {
 			s.route(m, nil)

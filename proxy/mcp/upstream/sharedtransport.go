@@ -26,8 +26,8 @@ func (o *opening) launch(ctx context.Context) (*Session, error) {
 	if o.opts.Anew {
 		return o.found(ctx, nil)
 	}
-	hosts := &o.opts.Transports.hosts
-	for h, found := hosts.find(o.endpoint); h != nil; h, found = hosts.find(o.endpoint) {
+	all := &o.opts.Transports.shared
+	for h, found := all.find(o.endpoint); h != nil; h, found = all.find(o.endpoint) {
 		if !found {
 			return o.found(ctx, h)
 		}
@@ -50,26 +50,26 @@ func (o *opening) launch(ctx context.Context) (*Session, error) {
 
 // found starts a process and makes it the one that all share, if the server has
 // no sessions. h is what other sessions wait for; nil: they do not.
-func (o *opening) found(ctx context.Context, h *host) (*Session, error) {
-	hosts := &o.opts.Transports.hosts
+func (o *opening) found(ctx context.Context, h *sharedProcess) (*Session, error) {
+	all := &o.opts.Transports.shared
 	awaited := h != nil
 	s, err := o.launchOwn(ctx)
 	if err != nil || !s.Modern() {
 		if awaited {
-			hosts.drop(h)
+			all.drop(h)
 		}
 		return s, err
 	}
 	if !awaited {
-		h = hosts.newHost(o.endpoint)
+		h = all.newSharedProcess(o.endpoint)
 	}
-	host := hosts.install(h, s, o.opts.Anew)
-	g, err := o.join(ctx, host)
-	if host == h {
+	installed := all.install(h, s, o.opts.Anew)
+	g, err := o.join(ctx, installed)
+	if installed == h {
 		return g, err
 	}
 	if awaited {
-		hosts.drop(h)
+		all.drop(h)
 	}
 	if err != nil || !g.spawn(func() { s.Close(context.Background()) }) { // a process is stopped in bounded time
 		s.Close(context.Background())
@@ -77,17 +77,17 @@ func (o *opening) found(ctx context.Context, h *host) (*Session, error) {
 	return g, err
 }
 
-// join opens a session as a guest of h, which has counted it in.
-func (o *opening) join(ctx context.Context, h *host) (*Session, error) {
+// join opens a session with the process of h, which has counted it in.
+func (o *opening) join(ctx context.Context, h *sharedProcess) (*Session, error) {
 	s := newSession(o.opts, Stdio)
 	s.cluster, s.forced = o.cluster, o.forced
 	s.ids = h.session.ids
 	h.session.reads(s.opts)
-	g := &guest{host: h, s: s, stdio: h.session.transport}
+	g := &sharedTransport{process: h, s: s, stdio: h.session.transport}
 	s.transport = g
-	h.hosts.mu.Lock()
+	h.all.mu.Lock()
 	h.members[s] = struct{}{}
-	h.hosts.mu.Unlock()
+	h.all.mu.Unlock()
 	g.part = context.AfterFunc(h.session.life, func() { s.end(context.Cause(h.session.life)) })
 	learn, known := o.shared(o.cluster, o.endpoint)
 	if err := o.discover(ctx, s, learn, known); err != nil {
@@ -97,12 +97,12 @@ func (o *opening) join(ctx context.Context, h *host) (*Session, error) {
 	return s, nil
 }
 
-// guest is the transport of a session that shares a process with others.
-type guest struct {
-	host  *host
-	s     *Session
-	stdio transport   // the host's
-	part  func() bool // unties the session's life from the host's
+// sharedTransport is the transport of a session that shares a process with others.
+type sharedTransport struct {
+	process *sharedProcess
+	s       *Session
+	stdio   transport   // of the session that has the process
+	part    func() bool // unties the session's life from that one's
 }
 
 // routing says which of what comes on a stream that several calls have in common
@@ -131,13 +131,13 @@ func routingOf(ctx context.Context) routing {
 	return r
 }
 
-func (g *guest) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
+func (g *sharedTransport) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
 	isCall := !routingOf(ctx).quiet
-	if err := g.host.begin(g.s, isCall); err != nil {
+	if err := g.process.begin(g.s, isCall); err != nil {
 		g.s.end(err)
 		return nil, &unsentError{err}
 	}
-	defer g.host.end(g.s, isCall)
+	defer g.process.end(g.s, isCall)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(g.s.life, func() { cancel(context.Cause(g.s.life)) })()
@@ -158,7 +158,7 @@ func (g *guest) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*js
 }
 
 // cancel tells the server that no one waits for an answer.
-func (g *guest) cancel(id jsonrpc.ID) {
+func (g *sharedTransport) cancel(id jsonrpc.ID) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelTime)
 	defer cancel()
 	_ = g.send(ctx, cancelled(id)) // where the process is gone too there is nothing to tell
@@ -172,13 +172,13 @@ func cancelled(id jsonrpc.ID) []byte {
 	return jsonrpc.NewNotification(spec.NotificationCancelled, fmt.Appendf(nil, `{"requestId":%s}`, id.Raw()))
 }
 
-func (g *guest) send(ctx context.Context, msg []byte) error { return g.stdio.send(ctx, msg) }
+func (g *sharedTransport) send(ctx context.Context, msg []byte) error { return g.stdio.send(ctx, msg) }
 
-func (g *guest) listen()                        {}
-func (g *guest) endpoint() *clusters.Endpoint   { return g.stdio.endpoint() }
-func (g *guest) rebind(*clusters.Endpoint) bool { return false }
+func (g *sharedTransport) listen()                        {}
+func (g *sharedTransport) endpoint() *clusters.Endpoint   { return g.stdio.endpoint() }
+func (g *sharedTransport) rebind(*clusters.Endpoint) bool { return false }
 
-func (g *guest) close(ctx context.Context) {
+func (g *sharedTransport) close(ctx context.Context) {
 	g.part()
-	g.host.leave(ctx, g.s)
+	g.process.leave(ctx, g.s)
 }
