@@ -180,7 +180,7 @@ func (e *Endpoint) roundTrip(req *http.Request, timeout time.Duration) (*http.Re
 		}
 		if x.carrier.Load() != nil {
 			// What was refused on this connection would be so again.
-			e.pool.rotate(x.epoch)
+			e.pool.rotate(x.set)
 		}
 		if req, err = repeat(req); err != nil {
 			return nil, x.unsent(err)

@@ -21,7 +21,7 @@ var errTryTimeout = fmt.Errorf("no response header within the time of one try: %
 // connection is chosen until its response body is closed.
 type exchange struct {
 	endpoint *Endpoint
-	epoch    *epoch
+	set      *connectionSet
 	ctx      context.Context
 	cancel   context.CancelCauseFunc
 	upgrade  bool
@@ -62,7 +62,7 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 			x.connected.Store(true)
 			// QUIC delivers the alerts that a lost TCP connection hides.
 			x.fresh.Store(!info.Reused && !e.pool.dialer.http3())
-			if info.Reused && info.WasIdle && x.epoch.http1 {
+			if info.Reused && info.WasIdle && x.set.http1 {
 				dropIfClosed(info.Conn)
 			}
 			if x.head = headOf(info.Conn); x.head != nil {
@@ -98,7 +98,7 @@ func (e *Endpoint) begin(req *http.Request) (*exchange, error) {
 	}
 	x.ctx = httptrace.WithClientTrace(x.ctx, trace)
 	var err error
-	if x.epoch, err = e.pool.enter(x); err != nil {
+	if x.set, err = e.pool.enter(x); err != nil {
 		x.cancel(nil)
 		return nil, err
 	}
@@ -135,20 +135,20 @@ func (x *exchange) answered() {
 // send makes the round trip. tryTimeout bounds the time to the response header;
 // 0 is no bound.
 func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Response, error) {
-	transport, isLong := http.RoundTripper(x.epoch.main), long(req)
+	transport, isLong := http.RoundTripper(x.set.main), long(req)
 	switch {
-	case x.epoch.lanes != nil && !x.upgrade:
+	case x.set.lanes != nil && !x.upgrade:
 		if isLong {
-			x.lane = x.epoch.longLanes.take(0)
+			x.lane = x.set.longLanes.take(0)
 		} else {
 			x.short.Store(short(req))
-			x.lane = x.epoch.lanes.take(x.short.Load())
+			x.lane = x.set.lanes.take(x.short.Load())
 		}
 		transport = x.lane
 	case isLong && !x.upgrade:
-		transport = x.epoch.longMain
+		transport = x.set.longMain
 	case x.upgrade:
-		if transport = x.epoch.upgrade; x.epoch.upgrade == nil {
+		if transport = x.set.upgrade; x.set.upgrade == nil {
 			if req.Body != nil {
 				req.Body.Close()
 			}
@@ -282,7 +282,7 @@ func (x *exchange) finish() {
 		x.cancel(nil)
 		x.leaveLane()
 		x.endpoint.state.active.Add(-1)
-		x.epoch.leave(x)
+		x.set.leave(x)
 		x.endpoint.release()
 	})
 }

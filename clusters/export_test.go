@@ -18,22 +18,22 @@ func (b *Backoff) Failed(err error, now time.Time) { b.failed(err, 0, now) }
 // that are counted on all connections of the endpoint's present set.
 func (e *Endpoint) Crowds() (active, unanswered, stuck int64) {
 	e.pool.mu.Lock()
-	ep := e.pool.current
+	cs := e.pool.current
 	e.pool.mu.Unlock()
-	if ep == nil {
+	if cs == nil {
 		return 0, 0, 0
 	}
 	add := func(n int64, c *crowd) {
 		active, unanswered, stuck = active+n, unanswered+c.unanswered.Load(), stuck+c.stuck.Load()
 	}
-	for _, l := range []*lanes{ep.lanes, ep.longLanes} {
+	for _, l := range []*lanes{cs.lanes, cs.longLanes} {
 		if l != nil {
 			for _, lane := range *l.all.Load() {
 				add(lane.active.Load(), &lane.crowd)
 			}
 		}
 	}
-	for _, t := range []transport{ep.main, ep.longMain} {
+	for _, t := range []transport{cs.main, cs.longMain} {
 		if t, ok := t.(*http3Transport); ok {
 			t.mu.Lock()
 			for _, c := range t.conns {

@@ -21,13 +21,13 @@ import (
 // connection has ended, or the server is shutting down.
 const unusableWords = "http3: conn unusable: "
 
-// http3Transport makes the round trips of an epoch over QUIC. http3.Transport
+// http3Transport makes the round trips of a connection set over QUIC. http3.Transport
 // has connections of its own as well, but counts requests as done when the
 // response header is there, and forgets connections without closing them.
 type http3Transport struct {
-	epoch *epoch
-	h3    http3.Transport // makes clients of connections, and nothing else
-	idle  time.Duration   // 0: connections stay
+	set  *connectionSet
+	h3   http3.Transport // makes clients of connections, and nothing else
+	idle time.Duration   // 0: connections stay
 
 	mu      sync.Mutex
 	conns   []*http3Conn
@@ -41,8 +41,8 @@ type http3Dial struct {
 	err  error
 }
 
-func newHTTP3Transport(ep *epoch) *http3Transport {
-	t := &http3Transport{epoch: ep, idle: ep.pool.dialer.settings.IdleTimeout}
+func newHTTP3Transport(cs *connectionSet) *http3Transport {
+	t := &http3Transport{set: cs, idle: cs.pool.dialer.settings.IdleTimeout}
 	t.h3.DisableCompression = true // bodies pass as they are
 	t.h3.MaxResponseHeaderBytes = maxResponseHeader
 	return t
@@ -151,7 +151,7 @@ func (t *http3Transport) send(c *http3Conn, req *http.Request) (res *http.Respon
 
 // turnedAway is the error of a request that the server has not looked at.
 func (t *http3Transport) turnedAway(err error) error {
-	d := t.epoch.pool.dialer
+	d := t.set.pool.dialer
 	if rejected(err) {
 		err = fmt.Errorf("the server has turned the request away unread: %w", err)
 	}
@@ -238,7 +238,7 @@ func (t *http3Transport) pick(short int64) *http3Conn {
 
 func (t *http3Transport) dial(d *http3Dial) {
 	defer close(d.done)
-	q, err := t.epoch.dialQUIC()
+	q, err := t.set.dialQUIC()
 	var c *http3Conn
 	if err == nil {
 		c = &http3Conn{quic: q, client: t.h3.NewClientConn(q.Conn)}

@@ -35,8 +35,8 @@ func (c *cutting) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestARequestThatWasCutBeforeItWasSentIsSentAgain(t *testing.T) {
 	for _, header := range []bool{false, true} {
-		transport := newEpoch(&pool{dialer: toEcho(t)}).main.(*http3Transport)
-		t.Cleanup(transport.epoch.close)
+		transport := newConnectionSet(&pool{dialer: toEcho(t)}).main.(*http3Transport)
+		t.Cleanup(transport.set.close)
 		first, _, err := transport.acquire(t.Context(), 0)
 		if err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ const maxStreams = 100
 // window has been read. That of net/http over HTTP/2 is 1 GiB.
 const connectionWindow = (maxStreams + 1) * StreamWindow * 4 / 3
 
-// lanes are the transports of an epoch whose connections may speak HTTP/2. A
+// lanes are the transports of a connection set whose connections may speak HTTP/2. A
 // transport puts as many requests on a connection as the server permits, so each
 // gets no more than belong on one. Lanes that are not needed become idle: the
 // first with room is taken.

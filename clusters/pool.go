@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// pool holds the connections of one endpoint. They live in epochs: all
-// connections of an epoch are dialled within it, so an epoch that ends after
+// pool holds the connections of one endpoint. They live in connection sets: all
+// connections of a connection set are dialled within it, so a connection set that ends after
 // max_connection_age, or at the client certificate's NotAfter, ends every
 // connection in time, and no request can pick up one that is about to go.
 type pool struct {
@@ -17,61 +17,61 @@ type pool struct {
 	http2 atomic.Bool
 
 	mu      sync.Mutex
-	current *epoch // nil before the first request, and after an epoch's end
+	current *connectionSet // nil before the first request, and after a connection set's end
 	closed  bool
 }
 
-// enter counts x into the epoch that will carry it.
-func (p *pool) enter(x *exchange) (*epoch, error) {
+// enter counts x into the connection set that will carry it.
+func (p *pool) enter(x *exchange) (*connectionSet, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, ErrRetired
 	}
-	// The timer of an epoch can be late, after the machine was suspended.
-	var old *epoch
-	if ep := p.current; ep != nil && ep.over(time.Now()) {
-		p.current, old = nil, ep
+	// The timer of a connection set can be late, after the machine was suspended.
+	var old *connectionSet
+	if cs := p.current; cs != nil && cs.over(time.Now()) {
+		p.current, old = nil, cs
 	}
 	if p.current == nil {
-		p.current = newEpoch(p)
+		p.current = newConnectionSet(p)
 	}
-	ep := p.current
-	ep.join(x)
+	cs := p.current
+	cs.join(x)
 	p.mu.Unlock()
 	if old != nil {
 		old.retire()
 	}
-	return ep, nil
+	return cs, nil
 }
 
-// rotate ends an epoch for new requests.
-func (p *pool) rotate(ep *epoch) {
+// rotate ends a connection set for new requests.
+func (p *pool) rotate(cs *connectionSet) {
 	p.mu.Lock()
-	if p.current == ep {
+	if p.current == cs {
 		p.current = nil
 	}
 	p.mu.Unlock()
-	ep.retire()
+	cs.retire()
 }
 
 // closeIdle closes the connections that carry nothing.
 func (p *pool) closeIdle() {
 	p.mu.Lock()
-	ep := p.current
+	cs := p.current
 	p.mu.Unlock()
-	if ep != nil {
-		ep.closeIdle()
+	if cs != nil {
+		cs.closeIdle()
 	}
 }
 
 // close closes all connections. Nothing may be in flight.
 func (p *pool) close() {
 	p.mu.Lock()
-	ep := p.current
+	cs := p.current
 	p.current, p.closed = nil, true
 	p.mu.Unlock()
-	if ep != nil {
-		ep.retire()
+	if cs != nil {
+		cs.retire()
 	}
 }

@@ -30,17 +30,17 @@ type quicConn struct {
 	once      sync.Once
 }
 
-// dialQUIC makes a QUIC connection for this epoch. As over TCP, it does not end
+// dialQUIC makes a QUIC connection for this connection set. As over TCP, it does not end
 // with the request that asked for it.
-func (ep *epoch) dialQUIC() (*quicConn, error) {
-	c, err := ep.pool.dialer.dialQUIC(ep.ctx)
+func (cs *connectionSet) dialQUIC() (*quicConn, error) {
+	c, err := cs.pool.dialer.dialQUIC(cs.ctx)
 	if err != nil {
 		return nil, err
 	}
-	c.closing = func() { ep.forget(c) }
-	if !ep.track(c) {
+	c.closing = func() { cs.forget(c) }
+	if !cs.track(c) {
 		c.Close()
-		return nil, ep.late()
+		return nil, cs.late()
 	}
 	context.AfterFunc(c.Context(), func() { c.Close() })
 	return c, nil

@@ -54,7 +54,7 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// overHTTP2 returns the connection of an epoch that is c, or under c, if that
+// overHTTP2 returns the connection of a connection set that is c, or under c, if that
 // speaks HTTP/2, and nil if not.
 func overHTTP2(c net.Conn) *trackedConn {
 	if t, ok := c.(*cryptotls.Conn); ok {
@@ -68,7 +68,7 @@ func overHTTP2(c net.Conn) *trackedConn {
 
 // question is called when a request was given up for which net/http has sent a
 // PING; heard is what had come when the request was sent. When no byte comes
-// within maxPingWait, the epoch is retired, so that new requests get a new
+// within maxPingWait, the connection set is retired, so that new requests get a new
 // connection. When none comes within lostPingWait, and there was a PING, the
 // connection ends with all that is on it.
 func (c *trackedConn) question(heard int64) {
@@ -86,31 +86,31 @@ func (c *trackedConn) question(heard int64) {
 		return true
 	}
 	time.AfterFunc(maxPingWait, func() {
-		if alive() || c.epoch.ctx.Err() != nil {
+		if alive() || c.set.ctx.Err() != nil {
 			return
 		}
-		c.epoch.pool.rotate(c.epoch)
+		c.set.pool.rotate(c.set)
 		if !pinged {
 			return
 		}
 		time.AfterFunc(lostPingWait-maxPingWait, func() {
 			if !alive() {
-				c.epoch.lose(c)
+				c.set.lose(c)
 			}
 		})
 	})
 }
 
 // lose ends a connection that is dead.
-func (ep *epoch) lose(c *trackedConn) {
-	ep.mu.Lock()
+func (cs *connectionSet) lose(c *trackedConn) {
+	cs.mu.Lock()
 	var lost []*exchange
-	for x := range ep.exchanges {
+	for x := range cs.exchanges {
 		if x.carrier.Load() == c {
 			lost = append(lost, x)
 		}
 	}
-	ep.mu.Unlock()
+	cs.mu.Unlock()
 	for _, x := range lost {
 		x.end(errSilent)
 	}

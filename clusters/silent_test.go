@@ -18,10 +18,10 @@ import (
 func asked(t *testing.T) (*trackedConn, net.Conn) {
 	t.Helper()
 	p := &pool{dialer: &dialer{connector: &connector{settings: &Config{}}}}
-	p.current = newEpoch(p)
+	p.current = newConnectionSet(p)
 	near, far := net.Pipe()
-	c := &trackedConn{Conn: near, epoch: p.current, http2: true}
-	c.epoch.track(c)
+	c := &trackedConn{Conn: near, set: p.current, http2: true}
+	c.set.track(c)
 	go func() { _, _ = io.Copy(io.Discard, c) }()
 	t.Cleanup(func() { c.Close(); far.Close() })
 	c.question(0)
@@ -36,7 +36,7 @@ func TestAConnectionWhosePingIsAnsweredStays(t *testing.T) {
 		_, _ = far.Write([]byte("ack"))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if c.epoch.pool.current != c.epoch || c.epoch.ctx.Err() != nil {
+		if c.set.pool.current != c.set || c.set.ctx.Err() != nil {
 			t.Error("a server that is slow, but answers PING, has lost its connection")
 		}
 		if !c.silence.quiet.Load() || c.silence.asked.Load() {
@@ -48,18 +48,18 @@ func TestAConnectionWhosePingIsAnsweredStays(t *testing.T) {
 func TestAnAnswerThatComesLateSavesWhatIsOnTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, far := asked(t)
-		x := &exchange{epoch: c.epoch}
+		x := &exchange{set: c.set}
 		x.ctx, x.cancel = context.WithCancelCause(t.Context())
 		x.carrier.Store(c)
-		c.epoch.join(x)
+		c.set.join(x)
 		time.Sleep(maxPingWait + time.Millisecond)
 		synctest.Wait()
-		if c.epoch.pool.current != nil {
+		if c.set.pool.current != nil {
 			t.Error("new requests go to a connection that did not answer in time")
 		}
 		_, _ = far.Write([]byte("ack"))
 		time.Sleep(time.Minute)
-		if x.wasEnded() != nil || c.epoch.ctx.Err() != nil {
+		if x.wasEnded() != nil || c.set.ctx.Err() != nil {
 			t.Error("a request on a connection that lives was ended")
 		}
 	})
@@ -69,15 +69,15 @@ func TestAnAnswerThatComesLateSavesWhatIsOnTheConnection(t *testing.T) {
 func TestWithoutAPingSilenceEndsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &pool{dialer: &dialer{connector: &connector{settings: &Config{}}}}
-		p.current = newEpoch(p)
+		p.current = newConnectionSet(p)
 		near, far := net.Pipe()
 		defer far.Close()
-		c := &trackedConn{Conn: near, epoch: p.current, http2: true}
+		c := &trackedConn{Conn: near, set: p.current, http2: true}
 		defer c.Close()
-		x := &exchange{epoch: c.epoch}
+		x := &exchange{set: c.set}
 		x.ctx, x.cancel = context.WithCancelCause(t.Context())
 		x.carrier.Store(c)
-		c.epoch.join(x)
+		c.set.join(x)
 		c.silence.quiet.Store(true)
 		c.question(0)
 		time.Sleep(time.Minute)
@@ -131,7 +131,7 @@ func TestAStreamOnASilentConnectionEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &pool{dialer: &dialer{connector: &connector{settings: &Config{Protocols: []string{"h2"}}}}}
-				p.current = newEpoch(p)
+				p.current = newConnectionSet(p)
 				defer p.close()
 				transport := p.current.lanes.take(0).Transport
 				defer transport.CloseIdleConnections()

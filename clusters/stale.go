@@ -46,7 +46,7 @@ func (noBody) Close() error             { return nil }
 // requests without body over HTTP/2.
 func (x *exchange) boundRepeats(out *http.Request) {
 	replayable(out)
-	over2 := !x.epoch.http1 || x.endpoint.pool.http2.Load()
+	over2 := !x.set.http1 || x.endpoint.pool.http2.Load()
 	idempotent := Idempotent(out)
 	if x.lane != nil && !idempotent && (out.Body == nil || out.Body == http.NoBody) {
 		if over2 {

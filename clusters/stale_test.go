@@ -36,7 +36,7 @@ func TestAPostThatMetAClosedConnectionIsSentAgainWhole(t *testing.T) {
 		u, _ := url.Parse("http://localhost")
 		e := &Endpoint{url: u, avoid: new(atomic.Int64), state: newState(new(tally), false), retired: make(chan struct{})}
 		e.pool = &pool{dialer: &dialer{connector: &connector{settings: &Config{}}}}
-		e.pool.current = newEpoch(e.pool)
+		e.pool.current = newConnectionSet(e.pool)
 		e.pool.current.main = s
 		e.headers.Store(new([]header))
 		e.refs.Store(1)

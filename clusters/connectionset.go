@@ -25,8 +25,8 @@ const (
 	continueTimeout = time.Second
 )
 
-// epoch is the set of connections that were dialled in one stretch of time.
-type epoch struct {
+// connectionSet is the set of connections that were dialled in one stretch of time.
+type connectionSet struct {
 	pool *pool
 	main transport // nil where there are lanes
 	// lanes are for connections that may speak HTTP/2.
@@ -57,41 +57,41 @@ type transport interface {
 	CloseIdleConnections()
 }
 
-// newEpoch is called with pool.mu held.
-func newEpoch(p *pool) *epoch {
-	ep := &epoch{pool: p, exchanges: map[*exchange]struct{}{}, conns: map[io.Closer]struct{}{}}
-	ep.ctx, ep.cancel = context.WithCancel(context.Background())
+// newConnectionSet is called with pool.mu held.
+func newConnectionSet(p *pool) *connectionSet {
+	cs := &connectionSet{pool: p, exchanges: map[*exchange]struct{}{}, conns: map[io.Closer]struct{}{}}
+	cs.ctx, cs.cancel = context.WithCancel(context.Background())
 	cfg, now := p.dialer.settings, time.Now()
 	if p.dialer.http3() {
-		ep.main, ep.longMain = newHTTP3Transport(ep), newHTTP3Transport(ep)
+		cs.main, cs.longMain = newHTTP3Transport(cs), newHTTP3Transport(cs)
 	} else {
-		ep.overTCP()
+		cs.overTCP()
 	}
 
 	if age := cfg.MaxConnectionAge; age > 0 {
 		// A little less for each, so that endpoints do not all reconnect at once.
 		age -= time.Duration(rand.Float64() * 0.1 * float64(age))
-		ep.ends = now.Add(age)
-		ep.timers = append(ep.timers, time.AfterFunc(age, func() { p.rotate(ep) }))
+		cs.ends = now.Add(age)
+		cs.timers = append(cs.timers, time.AfterFunc(age, func() { p.rotate(cs) }))
 	}
 	if end := p.dialer.notAfter(); !end.IsZero() {
-		if ep.ends.IsZero() || end.Before(ep.ends) {
-			ep.ends = end
+		if cs.ends.IsZero() || end.Before(cs.ends) {
+			cs.ends = end
 		}
-		// An epoch begun after NotAfter has no connections that could expire:
+		// A connection set begun after NotAfter has no connections that could expire:
 		// the dialer refuses to make any.
 		if left := end.Sub(now); left > 0 {
-			ep.timers = append(ep.timers, time.AfterFunc(left, ep.expire))
+			cs.timers = append(cs.timers, time.AfterFunc(left, cs.expire))
 		} else {
-			ep.ends = time.Time{}
+			cs.ends = time.Time{}
 		}
 	}
-	return ep
+	return cs
 }
 
 // overTCP sets the transports of HTTP/1.1 and HTTP/2.
-func (ep *epoch) overTCP() {
-	d := ep.pool.dialer
+func (cs *connectionSet) overTCP() {
+	d := cs.pool.dialer
 	var protocols, h1 http.Protocols
 	h1.SetHTTP1(true)
 	alpn := d.alpn()
@@ -103,27 +103,27 @@ func (ep *epoch) overTCP() {
 		protocols.SetHTTP2(slices.Contains(alpn, "h2"))
 		protocols.SetHTTP1(slices.Contains(alpn, "http/1.1"))
 	}
-	ep.http1 = protocols.HTTP1()
+	cs.http1 = protocols.HTTP1()
 	if protocols == h1 {
-		ep.main = ep.transport(protocols, alpn)
-		ep.longMain, ep.upgrade = ep.main, ep.main
+		cs.main = cs.transport(protocols, alpn)
+		cs.longMain, cs.upgrade = cs.main, cs.main
 		return
 	}
-	dial := func() *http.Transport { return ep.transport(protocols, alpn) }
-	ep.lanes, ep.longLanes = newLanes(dial), newLanes(dial)
-	if ep.http1 {
-		ep.upgrade = ep.transport(h1, []string{"http/1.1"})
+	dial := func() *http.Transport { return cs.transport(protocols, alpn) }
+	cs.lanes, cs.longLanes = newLanes(dial), newLanes(dial)
+	if cs.http1 {
+		cs.upgrade = cs.transport(h1, []string{"http/1.1"})
 	}
 }
 
-func (ep *epoch) transport(protocols http.Protocols, alpn []string) *http.Transport {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return ep.dial(ctx, alpn) }
+func (cs *connectionSet) transport(protocols http.Protocols, alpn []string) *http.Transport {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return cs.dial(ctx, alpn) }
 	return &http.Transport{
 		DialContext:            dial,
 		DialTLSContext:         dial,
 		Protocols:              &protocols,
 		DisableCompression:     true, // bodies pass as they are
-		IdleConnTimeout:        ep.pool.dialer.settings.IdleTimeout,
+		IdleConnTimeout:        cs.pool.dialer.settings.IdleTimeout,
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxResponseHeader,
 		ExpectContinueTimeout:  continueTimeout,
@@ -136,15 +136,15 @@ func (ep *epoch) transport(protocols http.Protocols, alpn []string) *http.Transp
 // slowly.
 const StreamWindow = 512 << 10
 
-// dial connects for this epoch. net/http dials in the background, and goes on
+// dial connects for this connection set. net/http dials in the background, and goes on
 // when the request that asked for it has left.
-func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
+func (cs *connectionSet) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(ep.ctx, cancel)()
+	defer context.AfterFunc(cs.ctx, cancel)()
 	var tcp *trackedConn
-	c, err := ep.pool.dialer.dial(ctx, alpn, func(c net.Conn) net.Conn {
-		tcp = &trackedConn{Conn: c, epoch: ep, secure: ep.pool.dialer.identity != nil}
+	c, err := cs.pool.dialer.dial(ctx, alpn, func(c net.Conn) net.Conn {
+		tcp = &trackedConn{Conn: c, set: cs, secure: cs.pool.dialer.identity != nil}
 		return tcp
 	})
 	if err != nil {
@@ -156,27 +156,27 @@ func (ep *epoch) dial(ctx context.Context, alpn []string) (net.Conn, error) {
 			c = &secureConn{Conn: secure}
 		}
 	} else {
-		tcp.http2 = !ep.http1
+		tcp.http2 = !cs.http1
 	}
 	if len(alpn) > 1 {
-		ep.pool.http2.Store(tcp.http2)
+		cs.pool.http2.Store(tcp.http2)
 	}
-	if !ep.track(tcp) {
+	if !cs.track(tcp) {
 		c.Close()
-		return nil, ep.late()
+		return nil, cs.late()
 	}
 	return c, nil
 }
 
 // late is the error of a connection that nothing may use any more.
-func (ep *epoch) late() error {
-	return &ConnectError{ep.pool.dialer.cluster, ep.pool.dialer.endpoint, errors.New("connected too late; the connection's time is over")}
+func (cs *connectionSet) late() error {
+	return &ConnectError{cs.pool.dialer.cluster, cs.pool.dialer.endpoint, errors.New("connected too late; the connection's time is over")}
 }
 
-// trackedConn is a connection that its epoch can close.
+// trackedConn is a connection that its connection set can close.
 type trackedConn struct {
 	net.Conn
-	epoch   *epoch
+	set     *connectionSet
 	secure  bool // TLS is above it
 	http2   bool // set before net/http has the connection
 	silence silence
@@ -193,108 +193,108 @@ func (c *trackedConn) CloseWrite() error {
 }
 
 func (c *trackedConn) Close() error {
-	c.epoch.forget(c)
+	c.set.forget(c)
 	return c.Conn.Close()
 }
 
-// track remembers an open connection, unless the epoch has closed meanwhile.
-func (ep *epoch) track(c io.Closer) bool {
-	ep.mu.Lock()
-	defer ep.mu.Unlock()
-	if ep.ctx.Err() != nil {
+// track remembers an open connection, unless the connection set has closed meanwhile.
+func (cs *connectionSet) track(c io.Closer) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.ctx.Err() != nil {
 		return false
 	}
-	ep.conns[c] = struct{}{}
+	cs.conns[c] = struct{}{}
 	return true
 }
 
 // forget is called as a connection closes.
-func (ep *epoch) forget(c io.Closer) {
-	ep.mu.Lock()
-	delete(ep.conns, c)
-	ep.mu.Unlock()
+func (cs *connectionSet) forget(c io.Closer) {
+	cs.mu.Lock()
+	delete(cs.conns, c)
+	cs.mu.Unlock()
 }
 
-func (ep *epoch) over(now time.Time) bool { return !ep.ends.IsZero() && !now.Before(ep.ends) }
+func (cs *connectionSet) over(now time.Time) bool { return !cs.ends.IsZero() && !now.Before(cs.ends) }
 
-func (ep *epoch) join(x *exchange) {
-	ep.mu.Lock()
-	ep.exchanges[x] = struct{}{}
-	ep.mu.Unlock()
+func (cs *connectionSet) join(x *exchange) {
+	cs.mu.Lock()
+	cs.exchanges[x] = struct{}{}
+	cs.mu.Unlock()
 }
 
 // leave is called when an exchange is over.
-func (ep *epoch) leave(x *exchange) {
-	ep.mu.Lock()
-	delete(ep.exchanges, x)
-	retired, last := ep.retired, len(ep.exchanges) == 0
-	ep.mu.Unlock()
+func (cs *connectionSet) leave(x *exchange) {
+	cs.mu.Lock()
+	delete(cs.exchanges, x)
+	retired, last := cs.retired, len(cs.exchanges) == 0
+	cs.mu.Unlock()
 	switch {
 	case retired && last:
-		ep.close()
+		cs.close()
 	case retired:
-		ep.closeIdle()
+		cs.closeIdle()
 	}
 }
 
 // retire lets what is in flight finish, and closes everything else.
-func (ep *epoch) retire() {
-	ep.mu.Lock()
-	ep.retired = true
-	last := len(ep.exchanges) == 0
-	ep.mu.Unlock()
+func (cs *connectionSet) retire() {
+	cs.mu.Lock()
+	cs.retired = true
+	last := len(cs.exchanges) == 0
+	cs.mu.Unlock()
 	if last {
-		ep.close()
+		cs.close()
 		return
 	}
-	ep.closeIdle()
+	cs.closeIdle()
 }
 
 // expire ends everything: a connection must not outlive the client certificate
 // that it was made with.
-func (ep *epoch) expire() {
-	ep.pool.rotate(ep)
-	ep.mu.Lock()
-	exchanges := make([]*exchange, 0, len(ep.exchanges))
-	for x := range ep.exchanges {
+func (cs *connectionSet) expire() {
+	cs.pool.rotate(cs)
+	cs.mu.Lock()
+	exchanges := make([]*exchange, 0, len(cs.exchanges))
+	for x := range cs.exchanges {
 		exchanges = append(exchanges, x)
 	}
-	ep.mu.Unlock()
+	cs.mu.Unlock()
 	for _, x := range exchanges {
-		x.end(fmt.Errorf("%w (at %s)", ErrExpired, ep.pool.dialer.notAfter().UTC().Format(time.RFC3339)))
+		x.end(fmt.Errorf("%w (at %s)", ErrExpired, cs.pool.dialer.notAfter().UTC().Format(time.RFC3339)))
 	}
-	ep.close()
+	cs.close()
 }
 
-func (ep *epoch) closeIdle() {
-	if ep.lanes != nil {
-		ep.lanes.CloseIdleConnections()
-		ep.longLanes.CloseIdleConnections()
+func (cs *connectionSet) closeIdle() {
+	if cs.lanes != nil {
+		cs.lanes.CloseIdleConnections()
+		cs.longLanes.CloseIdleConnections()
 	} else {
-		ep.main.CloseIdleConnections()
-		ep.longMain.CloseIdleConnections()
+		cs.main.CloseIdleConnections()
+		cs.longMain.CloseIdleConnections()
 	}
-	if ep.upgrade != nil && ep.upgrade != ep.main {
-		ep.upgrade.CloseIdleConnections()
+	if cs.upgrade != nil && cs.upgrade != cs.main {
+		cs.upgrade.CloseIdleConnections()
 	}
 }
 
 // close closes every connection and stops dialling.
-func (ep *epoch) close() {
-	ep.mu.Lock()
-	ep.cancel()
-	conns := make([]io.Closer, 0, len(ep.conns))
-	for c := range ep.conns {
+func (cs *connectionSet) close() {
+	cs.mu.Lock()
+	cs.cancel()
+	conns := make([]io.Closer, 0, len(cs.conns))
+	for c := range cs.conns {
 		conns = append(conns, c)
 	}
-	timers := ep.timers
-	ep.timers = nil
-	ep.mu.Unlock()
+	timers := cs.timers
+	cs.timers = nil
+	cs.mu.Unlock()
 	for _, t := range timers {
 		t.Stop()
 	}
 	// First as net/http would, which says goodbye in TLS; then what is left.
-	ep.closeIdle()
+	cs.closeIdle()
 	for _, c := range conns {
 		c.Close()
 	}
