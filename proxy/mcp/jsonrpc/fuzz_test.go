@@ -3,6 +3,8 @@ package jsonrpc
 import (
 	"bytes"
 	"encoding/json"
+	"math"
+	"math/big"
 	"reflect"
 	"strconv"
 	"strings"
@@ -250,11 +252,26 @@ func readByTokens(b []byte) (reading, string) {
 		}
 		code, _ := o.get("code").(json.Number)
 		_, hasMessage := o.get("message").(string)
-		if _, err := code.Int64(); err != nil || !hasMessage {
+		if !isWhole(code.String()) || !hasMessage {
 			return reading{}, "error"
 		}
 	}
 	return r, ""
+}
+
+// isWhole reports whether a number, however it is written, is an integer of 64 bits.
+// An exponent of more than nine digits is not reckoned with.
+func isWhole(number string) bool {
+	if i := strings.IndexAny(number, "eE"); i >= 0 && len(number)-i-1 > 1+exponentDigits {
+		return false
+	}
+	// Without this bound, the fraction of 5e-999999999 would take gigabytes.
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || f != 0 && math.Abs(f) < 1 || f == 0 && strings.ContainsAny(strings.SplitN(strings.ToLower(number), "e", 2)[0], "123456789") {
+		return false
+	}
+	r, ok := new(big.Rat).SetString(number)
+	return ok && r.IsInt() && r.Num().IsInt64()
 }
 
 func readValue(d *json.Decoder, depth int) (any, bool) {
