@@ -70,8 +70,11 @@ func (b *Budget) watch(collected <-chan struct{}, kept keeping) {
 	idle := time.NewTicker(b.idleEvery)
 	defer idle.Stop()
 	free := func() {
+		charged := b.total()
 		debug.FreeOSMemory()
 		returned, kept = time.Now(), b.kept()
+		// What was given up while it ran may have been live when garbage was marked.
+		kept.charged = max(kept.charged, charged)
 	}
 	freeAgain := func() {
 		if time.Since(returned) >= returnEvery {
