@@ -11,6 +11,8 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // prefix is that of the cluster whose names the suite knows.
@@ -39,7 +41,7 @@ func shim(ctx context.Context, target, cluster string) (at string, stop func(), 
 		}
 		switch {
 		case name == "" || strings.HasPrefix(name, "=?"):
-		case method == "resources/read":
+		case method == spec.ResourcesRead:
 			r.Out.Header.Set("Mcp-Name", cluster+"+"+name)
 		default:
 			r.Out.Header.Set("Mcp-Name", prefix+name)
@@ -72,11 +74,11 @@ func namespace(body []byte, cluster string) []byte {
 		}
 	}
 	switch method {
-	case "tools/call", "prompts/get":
+	case spec.ToolsCall, spec.PromptsGet:
 		put(params, "name", prefix)
-	case "resources/read", "resources/subscribe", "resources/unsubscribe":
+	case spec.ResourcesRead, spec.ResourcesSubscribe, spec.ResourcesUnsubscribe:
 		put(params, "uri", cluster+"+")
-	case "completion/complete":
+	case spec.CompletionComplete:
 		var ref map[string]json.RawMessage
 		if json.Unmarshal(params["ref"], &ref) == nil {
 			put(ref, "name", prefix)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 const (
@@ -170,9 +172,9 @@ func (v *participant) callUntil(over <-chan struct{}, began time.Time) (made []a
 		safe bool
 		do   func() error
 	}{
-		{"tools/call", false, v.counted},
-		{"tools/list", true, v.tools},
-		{"resources/read", true, func() error { return v.expect(question{Do: "read", Name: v.uri()}, "a zebra") }},
+		{spec.ToolsCall, false, v.counted},
+		{spec.ToolsList, true, v.tools},
+		{spec.ResourcesRead, true, func() error { return v.expect(question{Do: "read", Name: v.uri()}, "a zebra") }},
 	}
 	for n := 0; v.dead == nil; n++ {
 		select {
@@ -225,7 +227,7 @@ func (s *restarts) explains(a attempt, federated bool) bool {
 			continue
 		}
 		// A federation lists what is left, and says in _meta what is not.
-		return clear(a.err.Error()) || a.what == "tools/list" && federated && strings.Contains(a.err.Error(), listed+"[]")
+		return clear(a.err.Error()) || a.what == spec.ToolsList && federated && strings.Contains(a.err.Error(), listed+"[]")
 	}
 	return false
 }

@@ -59,9 +59,10 @@ func TestTheFirstSessionGetsTheProcessThatTheCheckHasStarted(t *testing.T) {
 	}
 }
 
-func TestASessionWaitsForTheProcessThatTheCheckIsStarting(t *testing.T) {
-	c, e, known, p, dir, notes := once(t, "errs")
-	gate := filepath.Join(dir, "gate")
+// starting has a check start a process that does not answer until gate is opened.
+func starting(t *testing.T, p clusters.Probe, dir string) (gate string) {
+	t.Helper()
+	gate = filepath.Join(dir, "gate")
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +71,12 @@ func TestASessionWaitsForTheProcessThatTheCheckIsStarting(t *testing.T) {
 	if err := p.Check(ctx); !errors.Is(err, clusters.ErrStarting) {
 		t.Fatalf("a check of a process that starts: %v", err)
 	}
+	return gate
+}
+
+func TestASessionWaitsForTheProcessThatTheCheckIsStarting(t *testing.T) {
+	c, e, known, p, dir, notes := once(t, "errs")
+	gate := starting(t, p, dir)
 	opened := make(chan *session, 1)
 	go func() {
 		s, err := open(t, c, e, func(o *Options) { o.Transports = known })
@@ -111,15 +118,7 @@ func TestAProcessThatNoSessionHasTakenEndsWithTheCheck(t *testing.T) {
 // A session that opens while the check gives up is told, and starts its own.
 func TestACheckThatEndsLeavesNoSessionWaiting(t *testing.T) {
 	c, e, known, p, dir, _ := once(t, "errs")
-	gate := filepath.Join(dir, "gate")
-	if err := syscall.Mkfifo(gate, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := p.Check(ctx); !errors.Is(err, clusters.ErrStarting) {
-		t.Fatal(err)
-	}
+	gate := starting(t, p, dir)
 	if err := os.Remove(gate); err != nil {
 		t.Fatal(err)
 	}
