@@ -18,8 +18,12 @@ const (
 	// have to fail that a restart makes no endpoint unhealthy. As many pass while
 	// a client does nothing: an endpoint whose check goes on with a session that
 	// is gone is found.
-	checks     = 500 * time.Millisecond
-	checksFail = 10
+	checks     = 250 * time.Millisecond
+	checksFail = 20
+	// stays is how long a server runs at least before it is restarted again: one
+	// check falls in that time. If all checks fell in the times between, the
+	// gateway would be right to take the endpoint for unhealthy.
+	stays = 2 * checks
 	// healing is how long the gateway has until it takes a server for healthy.
 	healing = 15 * time.Second
 	// restartCount is how often a server is restarted while it is called. Each
@@ -137,7 +141,9 @@ func (p *trial) healthy(ctx context.Context) (bool, error) {
 // restartOften restarts the server, each time when every client has called it.
 func (p *trial) restartOften(ctx context.Context) error {
 	for n := range restartCount {
+		stayed := time.After(stays)
 		p.called(ctx)
+		<-stayed
 		from := time.Since(p.restarts.began)
 		p.server.end(time.Duration(n%2) * grace / 2)
 		if err := p.begin(ctx); err != nil {
