@@ -31,6 +31,9 @@ func (c *Cluster) warms(e *Endpoint) bool {
 	return !e.state.shared.Load() && verdict(e.state.verdict.Load()) == warming && c.checkable(e)
 }
 
+// isWarming reports whether one of the endpoints warms.
+func (c *Cluster) isWarming() bool { return slices.ContainsFunc(c.Endpoints(), c.warms) }
+
 // checkable reports whether active checks make sense for an endpoint.
 func (c *Cluster) checkable(e *Endpoint) bool { return c.health != nil && e.unresolved == nil }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
@@ -110,7 +109,9 @@ func (s *Set) All() []*Cluster { return s.clusters }
 func (s *Set) Warm(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, c := range s.clusters {
-		wg.Go(func() { c.warm(ctx) })
+		if c.isWarming() {
+			wg.Go(func() { c.warm(ctx) })
+		}
 	}
 	wg.Wait()
 }
@@ -119,7 +120,7 @@ func (s *Set) Warm(ctx context.Context) {
 func (s *Set) Warming() []string {
 	var names []string
 	for _, c := range s.clusters {
-		if slices.ContainsFunc(c.Endpoints(), c.warms) {
+		if c.isWarming() {
 			names = append(names, c.cfg.Name)
 		}
 	}

@@ -30,61 +30,58 @@ func methodLabel(method string) string {
 	return method
 }
 
-// labels are what a generation's series are named by.
-type labels struct {
-	listeners, routes map[string]bool
-	// endpoints are those of each cluster.
-	endpoints map[string]map[string]bool
-}
-
-func labelsOf(gens ...*Generation) labels {
-	l := labels{map[string]bool{}, map[string]bool{}, map[string]map[string]bool{}}
-	for _, gen := range gens {
-		for i := range gen.config.Listeners {
-			l.listeners[gen.config.Listeners[i].Name] = true
-		}
-		for i := range gen.config.Routes {
-			l.routes[gen.config.Routes[i].Name] = true
-		}
-		for _, c := range gen.clusters.All() {
-			l.addEndpoints(c)
-		}
-	}
-	return l
-}
-
-func (l labels) addEndpoints(c *clusters.Cluster) {
-	if l.endpoints[c.Name()] == nil {
-		l.endpoints[c.Name()] = map[string]bool{}
-	}
-	for _, e := range c.Endpoints() {
-		l.endpoints[c.Name()][endpointLabel(e.ID())] = true
-	}
-}
-
 // forget drops the series of what gen had and no living generation has. It
 // waits for gen to be free: a call that finished later would bring them back.
 func (g *Gateway) forget(gen *Generation, living []*Generation) {
-	gone, kept := labelsOf(gen), labelsOf(living...)
-	for name := range gone.listeners {
-		if !kept.listeners[name] {
+	listeners, routes := map[string]bool{}, map[string]bool{}
+	for _, l := range living {
+		for i := range l.config.Listeners {
+			listeners[l.config.Listeners[i].Name] = true
+		}
+		for i := range l.config.Routes {
+			routes[l.config.Routes[i].Name] = true
+		}
+	}
+	for i := range gen.config.Listeners {
+		if name := gen.config.Listeners[i].Name; !listeners[name] {
 			g.metrics.ForgetListener(name)
 		}
 	}
-	for name := range gone.routes {
-		if !kept.routes[name] {
+	for i := range gen.config.Routes {
+		if name := gen.config.Routes[i].Name; !routes[name] {
 			g.metrics.ForgetRoute(name)
 		}
 	}
-	for cluster, endpoints := range gone.endpoints {
-		if kept.endpoints[cluster] == nil {
-			g.metrics.ForgetCluster(cluster)
-			continue
+	for _, c := range gen.clusters.All() {
+		g.forgetCluster(c, living)
+	}
+}
+
+// forgetCluster drops the series of a cluster that no living generation has, or of
+// those of its endpoints. Most reloads leave most clusters as they are.
+func (g *Gateway) forgetCluster(c *clusters.Cluster, living []*Generation) {
+	known := false
+	var endpoints []*clusters.Endpoint
+	for _, l := range living {
+		switch other, ok := l.clusters.Get(c.Name()); {
+		case other == c:
+			return
+		case ok:
+			known = true
+			endpoints = append(endpoints, other.Endpoints()...)
 		}
-		for endpoint := range endpoints {
-			if !kept.endpoints[cluster][endpoint] {
-				g.metrics.ForgetEndpoint(cluster, endpoint)
-			}
+	}
+	if !known {
+		g.metrics.ForgetCluster(c.Name())
+		return
+	}
+	kept := map[string]bool{}
+	for _, e := range endpoints {
+		kept[endpointLabel(e.ID())] = true
+	}
+	for _, e := range c.Endpoints() {
+		if label := endpointLabel(e.ID()); !kept[label] {
+			g.metrics.ForgetEndpoint(c.Name(), label)
 		}
 	}
 }

@@ -50,7 +50,14 @@ func fillZeros(v reflect.Value, s *spec) {
 
 // setDefault puts the default into v. checkDefault has seen that it fits.
 func (f *field) setDefault(v reflect.Value) {
-	if f.plainDefault.IsValid() {
+	switch {
+	case !f.plainDefault.IsValid():
+	case f.shape == shapeList:
+		n := f.plainDefault.Len()
+		v.Set(reflect.MakeSlice(f.typ, n, n)) // no two values share one
+		reflect.Copy(v, f.plainDefault)
+		return
+	default:
 		v.Set(f.plainDefault)
 		return
 	}
@@ -75,12 +82,19 @@ func (f *field) checkDefault() error {
 		return fmt.Errorf("default %q: %s", *f.def, errs[0].Message)
 	}
 	f.defaultTree = n
-	switch f.shape {
-	case shapeString, shapeBool, shapeInt, shapeUint, shapeFloat, shapeDuration, shapeSize, shapePercent:
+	if f.isPlain() || f.shape == shapeList && f.elem.isPlain() {
 		f.plainDefault = v
-	default: // may hold references, which no two values share
 	}
 	return nil
+}
+
+// isPlain reports whether values hold no references, which no two values may share.
+func (s *spec) isPlain() bool {
+	switch s.shape {
+	case shapeString, shapeBool, shapeInt, shapeUint, shapeFloat, shapeDuration, shapeSize, shapePercent:
+		return true
+	}
+	return false
 }
 
 func (f *field) defaultNode() (*node, error) { return f.tagNode(*f.def) }

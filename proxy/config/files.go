@@ -146,14 +146,15 @@ func readFile(open func(string) (*os.File, error), path string, limit int64) ([]
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
 	}
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	// The room beyond its size is for the read that finds the end.
+	data := bytes.NewBuffer(make([]byte, 0, min(info.Size(), limit)+bytes.MinRead))
+	if _, err := data.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, bare(err)
 	}
-	if int64(len(data)) > limit {
+	if int64(data.Len()) > limit {
 		return nil, fmt.Errorf("it is larger than %s", Size(limit))
 	}
-	return data, nil
+	return data.Bytes(), nil
 }
 
 // bare takes the operation and the path off an error of package os.

@@ -124,7 +124,8 @@ func try(ctx context.Context, path, abs string, opts Options, v reflect.Value, s
 	} else if root := parse(data, errors); root != nil {
 		d := decoder{ctx: ctx, dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
 		d.value(root, v, s)
-		Scope{at: root.here(), running: opts.Running, errors: errors, warnings: warnings}.validate(v, s)
+		scope := Scope{at: root.here(), trail: new(trail), running: opts.Running, errors: errors, warnings: warnings}
+		scope.validate(v, s)
 	}
 	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}
 	if moved := read.moved(ctx); moved != "" {

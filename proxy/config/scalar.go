@@ -16,18 +16,27 @@ import (
 // text is a scalar after substitution.
 type text struct {
 	value string
-	// shown stands for the value in messages: the file's own text, since what
-	// the environment holds may be a secret.
-	shown string
+	// written is the value as it stands in the file.
+	written string
 	// substituted: the environment has a part in value.
 	substituted bool
 	// plain: the value may be taken for a number or a bool.
 	plain bool
 }
 
+// shown stands for the value in messages: the file's own text, since what the
+// environment holds may be a secret.
+func (t text) shown() string {
+	shown := strconv.Quote(clip(t.written))
+	if t.substituted {
+		shown += " (after substitution)"
+	}
+	return shown
+}
+
 // text substitutes the environment in a scalar.
 func (d *decoder) text(n *node) (text, error) {
-	t := text{value: n.text, shown: strconv.Quote(clip(n.text)), plain: n.plain}
+	t := text{value: n.text, written: n.text, plain: n.plain}
 	if d.env == nil {
 		return t, nil
 	}
@@ -37,7 +46,6 @@ func (d *decoder) text(n *node) (text, error) {
 	}
 	if strings.Contains(n.text, "${") {
 		t.substituted = true
-		t.shown += " (after substitution)"
 		// Inside [] and {} there is no way to write ${PORT} without quotes.
 		t.plain = t.plain || n.flow
 	}
@@ -68,11 +76,11 @@ func (s *spec) set(v reflect.Value, t text) error {
 		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(t.value)); err != nil {
 			switch {
 			case s.typ == reflect.TypeFor[netip.Prefix]():
-				return fmt.Errorf("%s is no CIDR; write it like 10.0.0.0/8, or 10.0.0.1/32 for one address", t.shown)
+				return fmt.Errorf("%s is no CIDR; write it like 10.0.0.0/8, or 10.0.0.1/32 for one address", t.shown())
 			case t.substituted: // err may quote the value
-				return fmt.Errorf("%s is not valid here", t.shown)
+				return fmt.Errorf("%s is not valid here", t.shown())
 			}
-			return fmt.Errorf("%s is not valid here: %w", t.shown, err)
+			return fmt.Errorf("%s is not valid here: %w", t.shown(), err)
 		}
 		return s.fits(t) // after what the type says, which is better to read
 	case shapeValue:
@@ -86,7 +94,7 @@ func (s *spec) set(v reflect.Value, t text) error {
 		}
 		b, ok := map[string]bool{"true": true, "false": false}[t.value]
 		if !ok {
-			return fmt.Errorf("expected true or false, not %s", t.shown)
+			return fmt.Errorf("expected true or false, not %s", t.shown())
 		}
 		v.SetBool(b)
 	default:
@@ -96,9 +104,9 @@ func (s *spec) set(v reflect.Value, t text) error {
 		number, err := s.number(t.value)
 		switch {
 		case err != nil && t.substituted: // err may quote the value
-			return fmt.Errorf("expected %s, not %s", s.expected(), t.shown)
+			return fmt.Errorf("expected %s, not %s", s.expected(), t.shown())
 		case err != nil:
-			return fmt.Errorf("%s %w", t.shown, err)
+			return fmt.Errorf("%s %w", t.shown(), err)
 		}
 		if err := s.bounds(number, t); err != nil {
 			return err
@@ -118,9 +126,9 @@ func (s *spec) word(t text) error {
 	case t.value == "" && s.emptyIsAbsent:
 		return nil
 	case slices.Contains(s.later, t.value):
-		return fmt.Errorf("%s is not supported by this version", t.shown)
+		return fmt.Errorf("%s is not supported by this version", t.shown())
 	case s.enum != nil && !slices.Contains(s.enum, t.value):
-		return fmt.Errorf("%s is none of %s%s", t.shown, strings.Join(s.enum, ", "), s.suggest(t))
+		return fmt.Errorf("%s is none of %s%s", t.shown(), strings.Join(s.enum, ", "), s.suggest(t))
 	}
 	return nil
 }
@@ -130,7 +138,7 @@ func (s *spec) fits(t text) error {
 	if s.pattern == nil || t.value == "" && s.emptyIsAbsent || s.pattern.MatchString(t.value) {
 		return nil
 	}
-	return fmt.Errorf("%s does not match %s", t.shown, trimAnchors(s.pattern))
+	return fmt.Errorf("%s does not match %s", t.shown(), trimAnchors(s.pattern))
 }
 
 func (s *spec) suggest(t text) string {
@@ -166,17 +174,17 @@ func (s *spec) bounds(number reflect.Value, t text) error {
 	}
 	if least != "" {
 		if bound, err := s.number(least); err == nil && compare(number, bound) < 0 {
-			return fmt.Errorf("%s is too small; the least is %s", t.shown, least)
+			return fmt.Errorf("%s is too small; the least is %s", t.shown(), least)
 		}
 	}
 	if s.max != "" {
 		if bound, err := s.number(s.max); err == nil && compare(number, bound) > 0 {
-			return fmt.Errorf("%s is too large; the most is %s", t.shown, s.max)
+			return fmt.Errorf("%s is too large; the most is %s", t.shown(), s.max)
 		}
 	}
 	if reflect.Zero(s.typ).CanInt() && reflect.Zero(s.typ).OverflowInt(number.Int()) ||
 		reflect.Zero(s.typ).CanUint() && reflect.Zero(s.typ).OverflowUint(number.Uint()) {
-		return fmt.Errorf("%s is too large", t.shown)
+		return fmt.Errorf("%s is too large", t.shown())
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ type Validator interface{ Validate(*Scope) }
 // is not in the file is placed at the deepest part of its path that is. A Scope
 // must not be used after Validate returned, nor by several goroutines.
 type Scope struct {
-	at               place // of the struct
-	path             string
+	at               place  // of the struct
+	trail            *trail // to it, while its Validate runs
 	running          *Snapshot
 	errors, warnings *reporter
 }
@@ -74,7 +74,7 @@ func (s *Scope) report(to *reporter, field string, transient bool, format string
 		return
 	}
 	to.add(Error{
-		Line: at.line, Column: at.column, Path: atField(s.path, field),
+		Line: at.line, Column: at.column, Path: atField(s.trail.String(), field),
 		Message: fmt.Sprintf(format, args...), Transient: transient,
 	})
 }
@@ -93,14 +93,9 @@ func (s *spec) holdsStruct() bool {
 }
 
 // validate calls every Validator at and below v, children first.
-func (s Scope) validate(v reflect.Value, sp *spec) {
+func (s *Scope) validate(v reflect.Value, sp *spec) {
 	if !sp.holdsStruct() || s.at.reported {
 		return
-	}
-	below := func(path string, to step) Scope {
-		s := s
-		s.path, s.at = path, s.at.down(to)
-		return s
 	}
 	switch sp.shape {
 	case shapePointer:
@@ -109,7 +104,7 @@ func (s Scope) validate(v reflect.Value, sp *spec) {
 		}
 	case shapeList:
 		for i := range v.Len() {
-			below(atIndex(s.path, i), step{index: i}).validate(v.Index(i), sp.elem)
+			s.below(step{index: i}, v.Index(i), sp.elem)
 		}
 	case shapeMap:
 		keys := v.MapKeys()
@@ -118,17 +113,38 @@ func (s Scope) validate(v reflect.Value, sp *spec) {
 			// What a map holds has no address for a method with a pointer.
 			elem := reflect.New(sp.elem.typ).Elem()
 			elem.Set(v.MapIndex(k))
-			below(atKey(s.path, k.String()), step{k.String(), -1}).validate(elem, sp.elem)
+			s.below(step{k.String(), -1}, elem, sp.elem)
 			v.SetMapIndex(k, elem)
 		}
 	case shapeStruct:
 		for _, f := range sp.fields.fields {
-			if f.holdsStruct() {
-				below(atKey(s.path, f.key), step{f.key, -1}).validate(v.Field(f.index), f.spec)
+			if field := v.Field(f.index); f.holdsStruct() && !isNothing(field) {
+				s.below(step{f.key, -1}, field, f.spec)
 			}
 		}
 		if validator, ok := v.Addr().Interface().(Validator); ok {
-			validator.Validate(&s)
+			validator.Validate(s)
 		}
 	}
+}
+
+// below validates a value one step below s.
+func (s *Scope) below(to step, v reflect.Value, sp *spec) {
+	child := *s
+	child.at = s.at.down(to)
+	*s.trail = append(*s.trail, to)
+	child.validate(v, sp)
+	s.trail.up()
+}
+
+// isNothing reports whether there is no struct at or below v: most of what may
+// stand in a file does not.
+func isNothing(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer:
+		return v.IsNil()
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return false
 }

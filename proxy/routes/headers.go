@@ -76,17 +76,24 @@ type edits struct {
 }
 
 func compileEdits(c *HeaderEdits) *edits {
-	e := &edits{set: map[string]string{}, add: map[string]string{}}
+	e := &edits{set: canonicalNames(c.Set), add: canonicalNames(c.Add)}
 	for _, name := range c.Remove {
 		e.remove = append(e.remove, http.CanonicalHeaderKey(name))
 	}
-	for name, value := range c.Set {
-		e.set[http.CanonicalHeaderKey(name)] = value
-	}
-	for name, value := range c.Add {
-		e.add[http.CanonicalHeaderKey(name)] = value
-	}
 	return e
+}
+
+// canonicalNames returns fields under the names that http.Header has them under; nil
+// if there are none.
+func canonicalNames(fields map[string]string) map[string]string {
+	if len(fields) == 0 {
+		return nil
+	}
+	named := make(map[string]string, len(fields))
+	for name, value := range fields {
+		named[http.CanonicalHeaderKey(name)] = value
+	}
+	return named
 }
 
 func (e *edits) empty() bool { return len(e.remove)+len(e.set)+len(e.add) == 0 }

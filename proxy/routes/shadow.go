@@ -21,7 +21,7 @@ type Shadow struct {
 // leave nothing together is not found, and of conditions on headers it knows equal
 // ones, and that a value implies presence.
 func Shadowed(cfgs []Config) []Shadow {
-	s := shadows{kept: map[shadowKey][]int{}}
+	s := shadows{reaches: make([]reach, 0, len(cfgs)), kept: make(map[shadowKey][]int, len(cfgs))}
 	for i := range cfgs {
 		s.add(newReach(&cfgs[i]))
 	}
@@ -92,7 +92,9 @@ func newReach(c *Config) reach {
 		r.unknown = r.unknown || err != nil
 		r.hosts = append(r.hosts, p)
 	}
-	r.hostSet = make(map[hostname.Pattern]bool, len(r.hosts))
+	if len(r.hosts) > 0 {
+		r.hostSet = make(map[hostname.Pattern]bool, len(r.hosts))
+	}
 	for _, p := range r.hosts {
 		r.hostSet[p] = true
 	}
@@ -120,7 +122,11 @@ func newReach(c *Config) reach {
 	return r
 }
 
-func sorted(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+func sorted(list []string) []string {
+	list = slices.Clone(list)
+	slices.Sort(list)
+	return slices.Compact(list)
+}
 
 // covers reports whether a matches every request that b matches.
 func (a *reach) covers(b *reach) bool {

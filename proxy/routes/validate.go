@@ -268,6 +268,9 @@ func (e *HeaderEdits) Validate(s *config.Scope) {
 		field  string
 		values map[string]string
 	}{{"set", e.Set}, {"add", e.Add}} {
+		if len(m.values) == 0 {
+			continue
+		}
 		for _, name := range slices.Sorted(maps.Keys(m.values)) {
 			field := m.field + "." + name
 			if why := editable(name); why != "" {
