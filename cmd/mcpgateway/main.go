@@ -1,4 +1,7 @@
 // Command mcpgateway is the gateway and the tools around its file.
+//
+// The packages of internal/e2e test it as a process; internal/e2e/house checks
+// the rules that hold for the source of the whole module.
 package main
 
 import (

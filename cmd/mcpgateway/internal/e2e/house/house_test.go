@@ -1,4 +1,5 @@
-package main_test
+// Package house_test checks rules that hold for the source of the whole module.
+package house_test
 
 import (
 	"go/ast"
@@ -31,7 +32,7 @@ var shut = map[string][]string{
 // goFiles visits every Go file of the module.
 func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
 	t.Helper()
-	root := "../.."
+	root := "../../../../.."
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
