@@ -167,10 +167,10 @@ func (g *Gateway) StandardLog() io.Writer { return g.logs.StandardWriter() }
 // Run may be called once.
 func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
 	watcher, err := filewatch.New(func(err error) {
-		g.logs.ReloadLogger().Warn().Err(err).Msg("some changes of files are found by looking from time to time")
+		g.logs.ReloadLogger().Warn().Err(err).Msg("the kernel does not watch every path; changes of the others are found by the poll")
 	})
 	if err != nil {
-		g.logs.Logger().Warn().Err(err).Stringer("every", filewatch.PollEvery).Msg("changes of files are found by looking from time to time")
+		g.logs.Logger().Warn().Err(err).Stringer("every", filewatch.PollEvery).Msg("the kernel does not watch files; changes of them are found by the poll")
 	}
 	defer watcher.Close()
 	defer g.logs.Close()

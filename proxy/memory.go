@@ -70,10 +70,10 @@ func (g *Gateway) commitMemory(c MemoryConfig) {
 		g.options.SetMemoryLimit(limit / 100 * memory.RuntimeShare)
 	}
 	if limit == 0 {
-		g.logs.ReloadLogger().Warn().Msg("the system does not say how much memory there is, so that none is refused; set memory.limit")
+		g.logs.ReloadLogger().Warn().Msg("the system does not tell how much memory there is, so that there is no limit; set memory.limit")
 		return
 	}
-	g.logs.ReloadLogger().Info().Int64("bytes", limit).Str("from", from).Msg("memory limit")
+	g.logs.ReloadLogger().Info().Int64("bytes", limit).Str("from", from).Msg("the memory limit is set")
 }
 
 // memoryLimit is what a setting comes to, in bytes, and where that comes from; 0

@@ -68,7 +68,7 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	go func() {
 		select {
 		case <-kill:
-			g.logs.ReloadLogger().Warn().Msg("second signal; stopping at once")
+			g.logs.ReloadLogger().Warn().Msg("a second signal came; stopping at once")
 			hurry()
 		case <-patience.Done():
 		}

@@ -138,7 +138,7 @@ func (g *Gateway) traceSPIFFE() *spiffe.Trace {
 			g.logs.Logger().Info().Str("socket", socket).Str("id", id).Msg("the Workload API delivered an identity")
 		},
 		Failed: func(socket string, err error) {
-			g.logs.Logger().Warn().Str("socket", socket).Err(err).Msg("the Workload API delivers nothing of use; what it delivered last stays")
+			g.logs.Logger().Warn().Str("socket", socket).Err(err).Msg("the Workload API delivers no usable identity; the last one stays in use")
 		},
 	}
 }

@@ -26,7 +26,7 @@ func (g *Gateway) traceListeners() *listeners.Trace {
 			if err != nil { // only from proxy_protocol.from: it is for the operator to mend
 				e = log.Info().Err(err)
 			}
-			e.Str("listener", listener).Str("reason", reason).Stringer("remote", remote).Msg("connection refused")
+			e.Str("listener", listener).Str("reason", reason).Stringer("remote", remote).Msg("connection rejected")
 		},
 		Handshake: func(listener string, remote net.Addr, err error, d time.Duration) {
 			g.metrics.Handshake(listener, err)
@@ -35,11 +35,11 @@ func (g *Gateway) traceListeners() *listeners.Trace {
 			}
 		},
 		AcceptError: func(address string, err error) {
-			g.logs.Logger().Error().Str("address", address).Err(err).Msg("a connection could not be accepted; trying on")
+			g.logs.Logger().Error().Str("address", address).Err(err).Msg("accepting a connection failed; the listener goes on")
 		},
 		Advice: func(message string) { g.logs.Logger().Warn().Msg(message) },
 		Error: func(listener, message string) {
-			g.logs.Logger().Warn().Str("listener", listener).Str("complaint", strings.TrimSpace(message)).Msg("protocol server")
+			g.logs.Logger().Warn().Str("listener", listener).Str("complaint", strings.TrimSpace(message)).Msg("the protocol server reported a problem")
 		},
 	}
 }
@@ -58,18 +58,18 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 		Connected: func(cluster, endpoint string, d time.Duration, err error) {
 			g.metrics.Connected(cluster, endpointLabel(endpoint), err)
 			if err != nil {
-				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("connect failed")
+				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("connecting to the endpoint failed")
 			}
 		},
 		Request: func(cluster, endpoint string, status int, d time.Duration, err error) {
 			g.metrics.Upstream(cluster, endpointLabel(endpoint), status, d)
 			if err != nil {
-				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("request failed")
+				g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Dur("duration_ms", d).Err(err).Msg("a request to the endpoint failed")
 			}
 		},
 		Retry: func(cluster, endpoint, reason string) {
 			g.metrics.Retried(cluster)
-			g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Str("reason", reason).Msg("trying again")
+			g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Str("reason", reason).Msg("a request is sent again")
 		},
 		Process: func(cluster, event string, err error) {
 			log := g.logs.Logger()
@@ -80,22 +80,22 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 			case err != nil && !errors.Is(err, clusters.ErrStopped):
 				e = log.Warn().Err(err)
 			}
-			e.Str("cluster", cluster).Str("event", event).Msg("process")
+			e.Str("cluster", cluster).Str("event", event).Msg("child process")
 		},
 		Stderr: func(cluster, line string) {
-			g.logs.Logger().Info().Str("cluster", cluster).Str("stderr", line).Msg("process wrote")
+			g.logs.Logger().Info().Str("cluster", cluster).Str("stderr", line).Msg("a child process wrote to stderr")
 		},
 		StderrOmitted: func(cluster string, lines int) {
 			g.metrics.StderrOmitted(cluster, lines)
-			g.logs.Logger().Warn().Str("cluster", cluster).Int("lines", lines).Msg("process wrote more to stderr than is logged; these lines are left out")
+			g.logs.Logger().Warn().Str("cluster", cluster).Int("lines", lines).Msg("a child process wrote more to stderr than is logged; these lines are left out")
 		},
 		Resolved: func(cluster, host string, addrs []netip.Addr, err error) {
 			log := g.logs.Logger()
 			if err != nil {
-				log.Warn().Str("cluster", cluster).Str("host", host).Err(err).Msg("name look-up failed; the last known addresses stay")
+				log.Warn().Str("cluster", cluster).Str("host", host).Err(err).Msg("the host name could not be resolved; the last known addresses stay in use")
 				return
 			}
-			log.Debug().Str("cluster", cluster).Str("host", host).Interface("addresses", addrs).Msg("name resolved")
+			log.Debug().Str("cluster", cluster).Str("host", host).Interface("addresses", addrs).Msg("host name resolved")
 		},
 	}
 }
@@ -105,7 +105,7 @@ func (g *Gateway) traceAuth() *filter.AuthTrace {
 		JWKS: func(url string, keys int, err error) {
 			log := g.logs.Logger()
 			if err != nil {
-				log.Warn().Str("url", url).Err(err).Msg("the key set could not be fetched; the last known keys stay")
+				log.Warn().Str("url", url).Err(err).Msg("the key set could not be fetched; the last known keys stay in use")
 				return
 			}
 			log.Debug().Str("url", url).Int("keys", keys).Msg("key set fetched")
@@ -136,7 +136,7 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 			if errors.As(err, new(*upstream.DroppedError)) {
 				line = g.logs.Logger().Warn() // a client would have got it
 			}
-			line.Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("ignored what the server sent")
+			line.Str("route", route).Str("cluster", cluster).Str("endpoint", endpoint).Err(err).Msg("what the server sent is ignored")
 		},
 		Call: func(route, cluster, method, flag string, d time.Duration) {
 			outcome := "ok"
@@ -146,7 +146,7 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 			g.metrics.MCPCall(cluster, methodLabel(method), outcome)
 		},
 		Unavailable: func(route, method string, clusters []string, err error) {
-			g.logs.Logger().Warn().Str("route", route).Str("method", method).Strs("clusters", clusters).Err(err).Msg("answered without these clusters")
+			g.logs.Logger().Warn().Str("route", route).Str("method", method).Strs("clusters", clusters).Err(err).Msg("a list is answered without these clusters")
 		},
 		Name: func(route, cluster, kind, name, reason string) {
 			g.logs.Logger().Warn().Str("route", route).Str("cluster", cluster).Str(kind, name).Msg(reason)

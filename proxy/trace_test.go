@@ -23,7 +23,7 @@ routes: [{match: {path_prefix: /}, respond: {}}]
 		_, _ = io.Copy(io.Discard, conn)
 		conn.Close()
 	}
-	const refused = "connection refused"
+	const refused = "connection rejected"
 	eventually(t, "the reason in the log", func() error {
 		if !strings.Contains(p.logs.String(), "does the load balancer send it?") {
 			return errors.New("it is not there")

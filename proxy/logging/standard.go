@@ -13,6 +13,6 @@ func (l *Logs) StandardWriter() io.Writer { return standardWriter{l} }
 type standardWriter struct{ logs *Logs }
 
 func (w standardWriter) Write(line []byte) (int, error) {
-	w.logs.Logger().Warn().Str("component", "standard library").Bytes("complaint", bytes.TrimSpace(line)).Msg("message of the standard library")
+	w.logs.Logger().Warn().Str("component", "standard library").Bytes("complaint", bytes.TrimSpace(line)).Msg("a package wrote to the standard log")
 	return len(line), nil
 }
