@@ -166,7 +166,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, none, jsonrpc.ErrBatch.Error())
 		return
 	}
-	members, err := parseBatch(body, h.Config.Limits.Pending)
+	members, err := parseBatch(body, h.route.Limits.Pending)
 	if err != nil {
 		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
@@ -208,7 +208,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 // inform takes what is not answered.
 func (h *Handler) inform(r *http.Request, s *session, m *jsonrpc.Message) {
 	if m.Kind() == jsonrpc.Notification {
-		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h, m)
+		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h.route, m)
 	} else {
 		s.answered(m)
 	}

@@ -17,7 +17,7 @@ import (
 // disconnect is no cancellation (MCP 2025-11-25, Transports).
 type call struct {
 	session *session
-	handler *Handler
+	route   *Route
 	msg     *jsonrpc.Message
 	stream  *stream
 	record  *filter.Record
@@ -45,7 +45,7 @@ type call struct {
 // start begins the clocks of the call. stop must be called.
 func (c *call) start(parent context.Context) {
 	ctx, cancel := context.WithCancelCause(parent)
-	t := c.handler.Config.Timeouts
+	t := c.route.Timeouts
 	ctx, stop := context.WithTimeoutCause(ctx, t.CallMax, errCallMax)
 	c.ctx, c.started = ctx, time.Now()
 	c.caller.Primed = c.stream.begin
@@ -67,7 +67,7 @@ func (c *call) touch() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.waiting == 0 && c.ctx.Err() == nil {
-		c.idle.Reset(c.handler.Config.Timeouts.CallIdle)
+		c.idle.Reset(c.route.Timeouts.CallIdle)
 	}
 }
 
@@ -86,7 +86,7 @@ func (c *call) unhold() {
 	defer c.mu.Unlock()
 	c.waiting--
 	if c.waiting == 0 && c.ctx.Err() == nil {
-		c.idle.Reset(c.handler.Config.Timeouts.CallIdle)
+		c.idle.Reset(c.route.Timeouts.CallIdle)
 	}
 }
 
@@ -144,7 +144,7 @@ func (c *call) run() {
 		}
 		body = f.body(c.msg.ID())
 	}
-	c.handler.hub.opts.Trace.call(c.handler.Route, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
+	c.session.hub.opts.Trace.call(c.route.Name, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
 	c.caller.Shrink(len(body))
 	if c.held != nil {
 		c.held.conclude(status, body)
@@ -199,7 +199,7 @@ func (c *call) exchange(ctx context.Context, ref ClusterRef, safe bool, edit fun
 		e.SetID(c.msg, id)
 		c.disclaim(&e, up)
 		e.Replace(c.token(), []byte(id.Raw()))
-		if !c.session.naming.transparent(c.handler.Config.Clusters) {
+		if !c.session.naming.transparent(c.route.Members) {
 			c.session.related(&e, ref, c.msg.Params().Get("_meta"))
 		}
 		if edit != nil {

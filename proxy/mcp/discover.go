@@ -16,10 +16,10 @@ func (o offer) json() []byte {
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
 func (s *session) discover(c *call) ([]byte, error) {
-	if o := c.handler.offered(); !o.unknown && !o.modern() {
+	if o := c.route.offered(); !o.unknown && !o.modern() {
 		return nil, noDiscovery() // no server need be asked
 	}
-	refs := c.handler.Config.Clusters
+	refs := c.route.Members
 	if s.naming.transparent(refs) {
 		return s.discoverOne(c, refs[0])
 	}
@@ -39,7 +39,7 @@ func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 		return nil, err
 	}
 	defer p.release(l)
-	offered := c.handler.offeredBy([]opened{{ref: ref, serves: l.up.Serves()}})
+	offered := c.route.offeredBy([]opened{{ref: ref, serves: l.up.Serves()}})
 	if !offered.modern() {
 		return nil, noDiscovery()
 	}
@@ -82,7 +82,7 @@ func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
-	offered := c.handler.offeredBy(found)
+	offered := c.route.offeredBy(found)
 	if !offered.modern() {
 		return nil, noDiscovery()
 	}

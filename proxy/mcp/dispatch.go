@@ -41,7 +41,7 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 	case spec.LoggingSetLevel:
 		return s.setLevel(c)
 	}
-	refs := c.handler.Config.Clusters
+	refs := c.route.Members
 	if !s.passes(refs) {
 		return nil, noMethod(method)
 	}
@@ -156,7 +156,7 @@ const logLevels = "debug info notice warning error critical alert emergency"
 // are initialised later.
 func (s *session) setLevel(c *call) ([]byte, error) {
 	level := c.msg.Params().Get("level").String()
-	refs := c.handler.Config.Clusters
+	refs := c.route.Members
 	if s.naming.transparent(refs) {
 		body, m, err := c.forward(refs[0], true, nil)
 		if err == nil && !m.IsError() {
@@ -177,7 +177,7 @@ func (s *session) setLevel(c *call) ([]byte, error) {
 		wg.Go(func() {
 			// One that does not answer now has lost its session, or is told
 			// again with the next one; the others are not to wait for it.
-			ctx, cancel := context.WithTimeoutCause(c.ctx, p.patience(c.handler), errListTime)
+			ctx, cancel := context.WithTimeoutCause(c.ctx, p.patience(c.route), errListTime)
 			defer cancel()
 			_, _ = c.exchange(ctx, ref, true, nil)
 		})

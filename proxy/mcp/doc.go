@@ -4,8 +4,9 @@
 // # What it owns
 //
 // A [Hub] lives as long as the process and owns the downstream sessions. A
-// [Handler] belongs to one generation and knows what that generation's file
-// says about one route; it holds no session, so that a reload costs none.
+// [Route] belongs to one generation and knows what that generation's file says
+// to the sessions of one route; a [Handler] serves it over HTTP. Neither holds a
+// session, so that a reload costs none.
 // Each request looks its session up in the hub and serves it with the
 // clusters of the generation that took the request.
 //

@@ -38,23 +38,23 @@ func (o offer) sure() offer {
 }
 
 // configured returns the offer that mcp.versions makes, if it is set.
-func (h *Handler) configured() (o offer, ok bool) {
-	if len(h.Config.Versions) == 0 {
+func (r *Route) configured() (o offer, ok bool) {
+	if len(r.Versions) == 0 {
 		return offer{}, false
 	}
-	return offer{versions: spec.Revisions()}.narrow(h.Config.Versions), true
+	return offer{versions: spec.Revisions()}.narrow(r.Versions), true
 }
 
 // offered returns what the route offers, as far as that is known without
 // asking a server.
-func (h *Handler) offered() offer {
-	o, ok := h.configured()
+func (r *Route) offered() offer {
+	o, ok := r.configured()
 	if ok {
 		return o
 	}
 	o.versions = spec.Revisions()
-	for _, ref := range h.Config.Clusters {
-		served, known := h.served(ref)
+	for _, ref := range r.Members {
+		served, known := r.served(ref)
 		if !known {
 			o.unknown = true
 			served = spec.Legacy()
@@ -65,25 +65,25 @@ func (h *Handler) offered() offer {
 }
 
 // served returns the revisions that a cluster was found to serve.
-func (h *Handler) served(ref ClusterRef) (versions []string, known bool) {
-	cluster, ok := h.Clusters.Get(ref.Name)
+func (r *Route) served(ref ClusterRef) (versions []string, known bool) {
+	cluster, ok := r.Clusters.Get(ref.Name)
 	if !ok {
 		return nil, false
 	}
-	return h.hub.opts.Transports.Serves(cluster)
+	return r.transports.Serves(cluster)
 }
 
 // offeredBy returns what the route offers, from what is known and what the
 // servers have just said. One that was never reached offers no revision without
 // sessions: it may be one that has them.
-func (h *Handler) offeredBy(found []opened) offer {
-	o, ok := h.configured()
+func (r *Route) offeredBy(found []opened) offer {
+	o, ok := r.configured()
 	if ok {
 		return o
 	}
 	o.versions = spec.Revisions()
-	for _, ref := range h.Config.Clusters {
-		served, known := h.served(ref)
+	for _, ref := range r.Members {
+		served, known := r.served(ref)
 		i := slices.IndexFunc(found, func(f opened) bool { return f.ref.Name == ref.Name })
 		if i >= 0 {
 			o = o.narrow(found[i].serves)
@@ -101,7 +101,7 @@ func (h *Handler) offeredBy(found []opened) offer {
 // refuseVersion refuses a message of a revision that is not spoken, and names
 // those that the route offers. Servers are asked where that is not known.
 func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, requested string) {
-	o := h.offered()
+	o := h.route.offered()
 	if o.unknown {
 		o = h.ask(r, m)
 	}
@@ -110,16 +110,16 @@ func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonr
 
 // ask asks the servers of the route what they serve.
 func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) offer {
-	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(spec.NewestLegacy), version: spec.Modern})
+	s, err := h.hub.borrow(h.route, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(spec.NewestLegacy), version: spec.Modern})
 	if err != nil {
-		return h.offered()
+		return h.route.offered()
 	}
 	defer h.hub.giveBack(s)
 	c := h.newCall(r, s, m, accept{})
 	c.start(r.Context())
 	defer c.stop()
-	found, _, _ := s.openAll(c.ctx, c, h.Config.Clusters)
-	return h.offeredBy(found)
+	found, _, _ := s.openAll(c.ctx, c, h.route.Members)
+	return h.route.offeredBy(found)
 }
 
 // noDiscovery answers server/discover where the servers have sessions: clients

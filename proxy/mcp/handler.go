@@ -2,9 +2,7 @@ package mcp
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -28,15 +26,13 @@ type HandlerConfig struct {
 	Clusters *clusters.Set
 }
 
-// Handler serves one route of one generation.
+// Handler serves one route of one generation over HTTP.
 type Handler struct {
-	HandlerConfig
-	hub   *Hub
-	seq   uint64 // later handlers have higher ones
-	guard guard
-	// fingerprint says what names clients see, and where they come from.
-	fingerprint string
-	forward     []string // canonical names of headers that may go upstream
+	hub     *Hub
+	route   *Route
+	cfg     *Config
+	guard   guard
+	forward []string // canonical names of headers that may go upstream
 }
 
 // NewHandler prepares a route of a new generation. It touches no session:
@@ -47,44 +43,24 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", cfg.Route, err)
 	}
-	handler := &Handler{
-		HandlerConfig: cfg,
-		hub:           h,
-		guard:         guard,
-		forward:       traceHeaders(),
+	route, err := h.newRoute(Settings{
+		Name:      cfg.Route,
+		Members:   cfg.Config.Clusters,
+		Namespace: cfg.Config.Namespace,
+		Versions:  cfg.Config.Versions,
+		Timeouts:  cfg.Config.Timeouts,
+		Limits:    cfg.Config.Limits,
+		Resume:    cfg.Config.Resume,
+		Clusters:  cfg.Clusters,
+	})
+	if err != nil {
+		return nil, err
 	}
+	forward := traceHeaders()
 	for _, name := range cfg.Config.ForwardHeaders {
-		handler.forward = append(handler.forward, http.CanonicalHeaderKey(name))
+		forward = append(forward, http.CanonicalHeaderKey(name))
 	}
-	var fingerprint strings.Builder
-	fmt.Fprintf(&fingerprint, "%s", cfg.Config.Namespace)
-	for _, ref := range cfg.Config.Clusters {
-		cluster, ok := cfg.Clusters.Get(ref.Name)
-		if !ok {
-			return nil, fmt.Errorf("route %s: there is no cluster %q", cfg.Route, ref.Name)
-		}
-		c := cluster.Config()
-		fmt.Fprintf(&fingerprint, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
-		if !ref.Tools.all() {
-			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
-		}
-	}
-	handler.fingerprint = fingerprint.String()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.seq++
-	handler.seq = h.seq
-	return handler, nil
-}
-
-// member returns a cluster of the route.
-func (h *Handler) member(name string) (ClusterRef, bool) {
-	for _, ref := range h.Config.Clusters {
-		if ref.Name == name {
-			return ref, true
-		}
-	}
-	return ClusterRef{}, false
+	return &Handler{hub: h, route: route, cfg: cfg.Config, guard: guard, forward: forward}, nil
 }
 
 // ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25),
@@ -92,13 +68,13 @@ func (h *Handler) member(name string) (ClusterRef, bool) {
 // Guard has let in.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
-	case h.Config.SSE.Path != "" && path == h.Config.SSE.Path:
+	case h.cfg.SSE.Path != "" && path == h.cfg.SSE.Path:
 		h.openSSE(w, r)
 		return
-	case h.Config.SSE.Path != "" && path == h.Config.SSE.Path+messageSuffix:
+	case h.cfg.SSE.Path != "" && path == h.cfg.SSE.Path+messageSuffix:
 		h.postSSE(w, r)
 		return
-	case h.Config.WebSocket.Path != "" && path == h.Config.WebSocket.Path:
+	case h.cfg.WebSocket.Path != "" && path == h.cfg.WebSocket.Path:
 		h.openWebSocket(w, r)
 		return
 	}
@@ -128,7 +104,7 @@ func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
 func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID) *session {
 	s := h.hub.find(r.Header.Get(spec.HeaderSession))
 	switch {
-	case s == nil || s.route != h.Route || s.line != nil:
+	case s == nil || s.route != h.route.Name || s.line != nil:
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
 		return nil
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
@@ -137,10 +113,10 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		return nil
 	}
 	if v := r.Header.Get(spec.HeaderVersion); v != "" && v != s.version && !spec.IsLegacy(v) {
-		reject(w, r, id, notAmong(h.offered().versions, v))
+		reject(w, r, id, notAmong(h.route.offered().versions, v))
 		return nil
 	}
-	if !s.enter(h) {
+	if !s.enter(h.route) {
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "the session has ended; initialize anew")
 		return nil
 	}
@@ -176,7 +152,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	st.standing = true
 	s.resumable(st)
 	_, stop := st.reader()
-	if !s.listen(st, h.Config.Limits.Streams) {
+	if !s.listen(st, h.route.Limits.Streams) {
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
@@ -187,7 +163,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 
 // queueBytes bounds what waits for a slow reader: a few of the longest
 // messages.
-func (h *Handler) queueBytes() int { return 4 * int(h.Config.Limits.Message) }
+func (h *Handler) queueBytes() int { return 4 * int(h.route.Limits.Message) }
 
 // delete ends a session.
 func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
@@ -202,19 +178,6 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	defer s.exit()
 	s.end("deleted", errEnded)
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// traceHeaders are those of the W3C's Trace Context and Baggage.
-func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }
-
-// lasting returns what of a call's headers goes upstream with the streams,
-// answers and farewells of its session too, which belong to no call.
-func (h *Handler) lasting(header http.Header) http.Header {
-	out := maps.Clone(header)
-	for _, name := range traceHeaders() {
-		delete(out, name)
-	}
-	return out
 }
 
 // upstreamHeader returns what of the client's headers goes upstream. Its

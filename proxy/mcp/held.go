@@ -222,7 +222,7 @@ func (h *Hub) hold(k *held) bool {
 	h.held[id] = k
 	h.parked[k.principal]++
 	k.since = time.Now()
-	k.timer = time.AfterFunc(k.c.handler.Config.Timeouts.ServerRequest, func() { h.take(id) })
+	k.timer = time.AfterFunc(k.c.route.Timeouts.ServerRequest, func() { h.take(id) })
 	return true
 }
 

@@ -164,8 +164,8 @@ func TestQuestionsWithoutParamsAreAsked(t *testing.T) {
 func TestParkedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 	hub := NewHub(Options{})
 	defer hub.Close(within(t))
-	cfg := &Config{Timeouts: Timeouts{ServerRequest: time.Nanosecond}}
-	k := &held{c: &call{handler: &Handler{HandlerConfig: HandlerConfig{Config: cfg}}}, id: "one"}
+	route := &Route{Settings: Settings{Timeouts: Timeouts{ServerRequest: time.Nanosecond}}}
+	k := &held{c: &call{route: route}, id: "one"}
 	if !hub.hold(k) {
 		t.Fatal("there is no room")
 	}
@@ -182,11 +182,11 @@ func TestParkedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 func TestParkedCallsOfOneLockNobodyOut(t *testing.T) {
 	hub := NewHub(Options{})
 	defer hub.Close(within(t))
-	cfg := &Config{Timeouts: Timeouts{ServerRequest: time.Hour}}
+	route := &Route{Settings: Settings{Timeouts: Timeouts{ServerRequest: time.Hour}}}
 	canceled := map[string]bool{}
 	park := func(principal string, n int) bool {
 		id := fmt.Sprint(principal, n)
-		c := &call{handler: &Handler{HandlerConfig: HandlerConfig{Config: cfg}}, cancel: func(error) { canceled[id] = true }}
+		c := &call{route: route, cancel: func(error) { canceled[id] = true }}
 		return hub.hold(&held{c: c, principal: principal, id: id})
 	}
 	for i := range 2 * heldLimit {

@@ -85,7 +85,7 @@ func (c *call) modernize(e *jsonrpc.Edits, ref ClusterRef, m *jsonrpc.Message) {
 		return
 	}
 	h := hintOf(res)
-	if !c.session.naming.transparent(c.handler.Config.Clusters) {
+	if !c.session.naming.transparent(c.route.Members) {
 		h.ttl = min(h.ttl, maxTTL)
 	}
 	if ttl, ok := res.Get("ttlMs").Int(); !ok || ttl != h.ttl {

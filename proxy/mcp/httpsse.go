@@ -34,9 +34,9 @@ func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 	defer s.exit()
 	defer s.line.stream.end()
 	conn := listeners.FromContext(r.Context())
-	out := &output{w: w, rc: http.NewResponseController(w), stream: s.line.stream, begun: func() func() { return h.hub.streamBegun(h.Route, conn) }}
+	out := &output{w: w, rc: http.NewResponseController(w), stream: s.line.stream, begun: func() func() { return h.hub.streamBegun(h.route.Name, conn) }}
 	defer out.close()
-	at := url.URL{Path: h.Config.SSE.Path + messageSuffix, RawQuery: sessionParam + "=" + s.id}
+	at := url.URL{Path: h.cfg.SSE.Path + messageSuffix, RawQuery: sessionParam + "=" + s.id}
 	events := sseLine{out}
 	if out.begin() != nil || events.event("endpoint", []byte(at.String())) != nil {
 		return
@@ -77,7 +77,7 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 	}
 	s := h.hub.find(r.URL.Query().Get(sessionParam))
 	switch {
-	case s == nil || s.line == nil || !s.line.posts || s.route != h.Route:
+	case s == nil || s.line == nil || !s.line.posts || s.route != h.route.Name:
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "there is no such session; open a stream anew")
 		return
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
@@ -94,13 +94,13 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		h.unread(w, r, err)
 		return
 	}
-	if !s.enter(h) {
+	if !s.enter(h.route) {
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "the session has ended; open a stream anew")
 		return
 	}
 	defer s.exit()
 	src := source{ctx: r.Context(), record: filter.RecordFrom(r.Context()), header: h.upstreamHeader(r), run: func(f func()) { f() }}
-	if err := h.hear(s, src, body); err != nil {
+	if err := s.handle(h.route, src, body); err != nil {
 		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}

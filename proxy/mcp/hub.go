@@ -37,10 +37,10 @@ type Hub struct {
 
 	mu     sync.Mutex
 	closed bool
-	seq    uint64 // of the last handler
+	seq    uint64 // of the last route
 	// committed is the last seq when a generation was committed.
 	committed uint64
-	current   map[string]*Handler
+	current   map[string]*Route
 	byID      map[string]*session
 	kept      map[keptKey][]*session // for single calls, not in use
 	held      map[string]*held       // calls that wait for input
@@ -66,7 +66,7 @@ func NewHub(opts Options) *Hub {
 		seal:      sealer,
 		catalogue: newCatalogue(),
 		searches:  newSearches(),
-		current:   map[string]*Handler{},
+		current:   map[string]*Route{},
 		byID:      map[string]*session{},
 		kept:      map[keptKey][]*session{},
 		held:      map[string]*held{},
@@ -149,11 +149,11 @@ func (h *Hub) background(f func()) {
 // the session has ended already, or its route has gone meanwhile.
 func (h *Hub) publish(s *session) bool {
 	s.mu.Lock()
-	seq := s.handler.seq
+	seq := s.current.seq
 	ended := s.ended
 	h.mu.Lock()
-	handler, served := h.current[s.route]
-	// The handler of a generation that is about to be committed is not there yet.
+	route, served := h.current[s.route]
+	// The route of a generation that is about to be committed is not there yet.
 	ended = ended || h.closed || !served && seq <= h.committed
 	if !ended {
 		s.id = rand.Text() // 130 random bits
@@ -161,8 +161,8 @@ func (h *Hub) publish(s *session) bool {
 	}
 	h.mu.Unlock()
 	s.mu.Unlock()
-	if !ended && served && handler.seq > seq {
-		s.follow(handler) // a generation that came meanwhile did not find it
+	if !ended && served && route.seq > seq {
+		s.follow(route) // a generation that came meanwhile did not find it
 	}
 	return !ended
 }
@@ -190,12 +190,13 @@ func (h *Hub) find(id string) *session {
 // changed. Sessions of routes without a handler end. It does not wait for any
 // server.
 func (h *Hub) Commit(handlers []*Handler) {
-	current := make(map[string]*Handler, len(handlers))
+	current := make(map[string]*Route, len(handlers))
 	clusters := make(map[string][]string, len(handlers))
 	for _, handler := range handlers {
-		current[handler.Route] = handler
-		for _, ref := range handler.Config.Clusters {
-			clusters[handler.Route] = append(clusters[handler.Route], ref.Name)
+		route := handler.route
+		current[route.Name] = route
+		for _, ref := range route.Members {
+			clusters[route.Name] = append(clusters[route.Name], ref.Name)
 		}
 	}
 	h.mu.Lock()
@@ -205,8 +206,8 @@ func (h *Hub) Commit(handlers []*Handler) {
 	h.catalogue.keep(clusters)
 	h.searches.forgetAll()
 	for _, s := range h.all() {
-		if handler, ok := current[s.route]; ok {
-			s.follow(handler)
+		if route, ok := current[s.route]; ok {
+			s.follow(route)
 		} else {
 			s.end("route_removed", errEnded)
 		}

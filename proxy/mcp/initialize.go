@@ -51,18 +51,18 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 		return
 	}
 	principal := filter.PrincipalFrom(r.Context())
-	s := h.hub.newSession(h, principal.Key(), init)
-	if err := h.hub.admit(s, h.Config.Limits); err != nil {
+	s := h.hub.newSession(h.route, principal.Key(), init)
+	if err := h.hub.admit(s, h.route.Limits); err != nil {
 		s.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
 		return
 	}
-	s.enter(h)
+	s.enter(h.route)
 	defer s.exit()
 	c := h.newCall(r, s, m, a)
-	ctx, cancel := context.WithTimeoutCause(r.Context(), h.Config.Timeouts.CallIdle, errCallIdle)
+	ctx, cancel := context.WithTimeoutCause(r.Context(), h.route.Timeouts.CallIdle, errCallIdle)
 	defer cancel()
-	body, err := h.answerInitialize(ctx, s, c)
+	body, err := s.initialize(ctx, c)
 	if err == nil && r.Context().Err() != nil {
 		err = errGone // and would never end the session
 	}
@@ -83,9 +83,9 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	h.serve(w, r, c.stream, !a.json, nil)
 }
 
-// answerInitialize returns the answer to initialize.
-func (h *Handler) answerInitialize(ctx context.Context, s *session, c *call) ([]byte, error) {
-	if s.naming.transparent(h.Config.Clusters) {
+// initialize returns the answer to initialize.
+func (s *session) initialize(ctx context.Context, c *call) ([]byte, error) {
+	if s.naming.transparent(c.route.Members) {
 		return s.initializeOne(ctx, c)
 	}
 	return s.initializeAll(ctx, c), nil
@@ -94,7 +94,7 @@ func (h *Handler) answerInitialize(ctx context.Context, s *session, c *call) ([]
 // initializeOne passes initialize on to the only cluster, and its answer
 // back: who it is, what it can do and what it has to say are the server's.
 func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
-	ref := c.handler.Config.Clusters[0]
+	ref := c.route.Members[0]
 	c.ask(ref.Name)
 	p := s.peer(ref.Name)
 	if p == nil {
@@ -139,7 +139,7 @@ func federation(found []opened) []byte {
 // initializeAll initialises all clusters at once. One that is down or hung is
 // not the others' fault.
 func (s *session) initializeAll(ctx context.Context, c *call) []byte {
-	found, _, _ := s.openAll(ctx, c, c.handler.Config.Clusters)
+	found, _, _ := s.openAll(ctx, c, c.route.Members)
 	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), s.version)
 	b = append(append(b, `,"capabilities":`...), federation(found)...)
 	b = append(append(b, `,"serverInfo":`...), s.hub.serverInfo()...)
@@ -167,7 +167,7 @@ type opened struct {
 // none longer than for a list. It returns, in the order of refs, those that
 // were opened, and the names of the others with why.
 func (s *session) openAll(ctx context.Context, c *call, refs []ClusterRef) (found []opened, missing []string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.handler.Config.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.List, errListTime)
 	defer cancel()
 	all, errs := make([]opened, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup

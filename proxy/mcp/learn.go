@@ -20,7 +20,7 @@ func (s *session) learn(c *call, kind spec.List, ref ClusterRef, pages []page, w
 				continue
 			}
 			if seen[name] {
-				if s.naming.transparent(c.handler.Config.Clusters) {
+				if s.naming.transparent(c.route.Members) {
 					s.report(ref, kind, name, "the server lists the name twice, of which clients see one")
 				}
 				continue

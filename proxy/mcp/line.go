@@ -80,13 +80,13 @@ var errInitialize = errors.New("the session has not been initialized")
 // It ends when its stream does.
 func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	principal := filter.PrincipalFrom(r.Context())
-	s := h.hub.newSession(h, principal.Key(), clientInit{version: spec.NewestLegacy})
+	s := h.hub.newSession(h.route, principal.Key(), clientInit{version: spec.NewestLegacy})
 	s.line = &line{stream: s.newStream(true, true, h.queueBytes()), posts: posts}
-	if err := h.hub.admit(s, h.Config.Limits); err != nil {
+	if err := h.hub.admit(s, h.route.Limits); err != nil {
 		s.cancel(err)
 		return nil, err
 	}
-	s.enter(h) // for as long as it lasts: a line is never idle
+	s.enter(h.route) // for as long as it lasts: a line is never idle
 	if !h.hub.publish(s) || !s.listen(s.line.stream, 1) {
 		s.end("failed", errEnded)
 		return nil, errEnded
@@ -108,21 +108,21 @@ type source struct {
 	run func(f func())
 }
 
-// hear takes what came for a line's session. The error says why it is no
+// handle takes what came for a line's session. The error says why it is no
 // message.
-func (h *Handler) hear(s *session, src source, body []byte) error {
+func (s *session) handle(route *Route, src source, body []byte) error {
 	m, err := jsonrpc.Parse(body)
 	if errors.Is(err, jsonrpc.ErrBatch) && s.line.ready() && s.batches() {
-		members, err := parseBatch(body, h.Config.Limits.Pending)
+		members, err := parseBatch(body, route.Limits.Pending)
 		if err != nil {
 			return err
 		}
-		b := newBatch(s.line, members, h.hub.opts.Memory.Lease(memory.Answer))
+		b := newBatch(s.line, members, s.hub.opts.Memory.Lease(memory.Answer))
 		for i, member := range members {
 			if member.refusal != nil {
 				b.member(i).finish(http.StatusOK, member.refusal)
 			} else {
-				h.hearMessage(s, src, member.msg, b.member(i))
+				s.handleMessage(route, src, member.msg, b.member(i))
 			}
 		}
 		return nil
@@ -130,33 +130,33 @@ func (h *Handler) hear(s *session, src source, body []byte) error {
 	if err != nil {
 		return err
 	}
-	h.hearMessage(s, src, m, s.line)
+	s.handleMessage(route, src, m, s.line)
 	return nil
 }
 
-func (h *Handler) hearMessage(s *session, src source, m *jsonrpc.Message, out outlet) {
+func (s *session) handleMessage(route *Route, src source, m *jsonrpc.Message, out outlet) {
 	switch kind := m.Kind(); {
 	case kind == jsonrpc.Request:
-		if err := h.hearRequest(s, src, m, out); err != nil {
+		if err := s.handleRequest(route, src, m, out); err != nil {
 			out.finish(http.StatusOK, failed(err).body(m.ID()))
 		}
 	case !s.line.ready():
 		// There is nothing yet that it could be about.
 	case m.Method() == spec.NotificationCancelled:
-		s.notification(src.ctx, h, m) // it waits for nothing, and nothing may hold it up
+		s.notification(src.ctx, route, m) // it waits for nothing, and nothing may hold it up
 	case kind == jsonrpc.Notification:
 		passed := s.reports(m)
 		src.run(func() {
 			defer passed()
-			s.notification(upstream.WithHeader(src.ctx, src.header), h, m)
+			s.notification(upstream.WithHeader(src.ctx, src.header), route, m)
 		})
 	default:
 		s.answered(m)
 	}
 }
 
-// hearRequest sets a request in motion, whose answer goes to out.
-func (h *Handler) hearRequest(s *session, src source, m *jsonrpc.Message, out outlet) error {
+// handleRequest sets a request in motion, whose answer goes to out.
+func (s *session) handleRequest(route *Route, src source, m *jsonrpc.Message, out outlet) error {
 	if v := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion); v.Exists() {
 		if m.Method() == spec.ServerDiscover {
 			return noDiscovery()
@@ -165,10 +165,10 @@ func (h *Handler) hearRequest(s *session, src source, m *jsonrpc.Message, out ou
 	}
 	st := newStream(true, true, 0)
 	st.via = out
-	c := &call{session: s, handler: h, msg: m, stream: st, record: src.record, header: src.header}
+	c := &call{session: s, route: route, msg: m, stream: st, record: src.record, header: src.header}
 	switch {
 	case m.Method() == spec.Initialize:
-		return h.initializeLine(s, c)
+		return s.initializeLine(c)
 	case m.Method() != spec.Ping && !s.line.ready():
 		return &failure{code: jsonrpc.CodeInvalidRequest, text: errInitialize.Error()}
 	}
@@ -194,7 +194,7 @@ func (s *session) launch(c *call) error {
 
 // initializeLine answers initialize on a line. Where it fails the line ends
 // after the answer: the client begins anew with another one.
-func (h *Handler) initializeLine(s *session, c *call) error {
+func (s *session) initializeLine(c *call) error {
 	init, err := parseInit(c.msg)
 	if err != nil {
 		return err
@@ -206,11 +206,11 @@ func (h *Handler) initializeLine(s *session, c *call) error {
 		return err
 	}
 	s.init, s.version = init.params, init.version
-	s.naming = newNaming(h.Config.Namespace, h.Config.Clusters)
+	s.naming = newNaming(c.route.Namespace, c.route.Members)
 	started := s.spawn(func() {
-		ctx, cancel := context.WithTimeoutCause(s.ctx, h.Config.Timeouts.CallIdle, errCallIdle)
+		ctx, cancel := context.WithTimeoutCause(s.ctx, c.route.Timeouts.CallIdle, errCallIdle)
 		defer cancel()
-		body, err := h.answerInitialize(ctx, s, c)
+		body, err := s.initialize(ctx, c)
 		if err != nil {
 			f := failed(err)
 			c.record.SetFlag(f.flag)

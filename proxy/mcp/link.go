@@ -35,7 +35,7 @@ func (l *link) wait(ctx context.Context) *upstream.Session {
 func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 	for range attempts {
 		p.mu.Lock()
-		p.adoptLocked(c.handler)
+		p.adoptLocked(c.route)
 		if l := p.link; l != nil && l.alive() {
 			l.uses++
 			p.mu.Unlock()
@@ -44,7 +44,7 @@ func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 			p.detachLocked(l)
 			p.down = true
 		}
-		o := p.openLocked(c.handler, c)
+		o := p.openLocked(c.route, c)
 		p.mu.Unlock()
 		if o == nil && p.s.ctx.Err() == nil {
 			return nil, invalid("the cluster " + p.cluster + " has been removed")

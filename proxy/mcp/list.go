@@ -47,7 +47,7 @@ func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	refs := c.handler.Config.Clusters
+	refs := c.route.Members
 	if s.naming.transparent(refs) {
 		return s.passList(c, kind, from)
 	}
@@ -71,7 +71,7 @@ func (s *session) cursor(c *call, kind spec.List) (seal.Position, error) {
 	if v.Kind() != jsonrpc.String {
 		return seal.Position{}, invalid("params.cursor is not a string")
 	}
-	p, err := c.handler.hub.seal.OpenCursor(s.scope(kind), v.String(), time.Now())
+	p, err := c.session.hub.seal.OpenCursor(s.scope(kind), v.String(), time.Now())
 	if err != nil {
 		return seal.Position{}, invalid(err.Error())
 	}
@@ -117,7 +117,7 @@ func (s *session) drain(c *call, kind spec.List, ref ClusterRef, from seal.Posit
 		d.err = errEnded
 		return d
 	}
-	t := p.patience(c.handler)
+	t := p.patience(c.route)
 	if p.hopeless(t) {
 		d.err = errHopeless
 		return d

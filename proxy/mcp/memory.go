@@ -27,7 +27,7 @@ const (
 // readMessage reads the message of a POST whole. The lease grows by what it
 // takes while it is read; the call that comes of it has a lease of its own.
 func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request, lease *memory.Lease) ([]byte, error) {
-	return lease.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.Config.Limits.Message)), r.ContentLength)
+	return lease.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.route.Limits.Message)), r.ContentLength)
 }
 
 // cost is what a session takes, with what its client says of itself.

@@ -41,7 +41,7 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 // single serves one request of a client without a session.
 func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
 	principal := filter.PrincipalFrom(r.Context())
-	state, _, err := h.hub.openState(h.Route, principal.Key(), m)
+	state, _, err := h.hub.openState(h.route.Name, principal.Key(), m)
 	if err != nil {
 		reject(w, r, m.ID(), err)
 		return
@@ -50,7 +50,7 @@ func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 		h.proceed(w, r, m, a, state.Held)
 		return
 	}
-	s, err := h.hub.borrow(h, principal, modernInit(m))
+	s, err := h.hub.borrow(h.route, principal, modernInit(m))
 	if err != nil {
 		h.overloaded(w, r, m.ID(), err)
 		return

@@ -76,7 +76,7 @@ func (p *peer) mapper() mapper {
 }
 
 func (s *session) mapperLocked(cluster string) mapper {
-	ref, ok := s.handler.member(cluster)
+	ref, ok := s.current.member(cluster)
 	if !ok {
 		ref = ClusterRef{Name: cluster}
 	}
@@ -91,7 +91,7 @@ func (s *session) of(ref ClusterRef) mapper {
 }
 
 // notification takes a notification of the client.
-func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Message) {
+func (s *session) notification(ctx context.Context, route *Route, m *jsonrpc.Message) {
 	switch m.Method() {
 	case spec.NotificationInitialized:
 		// Each upstream session has had its own.
@@ -108,7 +108,7 @@ func (s *session) notification(ctx context.Context, h *Handler, m *jsonrpc.Messa
 			_ = p.notify(ctx, m.Raw()) // a server that is gone asks no client any more
 		}
 	default:
-		if s.passes(h.Config.Clusters) {
+		if s.passes(route.Members) {
 			s.broadcast(ctx, m.Raw())
 		}
 	}

@@ -15,28 +15,28 @@ import (
 
 // openLocked returns the attempt in progress, or begins one; nil when the
 // session has ended. c is the call that needs the link, if one does.
-func (p *peer) openLocked(h *Handler, c *call) *opening {
+func (p *peer) openLocked(route *Route, c *call) *opening {
 	if p.opening != nil || p.left {
 		return p.opening
 	}
-	if p.handler != nil {
-		if _, ok := p.handler.member(p.cluster); ok {
-			h = p.handler // the pools of an older generation may be gone
+	if p.route != nil {
+		if _, ok := p.route.member(p.cluster); ok {
+			route = p.route // the pools of an older generation may be gone
 		}
 	}
 	var header http.Header
 	if c != nil {
 		header = c.header
-		p.header = h.lasting(header)
+		p.header = lasting(header)
 	}
 	lasting := p.header
 	o := &opening{done: make(chan struct{}), since: time.Now()}
 	started := p.s.spawn(func() {
-		err := p.open(h, header, lasting)
+		err := p.open(route, header, lasting)
 		p.mu.Lock()
 		p.opening = nil
 		// Who waited for a list has given up on one that took longer.
-		back := err == nil && (p.down || time.Since(o.since) > h.Config.Timeouts.List)
+		back := err == nil && (p.down || time.Since(o.since) > route.Timeouts.List)
 		p.down = err != nil
 		p.paceLocked(err)
 		p.mu.Unlock()
@@ -56,8 +56,8 @@ func (p *peer) openLocked(h *Handler, c *call) *opening {
 // reviveLocked opens a link that no call waits for, because notifications of
 // the server are expected.
 func (p *peer) reviveLocked() {
-	if p.link == nil && p.handler != nil && (p.s.listening() || len(p.subs) > 0) {
-		p.openLocked(p.handler, nil)
+	if p.link == nil && p.route != nil && (p.s.listening() || len(p.subs) > 0) {
+		p.openLocked(p.route, nil)
 	}
 }
 
@@ -66,10 +66,10 @@ func (p *peer) reviveLocked() {
 func (p *peer) revive() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.down || p.handler == nil || time.Now().Before(p.retry) {
+	if !p.down || p.route == nil || time.Now().Before(p.retry) {
 		return
 	}
-	cluster, ok := p.handler.Clusters.Get(p.cluster)
+	cluster, ok := p.route.Clusters.Get(p.cluster)
 	if !ok {
 		return
 	}
@@ -103,15 +103,15 @@ func (p *peer) paceLocked(err error) {
 const unhealthyTime = time.Second
 
 // patience returns how long a request to several servers waits for this one.
-func (p *peer) patience(h *Handler) time.Duration {
-	most := h.Config.Timeouts.List
+func (p *peer) patience(route *Route) time.Duration {
+	most := route.Timeouts.List
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.link != nil {
 		if !p.link.up.Endpoint().Unhealthy() {
 			return most
 		}
-	} else if cluster, ok := h.Clusters.Get(p.cluster); ok {
+	} else if cluster, ok := route.Clusters.Get(p.cluster); ok {
 		for _, e := range cluster.Endpoints() {
 			if !e.Unhealthy() {
 				return most
@@ -132,12 +132,12 @@ func (p *peer) hopeless(patience time.Duration) bool {
 // open initialises an upstream session on one endpoint after the other, and
 // brings it to the state that the client has asked for. header goes with the
 // opening, lasting with all that the session sends of its own accord.
-func (p *peer) open(h *Handler, header, lasting http.Header) error {
-	cluster, ok := h.Clusters.Get(p.cluster)
+func (p *peer) open(route *Route, header, lasting http.Header) error {
+	cluster, ok := route.Clusters.Get(p.cluster)
 	if !ok {
 		return fmt.Errorf("cluster %s: %w", p.cluster, clusters.ErrNoHealthyUpstream)
 	}
-	most := openingFactor * h.Config.Timeouts.List
+	most := openingFactor * route.Timeouts.List
 	if cluster.IsCommand() {
 		most = max(most, upstream.LaunchTime(cluster))
 	}
@@ -155,7 +155,7 @@ func (p *peer) open(h *Handler, header, lasting http.Header) error {
 			}
 			return failure
 		}
-		err = p.openAt(upstream.WithHeader(ctx, header), h, lasting, cluster, endpoint)
+		err = p.openAt(upstream.WithHeader(ctx, header), route, lasting, cluster, endpoint)
 		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -173,7 +173,7 @@ func (p *peer) open(h *Handler, header, lasting http.Header) error {
 	}
 }
 
-func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
+func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
 	l := &link{ready: make(chan struct{}), calls: map[jsonrpc.ID]*call{}}
 	up, err := upstream.Open(ctx, cluster, endpoint, upstream.Init{Params: p.s.init}, upstream.Options{
 		OnMessage: func(m *jsonrpc.Message) { p.receive(l, m, nil) },
@@ -186,8 +186,8 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 		},
 		Modern:     p.s.modern(),
 		Header:     lasting,
-		MaxMessage: int64(h.Config.Limits.Message),
-		MaxResult:  int64(h.Config.Limits.Result),
+		MaxMessage: int64(route.Limits.Message),
+		MaxResult:  int64(route.Limits.Result),
 		Memory:     p.s.hub.opts.Memory,
 		Transports: p.s.hub.opts.Transports,
 		Backoff:    &p.backoff,
@@ -219,7 +219,7 @@ func (p *peer) openAt(ctx context.Context, h *Handler, lasting http.Header, clus
 	}
 	p.newest, p.modern = up.Result(), up.Modern()
 	p.mu.Unlock()
-	if first != nil && p.s.naming.transparent(h.Config.Clusters) && lesser(first, up.Result()) {
+	if first != nil && p.s.naming.transparent(route.Members) && lesser(first, up.Result()) {
 		l.close()
 		p.s.end("upstream_changed", errChanged)
 		return errChanged

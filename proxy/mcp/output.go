@@ -37,7 +37,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, st *stream, atOn
 		ending = conn.Ending()
 	}
 	out := output{w: w, rc: http.NewResponseController(w), stream: st, begun: func() func() {
-		return h.hub.streamBegun(h.Route, conn)
+		return h.hub.streamBegun(h.route.Name, conn)
 	}}
 	defer out.close()
 	if atOnce && out.begin() != nil {

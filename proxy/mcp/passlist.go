@@ -15,14 +15,14 @@ import (
 // cursor and for what no client of the route gets. A page of which nothing is
 // left is passed over, since many clients read one page only.
 func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte, error) {
-	ref := c.handler.Config.Clusters[0]
+	ref := c.route.Members[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
 		return nil, invalid(seal.ErrCursor.Error())
 	}
 	if err := s.reach(c, ref); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.route.Timeouts.List, errListTime)
 	defer cancel()
 	var body []byte
 	left := false // something was left out

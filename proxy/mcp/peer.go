@@ -34,7 +34,7 @@ type peer struct {
 	backoff clusters.Backoff // of the session's own processes
 
 	mu      sync.Mutex
-	handler *Handler    // of the newest generation that was seen
+	route   *Route      // of the newest generation that was seen
 	header  http.Header // of the client, for what the session sends unasked
 	link    *link       // nil: none is open
 	opening *opening
@@ -79,7 +79,7 @@ func (p *peer) exchange(ctx context.Context, c *call, safe bool, build request) 
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		renewed := p.renew(c.handler, l, err)
+		renewed := p.renew(c.route, l, err)
 		var status *upstream.StatusError
 		refuses := errors.As(err, &status)
 		if attempt == attempts || !safe && !upstream.Repeatable(err) || !renewed && answered(err) || refuses && refused {
@@ -146,7 +146,7 @@ func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 // session: this one is lost, or the server wants other credentials, which a
 // new generation's pool may have. A server that forbids one call in a session
 // that lives wants no other. It reports whether it took l out of use.
-func (p *peer) renew(h *Handler, l *link, err error) bool {
+func (p *peer) renew(route *Route, l *link, err error) bool {
 	var connect *clusters.ConnectError
 	var status *upstream.StatusError
 	unauthorized := errors.Is(err, upstream.ErrUnauthorized) && !(errors.As(err, &status) && status.SessionLives())
@@ -154,7 +154,7 @@ func (p *peer) renew(h *Handler, l *link, err error) bool {
 	if !gone && errors.As(err, &connect) {
 		// A server that cannot be reached for a moment keeps its session; only
 		// where there is another one to go to, the session is given up.
-		cluster, ok := h.Clusters.Get(p.cluster)
+		cluster, ok := route.Clusters.Get(p.cluster)
 		gone = ok && len(cluster.Endpoints()) > 1
 	}
 	if !gone {
@@ -172,19 +172,19 @@ func (p *peer) renew(h *Handler, l *link, err error) bool {
 // adopt makes the peer follow a generation: where the endpoint has another
 // pool, an upstream session moves over to it, unless it is bound to its
 // connection; then it stays until it is idle.
-func (p *peer) adopt(h *Handler) {
+func (p *peer) adopt(route *Route) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.adoptLocked(h)
+	p.adoptLocked(route)
 }
 
-func (p *peer) adoptLocked(h *Handler) {
-	if p.handler != nil && h.seq <= p.handler.seq {
+func (p *peer) adoptLocked(route *Route) {
+	if p.route != nil && route.seq <= p.route.seq {
 		return // an older generation that has not drained uses what is there
 	}
-	p.handler = h
+	p.route = route
 	l := p.link
-	cluster, ok := h.Clusters.Get(p.cluster)
+	cluster, ok := route.Clusters.Get(p.cluster)
 	if l == nil || !ok {
 		return
 	}

@@ -104,7 +104,7 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	case jsonrpc.Request:
 		h.request(w, r, s, m, a)
 	case jsonrpc.Notification:
-		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h, m)
+		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h.route, m)
 		w.WriteHeader(http.StatusAccepted)
 	case jsonrpc.Response:
 		s.answered(m)
@@ -129,7 +129,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a accept) *call {
 	return &call{
 		session: s,
-		handler: h,
+		route:   h.route,
 		msg:     m,
 		stream:  newAnswer(s, a, h.queueBytes()),
 		record:  filter.RecordFrom(r.Context()),
@@ -191,7 +191,7 @@ func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc
 	if version == "" {
 		version = spec.Assumed
 	}
-	s, err := h.hub.borrow(h, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(version), version: version})
+	s, err := h.hub.borrow(h.route, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(version), version: version})
 	if err != nil {
 		h.overloaded(w, r, m.ID(), err)
 		return

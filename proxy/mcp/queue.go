@@ -27,7 +27,7 @@ func overtakes(method string) bool { return method == spec.Ping || method == spe
 // enterLocked gives the call a place, or lets it wait. It reports false when
 // there is no room for that.
 func (s *session) enterLocked(c *call) bool {
-	limit := c.handler.Config.Limits.Pending
+	limit := c.route.Limits.Pending
 	q := &s.queue
 	switch size := len(c.msg.Raw()); {
 	case overtakes(c.msg.Method()):
@@ -35,7 +35,7 @@ func (s *session) enterLocked(c *call) bool {
 	case q.running < limit && len(q.waiting) == 0:
 		q.running++
 		c.placed = true
-	case len(q.waiting) < queueFactor*limit && q.bytes+size <= int(c.handler.Config.Limits.Message):
+	case len(q.waiting) < queueFactor*limit && q.bytes+size <= int(c.route.Limits.Message):
 		c.turn = make(chan struct{})
 		q.waiting = append(q.waiting, c)
 		q.bytes += size
@@ -54,7 +54,7 @@ func (s *session) leaveLocked(c *call) {
 		q.waiting = slices.Delete(q.waiting, i, i+1)
 		q.bytes -= len(c.msg.Raw())
 	}
-	for len(q.waiting) > 0 && q.running < q.waiting[0].handler.Config.Limits.Pending {
+	for len(q.waiting) > 0 && q.running < q.waiting[0].route.Limits.Pending {
 		next := q.waiting[0]
 		q.waiting = slices.Delete(q.waiting, 0, 1)
 		q.bytes -= len(next.msg.Raw())

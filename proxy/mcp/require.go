@@ -29,8 +29,8 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		withdrew: make(chan struct{}),
 	}
 	s.mu.Lock()
-	limit := s.handler.Config.Limits.Pending
-	wait := s.handler.Config.Timeouts.ServerRequest
+	limit := s.current.Limits.Pending
+	wait := s.current.Timeouts.ServerRequest
 	flood := len(s.asks) >= 2*limit
 	if !flood {
 		s.asks[a.id] = a

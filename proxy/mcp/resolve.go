@@ -43,7 +43,7 @@ func (s *session) shows(c *call, ref ClusterRef, list, name string) (bool, error
 // this name.
 func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
 	kind, _ := spec.ListOf(spec.ToolsList)
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.route.Timeouts.List, errListTime)
 	defer cancel()
 	found := false
 	walk := func() (complete bool, err error) {
@@ -69,11 +69,11 @@ func (s *session) lists(c *call, ref ClusterRef, name string) (bool, error) {
 
 // owner is resolve, whether or not the route shows what it finds.
 func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) {
-	refs, names := c.handler.Config.Clusters, s.naming
+	refs, names := c.route.Members, s.naming
 	if names.transparent(refs) {
 		return refs[0], name, nil
 	}
-	bare, hasBare := c.handler.member(names.bare)
+	bare, hasBare := c.route.member(names.bare)
 	if hasBare && c.knows(bare, list, name) {
 		return bare, name, nil
 	}
@@ -94,7 +94,7 @@ func (s *session) owner(c *call, list, name string) (ClusterRef, string, error) 
 	}
 	// No client may have listed yet, as with a single call without a session.
 	kind, _ := spec.ListOf(list)
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.handler.Config.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.route.Timeouts.List, errListTime)
 	defer cancel()
 	known := func() bool { _, ok := c.firstOwner(list, name); return ok }
 	_, _ = s.search(ctx, c, "", list, known, func() (complete bool, err error) {
@@ -125,16 +125,16 @@ func (c *call) hasAll(kind spec.List, d drained) bool {
 
 // resolveURI does the same for a resource.
 func (s *session) resolveURI(c *call, uri string) (ClusterRef, string, error) {
-	refs, names := c.handler.Config.Clusters, s.naming
+	refs, names := c.route.Members, s.naming
 	if names.transparent(refs) {
 		return refs[0], uri, nil
 	}
 	if cluster, own, ok := splitURI(uri); ok {
-		if ref, ok := c.handler.member(cluster); ok && !names.of(ref).transparent {
+		if ref, ok := c.route.member(cluster); ok && !names.of(ref).transparent {
 			return ref, own, nil
 		}
 	}
-	if bare, ok := c.handler.member(names.bare); ok {
+	if bare, ok := c.route.member(names.bare); ok {
 		return bare, uri, nil
 	}
 	return c.onlyOwner(spec.ResourcesList, uri)
@@ -148,7 +148,7 @@ func (c *call) knows(ref ClusterRef, list, name string) bool {
 
 // hasName reports whether the cluster was last seen to have the name.
 func (c *call) hasName(ref ClusterRef, list, name string) bool {
-	return c.handler.hub.catalogue.has(c.handler.Route, ref.Name, list, name)
+	return c.session.hub.catalogue.has(c.route.Name, ref.Name, list, name)
 }
 
 // onlyOwner finds the owner of a bare name: hosts of MCP Apps call tools by
@@ -156,7 +156,7 @@ func (c *call) hasName(ref ClusterRef, list, name string) bool {
 func (c *call) onlyOwner(list, name string) (ClusterRef, string, error) {
 	var owner ClusterRef
 	found := 0
-	for _, ref := range c.handler.Config.Clusters {
+	for _, ref := range c.route.Members {
 		if c.knows(ref, list, name) {
 			owner = ref
 			found++
@@ -171,7 +171,7 @@ func (c *call) onlyOwner(list, name string) (ClusterRef, string, error) {
 // firstOwner finds the owner where no name has a prefix: the first cluster in
 // file order, even while it is down.
 func (c *call) firstOwner(list, name string) (ClusterRef, bool) {
-	for _, ref := range c.handler.Config.Clusters {
+	for _, ref := range c.route.Members {
 		if c.knows(ref, list, name) {
 			return ref, true
 		}

@@ -69,7 +69,7 @@ func parseEventID(id string) (stream string, pos int, ok bool) {
 // the same again. The official SDKs report the refusal and give the stream up,
 // as they must: its next messages are lost.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id string) {
-	st, stop, err := s.resume(id, h.Config.Limits.Streams)
+	st, stop, err := s.resume(id, h.route.Limits.Streams)
 	switch {
 	case errors.Is(err, errStreams):
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)

@@ -119,7 +119,7 @@ func TestSessionsKeptForSingleCallsAreBounded(t *testing.T) {
 func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	g := newGateway(t, nil, newServer(t, "alpha").backend("alpha"))
 	h := g.current.Load()
-	s, err := g.hub.borrow(h, filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}, clientInit{params: g.hub.selfInit(spec.NewestLegacy), version: spec.NewestLegacy})
+	s, err := g.hub.borrow(h.route, filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}, clientInit{params: g.hub.selfInit(spec.NewestLegacy), version: spec.NewestLegacy})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,7 +163,7 @@ func (c *call) searcher() searcher {
 		who = searcher{key: s.key}
 	}
 	var text strings.Builder
-	header := c.handler.lasting(c.header)
+	header := lasting(c.header)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		if strings.HasPrefix(name, spec.HeaderParam) {
 			continue // it concerns no list

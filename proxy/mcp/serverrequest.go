@@ -73,8 +73,8 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	body := a.request(p)
 	short := a.hold(s) != nil
 	s.mu.Lock()
-	limit := s.handler.Config.Limits.Pending
-	wait := s.handler.Config.Timeouts.ServerRequest
+	limit := s.current.Limits.Pending
+	wait := s.current.Timeouts.ServerRequest
 	full := short || len(s.asks) >= limit
 	flood := len(s.asks) >= 2*limit
 	if !flood {

@@ -55,8 +55,8 @@ type session struct {
 
 	mu          sync.Mutex
 	ended       bool
-	handler     *Handler // of the newest generation that was seen
-	fingerprint string   // of the generation that the client was last told of
+	current     *Route // of the newest generation that was seen
+	fingerprint string // of the generation that the client was last told of
 	peers       map[string]*peer
 	calls       map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
 	pending     int                    // requests that have not been answered
@@ -83,23 +83,23 @@ type session struct {
 // modern reports whether the client speaks a revision without sessions.
 func (s *session) modern() bool { return s.stateless }
 
-func (h *Hub) newSession(handler *Handler, principal string, init clientInit) *session {
+func (h *Hub) newSession(route *Route, principal string, init clientInit) *session {
 	s := &session{
 		hub:         h,
-		route:       handler.Route,
+		route:       route.Name,
 		principal:   principal,
 		init:        init.params,
 		version:     init.version,
 		level:       init.level,
 		stateless:   init.version == spec.Modern,
-		naming:      newNaming(handler.Config.Namespace, handler.Config.Clusters),
-		handler:     handler,
-		fingerprint: handler.fingerprint,
+		naming:      newNaming(route.Namespace, route.Members),
+		current:     route,
+		fingerprint: route.fingerprint,
 		peers:       map[string]*peer{},
 		calls:       map[jsonrpc.ID][]*call{},
 		asks:        map[jsonrpc.ID]*ask{},
 		heard:       make(chan struct{}),
-		replay:      newReplay(handler.Config.Resume, h.opts.Memory),
+		replay:      newReplay(route.Resume, h.opts.Memory),
 		last:        time.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -218,7 +218,7 @@ func (s *session) finish(c *call) {
 		delete(s.calls, id)
 	}
 	var gone []*peer
-	if c.handler.seq < s.handler.seq {
+	if c.route.seq < s.current.seq {
 		// It may have opened what the newest generation does not have.
 		_, gone = s.sortPeersLocked()
 	}
@@ -232,7 +232,7 @@ func (s *session) finish(c *call) {
 // more.
 func (s *session) sortPeersLocked() (stay, gone []*peer) {
 	for cluster, p := range s.peers {
-		if _, ok := s.handler.member(cluster); ok {
+		if _, ok := s.current.member(cluster); ok {
 			stay = append(stay, p)
 		} else {
 			gone = append(gone, p)
@@ -273,26 +273,33 @@ func (s *session) cancelCall(m *jsonrpc.Message) {
 }
 
 // follow makes the session follow a generation that is now in force.
-func (s *session) follow(h *Handler) {
+func (s *session) follow(route *Route) {
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
 		return
 	}
-	differs := s.fingerprint != h.fingerprint
-	s.handler, s.fingerprint = h, h.fingerprint
+	differs := s.fingerprint != route.fingerprint
+	s.current, s.fingerprint = route, route.fingerprint
 	stay, gone := s.sortPeersLocked()
 	s.mu.Unlock()
-	s.replay.follow(h.Config.Resume)
+	s.replay.follow(route.Resume)
 	for _, p := range gone {
 		p.leave()
 	}
 	for _, p := range stay {
-		p.adopt(h)
+		p.adopt(route)
 	}
 	if differs && (s.line == nil || s.line.ready()) {
 		s.changed(spec.ListChanges()...)
 	}
+}
+
+// follows returns the route of the newest generation.
+func (s *session) follows() *Route {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
 }
 
 func (s *session) listening() bool {

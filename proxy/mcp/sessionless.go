@@ -26,20 +26,20 @@ type keptKey struct {
 // borrow returns a session for one call of a client that has none, for its
 // use alone. An anonymous client gets a fresh one, so that no state of a
 // server leaks from one user to the next.
-func (h *Hub) borrow(handler *Handler, principal filter.Principal, init clientInit) (*session, error) {
+func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) (*session, error) {
 	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
-	naming := newNaming(handler.Config.Namespace, handler.Config.Clusters)
-	key := keptKey{handler.Route, principal.Key(), init.version, init.level, sha256.Sum256(init.params), naming}
+	naming := newNaming(route.Namespace, route.Members)
+	key := keptKey{route.Name, principal.Key(), init.version, init.level, sha256.Sum256(init.params), naming}
 	for !anonymous {
 		s := h.unkeep(key)
 		if s == nil {
 			break
 		}
-		if s.enter(handler) {
+		if s.enter(route) {
 			return s, nil
 		}
 	}
-	s := h.newSession(handler, principal.Key(), init)
+	s := h.newSession(route, principal.Key(), init)
 	s.sessionless = true
 	s.key = key
 	s.anonymous = anonymous
@@ -47,7 +47,7 @@ func (h *Hub) borrow(handler *Handler, principal filter.Principal, init clientIn
 		s.cancel(err)
 		return nil, err
 	}
-	s.enter(handler)
+	s.enter(route)
 	return s, nil
 }
 
@@ -73,20 +73,20 @@ func (h *Hub) lend(s *session) error {
 // giveBack ends the use of what borrow returned.
 func (h *Hub) giveBack(s *session) {
 	s.exit()
-	var handler *Handler
+	var route *Route
 	var victims []*session
 	if s.shareable() {
-		handler, victims = h.keep(s)
+		route, victims = h.keep(s)
 	}
 	for _, victim := range victims {
 		victim.end("evicted", errEnded)
 	}
-	if handler == nil {
+	if route == nil {
 		s.end("single call", errEnded)
 		return
 	}
 	// A generation that came meanwhile did not find the session.
-	s.follow(handler)
+	s.follow(route)
 }
 
 // shareable reports whether the next single call may use what this one used.
@@ -102,21 +102,21 @@ func (s *session) shareable() bool {
 	return true
 }
 
-// keep keeps a session for the next single call, and returns the handler in
+// keep keeps a session for the next single call, and returns the route in
 // force, or nil if the session is of no more use. As many as a principal, and
 // the route, may have sessions of clients are kept beside those: a client that
 // says another thing of itself each time has others given up, those that were
 // not used for longest, its own first. They must be ended.
-func (h *Hub) keep(s *session) (handler *Handler, victims []*session) {
+func (h *Hub) keep(s *session) (route *Route, victims []*session) {
 	s.mu.Lock() // an end that comes now finds the session where it is kept
 	defer s.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	handler = h.current[s.route]
-	if s.anonymous || s.ended || h.closed || handler == nil || len(h.kept[s.key]) >= keptLimit {
+	route = h.current[s.route]
+	if s.anonymous || s.ended || h.closed || route == nil || len(h.kept[s.key]) >= keptLimit {
 		return nil, nil
 	}
-	limits := handler.Config.Limits
+	limits := route.Limits
 	n := h.countLocked(s.route)
 	own := n.holderLocked(s.principal)
 	for own.kept.count >= limits.SessionsPerPrincipal {
@@ -131,7 +131,7 @@ func (h *Hub) keep(s *session) (handler *Handler, victims []*session) {
 	h.kept[s.key] = append(h.kept[s.key], s)
 	own.kept.push(s)
 	n.kept.push(s)
-	return handler, victims
+	return route, victims
 }
 
 // unkeep takes a kept session, the one that was used last: the others may

@@ -69,15 +69,15 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		return
 	}
 	principal := filter.PrincipalFrom(r.Context())
-	s := h.hub.newSession(h, principal.Key(), modernInit(m))
+	s := h.hub.newSession(h.route, principal.Key(), modernInit(m))
 	s.subscription = sub
 	s.listened = true // what servers say before the stream is there waits for it
-	if err := h.hub.admit(s, h.Config.Limits); err != nil {
+	if err := h.hub.admit(s, h.route.Limits); err != nil {
 		s.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
 		return
 	}
-	s.enter(h)
+	s.enter(h.route)
 	defer s.end("unsubscribed", errGone)
 	if err := s.charge(int64(len(m.Raw()))); err != nil { // the filter refers to it
 		defer s.exit()
@@ -119,7 +119,7 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 // open reaches the servers and tells them what is watched. It returns the
 // acknowledgement.
 func (s *session) open(c *call) ([]byte, error) {
-	refs, sub := c.handler.Config.Clusters, s.subscription
+	refs, sub := c.route.Members, s.subscription
 	found, missing, err := s.openAll(c.ctx, c, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
@@ -175,11 +175,12 @@ func (s *session) watch(c *call, uri string) bool {
 // watchTask asks the server that has a task to tell of it. Its state can be
 // asked for in any case, so that nothing is lost where it does not.
 func (s *session) watchTask(c *call, id string) {
-	refs := c.handler.Config.Clusters
+	refs := c.route.Members
 	ref, own := refs[0], id
 	if !s.naming.transparent(refs) {
 		cluster, inner, ok := s.openID(taskID, id)
-		if ref, own = (ClusterRef{Name: cluster}), inner; !ok || !c.handler.Config.Names(cluster) {
+		member, there := c.route.member(cluster)
+		if ref, own = member, inner; !ok || !there {
 			return
 		}
 	}

@@ -40,13 +40,13 @@ func (s *session) idScope(kind string) seal.Scope {
 // task forwards a request about a task to the server that has it.
 func (s *session) task(c *call) ([]byte, error) {
 	at := c.msg.Params().Get("taskId")
-	refs := c.handler.Config.Clusters
+	refs := c.route.Members
 	if s.naming.transparent(refs) {
 		body, _, err := c.forward(refs[0], false, nil)
 		return body, err
 	}
 	cluster, own, ok := s.openID(taskID, at.String())
-	ref, member := c.handler.member(cluster)
+	ref, member := c.route.member(cluster)
 	if !ok || !member {
 		return nil, invalid("unknown task")
 	}

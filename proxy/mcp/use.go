@@ -8,16 +8,16 @@ import (
 )
 
 // enter counts an HTTP request, during which the session is not idle, and
-// makes the session follow the handler's generation. It reports false when
+// makes the session follow the route's generation. It reports false when
 // the session has ended.
-func (s *session) enter(h *Handler) bool {
+func (s *session) enter(route *Route) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || !s.useLocked() {
 		return false
 	}
-	if h.seq > s.handler.seq {
-		s.handler = h
+	if route.seq > s.current.seq {
+		s.current = route
 	}
 	s.active++
 	return true
@@ -88,5 +88,5 @@ func (s *session) idle(now time.Time) bool {
 		// Its stream is used for as long as it lasts, once it has begun.
 		unused = !s.line.begun()
 	}
-	return unused && now.Sub(s.last) > s.handler.Config.Timeouts.SessionIdle
+	return unused && now.Sub(s.last) > s.current.Timeouts.SessionIdle
 }

@@ -49,10 +49,10 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 		record.SetReason(err.Error())
 		return
 	}
-	ws.SetReadLimit(int64(h.Config.Limits.Message))
+	ws.SetReadLimit(int64(h.route.Limits.Message))
 	conn := listeners.FromContext(r.Context())
-	defer h.hub.streamBegun(h.Route, conn)()
-	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), over: make(chan struct{}), errands: make(chan func(), h.Config.Limits.Pending)}
+	defer h.hub.streamBegun(h.route.Name, conn)()
+	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
 	k.serve(conn, filter.PrincipalFrom(r.Context()).ExpiresAt)
 }
 
@@ -162,8 +162,8 @@ func (k *socket) read(ctx context.Context) {
 			_ = k.ws.Close(websocket.StatusUnsupportedData, "messages are text")
 			return
 		}
-		h := k.session.follows()
-		lease := h.hub.opts.Memory.Lease(memory.Body)
+		route := k.session.follows()
+		lease := k.session.hub.opts.Memory.Lease(memory.Body)
 		body, err := lease.ReadAll(message, -1)
 		if err != nil {
 			lease.Release()
@@ -179,7 +179,7 @@ func (k *socket) read(ctx context.Context) {
 			k.last = err
 			return
 		}
-		if len(body) > int(h.Config.Limits.Message) {
+		if len(body) > int(route.Limits.Message) {
 			lease.Release()
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return
@@ -190,7 +190,7 @@ func (k *socket) read(ctx context.Context) {
 			lease.MoveTo(kept)
 			k.errands <- func() { defer kept.Release(); f() }
 		}}
-		if err := h.hear(k.session, src, body); err != nil {
+		if err := k.session.handle(route, src, body); err != nil {
 			k.session.line.finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
 		}
 		lease.Release() // a call has one of its own
@@ -202,11 +202,4 @@ func (k *socket) runErrands() {
 	for f := range k.errands {
 		f()
 	}
-}
-
-// follows returns the handler of the newest generation.
-func (s *session) follows() *Handler {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.handler
 }

@@ -1,0 +1,90 @@
+package mcp
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// Settings are what a generation says to the sessions of a route. They are not
+// changed once a Route is made of them.
+type Settings struct {
+	// Name is the route's: sessions are bound to it.
+	Name string
+	// Members are the clusters behind the route, in the order of the file.
+	Members []ClusterRef
+	// Namespace says when names carry their cluster's prefix: auto, always or
+	// never.
+	Namespace string
+	// Versions are the revisions that clients are offered; none: those that every
+	// member was found to serve.
+	Versions []string
+	Timeouts Timeouts
+	Limits   Limits
+	Resume   Resume
+	// Clusters are the generation's. Each member is one of them.
+	Clusters *clusters.Set
+}
+
+// Route is one route of one generation, as sessions and calls use it. It is
+// immutable.
+type Route struct {
+	Settings
+	// seq orders the generations: later routes have higher ones.
+	seq uint64
+	// fingerprint says what names clients see, and where they come from.
+	fingerprint string
+	transports  *upstream.Transports
+}
+
+// newRoute prepares a route of a new generation. It touches no session: Commit
+// puts the route in force. It fails when a member is none of the clusters.
+func (h *Hub) newRoute(settings Settings) (*Route, error) {
+	var fingerprint strings.Builder
+	fmt.Fprintf(&fingerprint, "%s", settings.Namespace)
+	for _, ref := range settings.Members {
+		cluster, ok := settings.Clusters.Get(ref.Name)
+		if !ok {
+			return nil, fmt.Errorf("route %s: there is no cluster %q", settings.Name, ref.Name)
+		}
+		c := cluster.Config()
+		fmt.Fprintf(&fingerprint, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
+		if !ref.Tools.all() {
+			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
+		}
+	}
+	r := &Route{Settings: settings, fingerprint: fingerprint.String(), transports: h.opts.Transports}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seq++
+	r.seq = h.seq
+	return r, nil
+}
+
+// member returns a cluster of the route.
+func (r *Route) member(name string) (ClusterRef, bool) {
+	for _, ref := range r.Members {
+		if ref.Name == name {
+			return ref, true
+		}
+	}
+	return ClusterRef{}, false
+}
+
+// traceHeaders are those of the W3C's Trace Context and Baggage.
+func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }
+
+// lasting returns what of a call's headers goes upstream with the streams,
+// answers and farewells of its session too, which belong to no call.
+func lasting(header http.Header) http.Header {
+	out := maps.Clone(header)
+	for _, name := range traceHeaders() {
+		delete(out, name)
+	}
+	return out
+}
