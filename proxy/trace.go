@@ -146,7 +146,7 @@ func (g *Gateway) traceMCP() *mcp.Trace {
 			g.metrics.MCPCall(cluster, methodLabel(method), outcome)
 		},
 		Unavailable: func(route, method string, clusters []string, err error) {
-			g.logs.Logger().Warn().Str("route", route).Str("method", method).Strs("clusters", clusters).Err(err).Msg("a list is answered without these clusters")
+			g.logs.Logger().Warn().Str("route", route).Str("method", method).Strs("clusters", clusters).Err(err).Msg("a request is answered without these clusters")
 		},
 		Name: func(route, cluster, kind, name, reason string) {
 			g.logs.Logger().Warn().Str("route", route).Str("cluster", cluster).Str(kind, name).Msg(reason)
