@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/mcpgateway/mcpgateway/internal/disk"
+	"github.com/mcpgateway/mcpgateway/tls/acme/lock"
 )
 
 const (
@@ -47,7 +48,7 @@ type account struct {
 	issuerKey  string // the authority, as part of a storage key
 
 	storage *storage
-	locks   *locks
+	locks   *lock.Locks
 	cache   *certmagic.Cache // always empty; see the package's comment
 	http    *http.Client
 	zap     *zap.Logger
@@ -101,7 +102,7 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 	context.AfterFunc(a.ctx, func() { time.AfterFunc(endTimeout, leave) })
 	d := disk.New(ending, disk.Timeout)
 	a.storage = &storage{&certmagic.FileStorage{Path: cfg.storagePath()}, d}
-	a.locks = newLocks(d, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) })
+	a.locks = lock.New(d, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) })
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
 		// Nothing is in it to be asked about.
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, fs.ErrNotExist },
@@ -189,11 +190,11 @@ func (a *account) registration(ctx context.Context, client *acmez.Client) (acme.
 
 // lockRegistration keeps other gateways, and other names, from registering.
 func (a *account) lockRegistration(ctx context.Context) (unlock func(), err error) {
-	lock, err := a.locks.acquire(ctx, "register_"+a.registrationKey(""), "the ACME account")
+	locked, err := a.locks.Acquire(ctx, "register_"+a.registrationKey(""), "the ACME account")
 	if err != nil {
 		return nil, fmt.Errorf("lock the registration of the ACME account: %w", err)
 	}
-	return lock.release, nil
+	return locked.Release, nil
 }
 
 func (a *account) loadRegistration(ctx context.Context) (acme.Account, error) {

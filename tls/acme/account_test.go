@@ -19,9 +19,7 @@ func TestADamagedAccountIsReplaced(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
-			p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-			g.listen(p)
-			cfg := configFor(t, p, t.TempDir())
+			_, g, cfg := withAuthority(t, acmetest.Options{})
 			g.Commit(cfg, []string{name}, both)
 			g.await("obtained " + name)
 			found, err := filepath.Glob(filepath.Join(string(cfg.Storage), "acme", "*", "users", "*", c.file))
@@ -56,13 +54,9 @@ func TestADamagedAccountIsReplaced(t *testing.T) {
 
 func TestAnAccountThatCannotBeReadIsNotReplaced(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
-	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
+	p, g, cfg := withAuthority(t, acmetest.Options{})
+	a := accountFor(t, g, cfg)
 	blocked := a.storage.Filename(a.registrationKey("account.json"))
-	a.cancel()
-	a.end()
 	if err := os.MkdirAll(blocked, 0o700); err != nil { // cannot be read as a file
 		t.Fatal(err)
 	}

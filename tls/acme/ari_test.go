@@ -12,10 +12,8 @@ import (
 // does before it revokes many.
 func TestTheAuthoritySaysWhenACertificateIsRenewed(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	g.timing.renewalGap, g.timing.floor = 0, 0
-	cfg := configFor(t, p, t.TempDir())
 	k := loadedRenewer(g.Manager, accountFor(t, g, cfg), name)
 	k.step()
 	g.await("obtained " + name)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
-	"go.uber.org/zap"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -95,7 +94,7 @@ func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
 	if answered() {
 		t.Error("a challenge of long ago is answered")
 	}
-	held.release()
+	held.Release()
 	g.await("failed " + name)
 	if g.account.storage.Exists(t.Context(), key) {
 		t.Error("the next order leaves it in the storage")
@@ -103,8 +102,7 @@ func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
 }
 
 func TestAnOrderThatLostItsLockLeavesTheChallengeOfTheNextAlone(t *testing.T) {
-	a := newAccount(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, zap.NewNop(), newPending(), func(Event) {})
-	defer func() { a.cancel(); a.end() }()
+	a := accountOf(t, &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())})
 	lost := acme.Challenge{Type: ChallengeHTTP01, Token: "lost", Identifier: acme.Identifier{Type: "dns", Value: name}}
 	next := lost
 	next.Token = "next"

@@ -15,7 +15,7 @@
 // minute and can hold a shutdown up, so each name has a loop of its own. Its
 // renewals depend on files that a power cut may have damaged, and it orders anew
 // what it fails to store, so it issues into memory, and storing is done here. Its
-// locks can stay held by a process that is gone, so there are others. Its cache fetches OCSP
+// locks can stay held by a process that is gone, so package lock has others. Its cache fetches OCSP
 // responses without a deadline while it loads a certificate, so loading and
 // stapling are done here, too; the cache that it insists on stays empty.
 //

@@ -20,9 +20,7 @@ import (
 // looks into that, another has registered a new account, which must stay.
 func TestAnAccountThatAnotherGatewayReplacedIsKept(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	slow, fast := accountFor(t, g, cfg), accountFor(t, g, cfg)
 	csr := requestFor(t, name)
 	if _, err := slow.Issue(t.Context(), csr); err != nil {
@@ -47,9 +45,8 @@ func TestAnAccountThatAnotherGatewayReplacedIsKept(t *testing.T) {
 
 func TestAnAuthorityThatWasSetUpAnewIsNotAskedToReplaceWhatItDoesNotKnow(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	a, csr := accountFor(t, g, configFor(t, p, t.TempDir())), requestFor(t, name)
+	p, g, cfg := withAuthority(t, acmetest.Options{})
+	a, csr := accountFor(t, g, cfg), requestFor(t, name)
 	issued, err := a.Issue(t.Context(), csr)
 	if err != nil {
 		t.Fatal(err)
@@ -64,15 +61,6 @@ func TestAnAuthorityThatWasSetUpAnewIsNotAskedToReplaceWhatItDoesNotKnow(t *test
 	if _, err := a.Issue(ctx, csr); err != nil {
 		t.Error(err)
 	}
-}
-
-// accountFor is another gateway of the configuration, whose challenges g answers.
-func accountFor(t *testing.T, g *gateway, cfg *Config) *account {
-	t.Helper()
-	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
-	a.setChallenges(both)
-	t.Cleanup(func() { a.cancel(); a.end() })
-	return a
 }
 
 func registrationOf(t *testing.T, a *account) acme.Account {

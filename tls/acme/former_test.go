@@ -5,9 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
-
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -52,19 +49,5 @@ func TestWhatAFormerAuthorityIssuedServesAfterARestart(t *testing.T) {
 	g.Commit(&broken, []string{name}, both)
 	if !g.leaf(name).Equal(leaf) {
 		t.Error("a reload took the certificate away")
-	}
-}
-
-func storePair(t *testing.T, cfg *Config, chain, key []byte) {
-	t.Helper()
-	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
-	defer func() { a.cancel(); a.end() }()
-	for name, data := range map[string][]byte{
-		certmagic.StorageKeys.SiteCert(a.issuerKey, name):       chain,
-		certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name): key,
-	} {
-		if err := a.storage.Store(t.Context(), name, data); err != nil {
-			t.Fatal(err)
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -12,20 +13,18 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 
 	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
+	"github.com/mcpgateway/mcpgateway/tls/acme/lock"
 )
 
 // hold takes the lock of a name as another gateway does.
-func hold(t *testing.T, cfg *Config, name string) *lock {
+func hold(t *testing.T, cfg *Config, name string) *lock.Lock {
 	t.Helper()
-	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
-	defer func() { a.cancel(); a.end() }()
-	a.locks.disk = disk.New(context.Background(), disk.Timeout) // it outlives the account
-	held, err := a.locks.acquire(t.Context(), "keep_"+a.issuerKey+"_"+name, name)
+	locks := lock.New(disk.New(context.Background(), disk.Timeout), cfg.storagePath(), func(error) {})
+	held, err := locks.Acquire(t.Context(), accountOf(t, cfg).lockKey(name), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +51,7 @@ func TestANameThatAnotherGatewayHoldsIsShownAndTriedAgain(t *testing.T) {
 				t.Errorf("the next attempt comes in %v", wait)
 			}
 		}
-		held.release()
+		held.Release()
 		<-g.events
 		if err := g.lastError(name); err == nil || strings.Contains(err.Error(), "lock") {
 			t.Errorf("after the lock was given back the error is %v", err)
@@ -63,13 +62,11 @@ func TestANameThatAnotherGatewayHoldsIsShownAndTriedAgain(t *testing.T) {
 
 func TestNamesThatAreLockedKeepNoOthersWaiting(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{})
 	var names []string
 	for i := range concurrentOrders {
 		names = append(names, fmt.Sprintf("held%d.example.com", i))
-		defer hold(t, cfg, names[i]).release()
+		defer hold(t, cfg, names[i]).Release()
 	}
 	g.Commit(cfg, names, both)
 	// All of them wait for their lock by the time that another is wanted.
@@ -90,25 +87,20 @@ func TestALockThatIsLostEndsTheOrder(t *testing.T) {
 	t.Parallel()
 	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
 	cfg := configFor(t, p, t.TempDir())
-	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
-	defer func() { a.cancel(); a.end() }()
-	a.setChallenges(both)
-	a.locks.beat = 50 * time.Millisecond
+	a := accountFor(t, g, cfg)
+	a.locks.Beat = 50 * time.Millisecond
 	ended := make(chan struct{})
 	var once sync.Once
 	g.answering = func() {
 		once.Do(func() {
 			// Another takes the lock over, as if we had been stopped.
-			dir := filepath.Join(a.locks.dir, "keep_"+certmagic.StorageKeys.Safe(a.issuerKey)+"_"+name+".d")
-			state, err := readLock(dir)
-			if err != nil {
-				t.Error(err)
+			numbers, err := filepath.Glob(filepath.Join(cfg.storagePath(), "locks", certmagic.StorageKeys.Safe(a.lockKey(name))+".d", "*"))
+			if err != nil || len(numbers) != 1 {
+				t.Errorf("the lock has the files %q, %v", numbers, err)
 				return
 			}
-			if other, err := a.locks.take(t.Context(), "other", dir, state.number+1); other == nil {
-				t.Errorf("the lock %+v is not taken over: %v", state, err)
-			} else {
-				other.die()
+			if err := os.WriteFile(filepath.Join(filepath.Dir(numbers[0]), "1000"), nil, 0o600); err != nil {
+				t.Error(err)
 			}
 		})
 		<-ended
@@ -120,7 +112,7 @@ func TestALockThatIsLostEndsTheOrder(t *testing.T) {
 		t.Errorf("the order went on, for %v", took)
 	}
 	close(ended)
-	if !errors.Is(err, errLockLost) {
+	if !errors.Is(err, lock.ErrLost) {
 		t.Errorf("the order ended with %v", err)
 	}
 }

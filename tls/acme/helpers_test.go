@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -123,6 +125,48 @@ func (g *gateway) listen(p *acmetest.Pebble) {
 func (g *gateway) answered() {
 	if g.answering != nil {
 		g.answering()
+	}
+}
+
+// withAuthority starts a Pebble and a gateway that answers its challenges, and
+// returns a configuration for both with an empty storage.
+func withAuthority(t *testing.T, o acmetest.Options) (*acmetest.Pebble, *gateway, *Config) {
+	t.Helper()
+	p, g := acmetest.Start(t, o), newGateway(t)
+	g.listen(p)
+	return p, g, configFor(t, p, t.TempDir())
+}
+
+// accountFor is another gateway of the configuration, whose challenges g answers.
+func accountFor(t *testing.T, g *gateway, cfg *Config) *account {
+	t.Helper()
+	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
+	a.setChallenges(both)
+	t.Cleanup(func() { a.cancel(); a.end() })
+	return a
+}
+
+// accountOf is the account of a gateway that answers no challenge and logs
+// nothing.
+func accountOf(t *testing.T, cfg *Config) *account {
+	t.Helper()
+	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
+	t.Cleanup(func() { a.cancel(); a.end() })
+	return a
+}
+
+// storePair puts a certificate into the storage, as if it had been obtained.
+func storePair(t *testing.T, cfg *Config, chain, key []byte) {
+	t.Helper()
+	a := accountOf(t, cfg)
+	for name, data := range map[string][]byte{
+		certmagic.StorageKeys.SiteCert(a.issuerKey, name):       chain,
+		certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name): key,
+		certmagic.StorageKeys.SiteMeta(a.issuerKey, name):       []byte("{}"),
+	} {
+		if err := a.storage.Store(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -128,11 +128,11 @@ func (k *renewer) saveAgain() error {
 	if k.unsaved == nil {
 		return nil
 	}
-	lock, err := k.lock()
+	locked, err := k.lock()
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUnsaved, err)
 	}
-	defer lock.release()
+	defer locked.Release()
 	if k.reload(); k.unsaved == nil {
 		return nil // another gateway has stored a later one
 	}

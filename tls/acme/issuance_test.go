@@ -38,9 +38,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	// Not even root can make a file in /proc.
 	dir := filepath.Dir(certificateFile(cfg, ".crt"))
 	if err := errors.Join(os.MkdirAll(filepath.Dir(dir), 0o700), os.Symlink("/proc", dir)); err != nil {
@@ -64,9 +62,7 @@ func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
 
 func TestNothingIsOrderedWhileWhatIsStoredCannotBeRead(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	blocked := certificateFile(cfg, ".crt")
 	if err := os.MkdirAll(blocked, 0o700); err != nil { // cannot be read as a file
 		t.Fatal(err)
@@ -86,9 +82,7 @@ func TestNothingIsOrderedWhileWhatIsStoredCannotBeRead(t *testing.T) {
 
 func TestACertificateThatCouldNotBeStoredServesAndIsStoredLater(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	// As if the disk were full by the time the certificate came.
 	blocked := certificateFile(cfg, ".json")
 	if err := os.MkdirAll(blocked, 0o700); err != nil {
@@ -150,15 +144,12 @@ func limitFiles(t *testing.T, size uint64) (restore func()) {
 }
 
 func TestAStoreThatFailsLeavesTheStoredCertificateWhole(t *testing.T) {
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)
 	first := g.leaf(name)
 	g.Close()
-	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
-	defer func() { a.cancel(); a.end() }()
+	a := accountFor(t, g, cfg)
 	// Space for the key, and none for the chain.
 	restore := limitFiles(t, 8<<20)
 	err := a.save(name, &issuance{key: []byte("key"), chain: make([]byte, 9<<20), meta: []byte("{}")})
@@ -176,9 +167,7 @@ func TestDamagedFilesDoNotKeepACertificateFromRenewal(t *testing.T) {
 	for _, ext := range []string{".json", ".crt", ".key"} {
 		t.Run(ext, func(t *testing.T) {
 			t.Parallel()
-			p, g := acmetest.Start(t, acmetest.Options{Validity: short}), newGateway(t)
-			g.listen(p)
-			cfg := configFor(t, p, t.TempDir())
+			_, g, cfg := withAuthority(t, acmetest.Options{Validity: short})
 			g.Commit(cfg, []string{name}, both)
 			g.await("obtained " + name)
 			// As a power cut leaves it.

@@ -16,9 +16,7 @@ func TestEachChallengeObtainsACertificate(t *testing.T) {
 	t.Parallel()
 	for _, challenge := range both {
 		t.Run(challenge, func(t *testing.T) {
-			p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-			g.listen(p)
-			cfg := configFor(t, p, t.TempDir())
+			p, g, cfg := withAuthority(t, acmetest.Options{})
 			if warning, err := g.Prepare(cfg); err != nil || warning != "" {
 				t.Fatal(warning, err)
 			}
@@ -92,10 +90,7 @@ func TestSecretsInTheStorageAreForTheGatewayAlone(t *testing.T) {
 
 func TestAnExternalAccountIsBound(t *testing.T) {
 	t.Parallel()
-	p := acmetest.Start(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac}})
-	g := newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac}})
 	g.Commit(cfg, []string{name}, both)
 	g.await("failed " + name)
 	if err := g.lastError(name); err == nil || !strings.Contains(err.Error(), "externalAccountRequired") {
@@ -112,9 +107,7 @@ func TestAnExternalAccountIsBound(t *testing.T) {
 
 func TestNamesAreReleased(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, []string{name, "Other.example.com"}, both)
 	for range 2 {
 		select {
@@ -164,9 +157,7 @@ func TestNamesAreReleased(t *testing.T) {
 
 func TestTheSameCommitDisturbsNothing(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, []string{name}, both)
 	was, renewer := g.account, g.entries[name].renewer
 	again := *cfg
@@ -179,9 +170,7 @@ func TestTheSameCommitDisturbsNothing(t *testing.T) {
 
 func TestAnAddressGetsACertificate(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{})
 	const address = "127.0.0.1"
 	g.Commit(cfg, []string{address}, []string{ChallengeTLSALPN01})
 	g.await("obtained " + address)

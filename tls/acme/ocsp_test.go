@@ -19,8 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/certmagic"
-	"go.uber.org/zap"
 	"golang.org/x/crypto/ocsp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -67,21 +65,10 @@ func storedBy(t *testing.T, cfg *Config, status *atomic.Int32, asked *atomic.Int
 	t.Cleanup(responder.Close)
 	template.OCSPServer = []string{responder.URL}
 	certPEM, keyPEM := ca.Issue(t, template)
-
-	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
-	defer func() { a.cancel(); a.end() }()
-	for key, data := range map[string][]byte{
-		certmagic.StorageKeys.SiteCert(a.issuerKey, name):       append(certPEM, ca.PEM()...),
-		certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name): keyPEM,
-		certmagic.StorageKeys.SiteMeta(a.issuerKey, name):       []byte("{}"),
-	} {
-		if err := a.storage.Store(t.Context(), key, data); err != nil {
-			t.Fatal(err)
-		}
-	}
+	storePair(t, cfg, append(certPEM, ca.PEM()...), keyPEM)
 	// Long ago, so that nothing is put off.
 	then := time.Now().Add(-24 * time.Hour)
-	if err := os.Chtimes(a.storage.Filename(certmagic.StorageKeys.SiteCert(a.issuerKey, name)), then, then); err != nil {
+	if err := os.Chtimes(certificateFile(cfg, ".crt"), then, then); err != nil {
 		t.Fatal(err)
 	}
 	pair, err := cryptotls.X509KeyPair(certPEM, keyPEM)
@@ -141,9 +128,7 @@ func TestARevokedCertificateIsReplaced(t *testing.T) {
 	t.Parallel()
 	var status, asked atomic.Int32
 	status.Store(ocsp.Revoked)
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	revoked := storedBy(t, cfg, &status, &asked)
 	g.Commit(cfg, []string{name}, both)
 	g.await("renewed " + name)
@@ -184,8 +169,7 @@ func TestAForgedOCSPResponseIsNotStapled(t *testing.T) {
 	var status, asked atomic.Int32
 	status.Store(forged)
 	cfg, _ := stored(t, &status, &asked)
-	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
-	defer func() { a.cancel(); a.end() }()
+	a := accountOf(t, cfg)
 	h, err := a.load(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)

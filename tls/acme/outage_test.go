@@ -13,10 +13,9 @@ const short = 12 * time.Second
 
 func TestAnAuthorityThatComesUpLaterIsAskedAgain(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	p.Stop()
-	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)
+	g.Commit(cfg, []string{name}, both)
 	if _, err := g.Certificate(name); !errors.Is(err, errUnderWay) {
 		t.Errorf("before any attempt the error is %v", err)
 	}
@@ -36,9 +35,8 @@ func TestAnAuthorityThatComesUpLaterIsAskedAgain(t *testing.T) {
 
 func TestACertificateIsRenewedInTime(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{Validity: short}), newGateway(t)
-	g.listen(p)
-	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)
+	p, g, cfg := withAuthority(t, acmetest.Options{Validity: short})
+	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)
 	first, changes := g.leaf(name), g.Changes()
 	g.await("renewed " + name)
@@ -53,9 +51,8 @@ func TestACertificateIsRenewedInTime(t *testing.T) {
 
 func TestTheOldCertificateServesWhileTheAuthorityIsDown(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{Validity: short}), newGateway(t)
-	g.listen(p)
-	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)
+	p, g, cfg := withAuthority(t, acmetest.Options{Validity: short})
+	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)
 	first := g.leaf(name)
 	p.Stop()
@@ -77,9 +74,7 @@ func TestTheOldCertificateServesWhileTheAuthorityIsDown(t *testing.T) {
 
 func TestAStoredCertificateServesWithoutTheAuthority(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)
 	first := g.leaf(name)

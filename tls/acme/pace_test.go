@@ -97,9 +97,8 @@ func TestARestartDoesNotRenewWhatWasJustObtained(t *testing.T) {
 // By a clock that is ahead, certificates have expired when they come.
 func TestACertificateThatComesExpiredIsAnErrorAndServes(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{Validity: time.Second}), newGateway(t)
-	g.listen(p)
-	g.Commit(configFor(t, p, t.TempDir()), []string{name}, both)
+	_, g, cfg := withAuthority(t, acmetest.Options{Validity: time.Second})
+	g.Commit(cfg, []string{name}, both)
 	g.await("failed " + name)
 	s := g.Status()[0]
 	if s.LastError == nil || !strings.Contains(s.LastError.Error(), "clock") {

@@ -18,10 +18,7 @@ func binding(keyID, macKey string) ExternalAccount {
 // Certificates are stored, so that nothing is due for weeks.
 func TestAChangedAccountIsRegisteredAtOnceAndItsErrorsShow(t *testing.T) {
 	t.Parallel()
-	p := acmetest.Start(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac, "kid-2": mac}})
-	g := newGateway(t)
-	g.listen(p)
-	right := configFor(t, p, t.TempDir())
+	p, g, right := withAuthority(t, acmetest.Options{ExternalAccounts: map[string]string{"kid-1": mac, "kid-2": mac}})
 	right.ExternalAccount = binding("kid-1", mac)
 	g.Commit(right, []string{name}, both)
 	g.await("obtained " + name)
@@ -62,9 +59,7 @@ func TestAChangedAccountIsRegisteredAtOnceAndItsErrorsShow(t *testing.T) {
 
 func TestAnAuthorityThatComesUpLaterIsIntroducedTo(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)
 	p.Stop()
@@ -82,9 +77,7 @@ func TestAnAuthorityThatComesUpLaterIsIntroducedTo(t *testing.T) {
 
 func TestAnAccountWithoutANameIsNotRegistered(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	_, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, nil, both)
 	if g.account.introduced {
 		t.Error("it is, though nothing needs it")

@@ -11,6 +11,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 
 	"github.com/mcpgateway/mcpgateway/internal/disk"
+	"github.com/mcpgateway/mcpgateway/tls/acme/lock"
 )
 
 // renewer obtains and renews the certificate of one name, in one goroutine.
@@ -126,7 +127,7 @@ func (k *renewer) failed(err error) time.Duration {
 	if k.ctx.Err() != nil {
 		return 0 // it was told to end
 	}
-	if _, held := errors.AsType[*heldError](err); !held { // that was a wait already
+	if _, held := errors.AsType[*lock.HeldError](err); !held { // that was a wait already
 		k.failures++
 	}
 	var lifetime time.Duration
@@ -148,11 +149,11 @@ func (k *renewer) failed(err error) time.Duration {
 func (k *renewer) renew() error {
 	a := k.account
 	k.manager.update(k, func(e *entry) { e.next = time.Time{} })
-	lock, err := k.lock()
+	locked, err := k.lock()
 	if err != nil {
 		return err
 	}
-	defer lock.release()
+	defer locked.Release()
 	a.dropChallenges(k.ctx, k.name)
 
 	stored, err := a.load(k.ctx, k.name)
@@ -178,10 +179,10 @@ func (k *renewer) renew() error {
 	select {
 	case a.slots <- struct{}{}:
 		defer func() { <-a.slots }()
-	case <-lock.ctx.Done():
-		return context.Cause(lock.ctx)
+	case <-locked.Context().Done():
+		return context.Cause(locked.Context())
 	}
-	ctx, cancel := context.WithTimeout(context.WithValue(lock.ctx, attemptKey{}, at), k.manager.timing.attempt)
+	ctx, cancel := context.WithTimeout(context.WithValue(locked.Context(), attemptKey{}, at), k.manager.timing.attempt)
 	defer cancel()
 	event := EventRenewed
 	if missing(err) {
@@ -191,8 +192,8 @@ func (k *renewer) renew() error {
 		return fmt.Errorf("nothing is ordered, since the certificate could not be stored: %w", err)
 	}
 	got, err := a.obtain(ctx, k.name)
-	if err != nil && lock.ctx.Err() != nil {
-		err = context.Cause(lock.ctx)
+	if err != nil && locked.Context().Err() != nil {
+		err = context.Cause(locked.Context())
 	}
 	if err != nil {
 		return at.limit(err)
@@ -226,13 +227,16 @@ func errExpiredOnArrival(leaf *x509.Certificate) error {
 }
 
 // lock keeps other gateways from ordering or storing a certificate of the name.
-func (k *renewer) lock() (*lock, error) {
-	lock, err := k.account.locks.acquire(k.ctx, "keep_"+k.account.issuerKey+"_"+k.name, k.name)
+func (k *renewer) lock() (*lock.Lock, error) {
+	locked, err := k.account.locks.Acquire(k.ctx, k.account.lockKey(k.name), k.name)
 	if err != nil {
 		return nil, fmt.Errorf("lock the certificate of %s in acme.storage %s: %w", k.name, k.account.storage.Path, err)
 	}
-	return lock, nil
+	return locked, nil
 }
+
+// lockKey names the lock under which the certificate of a name is ordered.
+func (a *account) lockKey(name string) string { return "keep_" + a.issuerKey + "_" + name }
 
 // adopt serves what the account has now.
 func (k *renewer) adopt(h *held) {

@@ -66,8 +66,7 @@ func TestAGatewayAnswersChallengesOfAnother(t *testing.T) {
 func TestNoPortIsOpened(t *testing.T) {
 	for _, challenge := range both {
 		t.Run(challenge, func(t *testing.T) {
-			p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-			g.listen(p)
+			_, g, cfg := withAuthority(t, acmetest.Options{})
 			before := listening(t)
 			if len(before) < 2 {
 				t.Fatalf("the listeners of the test are not seen among %v", before)
@@ -76,7 +75,7 @@ func TestNoPortIsOpened(t *testing.T) {
 			// While the challenge is being answered, a solver of certmagic would
 			// be listening.
 			g.answering = func() { seen <- listening(t) }
-			g.Commit(configFor(t, p, t.TempDir()), []string{name}, []string{challenge})
+			g.Commit(cfg, []string{name}, []string{challenge})
 			g.await("obtained " + name)
 			if got := <-seen; !slices.Equal(got, before) {
 				t.Errorf("listening sockets: %v, before the challenge %v", got, before)
@@ -151,9 +150,7 @@ func TestADifferentAuthorityTakesOver(t *testing.T) {
 
 func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
 	t.Parallel()
-	p, g := acmetest.Start(t, acmetest.Options{}), newGateway(t)
-	g.listen(p)
-	cfg := configFor(t, p, t.TempDir())
+	p, g, cfg := withAuthority(t, acmetest.Options{})
 	g.Commit(cfg, []string{name}, both)
 	g.await("obtained " + name)
 	first := g.leaf(name)
@@ -162,10 +159,7 @@ func TestGatewaysThatShareAStorageRenewACertificateOnce(t *testing.T) {
 	var renewers []*renewer
 	var renewing sync.WaitGroup
 	for range 2 {
-		a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
-		a.setChallenges(both)
-		defer func() { a.cancel(); a.end() }()
-		renewers = append(renewers, loadedRenewer(g.Manager, a, name))
+		renewers = append(renewers, loadedRenewer(g.Manager, accountFor(t, g, cfg), name))
 	}
 	for _, k := range renewers {
 		renewing.Go(func() {

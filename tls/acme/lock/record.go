@@ -1,9 +1,11 @@
-package acme
+package lock
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,8 +13,12 @@ import (
 	"time"
 )
 
-// lockRecord is what a lock file says, for the others and for people.
-type lockRecord struct {
+// recordSize is that of every lock file: a beat overwrites the file in its
+// place, which a full disk does not keep it from.
+const recordSize = 512
+
+// record is what a lock file says, for the others and for people.
+type record struct {
 	Created  time.Time `json:"created"`
 	Beat     uint64    `json:"beat"` // so that each record differs from the last
 	Owner    string    `json:"owner"`
@@ -21,37 +27,51 @@ type lockRecord struct {
 	Released bool      `json:"released"`
 }
 
-// heldError says who holds a lock that was waited for.
-type heldError struct {
+// write puts the record into a file.
+func (r record) write(f *os.File) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	data = append(data, bytes.Repeat([]byte{' '}, max(recordSize-len(data), 1))...)
+	data[len(data)-1] = '\n'
+	if _, err := f.WriteAt(data, 0); err != nil {
+		return err
+	}
+	return f.Sync() // some shared filesystems do not, when a file is closed
+}
+
+// HeldError says which process holds a lock that Acquire gave up waiting for.
+type HeldError struct {
 	what, by string
 	since    time.Time
 }
 
-func (e *heldError) Error() string {
+func (e *HeldError) Error() string {
 	return fmt.Sprintf("another gateway%s has held the lock of %s since %s", e.by, e.what, e.since.UTC().Format(time.RFC3339))
 }
 
-// lockState is what is seen of a lock.
-type lockState struct {
+// state is what is seen of a lock.
+type state struct {
 	number uint64 // zero: no process has held it yet, or certmagic does
 	record []byte
 	exists bool
 }
 
-func (s lockState) same(o lockState) bool {
+func (s state) same(o state) bool {
 	return s.number == o.number && s.exists == o.exists && bytes.Equal(s.record, o.record)
 }
 
 // free reports whether the lock was given back. What cannot be read may be
 // under way: it is held until it is stale.
-func (s lockState) free() bool {
-	var r lockRecord
+func (s state) free() bool {
+	var r record
 	return !s.exists || json.Unmarshal(s.record, &r) == nil && r.Released
 }
 
-func (s lockState) heldError(what string, seen time.Time) error {
-	e := &heldError{what: what, since: seen}
-	var r lockRecord
+func (s state) heldBy(what string, seen time.Time) error {
+	e := &HeldError{what: what, since: seen}
+	var r record
 	if json.Unmarshal(s.record, &r) == nil && !r.Created.IsZero() {
 		e.since = r.Created
 		if r.Host != "" {
@@ -61,28 +81,28 @@ func (s lockState) heldError(what string, seen time.Time) error {
 	return e
 }
 
-// readLock reads the highest number of a lock. Where there is none, it is the
+// readState reads the highest number of a lock. Where there is none, it is the
 // file that certmagic leaves beside the directory: an earlier version of the
 // gateway may hold it, or have died with it.
-func readLock(dir string) (lockState, error) {
-	numbers, err := lockNumbers(dir)
+func readState(dir string) (state, error) {
+	numbers, err := readNumbers(dir)
 	if err != nil {
-		return lockState{}, err
+		return state{}, err
 	}
-	var s lockState
+	var s state
 	for _, n := range numbers {
 		s.number = max(s.number, n)
 	}
-	s.record, err = os.ReadFile(lockPath(dir, s.number))
+	s.record, err = os.ReadFile(numberPath(dir, s.number))
 	// A number that is gone again made way for a higher one, at the next look.
 	s.exists = err == nil || s.number > 0
-	if missing(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	return s, err
 }
 
-func lockNumbers(dir string) ([]uint64, error) {
+func readNumbers(dir string) ([]uint64, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -96,7 +116,7 @@ func lockNumbers(dir string) ([]uint64, error) {
 	return numbers, nil
 }
 
-func lockPath(dir string, number uint64) string {
+func numberPath(dir string, number uint64) string {
 	if number == 0 {
 		return strings.TrimSuffix(dir, ".d") + ".lock" // certmagic's
 	}
