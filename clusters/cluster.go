@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -181,9 +182,9 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 			switch {
 			case d.unresolved != nil || unresolved != nil:
 			case d.state.health() == unhealthy:
-				e.inherit(newState(d.state.tally, c.health != nil))
+				e.inherit(d, newState(d.state.tally, c.health != nil))
 			default:
-				e.inherit(d.state)
+				e.inherit(d, d.state)
 			}
 		}
 		list = append(list, e)
@@ -220,7 +221,11 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 		if base == nil {
 			base = os.Environ()
 		}
-		e.command = newLauncher(c.cfg, base, c.opts.Trace)
+		settings := process.Settings{Cluster: c.cfg.Name, Argv: c.cfg.Command, Dir: string(c.cfg.Dir), Environ: process.Environ(base, c.cfg.Env)}
+		if t := c.opts.Trace; t != nil {
+			settings.Trace = t.Process
+		}
+		e.command = process.NewCommand(settings)
 		return e
 	}
 	e.id = endpointID(u, a)
@@ -240,9 +245,9 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 // configure gives an endpoint the settings that are swapped in place.
 func (c *Cluster) configure(e *Endpoint) {
 	e.headers.Store(&c.headers)
-	e.maxProcesses.Store(int64(c.cfg.MaxProcesses))
-	e.queueTimeout.Store(int64(c.cfg.QueueTimeout))
-	e.state.slots.grant() // there may be more of them now
+	if e.command != nil {
+		e.command.SetLimits(c.cfg.MaxProcesses, c.cfg.QueueTimeout)
+	}
 	query := c.query(e.url)
 	e.query.Store(&query)
 	if e.checks != nil {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 )
 
 // avoidFor is how long an endpoint that could not be connected to is passed
@@ -34,17 +36,14 @@ type Endpoint struct {
 	connects [32]byte   // key of the connect settings
 	trace    *Trace
 	state    *state
-	pool     *pool     // nil for a command
-	command  *launcher // nil but for a command
+	pool     *pool            // nil for a command
+	command  *process.Command // nil but for a command
 	// unresolved is why the name has no address; nil when it has.
 	unresolved error
 	// headers are the cluster's; a commit swaps them in place.
 	headers atomic.Pointer[[]header]
 	// query is that of MCP requests; swapped in place like headers.
 	query atomic.Pointer[string]
-	// maxProcesses bounds the slots that are in use, and queueTimeout, in
-	// nanoseconds, the time to wait for one; a commit swaps them in place.
-	maxProcesses, queueTimeout atomic.Int64
 	// owner is the committed cluster that the endpoint belongs to.
 	owner atomic.Pointer[Cluster]
 	// checks is the endpoint as health checks see it: the same, with connections
@@ -196,9 +195,13 @@ func (e *Endpoint) forChecks() *Endpoint {
 	return e
 }
 
-// inherit takes over what is known about the same endpoint.
-func (e *Endpoint) inherit(s *state) {
+// inherit takes over what is known about d, the same endpoint; s is the state
+// that follows from that of d.
+func (e *Endpoint) inherit(d *Endpoint, s *state) {
 	e.state = s
+	if e.command != nil {
+		e.command.Succeed(d.command)
+	}
 	if e.checks != nil {
 		e.checks.state = s
 	}

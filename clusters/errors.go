@@ -9,8 +9,6 @@ var (
 	// ErrNoHealthyUpstream says that a cluster has no endpoint that may take a
 	// request.
 	ErrNoHealthyUpstream = errors.New("no healthy upstream")
-	// ErrOverflow says that a bound of the cluster, max_processes, is reached.
-	ErrOverflow = errors.New("upstream overflow")
 	// ErrRefused says that an HTTP/2 server has refused a request again and
 	// again, unread (RFC 9113, section 8.7).
 	ErrRefused = errors.New("the server refused the request unread (GOAWAY or REFUSED_STREAM), again and again")

@@ -23,13 +23,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(parentOfOrphan) != "" {
-		beParentOfOrphan()
-		return
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // cluster returns a configuration with its defaults, and health checks off.
 func cluster(t testing.TB, name string, endpoints ...string) clusters.Config {

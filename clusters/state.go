@@ -43,7 +43,6 @@ type tally struct {
 	active   atomic.Int64  // requests in flight
 	requests atomic.Uint64 // tries
 	failures atomic.Uint64 // tries without a response
-	slots    slots         // of a command
 }
 
 // newState returns the state of an endpoint that has no verdict yet.

@@ -89,8 +89,7 @@ func (e *Endpoint) Status() EndpointStatus {
 		Earlier:  s.shared.Load(),
 	}
 	if e.command != nil {
-		st.Processes, st.Waiting = s.slots.counts()
-		st.MaxProcesses = int(e.maxProcesses.Load())
+		st.Processes, st.MaxProcesses, st.Waiting = e.command.Count()
 	}
 	if p := s.protocol.Load(); p != nil {
 		st.Protocol = *p

@@ -1,8 +1,6 @@
 package clusters
 
 import (
-	"errors"
-	"os"
 	"syscall"
 	"time"
 
@@ -19,23 +17,6 @@ func socketOptions(_, _ string, c syscall.RawConn) error {
 		// A kernel that refuses it only detects dead peers later.
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(userTimeout.Milliseconds()))
 	})
-}
-
-// processAttributes puts a child into a process group of its own, and has the
-// kernel kill it when the thread that forked it, hence the gateway, is gone.
-func processAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-}
-
-// awaitExit waits until the process has ended and leaves it unreaped, so that
-// its process group still carries its name.
-func awaitExit(p *os.Process) {
-	for {
-		err := unix.Waitid(unix.P_PID, p.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
 }
 
 // peerClosed reports whether the peer of a socket has closed its side, even if what it

@@ -2,18 +2,9 @@
 
 package clusters
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
 func socketOptions(_, _ string, _ syscall.RawConn) error { return nil }
-
-// processAttributes puts a child into a process group of its own. That it dies
-// with the gateway is left to the end of its stdin.
-func processAttributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
-
-func awaitExit(p *os.Process) { _, _ = p.Wait() }
 
 // peerClosed cannot be told here.
 func peerClosed(int) bool { return false }

@@ -3,6 +3,8 @@ package clusters
 import (
 	"net/netip"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 )
 
 // Trace is told what happens, for logs and metrics. Any func may be nil, and so
@@ -21,15 +23,8 @@ type Trace struct {
 	// Retry is called before a request is tried again; endpoint is the one that
 	// failed, reason "connect_failure", "reset", "timeout" or a status code.
 	Retry func(cluster, endpoint, reason string)
-	// Process is called with event "started", "exited" or "failed", or "queued"
-	// for a session that waits for a process; err says why.
-	Process func(cluster, event string, err error)
-	// Stderr is called with each line, bounded in length, that a child process
-	// wrote to stderr. A process has 200 lines in ten seconds.
-	Stderr func(cluster, line string)
-	// StderrOmitted is called with the number of lines above that, when the ten
-	// seconds are over or the process has ended.
-	StderrOmitted func(cluster string, lines int)
+	// Process is told of a command's processes.
+	Process process.Trace
 	// Resolved is called when the addresses of a name changed, or with the error
 	// of a look-up that failed.
 	Resolved func(cluster, host string, addrs []netip.Addr, err error)

@@ -6,13 +6,13 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -122,7 +122,7 @@ func (c *Config) validateCommand(s *config.Scope) {
 			s.Errorf("dir", "%s is not a directory", c.Dir)
 		}
 	}
-	if _, err := lookPath(c.Command[0], string(c.Dir), c.environ(os.Environ())); err != nil {
+	if _, err := process.LookPath(c.Command[0], string(c.Dir), process.Environ(os.Environ(), c.Env)); err != nil {
 		way := ""
 		if strings.ContainsAny(strings.TrimSpace(c.Command[0]), " \t\n") {
 			way = "; each word of a command line is an item of its own: " + config.List(c.Command[0])
@@ -181,44 +181,6 @@ func checkHeader(name, value string) error {
 		return fmt.Errorf("%s belongs to the connection, and cannot be set", canonical)
 	case !httpguts.ValidHeaderFieldValue(value):
 		return fmt.Errorf("the value holds characters that a header must not hold, such as line breaks")
-	}
-	return nil
-}
-
-// lookPath finds the program of a command in the PATH that the child will see.
-func lookPath(file, dir string, environ []string) (string, error) {
-	if strings.Contains(file, "/") {
-		path := file
-		if !filepath.IsAbs(path) {
-			if dir == "" {
-				return "", fmt.Errorf("%s is a relative path; make it absolute, or set dir", file)
-			}
-			path = filepath.Join(dir, file)
-		}
-		return path, executable(path)
-	}
-	if file == "" {
-		return "", errors.New("names no program")
-	}
-	for _, d := range filepath.SplitList(lookEnv(environ, "PATH")) {
-		// An empty or relative element means the working directory, which is
-		// no place to find programs by accident.
-		if path := filepath.Join(d, file); filepath.IsAbs(path) && executable(path) == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("there is no program %q in PATH; install it, or give its absolute path", file)
-}
-
-func executable(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return err
-	case info.IsDir():
-		return fmt.Errorf("%s is a directory", path)
-	case info.Mode()&0o111 == 0:
-		return fmt.Errorf("%s is not executable", path)
 	}
 	return nil
 }

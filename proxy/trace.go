@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	processes "github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
@@ -71,23 +72,25 @@ func (g *Gateway) traceClusters() *clusters.Trace {
 			g.metrics.Retried(cluster)
 			g.logs.Logger().Debug().Str("cluster", cluster).Str("endpoint", endpoint).Str("reason", reason).Msg("a request is sent again")
 		},
-		Process: func(cluster, event string, err error) {
-			log := g.logs.Logger()
-			e := log.Debug()
-			switch {
-			case event == "queued", errors.Is(err, clusters.ErrTaken):
-				e = log.Info().Err(err)
-			case err != nil && !errors.Is(err, clusters.ErrStopped):
-				e = log.Warn().Err(err)
-			}
-			e.Str("cluster", cluster).Str("event", event).Msg("child process")
-		},
-		Stderr: func(cluster, line string) {
-			g.logs.Logger().Info().Str("cluster", cluster).Str("stderr", line).Msg("a child process wrote to stderr")
-		},
-		StderrOmitted: func(cluster string, lines int) {
-			g.metrics.StderrOmitted(cluster, lines)
-			g.logs.Logger().Warn().Str("cluster", cluster).Int("lines", lines).Msg("a child process wrote more to stderr than is logged; these lines are left out")
+		Process: processes.Trace{
+			Event: func(cluster string, event processes.Event, err error) {
+				log := g.logs.Logger()
+				e := log.Debug()
+				switch {
+				case event == processes.Queued, errors.Is(err, processes.ErrTaken):
+					e = log.Info().Err(err)
+				case err != nil && !errors.Is(err, processes.ErrStopped):
+					e = log.Warn().Err(err)
+				}
+				e.Str("cluster", cluster).Str("event", string(event)).Msg("child process")
+			},
+			Stderr: func(cluster, line string) {
+				g.logs.Logger().Info().Str("cluster", cluster).Str("stderr", line).Msg("a child process wrote to stderr")
+			},
+			StderrOmitted: func(cluster string, lines int) {
+				g.metrics.StderrOmitted(cluster, lines)
+				g.logs.Logger().Warn().Str("cluster", cluster).Int("lines", lines).Msg("a child process wrote more to stderr than is logged; these lines are left out")
+			},
 		},
 		Resolved: func(cluster, host string, addrs []netip.Addr, err error) {
 			log := g.logs.Logger()

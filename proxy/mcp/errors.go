@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -97,7 +98,7 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, "too many requests are in flight"
 	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, clusters.ErrRetired):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream"
-	case errors.Is(err, clusters.ErrOverflow):
+	case errors.Is(err, process.ErrOverflow):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now: all its processes are in use, and none became free in time"
 	case errors.Is(err, upstream.ErrUnauthorized):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamUnauthorized, "the server refused the gateway"

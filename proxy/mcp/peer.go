@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -31,7 +32,7 @@ const (
 type peer struct {
 	s       *session
 	cluster string
-	backoff clusters.Backoff // of the session's own processes
+	backoff process.Backoff // of the session's own processes
 
 	mu      sync.Mutex
 	route   *Route      // of the newest generation that was seen

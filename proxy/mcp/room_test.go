@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -201,7 +202,7 @@ func TestMoreSessionsThanProcessesShareThemWithoutAFailure(t *testing.T) {
 
 func TestAPrincipalTakesTheProcessesOfItsOwnIdleSessionsFirst(t *testing.T) {
 	g := newGateway(t, nil, fewProcesses(3, time.Minute))
-	processes := func(id string) []*clusters.Process {
+	processes := func(id string) []*process.Process {
 		s := g.hub.find(id)
 		s.mu.Lock()
 		defer s.mu.Unlock()

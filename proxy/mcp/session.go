@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -73,8 +73,8 @@ type session struct {
 	level       string
 	active      int // HTTP requests being served
 	last        time.Time
-	due         []notice            // changed lists that the client has not been told of
-	processes   []*clusters.Process // of the servers that are commands
+	due         []notice           // changed lists that the client has not been told of
+	processes   []*process.Process // of the servers that are commands
 	// settling: the timer will tell it.
 	settling bool
 	timer    *time.Timer

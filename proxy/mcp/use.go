@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 )
 
 // enter counts an HTTP request, during which the session is not idle, and
@@ -56,7 +56,7 @@ func (s *session) restLocked() {
 
 // own makes a server's process rest when the session does: it may be stopped
 // where another session needs its place.
-func (s *session) own(p *clusters.Process) {
+func (s *session) own(p *process.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.processes = append(s.processes, p)
@@ -65,10 +65,10 @@ func (s *session) own(p *clusters.Process) {
 	}
 }
 
-func (s *session) disown(p *clusters.Process) {
+func (s *session) disown(p *process.Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.processes = slices.DeleteFunc(s.processes, func(other *clusters.Process) bool { return other == p })
+	s.processes = slices.DeleteFunc(s.processes, func(other *process.Process) bool { return other == p })
 }
 
 // exit ends what enter began.

@@ -76,8 +76,6 @@ func (x *exchange) classify(err error) failure {
 	switch {
 	case errors.Is(err, clusters.ErrNoHealthyUpstream):
 		return failure{503, filter.FlagNoHealthyUpstream, "", "no healthy upstream"}
-	case errors.Is(err, clusters.ErrOverflow):
-		return failure{503, filter.FlagUpstreamOverflow, "", "the upstream is at its limit"}
 	case errors.As(err, &connect), errors.Is(err, clusters.ErrRefused):
 		return failure{503, filter.FlagUpstreamConnectionFailure, "", "the upstream could not be reached"}
 	case errors.Is(err, context.DeadlineExceeded):

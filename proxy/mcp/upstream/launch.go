@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -67,7 +68,7 @@ func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 			case !mayFallBack(ctx, first.err):
 				fresh.discard()
 				return nil, first.err
-			case fresh == nil, freshDone == nil && errors.Is(fresh.err, clusters.ErrOverflow):
+			case fresh == nil, freshDone == nil && errors.Is(fresh.err, process.ErrOverflow):
 				fresh = plain.start(ctx)
 				freshDone = fresh.done
 				continue
@@ -113,7 +114,7 @@ func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 // mayFallBack reports whether a process that failed with err is followed by a
 // fresh one that is not asked server/discover.
 func mayFallBack(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !NotSent(err) && !errors.Is(err, clusters.ErrOverflow)
+	return ctx.Err() == nil && !NotSent(err) && !errors.Is(err, process.ErrOverflow)
 }
 
 // attempt is the opening of a session with one process. session and err are
@@ -130,7 +131,7 @@ func (o *opening) start(ctx context.Context) *attempt {
 	a := &attempt{cancel: func() { cancel(nil) }, done: make(chan struct{})}
 	limit, timer := o.cluster.Config().StartTimeout, (*time.Timer)(nil)
 	starting := *o
-	starting.started = func(p *clusters.Process) {
+	starting.started = func(p *process.Process) {
 		p.SetTrial(o.trial)
 		timer = time.AfterFunc(limit, func() { cancel(startTimeError{limit}) })
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -29,7 +30,7 @@ type opening struct {
 	// trial: a process is asked server/discover, and may exit of it. fallback:
 	// it is not asked, since another one gave no good answer.
 	trial, fallback bool
-	started         func(*clusters.Process) // is told of the process of a command
+	started         func(*process.Process) // is told of the process of a command
 	opts            Options
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -57,7 +58,7 @@ type probe struct {
 	cluster  *clusters.Cluster
 	endpoint *clusters.Endpoint
 	session  *Session
-	backoff  clusters.Backoff
+	backoff  process.Backoff
 	launched *launched // a process that is starting; nil: none
 	anew     bool      // it takes the place of one that does not answer
 	failures int       // of pings, in a row, where each alone makes no new session
@@ -229,7 +230,7 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 	select {
 	case <-l.done:
 		p.launched = nil
-		if p.anew && errors.Is(l.err, clusters.ErrOverflow) {
+		if p.anew && errors.Is(l.err, process.ErrOverflow) {
 			p.prober.Transports.shared.giveUp(ctx, p.endpoint)
 		}
 		p.anew = false
@@ -329,7 +330,7 @@ func verdict(err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return nil
-	case errors.Is(err, clusters.ErrOverflow):
+	case errors.Is(err, process.ErrOverflow):
 		return nil // as many as may run do run
 	case errors.Is(err, ErrUnauthorized):
 		return fmt.Errorf("%w: %w", clusters.ErrUnauthorized, err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -72,7 +73,7 @@ type Options struct {
 	// Backoff delays the start of the session's process after earlier ones of
 	// the same owner have ended by themselves. Without one their ends delay all
 	// processes of the cluster.
-	Backoff *clusters.Backoff
+	Backoff *process.Backoff
 	// Principal is whose session it is; "" for an anonymous client.
 	Principal string
 	// Check: a health check has the session, and no client does.
@@ -287,7 +288,7 @@ func (s *Session) Rebind(e *clusters.Endpoint) bool {
 
 // Process is the session's own child process; nil where it shares one, and
 // unless the transport is Stdio.
-func (s *Session) Process() *clusters.Process {
+func (s *Session) Process() *process.Process {
 	if t, ok := s.transport.(*stdio); ok {
 		return t.process
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -116,7 +117,7 @@ func (hs *sharedProcesses) install(h *sharedProcess, s *Session, anew bool) *sha
 	h.session, h.sessions, h.born = s, 1, time.Now()
 	s.shared.Store(h)
 	// Its end is the fault of the session that has a call in flight then.
-	s.Process().SetOwner(clusters.Owner{Backoff: new(clusters.Backoff)})
+	s.Process().SetOwner(process.Owner{Backoff: new(process.Backoff)})
 	s.Process().Rest()
 	context.AfterFunc(s.life, h.lost)
 	close(h.ready)
@@ -231,7 +232,7 @@ func (h *sharedProcess) leave(ctx context.Context, s *Session) {
 // made it crash; where that happens soon, they are set apart.
 func (h *sharedProcess) lost() {
 	err := h.session.Err()
-	crashed := err != nil && !errors.Is(err, clusters.ErrStopped)
+	crashed := err != nil && !errors.Is(err, process.ErrStopped)
 	h.all.mu.Lock()
 	h.all.forgetLocked(h)
 	lived := time.Since(h.born)
@@ -282,9 +283,9 @@ func (h *sharedProcess) begin(s *Session, isCall bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.active == 0 {
-		process := h.session.Process()
-		if process.Use(); process.Taken() {
-			return lost(clusters.ErrTaken)
+		child := h.session.Process()
+		if child.Use(); child.Taken() {
+			return lost(process.ErrTaken)
 		}
 	}
 	h.active++

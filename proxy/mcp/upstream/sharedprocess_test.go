@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -116,7 +117,7 @@ func (s *session) invoke(ctx context.Context, tool string, on func(*jsonrpc.Mess
 
 func sharing(known *Transports, change ...func(*Options)) func(*Options) {
 	return func(o *Options) {
-		o.Modern, o.Transports, o.Backoff, o.OnIgnored = true, known, new(clusters.Backoff), nil
+		o.Modern, o.Transports, o.Backoff, o.OnIgnored = true, known, new(process.Backoff), nil
 		for _, f := range change {
 			f(o)
 		}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -116,12 +117,12 @@ func (o *opening) adopt(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	s := sp.session
-	process := s.Process()
-	if process.Use(); process.Taken() || s.life.Err() != nil {
+	child := s.Process()
+	if child.Use(); child.Taken() || s.life.Err() != nil {
 		s.Close(context.Background()) // it is ending already
 		return nil, nil
 	}
-	process.SetOwner(clusters.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal})
+	child.SetOwner(process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal})
 	s.inherit(o.opts, sp)
 	limit := o.cluster.Config().StartTimeout
 	starting, cancel := context.WithTimeoutCause(ctx, limit, startTimeError{limit})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -22,7 +23,7 @@ const exitGrace = 500 * time.Millisecond
 type stdio struct {
 	duplex
 	e       *clusters.Endpoint
-	process *clusters.Process
+	process *process.Process
 	lines   chan line
 }
 
@@ -32,12 +33,12 @@ type line struct {
 	written chan<- error
 }
 
-func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint, started func(*clusters.Process)) error {
-	start := e.StartFor
+func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint, started func(*process.Process)) error {
+	start := e.Start
 	if s.opts.IfFree {
 		start = e.StartIfFree
 	}
-	p, err := start(ctx, clusters.Owner{Backoff: s.opts.Backoff, Principal: s.opts.Principal, Check: s.opts.Check})
+	p, err := start(ctx, process.Owner{Backoff: s.opts.Backoff, Principal: s.opts.Principal, Check: s.opts.Check})
 	if err != nil {
 		return err
 	}

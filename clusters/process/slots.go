@@ -1,4 +1,4 @@
-package clusters
+package process
 
 import (
 	"context"
@@ -25,9 +25,9 @@ type slots struct {
 
 // waiter waits for a slot.
 type waiter struct {
-	endpoint *Endpoint // whose max_processes counts
-	owner    Owner
-	granted  chan struct{} // closed when it has one
+	command *Command // whose max_processes counts
+	owner   Owner
+	granted chan struct{} // closed when it has one
 }
 
 // rest is whether a process is in use. The lock of the slots guards it, but for
@@ -40,25 +40,17 @@ type rest struct {
 	taken         atomic.Bool // it is being stopped for another one
 }
 
-// queuing says what a start does where max_processes run.
-type queuing bool
-
-const (
-	queue     queuing = true // it waits, and a process at rest is stopped for it
-	dontQueue queuing = false
-)
-
 // claim takes a slot.
-func (s *slots) claim(ctx context.Context, e *Endpoint, owner Owner, q queuing) error {
-	most, patience := e.maxProcesses.Load(), time.Duration(e.queueTimeout.Load())
+func (s *slots) claim(ctx context.Context, c *Command, owner Owner, q Queuing) error {
+	most, patience := c.most.Load(), time.Duration(c.patience.Load())
 	s.mu.Lock()
 	if len(s.waiting) == 0 && int64(s.used) < most {
 		s.used++
 		s.mu.Unlock()
 		return nil
 	}
-	full := fmt.Errorf("cluster %s: %w: max_processes (%d) are running", e.cluster, ErrOverflow, most)
-	if q == dontQueue || patience <= 0 {
+	full := fmt.Errorf("cluster %s: %w: max_processes (%d) are running", c.Cluster, ErrOverflow, most)
+	if q == DontQueue || patience <= 0 {
 		s.mu.Unlock()
 		return full
 	}
@@ -66,11 +58,11 @@ func (s *slots) claim(ctx context.Context, e *Endpoint, owner Owner, q queuing) 
 		s.mu.Unlock()
 		return fmt.Errorf("%w, and %d sessions wait for one", full, maxWaiting)
 	}
-	w := &waiter{endpoint: e, owner: owner, granted: make(chan struct{})}
+	w := &waiter{command: c, owner: owner, granted: make(chan struct{})}
 	s.waiting = append(s.waiting, w)
 	s.makeRoomLocked()
 	s.mu.Unlock()
-	e.command.tell("queued", full)
+	c.tell(Queued, full)
 
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -81,7 +73,7 @@ func (s *slots) claim(ctx context.Context, e *Endpoint, owner Owner, q queuing) 
 	case <-timer.C:
 		err = fmt.Errorf("%w, and none of them has become free within queue_timeout (%v); raise one of the two, or end sessions that are not used", full, patience)
 	case <-ctx.Done():
-		err = &ConnectError{e.cluster, e.id, context.Cause(ctx)}
+		err = context.Cause(ctx)
 	}
 	if s.giveUp(w) {
 		return err
@@ -126,7 +118,7 @@ func (s *slots) grant() {
 }
 
 func (s *slots) grantLocked() {
-	for len(s.waiting) > 0 && int64(s.used) < s.waiting[0].endpoint.maxProcesses.Load() {
+	for len(s.waiting) > 0 && int64(s.used) < s.waiting[0].command.most.Load() {
 		s.used++
 		close(s.waiting[0].granted)
 		s.waiting[0] = nil
@@ -195,7 +187,7 @@ func (s *slots) unrestLocked(p *Process) {
 // Rest says that no session uses the process now: it may be stopped where another
 // one needs its place. It then ends with ErrTaken.
 func (p *Process) Rest() {
-	s := p.slots
+	s := p.command.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.rest.resting || p.rest.taken.Load() || p.rest.gone {
@@ -214,9 +206,10 @@ func (p *Process) Rest() {
 // Use says that the process is in use again, or ends its rest for good. Whether
 // that came too late is what Taken says afterwards.
 func (p *Process) Use() {
-	p.slots.mu.Lock()
-	defer p.slots.mu.Unlock()
-	p.slots.unrestLocked(p)
+	s := p.command.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unrestLocked(p)
 }
 
 // Taken reports whether the process is being stopped because another one needed

@@ -1,4 +1,4 @@
-package clusters
+package process
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,8 +22,6 @@ const (
 	// pipeGrace is how long output can be read after the process has ended,
 	// should a process outside its group hold the other end open.
 	pipeGrace = 2 * time.Second
-	// maxStderrLine bounds a line of stderr; the rest is cut off.
-	maxStderrLine = 8 << 10
 )
 
 // ErrStopped is the Err of a process that ended because of Stop.
@@ -39,13 +38,13 @@ type Process struct {
 	// Stdout is the child's standard output. It ends when the process has.
 	Stdout io.Reader
 
-	launcher *launcher
+	command  *Command
 	cmd      *exec.Cmd
 	stdin    *os.File
 	stdout   *os.File
 	stderr   *os.File
-	slots    *slots
 	rest     rest
+	release  func() // called at the end
 	stopping atomic.Bool
 	trial    atomic.Bool
 	done     chan struct{}
@@ -58,6 +57,50 @@ type Process struct {
 	ended  bool
 }
 
+// live is the life of a process: it starts it and waits for its end.
+func (p *Process) live(started chan<- error, theirs []*os.File) {
+	// The kernel kills a child when the thread that forked it ends
+	// (Pdeathsig), so that thread does nothing else until the child has ended.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	for _, f := range theirs {
+		f.Close()
+	}
+	if err != nil {
+		p.closePipes()
+		started <- err
+		return
+	}
+	born := time.Now()
+	go p.readStderr()
+	p.command.tell(Started, nil)
+	started <- nil
+
+	awaitExit(p.cmd.Process)
+	p.sweep()
+	err = p.cmd.Wait()
+	if err == nil {
+		err = errors.New("exit status 0")
+	}
+	p.err = fmt.Errorf("the process has ended: %w", err)
+	switch served := p.noteEnd(); {
+	case p.stopping.Load():
+		p.err = ErrStopped
+		if p.Taken() {
+			p.err = ErrTaken
+		}
+	case !p.trial.Load():
+		p.delay(served, time.Since(born), time.Now())
+	}
+	p.outlive()
+	p.command.tell(Exited, p.err)
+	// First, so that a caller that waited for the end may start another.
+	p.command.slots.free(p)
+	p.release()
+	close(p.done)
+}
+
 // Serving says that the process has begun to serve: its start has succeeded.
 func (p *Process) Serving() {
 	p.mu.Lock()
@@ -66,30 +109,31 @@ func (p *Process) Serving() {
 		return
 	}
 	p.served = true
-	p.launcher.serving.Add(1)
+	p.command.serving.Add(1)
 	if p.owner != nil {
-		p.launcher.backoff.succeeded()
+		p.command.backoff.succeeded()
 	}
 }
 
 // SetOwner makes the process another owner's: from now on its end delays the
 // starts of that one.
 func (p *Process) SetOwner(owner Owner) {
-	p.slots.mu.Lock()
+	s := p.command.slots
+	s.mu.Lock()
 	p.rest.owner = owner
-	p.slots.mu.Unlock()
+	s.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.owner = owner.Backoff
 }
 
-// over notes that the process has ended, and reports whether it had served.
-func (p *Process) over() (served bool) {
+// noteEnd notes that the process has ended, and reports whether it had served.
+func (p *Process) noteEnd() (served bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
 	if p.served {
-		p.launcher.serving.Add(-1)
+		p.command.serving.Add(-1)
 	}
 	return p.served
 }
@@ -104,11 +148,11 @@ func (p *Process) delay(served bool, lived time.Duration, now time.Time) {
 	p.mu.Unlock()
 	if owner != nil {
 		owner.failed(p.err, lived, now)
-		if served || p.launcher.serving.Load() > 0 {
+		if served || p.command.serving.Load() > 0 {
 			return
 		}
 	}
-	p.launcher.backoff.failed(p.err, lived, now)
+	p.command.backoff.failed(p.err, lived, now)
 }
 
 // SetTrial says whether the process is asked something that may make it exit,

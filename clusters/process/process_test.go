@@ -1,4 +1,4 @@
-package clusters_test
+package process_test
 
 import (
 	"bufio"
@@ -14,25 +14,44 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
+	"go.uber.org/goleak"
+
+	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
-func command(t testing.TB, argv ...string) clusters.Config {
-	t.Helper()
-	cfg := cluster(t, "cmd")
-	cfg.Endpoints, cfg.Command = nil, argv
-	return cfg
+func TestMain(m *testing.M) {
+	if os.Getenv(parentOfOrphan) != "" {
+		beParentOfOrphan()
+		return
+	}
+	goleak.VerifyTestMain(m)
 }
 
-func shell(t testing.TB, script string) clusters.Config { return command(t, "sh", "-c", script) }
+// command returns a command that may run many processes at a time.
+func command(argv ...string) *process.Command {
+	return limited(32, 10*time.Second, process.Settings{Argv: argv})
+}
 
-func start(t testing.TB, e *clusters.Endpoint) *clusters.Process {
+// limited returns a command with limits of its own.
+func limited(most int, patience time.Duration, s process.Settings) *process.Command {
+	s.Cluster = "cmd"
+	if s.Environ == nil {
+		s.Environ = process.Environ(os.Environ(), nil)
+	}
+	c := process.NewCommand(s)
+	c.SetLimits(most, patience)
+	return c
+}
+
+func shell(script string) *process.Command { return command("sh", "-c", script) }
+
+// startFor starts a process that lives no longer than the test.
+func startFor(t testing.TB, c *process.Command, owner process.Owner) *process.Process {
 	t.Helper()
-	p, err := e.Start(t.Context())
+	p, err := c.Start(t.Context(), owner, process.Queue, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +59,15 @@ func start(t testing.TB, e *clusters.Endpoint) *clusters.Process {
 	return p
 }
 
-func kill(p *clusters.Process) {
+func start(t testing.TB, c *process.Command) *process.Process {
+	t.Helper()
+	return startFor(t, c, process.Owner{})
+}
+
+func running(c *process.Command) int { n, _, _ := c.Count(); return n }
+func waiting(c *process.Command) int { _, _, n := c.Count(); return n }
+
+func kill(p *process.Process) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	p.Stop(ctx)
@@ -48,17 +75,17 @@ func kill(p *clusters.Process) {
 
 func TestAProcessTalksOverItsPipes(t *testing.T) {
 	files := descriptors(t)
-	e := get(t, newSet(t, clusters.Options{}, command(t, "cat")), "cmd").Endpoints()[0]
-	p := start(t, e)
+	c := command("cat")
+	p := start(t, c)
 	fmt.Fprintln(p.Stdin, "hello")
 	if line, err := bufio.NewReader(p.Stdout).ReadString('\n'); err != nil || line != "hello\n" {
 		t.Errorf("heard %q, %v", line, err)
 	}
-	if n := e.Status().Processes; n != 1 {
+	if n := running(c); n != 1 {
 		t.Errorf("%d processes", n)
 	}
 	p.Stop(t.Context()) // cat ends with its stdin
-	if !errors.Is(p.Err(), clusters.ErrStopped) {
+	if !errors.Is(p.Err(), process.ErrStopped) {
 		t.Errorf("ended with %v", p.Err())
 	}
 	if _, err := p.Stdout.Read(make([]byte, 1)); err != io.EOF {
@@ -69,10 +96,9 @@ func TestAProcessTalksOverItsPipes(t *testing.T) {
 
 func TestChildrenGetNoneOfTheGatewaysSecrets(t *testing.T) {
 	dir := t.TempDir()
-	cfg := shell(t, "env; pwd")
-	cfg.Env, cfg.Dir = map[string]config.Value{"OWN": {Text: "1"}, "LANG": {Text: "C.UTF-8"}}, config.Path(dir)
-	opts := clusters.Options{Environ: []string{"PATH=" + os.Getenv("PATH"), "HOME=/home/x", "LANG=de", "SECRET=s3cret"}}
-	p := start(t, get(t, newSet(t, opts, cfg), "cmd").Endpoints()[0])
+	base := []string{"PATH=" + os.Getenv("PATH"), "HOME=/home/x", "LANG=de", "SECRET=s3cret"}
+	environ := process.Environ(base, map[string]config.Value{"OWN": {Text: "1"}, "LANG": {Text: "C.UTF-8"}})
+	p := start(t, limited(1, 0, process.Settings{Argv: []string{"sh", "-c", "env; pwd"}, Dir: dir, Environ: environ}))
 	out, err := io.ReadAll(p.Stdout)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +120,7 @@ func TestStopTakesTheWholeGroup(t *testing.T) {
 		"a leader that has left":  "sleep 1000 & echo $!",
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := start(t, get(t, newSet(t, clusters.Options{}, shell(t, script)), "cmd").Endpoints()[0])
+			p := start(t, shell(script))
 			line, err := bufio.NewReader(p.Stdout).ReadString('\n')
 			if err != nil {
 				t.Fatal(err)
@@ -125,16 +151,8 @@ func gone(pid int) bool {
 const parentOfOrphan = "TEST_PARENT_OF_ORPHAN"
 
 func beParentOfOrphan() {
-	var cfg clusters.Config
-	if err := config.Defaults(&cfg); err != nil {
-		panic(err)
-	}
-	cfg.Name, cfg.Command = "cmd", []string{"sh", "-c", "trap '' TERM; echo $$; while :; do sleep 1; done"}
-	set, err := clusters.NewSet([]clusters.Config{cfg}, nil, clusters.Options{})
-	if err != nil {
-		panic(err)
-	}
-	p, err := set.All()[0].Endpoints()[0].Start(context.Background())
+	c := shell("trap '' TERM; echo $$; while :; do sleep 1; done")
+	p, err := c.Start(context.Background(), process.Owner{}, process.Queue, func() {})
 	if err != nil {
 		panic(err)
 	}
@@ -166,16 +184,14 @@ func TestAKilledGatewayLeavesNoChildren(t *testing.T) {
 }
 
 func TestMaxProcessesIsABound(t *testing.T) {
-	cfg := command(t, "cat")
-	cfg.MaxProcesses, cfg.QueueTimeout = 2, 0
-	e := get(t, newSet(t, clusters.Options{}, cfg), "cmd").Endpoints()[0]
-	first := start(t, e)
-	start(t, e)
-	if _, err := e.Start(t.Context()); !errors.Is(err, clusters.ErrOverflow) || !strings.Contains(err.Error(), "max_processes (2)") {
+	c := limited(2, 0, process.Settings{Argv: []string{"cat"}})
+	first := start(t, c)
+	start(t, c)
+	if _, err := c.Start(t.Context(), process.Owner{}, process.Queue, func() {}); !errors.Is(err, process.ErrOverflow) || !strings.Contains(err.Error(), "max_processes (2)") {
 		t.Errorf("got %v", err)
 	}
 	first.Stop(t.Context())
-	start(t, e)
+	start(t, c)
 }
 
 var startedAgain = regexp.MustCompile(`started again in [0-9]+s`)
@@ -183,17 +199,20 @@ var startedAgain = regexp.MustCompile(`started again in [0-9]+s`)
 func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 	var mu sync.Mutex
 	var events []string
-	trace := &clusters.Trace{Process: func(_, event string, err error) {
+	trace := process.Trace{Event: func(_ string, event process.Event, _ error) {
 		mu.Lock()
 		defer mu.Unlock()
-		events = append(events, event)
+		events = append(events, string(event))
 	}}
-	e := get(t, newSet(t, clusters.Options{Trace: trace}, shell(t, "exit 3")), "cmd").Endpoints()[0]
+	c := limited(32, time.Second, process.Settings{Argv: []string{"sh", "-c", "exit 3"}, Trace: trace})
+	again := func() (*process.Process, error) {
+		return c.Start(t.Context(), process.Owner{}, process.Queue, func() {})
+	}
 	// The second start waits for a moment. The third one is refused, unless so
 	// much time has passed that it waits too: the delay doubles.
 	starts := 0
-	p, err := e.Start(t.Context())
-	for ; err == nil && starts < 7; p, err = e.Start(t.Context()) {
+	p, err := again()
+	for ; err == nil && starts < 7; p, err = again() {
 		starts++
 		<-p.Done()
 		if err := p.Err(); err == nil || !strings.Contains(err.Error(), "exit status 3") {
@@ -203,8 +222,7 @@ func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 	if starts < 2 {
 		t.Errorf("the command was started %d times", starts)
 	}
-	ce := (*clusters.ConnectError)(nil)
-	if !errors.As(err, &ce) || !startedAgain.MatchString(err.Error()) || !strings.Contains(err.Error(), "exit status 3") {
+	if err == nil || !startedAgain.MatchString(err.Error()) || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v", err)
 	}
 	eventually(t, "events", func() bool {
@@ -217,26 +235,21 @@ func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 // A process that crashes while it serves says nothing about those of others; one
 // that does not get as far does, unless others serve.
 func TestTheBackoffBelongsToTheOwner(t *testing.T) {
-	e := get(t, newSet(t, clusters.Options{}, command(t, "cat")), "cmd").Endpoints()[0]
-	at := func(owner *clusters.Backoff) *clusters.Process {
+	c := command("cat")
+	at := func(owner *process.Backoff) *process.Process {
 		t.Helper()
-		p, err := e.StartFor(t.Context(), clusters.Owner{Backoff: owner})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { kill(p) })
-		return p
+		return startFor(t, c, process.Owner{Backoff: owner})
 	}
-	crash := func(p *clusters.Process) {
+	crash := func(p *process.Process) {
 		p.Stdin.Close()
 		<-p.Done()
 	}
 	began := time.Now() // the delays begin later
-	delayed := func(owner *clusters.Backoff) bool {
-		wait, _ := e.Delay(owner, began)
+	delayed := func(owner *process.Backoff) bool {
+		wait, _ := c.Delay(owner, began)
 		return wait > 0
 	}
-	var one, other, third clusters.Backoff
+	var one, other, third process.Backoff
 	p := at(&one)
 	p.Serving()
 	crash(p)
@@ -250,12 +263,12 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 	p = at(&third)
 	p.Serving()
 	crash(at(&other))
-	if delayed(new(clusters.Backoff)) || !delayed(&other) {
+	if delayed(new(process.Backoff)) || !delayed(&other) {
 		t.Error("a start that fails beside a process that serves does not delay its owner alone")
 	}
 	kill(p)
-	crash(at(new(clusters.Backoff)))
-	if !delayed(new(clusters.Backoff)) {
+	crash(at(new(process.Backoff)))
+	if !delayed(new(process.Backoff)) {
 		t.Error("starts that fail do not delay the cluster's")
 	}
 }
@@ -263,24 +276,24 @@ func TestTheBackoffBelongsToTheOwner(t *testing.T) {
 // A client whose server crashes, or is restarted by hand, now and then rather
 // waits for a few seconds than loses a call. What delays all is not waited for.
 func TestAnOwnersBackoffIsWaitedForLongerThanThatOfAll(t *testing.T) {
-	e := get(t, newSet(t, clusters.Options{}, command(t, "cat")), "cmd").Endpoints()[0]
+	c := command("cat")
 	crashed := errors.New("crashed")
 	for _, tc := range []struct {
 		name     string
-		backoff  *clusters.Backoff
+		backoff  *process.Backoff
 		accepted []time.Duration
 	}{
-		{"owner", new(clusters.Backoff), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
-		{"all", e.CommandBackoff(), []time.Duration{time.Second}},
+		{"owner", new(process.Backoff), []time.Duration{time.Second, 2 * time.Second, 4 * time.Second}},
+		{"all", c.Backoff(), []time.Duration{time.Second}},
 	} {
-		owner := new(clusters.Backoff)
+		owner := new(process.Backoff)
 		if tc.name == "owner" {
 			owner = tc.backoff
 		}
 		now := time.Now()
 		for n := 0; ; n++ {
 			tc.backoff.Failed(crashed, now)
-			wait, err := e.Delay(owner, now)
+			wait, err := c.Delay(owner, now)
 			if n == len(tc.accepted) {
 				if !errors.Is(err, crashed) || !startedAgain.MatchString(err.Error()) {
 					t.Errorf("%s: after %d crashes: got %v", tc.name, n+1, err)
@@ -296,18 +309,17 @@ func TestAnOwnersBackoffIsWaitedForLongerThanThatOfAll(t *testing.T) {
 }
 
 func TestACommandThatIsMissingIsAnError(t *testing.T) {
-	e := get(t, newSet(t, clusters.Options{}, command(t, "no-such-program")), "cmd").Endpoints()[0]
-	_, err := e.Start(t.Context())
-	if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) || !strings.Contains(err.Error(), "in PATH") {
+	c := command("no-such-program")
+	if _, err := c.Start(t.Context(), process.Owner{}, process.Queue, func() {}); err == nil || !strings.Contains(err.Error(), "in PATH") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestStderrIsHandedOnInBoundedLines(t *testing.T) {
 	lines := make(chan string, 10)
-	trace := &clusters.Trace{Stderr: func(_, line string) { lines <- line }}
-	cfg := shell(t, `echo first >&2; head -c 100000 /dev/zero | tr '\0' x >&2; echo >&2; echo last >&2`)
-	start(t, get(t, newSet(t, clusters.Options{Trace: trace}, cfg), "cmd").Endpoints()[0])
+	script := `echo first >&2; head -c 100000 /dev/zero | tr '\0' x >&2; echo >&2; echo last >&2`
+	trace := process.Trace{Stderr: func(_, line string) { lines <- line }}
+	start(t, limited(1, 0, process.Settings{Argv: []string{"sh", "-c", script}, Trace: trace}))
 	if got := <-lines; got != "first" {
 		t.Errorf("first line is %q", got)
 	}
@@ -319,33 +331,24 @@ func TestStderrIsHandedOnInBoundedLines(t *testing.T) {
 	}
 }
 
-func TestAChangedCommandLetsOldProcessesRun(t *testing.T) {
-	first := newSet(t, clusters.Options{}, command(t, "cat"))
-	old := start(t, get(t, first, "cmd").Endpoints()[0])
-	second := prepare(t, first, clusters.Options{}, command(t, "cat", "-"))
-	second.Commit()
-	release(t, first)
-	if !retired(get(t, first, "cmd").Endpoints()[0]) {
-		t.Error("the old command was not retired")
-	}
-	fmt.Fprintln(old.Stdin, "still here")
-	if line, err := bufio.NewReader(old.Stdout).ReadString('\n'); err != nil || line != "still here\n" {
-		t.Errorf("heard %q, %v", line, err)
-	}
-	if n := get(t, second, "cmd").Endpoints()[0].Status().Processes; n != 1 {
-		t.Errorf("%d processes are counted", n)
+// eventually waits until ok, which is polled, or fails the test.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never happened: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
-func TestACommandsHealthComesFromItsProber(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		cfg := command(t, "cat")
-		cfg.ServesMCP = true
-		p := newPatient()
-		set := newSet(t, clusters.Options{Prober: p}, cfg)
-		synctest.Wait()
-		if st := get(t, set, "cmd").Status(); !st.Healthy || st.Endpoints[0].ID != "command" || p.count("") != 1 {
-			t.Errorf("%+v", st)
-		}
-	})
+// descriptors counts this process's open files.
+func descriptors(t testing.TB) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
 }

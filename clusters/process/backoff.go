@@ -1,6 +1,8 @@
-package clusters
+package process
 
 import (
+	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -32,6 +34,21 @@ func (b *Backoff) wait(now time.Time) (time.Duration, error) {
 	return b.until.Sub(now), b.err
 }
 
+// Await waits, as a start for the owner does, until the owner may use a process
+// of the command that runs already.
+func (b *Backoff) Await(ctx context.Context) error {
+	wait, last := b.wait(time.Now())
+	if wait > maxOwnWait {
+		return refusal(wait, last)
+	}
+	return sleep(ctx, wait)
+}
+
+// refusal is the error of a start that would have to wait for too long.
+func refusal(wait time.Duration, last error) error {
+	return fmt.Errorf("the command failed, and is started again in %v: %w", wait.Round(time.Second), last)
+}
+
 // Ended takes note of a process that ended by itself while several used it,
 // one of whom the Backoff belongs to. err says why, lived is its age.
 func (b *Backoff) Ended(err error, lived time.Duration) { b.failed(err, lived, time.Now()) }
@@ -57,4 +74,17 @@ func (b *Backoff) succeeded() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failures, b.until, b.err = 0, time.Time{}, nil
+}
+
+// sleep waits for d. The error is the cause of ctx's end.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	return context.Cause(ctx)
 }

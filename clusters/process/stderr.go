@@ -1,4 +1,4 @@
-package clusters
+package process
 
 import (
 	"bufio"
@@ -11,22 +11,25 @@ import (
 const (
 	stderrLines  = 200
 	stderrWindow = 10 * time.Second
+	// maxStderrLine bounds a line in bytes; the rest is cut off.
+	maxStderrLine = 8 << 10
 )
 
 // readStderr hands on stderr line by line, and counts what is too much.
 func (p *Process) readStderr() {
 	defer p.stderr.Close()
+	c := p.command
 	l := &lineLimit{omitted: func(lines int) {
-		if t := p.launcher.trace; t != nil && t.StderrOmitted != nil {
-			t.StderrOmitted(p.launcher.cluster, lines)
+		if c.Trace.StderrOmitted != nil {
+			c.Trace.StderrOmitted(c.Cluster, lines)
 		}
 	}}
 	defer l.close()
 	r := bufio.NewReaderSize(p.stderr, maxStderrLine)
 	for {
 		line, long, err := r.ReadLine()
-		if t := p.launcher.trace; err == nil && t != nil && t.Stderr != nil && l.pass() {
-			t.Stderr(p.launcher.cluster, string(line))
+		if err == nil && c.Trace.Stderr != nil && l.pass() {
+			c.Trace.Stderr(c.Cluster, string(line))
 		}
 		for long && err == nil {
 			_, long, err = r.ReadLine()
