@@ -4,9 +4,9 @@ import (
 	"context"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
+	"github.com/mcpgateway/mcpgateway/proxy/observe"
 	"github.com/mcpgateway/mcpgateway/proxy/routes"
 )
 
@@ -37,7 +37,7 @@ func Check(ctx context.Context, path string, env func(string) (string, bool)) (*
 		return snapshot, err
 	}
 	defer router.Close()
-	g := &Gateway{listenerTrace: &listeners.Trace{}}
+	g := &Gateway{observer: new(observe.Observer)}
 	p := &prepared{gen: &Generation{config: cfg, router: router}}
 	defer p.discard()
 	return snapshot, g.prepareServers(p)

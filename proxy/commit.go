@@ -32,7 +32,7 @@ func (g *Gateway) commit(p *prepared) string {
 	gen.free = func() { go g.release(gen) }
 
 	if p.log != nil {
-		g.logs.Swap(p.log)
+		g.observer.Logs.Swap(p.log)
 	}
 	g.commitMemory(gen.config.Memory)
 	// First, so that what is stored serves with the first handshake. What goes
@@ -223,6 +223,6 @@ func (g *Gateway) release(gen *Generation) {
 	g.releaseNames()
 	gen.router.Close()
 	gen.clusters.Release()
-	g.logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")
+	g.observer.Logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")
 	_ = gen.clusters.Wait(context.Background()) // its checks end within their timeout
 }

@@ -108,7 +108,7 @@ func span(d time.Duration) string {
 // returns when to look again.
 func (g *Gateway) warnExpiries(said expiries) time.Duration {
 	return said.look(g.certificates(g.current.Load()), func(c dated, what string) {
-		g.logs.Logger().Warn().Str("use", c.Use).Str("subject", c.Subject).Str("serial", c.Serial).
+		g.observer.Logs.Logger().Warn().Str("use", c.Use).Str("subject", c.Subject).Str("serial", c.Serial).
 			Time("not_after", c.NotAfter).Int("days_left", c.DaysLeft).Msg("a certificate or revocation list " + what + "; " + string(c.renewal))
 	})
 }

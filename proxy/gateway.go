@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
@@ -17,10 +16,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filewatch"
-	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/logging"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+	"github.com/mcpgateway/mcpgateway/proxy/observe"
 	"github.com/mcpgateway/mcpgateway/tls/acme"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
@@ -49,12 +47,11 @@ type Options struct {
 // Gateway is the running process: what outlives its generations, and the
 // pointer to the current one.
 type Gateway struct {
-	options Options
-	started time.Time
-	logs    *logging.Logs
-	metrics *admin.Metrics
-	sockets *listeners.Sockets
-	hub     *mcp.Hub
+	options  Options
+	started  time.Time
+	observer *observe.Observer
+	sockets  *listeners.Sockets
+	hub      *mcp.Hub
 	// budget bounds the memory that peers can make the process keep.
 	budget *memory.Budget
 	// disk bounds what is waited for the files of the configuration.
@@ -71,8 +68,6 @@ type Gateway struct {
 	identities chan struct{}
 	prober     *upstream.Prober
 
-	listenerTrace *listeners.Trace
-	clusterTrace  *clusters.Trace
 	metricsServed http.Handler
 
 	current atomic.Pointer[Generation]
@@ -118,47 +113,43 @@ func New(o Options) *Gateway {
 	if o.SetMemoryLimit == nil {
 		o.SetMemoryLimit = func(int64) int64 { return 0 }
 	}
-	metrics := admin.NewMetrics(o.Version)
+	observer := observe.New(o.Stderr, o.Version)
 	g := &Gateway{
 		disk:     disk.New(context.Background(), disk.Timeout),
 		options:  o,
 		started:  time.Now(),
-		logs:     logging.New(o.Stderr, metrics.LogLinesDropped),
-		metrics:  metrics,
+		observer: observer,
 		reloads:  make(chan chan<- admin.Outcome),
 		stopping: make(chan struct{}),
 
 		rotateAgainAfter: rotateAgainAfter,
 		tellWaitAfter:    tellWaitAfter,
 	}
-	g.listenerTrace = g.traceListeners()
-	g.clusterTrace = g.traceClusters()
-	g.budget = memory.New(g.traceMemory())
+	g.budget = memory.New(observer.Memory)
 	g.reserve = descriptors.System()
-	g.sockets = listeners.NewSockets(g.listenerTrace)
+	g.sockets = listeners.NewSockets(observer.Listeners)
 	g.sockets.KeepFree(g.reserve)
-	transports := &upstream.Transports{OnMoved: g.endpointMoved}
-	trace := g.traceMCP()
-	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: trace})
+	transports := &upstream.Transports{OnMoved: observer.Moved}
+	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: observer.MCP})
 	g.prober = upstream.NewProber(transports)
 	g.prober.Version, g.prober.Memory = o.Version, g.budget
 	g.prober.OnIgnored = func(cluster, endpoint string, err error, report bool) {
-		trace.Ignored("", cluster, endpoint, err, report)
+		observer.MCP.Ignored("", cluster, endpoint, err, report)
 	}
-	g.acme = acme.NewManager(g.logs.Logger, g.traceACME())
+	g.acme = acme.NewManager(observer.Logs.Logger, observer.ACME)
 	g.identities = make(chan struct{}, 1)
 	g.spiffe = spiffe.NewSources(func() {
 		select {
 		case g.identities <- struct{}{}:
 		default: // a reload that has not begun will see this, too
 		}
-	}, g.traceSPIFFE())
-	g.metricsServed = g.metrics.Handler(g)
+	}, observer.SPIFFE)
+	g.metricsServed = observer.MetricsPage(g)
 	return g
 }
 
 // StandardLog takes what the standard library writes with package log.
-func (g *Gateway) StandardLog() io.Writer { return g.logs.StandardWriter() }
+func (g *Gateway) StandardLog() io.Writer { return g.observer.Logs.StandardWriter() }
 
 // Run serves until ctx ends, then drains and returns. Each value from hup
 // asks for a reload; one from reopen opens the log file anew. kill ends the
@@ -167,13 +158,13 @@ func (g *Gateway) StandardLog() io.Writer { return g.logs.StandardWriter() }
 // Run may be called once.
 func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) error {
 	watcher, err := filewatch.New(func(err error) {
-		g.logs.ReloadLogger().Warn().Err(err).Msg("the kernel does not watch every path; changes of the others are found by the poll")
+		g.observer.Logs.ReloadLogger().Warn().Err(err).Msg("the kernel does not watch every path; changes of the others are found by the poll")
 	})
 	if err != nil {
-		g.logs.Logger().Warn().Err(err).Stringer("every", filewatch.PollEvery).Msg("the kernel does not watch files; changes of them are found by the poll")
+		g.observer.Logs.Logger().Warn().Err(err).Stringer("every", filewatch.PollEvery).Msg("the kernel does not watch files; changes of them are found by the poll")
 	}
 	defer watcher.Close()
-	defer g.logs.Close()
+	defer g.observer.Logs.Close()
 	g.budget.Watch()
 	defer g.budget.Close()
 	defer context.AfterFunc(ctx, g.boundEnd)()
@@ -222,8 +213,8 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *fi
 		case <-ctx.Done():
 			return nil
 		case <-reopen:
-			if err := g.logs.Reopen(); err != nil {
-				g.logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
+			if err := g.observer.Logs.Reopen(); err != nil {
+				g.observer.Logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
 			}
 		case <-hup:
 			after(g.reload(ctx, "signal", w))
@@ -250,9 +241,3 @@ type startError struct{ err error }
 
 func (e *startError) Error() string { return "the configuration was not applied; nothing is served" }
 func (e *startError) Unwrap() error { return e.err }
-
-// logged wraps everything that a request meets, so that also a request that
-// no route wants leaves its line.
-func (g *Gateway) logged(listener string, next http.Handler) http.Handler {
-	return filter.AccessLog(next, func(e *filter.Entry) { g.record(listener, e) })
-}

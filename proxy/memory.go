@@ -70,10 +70,10 @@ func (g *Gateway) commitMemory(c MemoryConfig) {
 		g.options.SetMemoryLimit(limit / 100 * memory.RuntimeShare)
 	}
 	if limit == 0 {
-		g.logs.ReloadLogger().Warn().Msg("the system does not tell how much memory there is, so that there is no limit; set memory.limit")
+		g.observer.Logs.ReloadLogger().Warn().Msg("the system does not tell how much memory there is, so that there is no limit; set memory.limit")
 		return
 	}
-	g.logs.ReloadLogger().Info().Int64("bytes", limit).Str("from", from).Msg("the memory limit is set")
+	g.observer.Logs.ReloadLogger().Info().Int64("bytes", limit).Str("from", from).Msg("the memory limit is set")
 }
 
 // memoryLimit is what a setting comes to, in bytes, and where that comes from; 0
@@ -94,24 +94,6 @@ func (g *Gateway) memoryLimit(limit MemoryLimit) (bytes int64, from string) {
 func (g *Gateway) environ(name string) (string, bool) {
 	value, ok := g.options.Env(name)
 	return value, ok && strings.TrimSpace(value) != ""
-}
-
-func (g *Gateway) traceMemory() *memory.Trace {
-	return &memory.Trace{
-		Refused: func(k memory.Kind) { g.metrics.MemoryRefused(k.String()) },
-		Changed: func(from, to memory.Level, s memory.Stats) {
-			log := g.logs.Logger()
-			e := log.Warn()
-			message := "memory is short"
-			if to < from {
-				e, message = log.Info(), "memory is less short"
-			}
-			if to == memory.Normal {
-				message = "memory is no longer short"
-			}
-			e.Stringer("shortage", to).Stringer("before", from).Int64("limit", s.Limit).Int64("pressure", s.Pressure).Float64("ratio", s.Ratio()).Msg(message)
-		},
-	}
 }
 
 // isReady reports whether others should send requests here.

@@ -70,14 +70,14 @@ func (g *Gateway) prepare(ctx context.Context, plan Plan, cfg *Config, snapshot 
 	}
 
 	if oldConfig == nil || config.Fingerprint(oldConfig.Log) != config.Fingerprint(cfg.Log) {
-		if p.log, err = g.logs.Open(cfg.Log); err != nil {
+		if p.log, err = g.observer.Logs.Open(cfg.Log); err != nil {
 			return nil, err
 		}
-		p.onDiscard(func() { g.logs.Discard(p.log) })
+		p.onDiscard(func() { g.observer.Logs.Discard(p.log) })
 		if old == nil {
 			// Nothing serves yet: what the preparation has to say, such as an
 			// endpoint's health, goes where it was asked for.
-			g.logs.Swap(p.log)
+			g.observer.Logs.Swap(p.log)
 		}
 	}
 	warning, err := g.acme.Prepare(cfg.ACME)
@@ -115,7 +115,7 @@ func (g *Gateway) prepare(ctx context.Context, plan Plan, cfg *Config, snapshot 
 }
 
 func (g *Gateway) clusterOptions() clusters.Options {
-	return clusters.Options{Prober: g.prober, Trace: g.clusterTrace, Reserve: g.reserve}
+	return clusters.Options{Prober: g.prober, Trace: g.observer.Clusters, Reserve: g.reserve}
 }
 
 func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error) {
@@ -131,7 +131,7 @@ func (g *Gateway) prepareRoutes(p *prepared, previous *routes.Router) (err error
 		},
 		Memory:    g.budget,
 		Ready:     g.isReady,
-		AuthTrace: g.traceAuth(),
+		AuthTrace: g.observer.Auth,
 		Previous:  previous,
 	})
 	if err != nil {
@@ -169,7 +169,7 @@ func (g *Gateway) prepareServers(p *prepared) error {
 			}
 		} else {
 			s.dispatcher = &dispatcher{gateway: g, listener: l.Name}
-			s.server = listeners.NewServer(l, snapshot, g.challenged(l, g.logged(l.Name, s.dispatcher)), g.listenerTrace)
+			s.server = listeners.NewServer(l, snapshot, g.challenged(l, g.observer.Access(l.Name, s.dispatcher)), g.observer.Listeners)
 			s.server.ChargeTo(g.budget)
 			p.onDiscard(s.server.Close)
 		}

@@ -64,7 +64,7 @@ const maxStatus = 1024
 func (g *Gateway) notifyReady(o admin.Outcome) { g.options.Notify("READY=1\n" + statusOf(o)) }
 
 func statusOf(o admin.Outcome) string {
-	status := strings.ReplaceAll(outcomeLine(o), "\n", " ") // a line is a statement
+	status := strings.ReplaceAll(o.Line(), "\n", " ") // a line is a statement
 	if len(status) > maxStatus {
 		status = strings.ToValidUTF8(status[:maxStatus], "") + "…"
 	}
@@ -173,43 +173,10 @@ func (g *Gateway) report(o admin.Outcome) {
 	// the file is mended.
 	if o.Trigger != rotation || last == nil || last.Trigger == rotation || last.Result != admin.Rejected {
 		g.lastReload = &o
-		g.metrics.Reloaded(o.Result, o.Time)
+		g.observer.Reloaded(o)
 	}
 	g.mu.Unlock()
-	log := g.logs.ReloadLogger()
-	for _, w := range o.Warnings {
-		log.Warn().Msg(w)
-	}
-	switch o.Result {
-	case admin.Applied:
-		log.Info().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Msg(outcomeLine(o))
-	case admin.Unchanged:
-		log.Info().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Msg("nothing changed")
-	default:
-		msg := "reload rejected; the running generation serves on"
-		if o.Generation == 0 {
-			msg = "the configuration is rejected; nothing is served"
-		}
-		log.Error().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Int("errors", len(o.Errors)).Msg(msg)
-		for _, e := range o.Errors {
-			log.Error().Msg(e)
-		}
-	}
-}
-
-// outcomeLine is an outcome in one line, for the log and for systemctl status.
-func outcomeLine(o admin.Outcome) string {
-	switch o.Result {
-	case admin.Applied:
-		return fmt.Sprintf("generation %d: %s", o.Generation, o.Summary)
-	case admin.Unchanged:
-		return fmt.Sprintf("generation %d: unchanged", o.Generation)
-	}
-	first := ""
-	if len(o.Errors) > 0 {
-		first = ": " + o.Errors[0]
-	}
-	return fmt.Sprintf("generation %d serves on; reload rejected, %d errors%s", o.Generation, len(o.Errors), first)
+	g.observer.LogReload(o)
 }
 
 func errorLines(err error) []string {

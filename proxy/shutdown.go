@@ -68,7 +68,7 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	go func() {
 		select {
 		case <-kill:
-			g.logs.ReloadLogger().Warn().Msg("a second signal came; stopping at once")
+			g.observer.Logs.ReloadLogger().Warn().Msg("a second signal came; stopping at once")
 			hurry()
 		case <-patience.Done():
 		}
@@ -78,7 +78,7 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 		c := gen.config.Shutdown
 		g.options.Notify("STOPPING=1")
 		g.ready.Store(false)
-		g.logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
+		g.observer.Logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
 		sleep(patience, c.Delay)
 		timeout := c.Timeout
 		if told := g.told.Load(); told != nil {
@@ -101,7 +101,7 @@ func (g *Gateway) shutdown(kill <-chan os.Signal) {
 	if gen != nil {
 		gen.done() // it is no longer the current one
 		g.awaitWork(ctx)
-		g.logs.ReloadLogger().Info().Msg("stopped")
+		g.observer.Logs.ReloadLogger().Info().Msg("stopped")
 	}
 }
 

@@ -131,14 +131,3 @@ func (c *Config) spiffeSockets() []string {
 	slices.Sort(sockets)
 	return slices.Compact(sockets)
 }
-
-func (g *Gateway) traceSPIFFE() *spiffe.Trace {
-	return &spiffe.Trace{
-		Updated: func(socket, id string) {
-			g.logs.Logger().Info().Str("socket", socket).Str("id", id).Msg("the Workload API delivered an identity")
-		},
-		Failed: func(socket string, err error) {
-			g.logs.Logger().Warn().Str("socket", socket).Err(err).Msg("the Workload API delivers no usable identity; the last one stays in use")
-		},
-	}
-}

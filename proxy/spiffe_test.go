@@ -150,7 +150,7 @@ func rotateTo(t *testing.T, agent *spiffetest.WorkloadAPI, ca *tlstest.CA, curve
 func TestARotationSurvivesTheReloadThatSawIt(t *testing.T) {
 	m := newMesh(t, "", func(g *Gateway) {
 		g.spiffe.Close()
-		g.spiffe = spiffe.NewSources(func() {}, g.traceSPIFFE())
+		g.spiffe = spiffe.NewSources(func() {}, g.observer.SPIFFE)
 	})
 	next := rotate(t, m.agent, m.ca)
 	eventually(t, "the delivery", func() error {

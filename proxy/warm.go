@@ -53,6 +53,6 @@ func (g *Gateway) tellWait(names []string, until time.Time) {
 	if more := len(names) - mostNamed; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	g.logs.ReloadLogger().Info().Time("until", until).
+	g.observer.Logs.ReloadLogger().Info().Time("until", until).
 		Msg("waiting for the first health check of clusters before the file is applied, at most until reload.warm_timeout ends: " + list)
 }

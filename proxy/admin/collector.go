@@ -2,14 +2,23 @@ package admin
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// statusCollector turns the Status of the moment into gauges, so that none of
+// MetricsPage answers GET /metrics with what is registered, and with what the
+// source's Status says besides. It is called once for a registry.
+func MetricsPage(registry *prometheus.Registry, source Source) http.Handler {
+	registry.MustRegister(Collector{source})
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// A Collector turns the Status of the moment into gauges, so that none of
 // them can go stale: a series ends with the thing that it describes.
-type statusCollector struct{ source Source }
+type Collector struct{ Source Source }
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("mcpgateway_"+name, help, labels, nil)
@@ -17,10 +26,11 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe sends nothing: the series depend on the configuration, and an
 // unchecked collector is what the client library offers for that.
-func (c *statusCollector) Describe(chan<- *prometheus.Desc) {}
+func (c Collector) Describe(chan<- *prometheus.Desc) {}
 
-func (c *statusCollector) Collect(ch chan<- prometheus.Metric) {
-	s := c.source.Status()
+// Collect asks the source for its Status, and sends what that says.
+func (c Collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.Source.Status()
 	// One series twice, or a label that is no UTF-8, would fail the scrape as a
 	// whole: a pair may be named twice, and names in certificates are foreign.
 	seen := map[string]bool{}

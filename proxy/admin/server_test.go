@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 )
 
@@ -31,7 +32,7 @@ func (s *source) Reload(ctx context.Context) (Outcome, error) { return s.reload(
 // listen serves the API of src at address.
 func listen(t *testing.T, address string, src Source) *Server {
 	t.Helper()
-	s, err := Listen(Config{Address: address}, src, NewMetrics("test").Handler(src))
+	s, err := Listen(Config{Address: address}, src, MetricsPage(prometheus.NewRegistry(), src))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,37 +219,5 @@ func TestAScrapeOutlivesForeignNamesAndPairsNamedTwice(t *testing.T) {
 	want := fmt.Sprintf("subject=%q", "a\uFFFDb")
 	if got != http.StatusOK || strings.Count(body, want) != 1 || !strings.Contains(body, `mcpgateway_cluster_endpoint_active{address="1.2.3.4:80",cluster="c",endpoint="http://a"} 0`) {
 		t.Errorf("%d, without %s:\n%s", got, want, body)
-	}
-}
-
-func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
-	m := NewMetrics("test")
-	m.Upstream("a", "http://1", 200, time.Second)
-	m.Upstream("a", "http://2", 200, time.Second)
-	m.Upstream("b", "http://1", 200, time.Second)
-	m.Opened("public")
-	m.Request("tools", 200, "", time.Second)
-	m.ForgetEndpoint("a", "http://1")
-	m.ForgetCluster("b")
-	m.ForgetListener("public")
-	m.ForgetRoute("tools")
-	families, err := m.registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var left []string
-	for _, f := range families {
-		for _, series := range f.GetMetric() {
-			line := f.GetName()
-			for _, l := range series.GetLabel() {
-				line += " " + l.GetValue()
-			}
-			if strings.HasPrefix(line, "mcpgateway_") && len(series.GetLabel()) > 0 && !strings.HasPrefix(line, "mcpgateway_build_info") {
-				left = append(left, line)
-			}
-		}
-	}
-	if want := "[mcpgateway_cluster_request_duration_seconds a mcpgateway_cluster_requests_total a 200 http://2]"; fmt.Sprint(left) != want {
-		t.Errorf("left: %v\nwant: %s", left, want)
 	}
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -141,6 +142,21 @@ type Outcome struct {
 	// Errors are all that was wrong with the file.
 	Errors   []string `json:"errors,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Line is the outcome in one line, for the log and for systemctl status.
+func (o Outcome) Line() string {
+	switch o.Result {
+	case Applied:
+		return fmt.Sprintf("generation %d: %s", o.Generation, o.Summary)
+	case Unchanged:
+		return fmt.Sprintf("generation %d: unchanged", o.Generation)
+	}
+	first := ""
+	if len(o.Errors) > 0 {
+		first = ": " + o.Errors[0]
+	}
+	return fmt.Sprintf("generation %d serves on; reload rejected, %d errors%s", o.Generation, len(o.Errors), first)
 }
 
 // The values of Outcome.Result.

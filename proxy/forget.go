@@ -1,34 +1,6 @@
 package proxy
 
-import (
-	"net/netip"
-	"strings"
-
-	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-)
-
-// Whatever becomes a label stays in memory for as long as its series: labels
-// are bounded by the configuration, and neither by clients nor by DNS.
-
-// endpointLabel is the endpoint's URL, for all of its addresses.
-func endpointLabel(id string) string {
-	if i := strings.LastIndexByte(id, '@'); i >= 0 {
-		if _, err := netip.ParseAddr(id[i+1:]); err == nil {
-			return id[:i]
-		}
-	}
-	return id
-}
-
-// methodLabel is the method of a request to a server, if the specification
-// knows it: clients may send any.
-func methodLabel(method string) string {
-	if spec.Request(method).Name == "" {
-		return "other"
-	}
-	return method
-}
+import "github.com/mcpgateway/mcpgateway/clusters"
 
 // forget drops the series of what gen had and no living generation has. It
 // waits for gen to be free: a call that finished later would bring them back.
@@ -44,12 +16,12 @@ func (g *Gateway) forget(gen *Generation, living []*Generation) {
 	}
 	for i := range gen.config.Listeners {
 		if name := gen.config.Listeners[i].Name; !listeners[name] {
-			g.metrics.ForgetListener(name)
+			g.observer.ForgetListener(name)
 		}
 	}
 	for i := range gen.config.Routes {
 		if name := gen.config.Routes[i].Name; !routes[name] {
-			g.metrics.ForgetRoute(name)
+			g.observer.ForgetRoute(name)
 		}
 	}
 	for _, c := range gen.clusters.All() {
@@ -72,16 +44,8 @@ func (g *Gateway) forgetCluster(c *clusters.Cluster, living []*Generation) {
 		}
 	}
 	if !known {
-		g.metrics.ForgetCluster(c.Name())
+		g.observer.ForgetCluster(c.Name())
 		return
 	}
-	kept := map[string]bool{}
-	for _, e := range endpoints {
-		kept[endpointLabel(e.ID())] = true
-	}
-	for _, e := range c.Endpoints() {
-		if label := endpointLabel(e.ID()); !kept[label] {
-			g.metrics.ForgetEndpoint(c.Name(), label)
-		}
-	}
+	g.observer.ForgetEndpoints(c.Name(), c.Endpoints(), endpoints)
 }

@@ -1,0 +1,134 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
+)
+
+var described = regexp.MustCompile(`^Desc\{fqName: "(mcpgateway_[a-z0-9_]+)", help: "(.*?)"(?:, unit: "")?, constLabels: \{\}, variableLabels: \{([a-z,]*)\}\}$`)
+
+// source is a gateway in this state.
+type source admin.Status
+
+func (s source) Status() admin.Status { return admin.Status(s) }
+
+func (s source) Reload(context.Context) (admin.Outcome, error) { return admin.Outcome{}, nil }
+
+// The page has a line for each metric of the gateway, and no other.
+func TestEveryMetricIsDocumented(t *testing.T) {
+	full := source{
+		Memory:    admin.Memory{Charged: map[string]int64{"body": 1}},
+		Listeners: []admin.Listener{{Name: "public"}},
+		Clusters:  []admin.Cluster{{Name: "api", Endpoints: []admin.Endpoint{{MaxProcesses: 1}}, LeftOut: []admin.LeftOut{{Kind: "tool"}}}},
+		Certs:     []admin.Certificate{{NotAfter: time.Now()}},
+	}
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descs)
+		New(io.Discard, "1").metrics.registry.Describe(descs)
+		metrics := make(chan prometheus.Metric)
+		go func() {
+			defer close(metrics)
+			admin.Collector{Source: full}.Collect(metrics)
+		}()
+		for m := range metrics {
+			descs <- m.Desc()
+		}
+	}()
+	var lines []string
+	for d := range descs {
+		parts := described.FindStringSubmatch(d.String())
+		if parts == nil {
+			if !strings.Contains(d.String(), `fqName: "go_`) && !strings.Contains(d.String(), `fqName: "process_`) {
+				t.Errorf("%s is not understood", d)
+			}
+			continue
+		}
+		kind := "gauge"
+		switch {
+		case strings.HasSuffix(parts[1], "_total"):
+			kind = "counter"
+		case strings.HasSuffix(parts[1], "_duration_seconds"):
+			kind = "histogram"
+		}
+		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s | %s |\n", parts[1], kind, strings.ReplaceAll(parts[3], ",", ", "), parts[2]))
+	}
+	slices.Sort(lines)
+	page, err := os.ReadFile("../../docs/METRICS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for line := range strings.Lines(string(page)) {
+		if strings.HasPrefix(line, "| `") {
+			told = append(told, line)
+		}
+	}
+	if len(lines) < 20 || !slices.Equal(told, lines) {
+		t.Errorf("docs/METRICS.md differs; its table should be\n\n%s", strings.Join(lines, ""))
+	}
+}
+
+func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
+	o := New(io.Discard, "test")
+	o.Clusters.Request("a", "http://1", 200, time.Second, nil)
+	o.Clusters.Request("a", "http://2", 200, time.Second, nil)
+	o.Clusters.Request("b", "http://1", 200, time.Second, nil)
+	o.Listeners.Opened("public")
+	o.request("public", &filter.Entry{Route: "tools", Status: 200, Duration: time.Second})
+	o.metrics.forget(prometheus.Labels{"cluster": "a", "endpoint": "http://1"})
+	o.ForgetCluster("b")
+	o.ForgetListener("public")
+	o.ForgetRoute("tools")
+	families, err := o.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, f := range families {
+		for _, series := range f.GetMetric() {
+			line := f.GetName()
+			for _, l := range series.GetLabel() {
+				line += " " + l.GetValue()
+			}
+			if strings.HasPrefix(line, "mcpgateway_") && len(series.GetLabel()) > 0 && !strings.HasPrefix(line, "mcpgateway_build_info") {
+				left = append(left, line)
+			}
+		}
+	}
+	if want := "[mcpgateway_cluster_request_duration_seconds a mcpgateway_cluster_requests_total a 200 http://2]"; fmt.Sprint(left) != want {
+		t.Errorf("left: %v\nwant: %s", left, want)
+	}
+}
+
+func TestLabelsAreBoundedByTheConfiguration(t *testing.T) {
+	for id, want := range map[string]string{
+		"http://10.0.0.1:80":                "http://10.0.0.1:80",
+		"https://api.example/mcp@10.0.0.1":  "https://api.example/mcp",
+		"https://api.example/mcp@fd00::1":   "https://api.example/mcp",
+		"https://10.0.0.1/@scope/server":    "https://10.0.0.1/@scope/server",
+		"https://api.example/@me@127.0.0.1": "https://api.example/@me",
+		"command":                           "command",
+	} {
+		if got := endpointLabel(id); got != want {
+			t.Errorf("%s: %s, want %s", id, got, want)
+		}
+	}
+	for method, want := range map[string]string{"tools/call": "tools/call", "tools/call2": "other", "": "other", "a\xff": "other"} {
+		if got := methodLabel(method); got != want {
+			t.Errorf("%q: %s, want %s", method, got, want)
+		}
+	}
+}
