@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -46,6 +47,7 @@ type remoteSet struct {
 	stopped    chan struct{}
 	wanted     chan struct{}
 	limit      *rate.Limiter
+	ends       atomic.Int64 // how many fetches have ended
 
 	mu       sync.Mutex
 	current  keySet
@@ -149,6 +151,7 @@ func (s *remoteSet) ended(keys keySet, err error) {
 		s.current = keys
 	}
 	s.fetching = false
+	s.ends.Add(1)
 	close(s.fetched)
 	s.fetched = make(chan struct{})
 }
@@ -184,6 +187,15 @@ func (s *remoteSet) fetch(ctx context.Context) (keySet, error) {
 		return nil, fmt.Errorf("the key set of %s has no key that verifies signatures of the accepted algorithms", s.url)
 	}
 	return keys, nil
+}
+
+// fetches returns how many fetches have ended. A token that was refused between two
+// different values is to be read again: its key may have come meanwhile.
+func (s *remoteSet) fetches() int64 {
+	if s == nil {
+		return 0
+	}
+	return s.ends.Load()
 }
 
 // keys returns the set last seen; nil before the first.

@@ -71,8 +71,10 @@ func (v *verifier) close() {
 // verify returns whom the token speaks for, and its scopes. A token that needs a key which the
 // JWKS URL did not have so far waits, bounded, for one more fetch.
 func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string, error) {
+	seen := v.remote.fetches()
 	claims, token, err := v.parse(raw)
-	if v.remote != nil && keyMissing(err) && !v.remote.has(token) && v.remote.await(ctx) {
+	// The number is read again after the rest: a fetch may end in between.
+	if v.remote != nil && keyMissing(err) && (!v.remote.has(token) && v.remote.await(ctx) || v.remote.fetches() != seen) {
 		claims, _, err = v.parse(raw)
 	}
 	if err != nil {
