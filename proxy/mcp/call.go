@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -156,7 +157,7 @@ func (c *call) run() {
 // forward sends the call to one cluster, with edit's changes, and returns the
 // answer for the client. safe says that it may be repeated although a server
 // may have seen it.
-func (c *call) forward(ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
+func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
 	restore, err := c.restore(ref)
 	if err != nil {
 		return nil, nil, err
@@ -179,16 +180,16 @@ func (c *call) forward(ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) ([]
 	var e jsonrpc.Edits
 	e.SetID(m, c.msg.ID())
 	if m.IsError() {
-		names.failure(&e, m.Error())
+		names.Failure(&e, m.Error())
 	} else {
-		names.result(&e, c.msg.Method(), m.Result())
+		names.Result(&e, c.msg.Method(), m.Result())
 	}
 	c.modernize(&e, ref, m)
 	return e.Apply(m), m, nil
 }
 
 // exchange is forward without what it does to the answer.
-func (c *call) exchange(ctx context.Context, ref ClusterRef, safe bool, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
+func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
 	p := c.session.peer(ref.Name)
 	if p == nil {
 		return nil, errEnded
@@ -199,7 +200,7 @@ func (c *call) exchange(ctx context.Context, ref ClusterRef, safe bool, edit fun
 		e.SetID(c.msg, id)
 		c.disclaim(&e, up)
 		e.Replace(c.token(), []byte(id.Raw()))
-		if !c.session.naming.transparent(c.route.Members) {
+		if !c.session.naming.Transparent(c.route.Members) {
 			c.session.related(&e, ref, c.msg.Params().Get("_meta"))
 		}
 		if edit != nil {

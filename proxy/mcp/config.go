@@ -9,22 +9,23 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 )
 
 // Config is the block mcp of a route.
 type Config struct {
-	Clusters       []ClusterRef `yaml:"clusters" required:"true" doc:"The clusters behind this endpoint: names, or objects."`
-	Namespace      string       `yaml:"namespace" default:"auto" enum:"auto,always,never" doc:"When names carry their cluster's prefix: auto once there are several clusters; never: the first in file order owns a name."`
-	Versions       []string     `yaml:"versions" enum:"2026-07-28,2025-11-25,2025-06-18,2025-03-26" example:"[2025-11-25, 2025-06-18]" doc:"The revisions that clients are offered. Default: those that every cluster was found to serve."`
-	SSE            Endpoint     `yaml:"sse" doc:"The transport of revision 2024-11-05, HTTP with server-sent events, beside Streamable HTTP. Off without a path."`
-	WebSocket      Endpoint     `yaml:"websocket" doc:"JSON-RPC in text frames. Off without a path."`
-	AllowedHosts   []string     `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Hosts that are served; *. before a name stands for one or more labels. Default: the route's match.hosts, else on loopback connections only loopback names."`
-	AllowedOrigins []string     `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from; scheme, host and port count. Default: the origin of the request itself, where match.hosts or allowed_hosts name its host, and loopback on loopback connections."`
-	ForwardHeaders []string     `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
-	Resource       *Resource    `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
-	Timeouts       Timeouts     `yaml:"timeouts" doc:"How long is waited for what."`
-	Limits         Limits       `yaml:"limits" doc:"How much is held at once."`
-	Resume         Resume       `yaml:"resume" doc:"What a session keeps of its streams, so that a client whose connection broke can fetch the rest."`
+	Clusters       []federation.Member `yaml:"clusters" required:"true" doc:"The clusters behind this endpoint: names, or objects."`
+	Namespace      string              `yaml:"namespace" default:"auto" enum:"auto,always,never" doc:"When names carry their cluster's prefix: auto once there are several clusters; never: the first in file order owns a name."`
+	Versions       []string            `yaml:"versions" enum:"2026-07-28,2025-11-25,2025-06-18,2025-03-26" example:"[2025-11-25, 2025-06-18]" doc:"The revisions that clients are offered. Default: those that every cluster was found to serve."`
+	SSE            Endpoint            `yaml:"sse" doc:"The transport of revision 2024-11-05, HTTP with server-sent events, beside Streamable HTTP. Off without a path."`
+	WebSocket      Endpoint            `yaml:"websocket" doc:"JSON-RPC in text frames. Off without a path."`
+	AllowedHosts   []string            `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Hosts that are served; *. before a name stands for one or more labels. Default: the route's match.hosts, else on loopback connections only loopback names."`
+	AllowedOrigins []string            `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from; scheme, host and port count. Default: the origin of the request itself, where match.hosts or allowed_hosts name its host, and loopback on loopback connections."`
+	ForwardHeaders []string            `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
+	Resource       *Resource           `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
+	Timeouts       Timeouts            `yaml:"timeouts" doc:"How long is waited for what."`
+	Limits         Limits              `yaml:"limits" doc:"How much is held at once."`
+	Resume         Resume              `yaml:"resume" doc:"What a session keeps of its streams, so that a client whose connection broke can fetch the rest."`
 }
 
 // Endpoint is where another transport of the same route is served.
@@ -48,19 +49,16 @@ func (c *Config) Paths() map[string][]string {
 	return paths
 }
 
-// ClusterRef names a cluster of a route.
-type ClusterRef struct {
-	Name   string     `yaml:"name" required:"true" shorthand:"true" doc:"The cluster's name."`
-	Prefix string     `yaml:"prefix" pattern:"^[a-z0-9][a-z0-9-]{0,31}$" example:"gh" doc:"Stands before its names in a federation. Default: the cluster's name."`
-	Tools  ToolFilter `yaml:"tools" doc:"Which of its tools are served. Where any is hidden, only names that the cluster lists can be called, and only methods of MCP pass."`
+// Names reports whether the route names the cluster.
+func (c *Config) Names(cluster string) bool {
+	_, ok := federation.Find(c.Clusters, cluster)
+	return ok
 }
 
-// prefix is what stands before the names of this cluster.
-func (r *ClusterRef) prefix() string {
-	if r.Prefix != "" {
-		return r.Prefix
-	}
-	return r.Name
+// ToolName is what sessions that begin with this configuration call a tool of
+// the cluster; empty when they do not see it.
+func (c *Config) ToolName(cluster, own string) string {
+	return federation.ToolName(c.Namespace, c.Clusters, cluster, own)
 }
 
 // Timeouts bound what a session waits for.
@@ -106,11 +104,11 @@ func (c *Config) Validate(s *config.Scope) {
 			continue
 		}
 		names[ref.Name] = i
-		if first, dup := prefixes[ref.prefix()]; dup {
-			s.Errorf(at, "the prefix %q is taken by clusters[%d]; give one of them another prefix", ref.prefix(), first)
+		if first, dup := prefixes[ref.EffectivePrefix()]; dup {
+			s.Errorf(at, "the prefix %q is taken by clusters[%d]; give one of them another prefix", ref.EffectivePrefix(), first)
 			continue
 		}
-		prefixes[ref.prefix()] = i
+		prefixes[ref.EffectivePrefix()] = i
 	}
 	for i, version := range c.Versions {
 		if slices.Contains(c.Versions[:i], version) {

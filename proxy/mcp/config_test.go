@@ -26,7 +26,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Clusters[0].prefix() != "github" || cfg.Clusters[1].prefix() != "j" || cfg.Namespace != "auto" ||
+	if cfg.Clusters[0].EffectivePrefix() != "github" || cfg.Clusters[1].EffectivePrefix() != "j" || cfg.Namespace != "auto" ||
 		cfg.Limits.Message != 4<<20 || cfg.Limits.Pending != 64 || cfg.Timeouts.List.String() != "10s" {
 		t.Errorf("%+v", cfg)
 	}

@@ -1,26 +1,17 @@
 package mcp
 
 import (
-	"encoding/json"
-	"slices"
-	"strings"
-
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
-// json is the revisions as a JSON array.
-func (o offer) json() []byte {
-	b, _ := json.Marshal(o.versions) // strings always encode
-	return b
-}
-
 // discover answers server/discover (MCP 2026-07-28, Discovery).
 func (s *session) discover(c *call) ([]byte, error) {
-	if o := c.route.offered(); !o.unknown && !o.modern() {
+	if o := c.route.offered(); !o.Unknown && !o.Modern() {
 		return nil, noDiscovery() // no server need be asked
 	}
 	refs := c.route.Members
-	if s.naming.transparent(refs) {
+	if s.naming.Transparent(refs) {
 		return s.discoverOne(c, refs[0])
 	}
 	return s.discoverAll(c, refs)
@@ -28,7 +19,7 @@ func (s *session) discover(c *call) ([]byte, error) {
 
 // discoverOne passes on who the only server is and what it can do, and those
 // of its revisions that the gateway speaks.
-func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
+func (s *session) discoverOne(c *call, ref federation.Member) ([]byte, error) {
 	c.ask(ref.Name)
 	p := s.peer(ref.Name)
 	if p == nil {
@@ -39,14 +30,14 @@ func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 		return nil, err
 	}
 	defer p.release(l)
-	offered := c.route.offeredBy([]opened{{ref: ref, serves: l.up.Serves()}})
-	if !offered.modern() {
+	offered := c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: l.up.Serves()}})
+	if !offered.Modern() {
 		return nil, noDiscovery()
 	}
 	if m := l.up.Discover(); m != nil {
 		var e jsonrpc.Edits
 		e.SetID(m, c.msg.ID())
-		e.Set(m.Result(), "supportedVersions", offered.json())
+		e.Set(m.Result(), "supportedVersions", offered.JSON())
 		c.modernize(&e, ref, m)
 		return e.Apply(m), nil
 	}
@@ -56,9 +47,9 @@ func (s *session) discoverOne(c *call, ref ClusterRef) ([]byte, error) {
 	e.Delete(init, "protocolVersion")
 	e.Delete(init, "serverInfo")
 	e.SetString(init, "resultType", "complete")
-	e.Set(init, "supportedVersions", offered.json())
+	e.Set(init, "supportedVersions", offered.JSON())
 	e.Set(init, "ttlMs", []byte("0"))
-	e.SetString(init, "cacheScope", hint{}.scope())
+	e.SetString(init, "cacheScope", federation.Hint{}.Scope())
 	if info := init.Get("serverInfo"); info.Exists() {
 		if meta := init.Get("_meta"); meta.Kind() == jsonrpc.Object {
 			e.Set(meta, jsonrpc.MetaServerInfo, info.Raw())
@@ -77,82 +68,29 @@ func object(key string, value []byte) []byte {
 
 // discoverAll says what all servers together can do. Those that do not answer
 // in time are named, and what the client keeps of this is of no age.
-func (s *session) discoverAll(c *call, refs []ClusterRef) ([]byte, error) {
+func (s *session) discoverAll(c *call, refs []federation.Member) ([]byte, error) {
 	found, missing, err := s.openAll(c.ctx, c, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
 	offered := c.route.offeredBy(found)
-	if !offered.modern() {
+	if !offered.Modern() {
 		return nil, noDiscovery()
 	}
-	h := freshest()
-	for _, f := range found {
-		if f.discover == nil {
-			h = hint{} // it has not said
-			break
-		}
-		h = h.and(hintOf(f.discover.Result()))
-	}
+	hint := federation.HintOfAll(found)
 	if len(missing) > 0 {
-		h = hint{}
+		hint = federation.Hint{}
 	}
-	b := append([]byte(`{"resultType":"complete","supportedVersions":`), offered.json()...)
-	b = append(append(b, `,"capabilities":`...), union(found)...)
-	if text := instructions(found); text != "" {
+	b := append([]byte(`{"resultType":"complete","supportedVersions":`), offered.JSON()...)
+	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found)...)
+	if text := federation.Instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
 	}
-	b = h.append(append(b, ','))
+	b = hint.Append(append(b, ','))
 	b = append(append(b, `,"_meta":{"`...), jsonrpc.MetaServerInfo...)
 	b = append(append(b, `":`...), s.hub.serverInfo()...)
 	if len(missing) > 0 {
-		names, _ := json.Marshal(missing) // strings always encode
-		b = append(append(append(b, `,"`...), unavailableKey...), `":`...)
-		b = append(b, names...)
+		b = federation.AppendUnavailable(append(b, ','), missing)
 	}
 	return jsonrpc.NewResult(c.msg.ID(), append(b, "}}"...)), nil
-}
-
-// union declares what at least one server can do. Lists change when clusters
-// come and go, whatever the servers say of themselves.
-func union(found []opened) []byte {
-	var parts []string
-	for _, declared := range []struct{ name, value string }{
-		{"tools", `{"listChanged":true}`},
-		{"prompts", `{"listChanged":true}`},
-		{"resources", `{"subscribe":true,"listChanged":true}`},
-		{"completions", `{}`},
-		{"logging", `{}`},
-	} {
-		if declares(found, declared.name) {
-			parts = append(parts, `"`+declared.name+`":`+declared.value)
-		}
-	}
-	if extensions := extensionsOf(found); extensions != "" {
-		parts = append(parts, extensions)
-	}
-	return []byte("{" + strings.Join(parts, ",") + "}")
-}
-
-// declares reports whether at least one server declares a capability.
-func declares(found []opened, path ...string) bool {
-	return slices.ContainsFunc(found, func(f opened) bool {
-		return f.result.Result().Get("capabilities").Get(path...).Exists()
-	})
-}
-
-// extensionsOf is the member extensions of a federation's capabilities, "" when
-// there is nothing in it: of those that can be shared, the ones that at least
-// one server has.
-func extensionsOf(found []opened) string {
-	var names []string
-	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
-		if declares(found, "extensions", name) {
-			names = append(names, `"`+name+`":{}`)
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return `"extensions":{` + strings.Join(names, ",") + "}"
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -52,8 +53,8 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 // passes reports whether what the specification does not know passes to the
 // only server. Where the route hides tools of it nothing does: the server may
 // have ways of its own to call a tool.
-func (s *session) passes(refs []ClusterRef) bool {
-	return s.naming.transparent(refs) && refs[0].Tools.all()
+func (s *session) passes(refs []federation.Member) bool {
+	return s.naming.Transparent(refs) && refs[0].Tools.All()
 }
 
 // named forwards a request that names a tool or a prompt.
@@ -67,7 +68,7 @@ func (s *session) named(c *call, list string, safe bool) ([]byte, error) {
 		return nil, err
 	}
 	body, _, err := c.forward(ref, safe, func(e *jsonrpc.Edits) {
-		if list == spec.ToolsList && !ref.Tools.all() {
+		if list == spec.ToolsList && !ref.Tools.All() {
 			e.ReplaceString(at, own) // what was compared, and not what a server may read as another name
 			return
 		}
@@ -129,7 +130,7 @@ func (s *session) complete(c *call) ([]byte, error) {
 	if key, dup := at.DuplicateKey(); dup {
 		return nil, invalid("duplicate key in params.ref: " + key)
 	}
-	var ref ClusterRef
+	var ref federation.Member
 	var own string
 	var err error
 	name := at.Get("name")
@@ -157,7 +158,7 @@ const logLevels = "debug info notice warning error critical alert emergency"
 func (s *session) setLevel(c *call) ([]byte, error) {
 	level := c.msg.Params().Get("level").String()
 	refs := c.route.Members
-	if s.naming.transparent(refs) {
+	if s.naming.Transparent(refs) {
 		body, m, err := c.forward(refs[0], true, nil)
 		if err == nil && !m.IsError() {
 			s.setLogLevel(level)

@@ -5,67 +5,39 @@ import (
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// offer is what a route offers its clients: the revisions that all of its
-// servers serve. A client of both eras that is offered the one without
-// sessions uses it, and would lose what a server keeps in a session.
-type offer struct {
-	versions []string // newest first
-	// unknown: a cluster has not been asked yet. Then versions holds none
-	// without sessions.
-	unknown bool
-}
-
-// modern reports whether a revision without sessions is offered.
-func (o offer) modern() bool { return slices.Contains(o.versions, spec.Modern) }
-
-// narrow takes out what a server does not serve.
-func (o offer) narrow(served []string) offer {
-	o.versions = slices.DeleteFunc(o.versions, func(v string) bool { return !slices.Contains(served, v) })
-	return o
-}
-
-// sure returns the offer, or where the servers have no revision in common what
-// can be translated for any of them.
-func (o offer) sure() offer {
-	if len(o.versions) == 0 {
-		o.versions = spec.Legacy()
-	}
-	return o
-}
-
 // configured returns the offer that mcp.versions makes, if it is set.
-func (r *Route) configured() (o offer, ok bool) {
+func (r *Route) configured() (o federation.Offer, ok bool) {
 	if len(r.Versions) == 0 {
-		return offer{}, false
+		return federation.Offer{}, false
 	}
-	return offer{versions: spec.Revisions()}.narrow(r.Versions), true
+	return federation.Everything().Narrow(r.Versions), true
 }
 
 // offered returns what the route offers, as far as that is known without
 // asking a server.
-func (r *Route) offered() offer {
-	o, ok := r.configured()
-	if ok {
+func (r *Route) offered() federation.Offer {
+	if o, ok := r.configured(); ok {
 		return o
 	}
-	o.versions = spec.Revisions()
+	o := federation.Everything()
 	for _, ref := range r.Members {
 		served, known := r.served(ref)
 		if !known {
-			o.unknown = true
+			o.Unknown = true
 			served = spec.Legacy()
 		}
-		o = o.narrow(served)
+		o = o.Narrow(served)
 	}
-	return o.sure()
+	return o.Sure()
 }
 
 // served returns the revisions that a cluster was found to serve.
-func (r *Route) served(ref ClusterRef) (versions []string, known bool) {
+func (r *Route) served(ref federation.Member) (versions []string, known bool) {
 	cluster, ok := r.Clusters.Get(ref.Name)
 	if !ok {
 		return nil, false
@@ -76,40 +48,39 @@ func (r *Route) served(ref ClusterRef) (versions []string, known bool) {
 // offeredBy returns what the route offers, from what is known and what the
 // servers have just said. One that was never reached offers no revision without
 // sessions: it may be one that has them.
-func (r *Route) offeredBy(found []opened) offer {
-	o, ok := r.configured()
-	if ok {
+func (r *Route) offeredBy(found []federation.Profile) federation.Offer {
+	if o, ok := r.configured(); ok {
 		return o
 	}
-	o.versions = spec.Revisions()
+	o := federation.Everything()
 	for _, ref := range r.Members {
 		served, known := r.served(ref)
-		i := slices.IndexFunc(found, func(f opened) bool { return f.ref.Name == ref.Name })
+		i := slices.IndexFunc(found, func(f federation.Profile) bool { return f.Member.Name == ref.Name })
 		if i >= 0 {
-			o = o.narrow(found[i].serves)
+			o = o.Narrow(found[i].Revisions)
 		}
 		switch {
 		case known:
-			o = o.narrow(served)
+			o = o.Narrow(served)
 		case i < 0:
-			o = o.narrow(spec.Legacy())
+			o = o.Narrow(spec.Legacy())
 		}
 	}
-	return o.sure()
+	return o.Sure()
 }
 
 // refuseVersion refuses a message of a revision that is not spoken, and names
 // those that the route offers. Servers are asked where that is not known.
 func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, requested string) {
 	o := h.route.offered()
-	if o.unknown {
+	if o.Unknown {
 		o = h.ask(r, m)
 	}
-	reject(w, r, m.ID(), notAmong(o.versions, requested))
+	reject(w, r, m.ID(), notAmong(o.Versions, requested))
 }
 
 // ask asks the servers of the route what they serve.
-func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) offer {
+func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) federation.Offer {
 	s, err := h.hub.borrow(h.route, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(spec.NewestLegacy), version: spec.Modern})
 	if err != nil {
 		return h.route.offered()

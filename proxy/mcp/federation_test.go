@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -118,7 +119,7 @@ func TestEveryItemOfManyPagesIsReachable(t *testing.T) {
 				for _, tool := range page.Result.Tools {
 					got = append(got, tool.Name)
 				}
-				if len(page.Result.Tools) > pageItems {
+				if len(page.Result.Tools) > federation.PageItems {
 					t.Errorf("a page of %d", len(page.Result.Tools))
 				}
 				if pages++; page.Result.NextCursor == nil {

@@ -8,6 +8,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -115,7 +116,7 @@ func TestPrefixesOfASessionStay(t *testing.T) {
 	}
 	prefixes := map[string]int{}
 	for _, tool := range tools.Tools {
-		prefix, _, _ := strings.Cut(tool.Name, separator)
+		prefix, _, _ := strings.Cut(tool.Name, "__")
 		prefixes[prefix]++
 	}
 	if len(prefixes) != 3 || prefixes["x"] == 0 || prefixes["y"] == 0 || prefixes["gamma"] == 0 {
@@ -159,7 +160,7 @@ func TestServerThatComesBackWithMore(t *testing.T) {
 
 func TestServerThatRepeatsItsCursorIsWalkedOnce(t *testing.T) {
 	var list strings.Builder
-	for i := range pageItems + 500 {
+	for i := range federation.PageItems + 500 {
 		if i > 0 {
 			list.WriteByte(',')
 		}

@@ -6,18 +6,6 @@ import (
 	"testing"
 )
 
-func FuzzURI(f *testing.F) {
-	for _, uri := range []string{"file:///a", "urn:x", "ui://app/x", "a+b+c", "", "git+ssh://x"} {
-		f.Add(uri)
-	}
-	f.Fuzz(func(t *testing.T, own string) {
-		cluster, got, ok := splitURI(mapper{cluster: "alpha"}.uri(own))
-		if !ok || cluster != "alpha" || got != own {
-			t.Errorf("%q: %q %q %v", own, cluster, got, ok)
-		}
-	})
-}
-
 func FuzzAccept(f *testing.F) {
 	for _, accept := range []string{"*/*", "application/json, text/event-stream", "text/html;q=0.5,*/*;q=0", ";;,"} {
 		f.Add(accept)

@@ -20,6 +20,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -119,7 +120,7 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 	var cfg Config
 	var cfgs []clusters.Config
 	for _, b := range backends {
-		cfg.Clusters = append(cfg.Clusters, ClusterRef{Name: b.name, Prefix: b.prefix})
+		cfg.Clusters = append(cfg.Clusters, federation.Member{Name: b.name, Prefix: b.prefix})
 		c := clusters.Config{Name: b.name, Endpoints: b.endpoints, Command: b.command, Headers: b.headers, Env: b.env}
 		if err := config.Defaults(&c); err != nil {
 			g.t.Fatal(err)

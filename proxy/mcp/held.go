@@ -64,7 +64,7 @@ func (k *held) ask(p *peer, a *ask, limit int, patience time.Duration) error {
 	k.keys++
 	a.key = strconv.Itoa(k.keys)
 	var e jsonrpc.Edits
-	p.mapper().request(&e, a.msg.Method(), a.msg.Params())
+	p.mapper().Request(&e, a.msg.Method(), a.msg.Params())
 	a.params = e.ApplyTo(a.msg.Params())
 	k.asks = append(k.asks, a)
 	switch {

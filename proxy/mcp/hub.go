@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -32,7 +33,7 @@ type Options struct {
 type Hub struct {
 	opts      Options
 	seal      *seal.Sealer
-	catalogue *catalogue
+	catalogue *federation.Catalogue
 	searches  *searches
 
 	mu     sync.Mutex
@@ -64,7 +65,7 @@ func NewHub(opts Options) *Hub {
 	h := &Hub{
 		opts:      opts,
 		seal:      sealer,
-		catalogue: newCatalogue(),
+		catalogue: federation.NewCatalogue(),
 		searches:  newSearches(),
 		current:   map[string]*Route{},
 		byID:      map[string]*session{},
@@ -203,7 +204,7 @@ func (h *Hub) Commit(handlers []*Handler) {
 	h.current = current
 	h.committed = h.seq
 	h.mu.Unlock()
-	h.catalogue.keep(clusters)
+	h.catalogue.Keep(clusters)
 	h.searches.forgetAll()
 	for _, s := range h.all() {
 		if route, ok := current[s.route]; ok {
@@ -242,8 +243,11 @@ func (h *Hub) Close(ctx context.Context) {
 // Catalogue returns the names of the tools that each cluster of the route was
 // last seen to have, unprefixed, in the cluster's order.
 func (h *Hub) Catalogue(route string) map[string][]string {
-	return h.catalogue.toolNames(route)
+	return h.catalogue.ToolNames(route)
 }
+
+// LeftOut returns, by cluster, the definitions that no client gets.
+func (h *Hub) LeftOut() map[string][]federation.LeftOut { return h.catalogue.LeftOut() }
 
 // UseKeys makes the hub seal with the first of these keys, of at least
 // seal.MinKey bytes each, and open what any of them has sealed. Without keys it

@@ -4,19 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
-
-// instructionsLimit bounds what each cluster of a federation may tell the
-// model at the beginning.
-const instructionsLimit = 4 << 10
 
 // clientInit is what a session begins with.
 type clientInit struct {
@@ -85,7 +80,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 
 // initialize returns the answer to initialize.
 func (s *session) initialize(ctx context.Context, c *call) ([]byte, error) {
-	if s.naming.transparent(c.route.Members) {
+	if s.naming.Transparent(c.route.Members) {
 		return s.initializeOne(ctx, c)
 	}
 	return s.initializeAll(ctx, c), nil
@@ -118,32 +113,14 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 	return e.Apply(m), nil
 }
 
-// federationCapabilities are declared even where no server serves them yet,
-// so that a cluster that is added later can appear.
-const federationCapabilities = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},` +
-	`"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}`
-
-// federation declares what sessions of several servers can do: what is always
-// declared, and what at least one of them can.
-func federation(found []opened) []byte {
-	b := []byte(strings.TrimSuffix(federationCapabilities, "}"))
-	if declares(found, "tasks") {
-		b = append(b, `,"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`...)
-	}
-	if extensions := extensionsOf(found); extensions != "" {
-		b = append(append(b, ','), extensions...)
-	}
-	return append(b, '}')
-}
-
 // initializeAll initialises all clusters at once. One that is down or hung is
 // not the others' fault.
 func (s *session) initializeAll(ctx context.Context, c *call) []byte {
 	found, _, _ := s.openAll(ctx, c, c.route.Members)
 	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), s.version)
-	b = append(append(b, `,"capabilities":`...), federation(found)...)
+	b = append(append(b, `,"capabilities":`...), federation.SessionCapabilities(found)...)
 	b = append(append(b, `,"serverInfo":`...), s.hub.serverInfo()...)
-	if text := instructions(found); text != "" {
+	if text := federation.Instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
 	}
 	return jsonrpc.NewResult(c.msg.ID(), append(b, '}'))
@@ -155,21 +132,13 @@ func (h *Hub) serverInfo() []byte {
 	return append(jsonrpc.AppendString(append(b, `,"version":`...), h.opts.Version), '}')
 }
 
-// opened is a cluster whose server has said who it is.
-type opened struct {
-	ref      ClusterRef
-	result   *jsonrpc.Message // of initialize, or as if
-	discover *jsonrpc.Message // of server/discover, where that was asked
-	serves   []string         // its revisions
-}
-
 // openAll opens the upstream sessions of all clusters at once, and waits for
 // none longer than for a list. It returns, in the order of refs, those that
 // were opened, and the names of the others with why.
-func (s *session) openAll(ctx context.Context, c *call, refs []ClusterRef) (found []opened, missing []string, err error) {
+func (s *session) openAll(ctx context.Context, c *call, refs []federation.Member) (found []federation.Profile, missing []string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.List, errListTime)
 	defer cancel()
-	all, errs := make([]opened, len(refs)), make([]error, len(refs))
+	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
 		p := s.peer(ref.Name)
@@ -183,7 +152,7 @@ func (s *session) openAll(ctx context.Context, c *call, refs []ClusterRef) (foun
 				errs[i] = err
 				return
 			}
-			all[i] = opened{ref, l.up.Result(), l.up.Discover(), l.up.Serves()}
+			all[i] = federation.Profile{Member: ref, Initialized: l.up.Result(), Discovered: l.up.Discover(), Revisions: l.up.Serves()}
 			p.release(l)
 		})
 	}
@@ -200,31 +169,4 @@ func (s *session) openAll(ctx context.Context, c *call, refs []ClusterRef) (foun
 		s.hub.opts.Trace.unavailable(s.route, c.msg.Method(), missing, err)
 	}
 	return found, missing, err
-}
-
-// instructions joins what the servers tell the model, under a heading each.
-func instructions(found []opened) string {
-	var text strings.Builder
-	for _, f := range found {
-		said := f.result.Result().Get("instructions").String()
-		if said == "" {
-			continue
-		}
-		if text.Len() > 0 {
-			text.WriteString("\n\n")
-		}
-		text.WriteString("[" + f.ref.Name + "]\n" + clip(said, instructionsLimit))
-	}
-	return text.String()
-}
-
-// clip cuts text to at most n bytes, between two characters.
-func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	return text[:n]
 }

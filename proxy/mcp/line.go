@@ -10,6 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -206,7 +207,7 @@ func (s *session) initializeLine(c *call) error {
 		return err
 	}
 	s.init, s.version = init.params, init.version
-	s.naming = newNaming(c.route.Namespace, c.route.Members)
+	s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
 	started := s.spawn(func() {
 		ctx, cancel := context.WithTimeoutCause(s.ctx, c.route.Timeouts.CallIdle, errCallIdle)
 		defer cancel()

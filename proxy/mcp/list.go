@@ -2,44 +2,20 @@ package mcp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-const (
-	// pageItems and pageBytes bound a page of a merged list. Many clients read
-	// one page only, so it is a big one.
-	pageItems = 1000
-	pageBytes = 1 << 20
-	// pagesDrained bounds the walk through the pages of one server.
-	pagesDrained = 1000
-)
-
-// unavailableKey names the clusters that a list lacks.
-const unavailableKey = "dev.mcpgateway/unavailable"
-
-// drained is what one cluster had to say about a list.
-type drained struct {
-	ref   ClusterRef
-	pages []page
-	// next is where the walk goes on, if it stopped before the end.
-	next *seal.Position
-	hint hint
-	err  error
-}
-
-type page struct {
-	at    seal.Position // of its first item
-	items []jsonrpc.Value
-}
+// pagesDrained bounds the walk through the pages of one server.
+const pagesDrained = 1000
 
 // list answers a list of one kind.
 func (s *session) list(c *call, kind spec.List) ([]byte, error) {
@@ -48,11 +24,11 @@ func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 		return nil, err
 	}
 	refs := c.route.Members
-	if s.naming.transparent(refs) {
+	if s.naming.Transparent(refs) {
 		return s.passList(c, kind, from)
 	}
 	if from.Cluster != "" {
-		i := slices.IndexFunc(refs, func(r ClusterRef) bool { return r.Name == from.Cluster })
+		i := slices.IndexFunc(refs, func(r federation.Member) bool { return r.Name == from.Cluster })
 		if i < 0 {
 			return nil, invalid(seal.ErrCursor.Error())
 		}
@@ -82,20 +58,10 @@ func (s *session) scope(kind spec.List) seal.Scope {
 	return seal.Scope{Route: s.route, Principal: s.principal, Method: kind.Method}
 }
 
-func elements(v jsonrpc.Value) func(func(jsonrpc.Value) bool) {
-	return func(yield func(jsonrpc.Value) bool) {
-		for _, item := range v.Each {
-			if !yield(item) {
-				return
-			}
-		}
-	}
-}
-
 // drainAll walks through the lists of all clusters at once. The first one
 // begins at from.
-func (s *session) drainAll(c *call, kind spec.List, refs []ClusterRef, from seal.Position) []drained {
-	all := make([]drained, len(refs))
+func (s *session) drainAll(c *call, kind spec.List, refs []federation.Member, from seal.Position) []federation.Listing {
+	all := make([]federation.Listing, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
 		start := seal.Position{}
@@ -110,36 +76,29 @@ func (s *session) drainAll(c *call, kind spec.List, refs []ClusterRef, from seal
 
 // drain reads pages of one cluster until it has as much as a page of ours
 // takes. A server that repeats a cursor has no end; it is ended here.
-func (s *session) drain(c *call, kind spec.List, ref ClusterRef, from seal.Position) (d drained) {
-	d.ref, d.hint = ref, freshest()
+func (s *session) drain(c *call, kind spec.List, ref federation.Member, from seal.Position) federation.Listing {
+	l := federation.Listing{Member: ref, Hint: federation.Freshest()}
 	p := s.peer(ref.Name)
 	if p == nil {
-		d.err = errEnded
-		return d
+		l.Err = errEnded
+		return l
 	}
 	t := p.patience(c.route)
 	if p.hopeless(t) {
-		d.err = errHopeless
-		return d
+		l.Err = errHopeless
+		return l
 	}
 	ctx, cancel := context.WithTimeoutCause(c.ctx, t, errListTime)
 	defer cancel()
-	items, size := 0, 0
-	d.next, d.err = s.walk(ctx, c, kind, ref, from, func(p page, m *jsonrpc.Message) bool {
-		d.pages = append(d.pages, p)
-		d.hint = d.hint.and(hintOf(m.Result()))
-		items += len(ref.shown(kind, p.items))
-		size += len(m.Raw())
-		return items <= pageItems && size <= pageBytes
-	})
-	s.learn(c, kind, ref, d.pages, from.Page == nil && d.next == nil && d.err == nil)
-	return d
+	l.Next, l.Err = s.walk(ctx, c, kind, ref, from, func(p federation.Page, m *jsonrpc.Message) bool { return l.Add(kind, p, m) })
+	s.learn(c, kind, ref, l.Pages, from.Page == nil && l.Next == nil && l.Err == nil)
+	return l
 }
 
 // walk reads the pages of one cluster, from a position on, until visit wants no
 // more of them. It returns where the walk goes on, nil at the end. A server that
 // repeats a cursor has no end; the walk ends there.
-func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref ClusterRef, from seal.Position, visit func(page, *jsonrpc.Message) bool) (*seal.Position, error) {
+func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref federation.Member, from seal.Position, visit func(federation.Page, *jsonrpc.Message) bool) (*seal.Position, error) {
 	p := s.peer(ref.Name)
 	if p == nil {
 		return nil, errEnded
@@ -151,13 +110,12 @@ func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref Cluster
 		if err != nil || m == nil { // nil: the server has no such lists
 			return nil, err
 		}
-		next := following(ref.Name, at, m)
+		next := federation.Following(ref.Name, at, m)
 		if next != nil && seen[*next.Page] {
 			next = nil
 		}
-		items := slices.Collect(elements(m.Result().Get(kind.Member)))
-		items, _ = s.admit(ref, kind, items, at.Page == nil, next == nil)
-		more := visit(page{at, items}, m)
+		items, _ := s.admit(ref, kind, federation.Items(kind, m), at.Page == nil, next == nil)
+		more := visit(federation.Page{At: at, Items: items}, m)
 		if next == nil || !more {
 			return next, nil
 		}
@@ -167,32 +125,21 @@ func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref Cluster
 	return nil, nil
 }
 
-// following returns where a cluster's list continues after m, the page at at; nil
-// at its end.
-func following(cluster string, at seal.Position, m *jsonrpc.Message) *seal.Position {
-	v := m.Result().Get("nextCursor")
-	if v.Kind() != jsonrpc.String {
-		return nil
-	}
-	at.Cluster = cluster
-	return at.Next(v.String())
-}
-
 // listPage fetches one page; nil when the server has no such lists.
-func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer, ref ClusterRef, cursor *string) (*jsonrpc.Message, error) {
+func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
 	if !p.capable(kind.Capability) {
 		return nil, nil
 	}
 	c.ask(ref.Name)
 	m, err := p.exchange(ctx, c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
 		if c.msg.Method() != kind.Method { // a call of another kind needs the list
-			return jsonrpc.NewRequest(id, kind.Method, cursorParams(cursor))
+			return jsonrpc.NewRequest(id, kind.Method, federation.CursorParams(cursor))
 		}
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
 		c.disclaim(&e, up)
 		e.Delete(c.msg.Params().Get("_meta"), "progressToken")
-		setCursor(&e, c.msg, cursor)
+		federation.SetCursor(&e, c.msg, cursor)
 		return e.Apply(c.msg)
 	})
 	switch {
@@ -207,35 +154,26 @@ func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer
 }
 
 // merge makes one page of ours of what the clusters said.
-func (s *session) merge(c *call, kind spec.List, from seal.Position, all []drained) ([]byte, error) {
-	var missing []string
-	var errs []error
-	for _, d := range all {
-		if d.err != nil {
-			missing = append(missing, d.ref.Name)
-			errs = append(errs, d.err)
-		}
-	}
-	if len(missing) > 0 {
-		s.hub.opts.Trace.unavailable(s.route, kind.Method, missing, errors.Join(errs...))
+func (s *session) merge(c *call, kind spec.List, from seal.Position, all []federation.Listing) ([]byte, error) {
+	if missing, err := federation.Missing(all); len(missing) > 0 {
+		s.hub.opts.Trace.unavailable(s.route, kind.Method, missing, err)
 		if len(missing) == len(all) {
 			if c.ctx.Err() != nil {
 				return nil, context.Cause(c.ctx)
 			}
-			return nil, errs[0]
+			return nil, all[0].Err
 		}
 	}
-	w := newPageWriter(s, kind, c)
-	next := w.fill(all, from)
-	h := freshest()
-	for _, d := range all {
-		h = h.and(d.hint)
+	merge := federation.Merge{
+		Kind:   kind,
+		Naming: s.naming,
+		Seal:   s.sealID,
+		Owner: func(own string) (federation.Member, bool) {
+			return federation.First(c.route.Members, own, c.known(kind.Method))
+		},
+		Cursor: func(next seal.Position) string { return s.hub.seal.Cursor(s.scope(kind), next, time.Now()) },
+		Report: func(m federation.Member, name, reason string) { s.report(m, kind, name, reason) },
+		Modern: s.modern(),
 	}
-	switch {
-	case len(missing) > 0:
-		h = hint{}
-	case from.Cluster != "":
-		h.public = from.Public // one scope over all pages of a list
-	}
-	return w.result(next, missing, h), nil
+	return jsonrpc.NewResult(c.msg.ID(), merge.Page(all, from)), nil
 }

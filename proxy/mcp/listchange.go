@@ -50,7 +50,7 @@ func (s *session) listChanged(p *peer, m *jsonrpc.Message, c *call) {
 	if len(n.msg) > missedBytes {
 		n.msg = nil // it says no more than that there is a change
 	}
-	if !s.naming.transparent(s.current.Members) {
+	if !s.naming.Transparent(s.current.Members) {
 		s.dueLocked(n)
 		s.settleLocked()
 		return

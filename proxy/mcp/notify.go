@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -31,7 +32,7 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 		p.s.informed(p, m, c)
 	default:
 		var e jsonrpc.Edits
-		p.mapper().notification(&e, method, m.Params())
+		p.mapper().Notification(&e, method, m.Params())
 		p.s.tell(e.Apply(m), c)
 	}
 }
@@ -40,7 +41,7 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 // of the call that it belongs to, or on one that was opened for it.
 func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
 	var e jsonrpc.Edits
-	p.mapper().notification(&e, m.Method(), m.Params())
+	p.mapper().Notification(&e, m.Method(), m.Params())
 	if s.subscription == nil {
 		// A client that asks for no log gets none (MCP 2026-07-28, Logging).
 		if m.Method() != spec.NotificationMessage || s.logLevel() != "" {
@@ -58,7 +59,7 @@ func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
 // notificationLocked is a notification of a server as the client gets it.
 func (s *session) notificationLocked(p *peer, m *jsonrpc.Message) []byte {
 	var e jsonrpc.Edits
-	s.mapperLocked(p.cluster).notification(&e, m.Method(), m.Params())
+	s.mapperLocked(p.cluster).Notification(&e, m.Method(), m.Params())
 	b := e.Apply(m)
 	if s.subscription != nil {
 		if mapped, err := jsonrpc.Parse(b); err == nil { // it is made of what was parsed
@@ -69,25 +70,23 @@ func (s *session) notificationLocked(p *peer, m *jsonrpc.Message) []byte {
 }
 
 // mapper returns how this cluster's names are rewritten for the client.
-func (p *peer) mapper() mapper {
+func (p *peer) mapper() federation.Mapper {
 	p.s.mu.Lock()
 	defer p.s.mu.Unlock()
 	return p.s.mapperLocked(p.cluster)
 }
 
-func (s *session) mapperLocked(cluster string) mapper {
+func (s *session) mapperLocked(cluster string) federation.Mapper {
 	ref, ok := s.current.member(cluster)
 	if !ok {
-		ref = ClusterRef{Name: cluster}
+		ref = federation.Member{Name: cluster}
 	}
 	return s.of(ref)
 }
 
 // of returns how what a cluster says is rewritten for the client.
-func (s *session) of(ref ClusterRef) mapper {
-	m := s.naming.of(ref)
-	m.seal = func(kind, own string) string { return s.sealID(kind, ref.Name, own) }
-	return m
+func (s *session) of(ref federation.Member) federation.Mapper {
+	return s.naming.Of(ref, s.sealID)
 }
 
 // notification takes a notification of the client.

@@ -219,7 +219,7 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 	}
 	p.newest, p.modern = up.Result(), up.Modern()
 	p.mu.Unlock()
-	if first != nil && p.s.naming.transparent(route.Members) && lesser(first, up.Result()) {
+	if first != nil && p.s.naming.Transparent(route.Members) && lesser(first, up.Result()) {
 		l.close()
 		p.s.end("upstream_changed", errChanged)
 		return errChanged

@@ -3,9 +3,9 @@ package mcp
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -27,7 +27,7 @@ func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte,
 	var body []byte
 	left := false // something was left out
 	for range pagesDrained {
-		m, err := c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) { setCursor(e, c.msg, from.Page) })
+		m, err := c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) { federation.SetCursor(e, c.msg, from.Page) })
 		if err != nil && body != nil && errors.Is(err, errListTime) {
 			return body, nil // the client goes on where there was no time to
 		}
@@ -40,16 +40,16 @@ func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte,
 		if m.IsError() {
 			return e.Apply(m), nil
 		}
-		next := following(ref.Name, from, m)
+		next := federation.Following(ref.Name, from, m)
 		list := m.Result().Get(kind.Member)
-		items := slices.Collect(elements(list))
+		items := federation.Items(kind, m)
 		admitted, whole := s.admit(ref, kind, items, from.Page == nil, next == nil)
-		shown := ref.shown(kind, admitted)
+		shown := ref.Shown(kind, admitted)
 		if !whole || len(shown) < len(items) {
-			e.Replace(list, joined(shown))
+			e.Replace(list, federation.Join(shown))
 			left = true
 		}
-		s.learn(c, kind, ref, []page{{items: admitted}}, from.Page == nil && next == nil)
+		s.learn(c, kind, ref, []federation.Page{{Items: admitted}}, from.Page == nil && next == nil)
 		switch at := m.Result().Get("nextCursor"); {
 		case next != nil:
 			e.ReplaceString(at, s.hub.seal.Cursor(s.scope(kind), *next, time.Now()))
@@ -67,7 +67,7 @@ func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte,
 
 // reach opens the upstream session that a list needs, which has bounds of its
 // own: a command may take longer to start than a list may take.
-func (s *session) reach(c *call, ref ClusterRef) error {
+func (s *session) reach(c *call, ref federation.Member) error {
 	p := s.peer(ref.Name)
 	if p == nil {
 		return errEnded
@@ -77,38 +77,4 @@ func (s *session) reach(c *call, ref ClusterRef) error {
 		p.release(l)
 	}
 	return err
-}
-
-// setCursor puts a server's own cursor, or none, in the place of ours.
-func setCursor(e *jsonrpc.Edits, m *jsonrpc.Message, cursor *string) {
-	params := m.Params()
-	if cursor == nil {
-		e.Delete(params, "cursor")
-		return
-	}
-	if params.Exists() {
-		e.SetString(params, "cursor", *cursor)
-		return
-	}
-	e.Set(m.Envelope(), "params", cursorParams(cursor))
-}
-
-// cursorParams are the params of a list that begins at cursor.
-func cursorParams(cursor *string) []byte {
-	if cursor == nil {
-		return nil
-	}
-	return append(jsonrpc.AppendString([]byte(`{"cursor":`), *cursor), '}')
-}
-
-// joined is the array of the items.
-func joined(items []jsonrpc.Value) []byte {
-	b := []byte{'['}
-	for i, item := range items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, item.Raw()...)
-	}
-	return append(b, ']')
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -129,7 +130,7 @@ func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 	if errors.As(cause, &c) {
 		var e jsonrpc.Edits
 		e.Replace(c.msg.Params().Get("requestId"), []byte(id.Raw()))
-		p.s.related(&e, ClusterRef{Name: p.cluster}, c.msg.Params().Get("_meta"))
+		p.s.related(&e, federation.Member{Name: p.cluster}, c.msg.Params().Get("_meta"))
 		msg = e.Apply(c.msg)
 	}
 	p.mu.Lock()

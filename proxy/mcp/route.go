@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -17,7 +18,7 @@ type Settings struct {
 	// Name is the route's: sessions are bound to it.
 	Name string
 	// Members are the clusters behind the route, in the order of the file.
-	Members []ClusterRef
+	Members []federation.Member
 	// Namespace says when names carry their cluster's prefix: auto, always or
 	// never.
 	Namespace string
@@ -53,8 +54,8 @@ func (h *Hub) newRoute(settings Settings) (*Route, error) {
 			return nil, fmt.Errorf("route %s: there is no cluster %q", settings.Name, ref.Name)
 		}
 		c := cluster.Config()
-		fmt.Fprintf(&fingerprint, " %q", append([]string{ref.Name, ref.prefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
-		if !ref.Tools.all() {
+		fmt.Fprintf(&fingerprint, " %q", append([]string{ref.Name, ref.EffectivePrefix()}, append(slices.Clone(c.Endpoints), c.Command...)...))
+		if !ref.Tools.All() {
 			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
 		}
 	}
@@ -67,13 +68,8 @@ func (h *Hub) newRoute(settings Settings) (*Route, error) {
 }
 
 // member returns a cluster of the route.
-func (r *Route) member(name string) (ClusterRef, bool) {
-	for _, ref := range r.Members {
-		if ref.Name == name {
-			return ref, true
-		}
-	}
-	return ClusterRef{}, false
+func (r *Route) member(name string) (federation.Member, bool) {
+	return federation.Find(r.Members, name)
 }
 
 // traceHeaders are those of the W3C's Trace Context and Baggage.

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -57,7 +58,7 @@ const unknownTool = `"code":-32602,"message":"unknown tool: `
 
 func TestUnknownToolsCostOneWalkThroughTheList(t *testing.T) {
 	const calls = 6
-	deny := filtered("raw", ToolFilter{Deny: []string{"secret"}})
+	deny := filtered("raw", federation.ToolFilter{Deny: []string{"secret"}})
 	for name, test := range map[string]struct {
 		tune    func(*Config)
 		session bool
@@ -114,7 +115,7 @@ func TestUnknownToolsCostOneWalkThroughTheList(t *testing.T) {
 func TestWhatAListLacksIsForgottenWhenItChanges(t *testing.T) {
 	s := newSearchable(t, "open")
 	s.answer()
-	deny := filtered("raw", ToolFilter{Deny: []string{"secret"}})
+	deny := filtered("raw", federation.ToolFilter{Deny: []string{"secret"}})
 	b := backend{name: "raw", endpoints: []string{s.url}}
 	g := newGateway(t, deny, b)
 	g.hub.searches.age = time.Hour
@@ -159,7 +160,7 @@ func TestWhatOneClientDoesNotSeeAnotherMayCall(t *testing.T) {
 		return listing("open")
 	})
 	tune := func(c *Config) {
-		filtered("raw", ToolFilter{Deny: []string{"secret"}})(c)
+		filtered("raw", federation.ToolFilter{Deny: []string{"secret"}})(c)
 		c.ForwardHeaders = []string{"x-tenant"}
 	}
 	for name, other := range map[string][]string{

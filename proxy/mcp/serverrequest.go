@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -167,13 +168,13 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 		s.remember(a, m)
 		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
-		s.related(&e, ClusterRef{Name: a.peer.cluster}, m.Result().Get("_meta"))
+		s.related(&e, federation.Member{Name: a.peer.cluster}, m.Result().Get("_meta"))
 		return e.Apply(m), nil
 	case <-a.withdrew:
 		id := a.withdrawal.Params().Get("requestId")
 		var e jsonrpc.Edits
 		e.Replace(id, []byte(a.id.Raw()))
-		a.peer.mapper().notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
+		a.peer.mapper().Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
 		s.deliver(e.Apply(a.withdrawal), a.call)
 		return nil, errWithdrawn
 	case <-up.Done():
@@ -205,7 +206,7 @@ func (a *ask) request(p *peer) []byte {
 	if token := a.token(); token.Exists() {
 		e.Replace(token, []byte(a.id.Raw()))
 	}
-	p.mapper().request(&e, a.msg.Method(), a.msg.Params())
+	p.mapper().Request(&e, a.msg.Method(), a.msg.Params())
 	return e.Apply(a.msg)
 }
 

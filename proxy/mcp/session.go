@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -26,7 +27,7 @@ type session struct {
 	// init are the params of initialize, which go to each server.
 	init    []byte
 	version string // what was negotiated with the client
-	naming  naming
+	naming  federation.Naming
 	// sessionless: made for single calls of clients without a session, who
 	// can neither listen nor answer.
 	sessionless bool
@@ -92,7 +93,7 @@ func (h *Hub) newSession(route *Route, principal string, init clientInit) *sessi
 		version:     init.version,
 		level:       init.level,
 		stateless:   init.version == spec.Modern,
-		naming:      newNaming(route.Namespace, route.Members),
+		naming:      federation.NewNaming(route.Namespace, route.Members),
 		current:     route,
 		fingerprint: route.fingerprint,
 		peers:       map[string]*peer{},

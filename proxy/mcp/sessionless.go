@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -20,7 +21,7 @@ const keptLimit = 8
 type keptKey struct {
 	route, principal, version, level string
 	init                             [sha256.Size]byte
-	naming                           naming
+	naming                           federation.Naming
 }
 
 // borrow returns a session for one call of a client that has none, for its
@@ -28,7 +29,7 @@ type keptKey struct {
 // server leaks from one user to the next.
 func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) (*session, error) {
 	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
-	naming := newNaming(route.Namespace, route.Members)
+	naming := federation.NewNaming(route.Namespace, route.Members)
 	key := keptKey{route.Name, principal.Key(), init.version, init.level, sha256.Sum256(init.params), naming}
 	for !anonymous {
 		s := h.unkeep(key)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -59,7 +60,7 @@ func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestSta
 }
 
 // restore returns what gives the server back its own of the state.
-func (c *call) restore(ref ClusterRef) (func(*jsonrpc.Edits), error) {
+func (c *call) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 	s := c.session
 	if !s.modern() {
 		return func(*jsonrpc.Edits) {}, nil
@@ -87,10 +88,10 @@ func (c *call) restore(ref ClusterRef) (func(*jsonrpc.Edits), error) {
 }
 
 // required notes what changes in a server's result that asks for input.
-func (c *call) required(e *jsonrpc.Edits, ref ClusterRef, res jsonrpc.Value) {
+func (c *call) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Value) {
 	names := c.session.of(ref)
 	for _, ask := range res.Get("inputRequests").Each {
-		names.request(e, ask.Get("method").String(), ask.Get("params"))
+		names.Request(e, ask.Get("method").String(), ask.Get("params"))
 	}
 	state := requestState{Cluster: ref.Name}
 	if inner := res.Get("requestState"); inner.Kind() == jsonrpc.String {
@@ -104,7 +105,7 @@ func (c *call) required(e *jsonrpc.Edits, ref ClusterRef, res jsonrpc.Value) {
 // user to visit a page first (MCP 2025-11-25, Elicitation) a result that asks
 // for the same, for a client whose revision does not have the error. It returns nil when it is
 // another one, or the client cannot show pages.
-func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
+func (c *call) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
 	meta := c.msg.Params().Get("_meta")
 	pages := m.Error().Get("data", "elicitations")
 	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(c.msg.Method()).MayRequireInput ||
@@ -115,7 +116,7 @@ func (c *call) elicitations(ref ClusterRef, m *jsonrpc.Message) []byte {
 	var asked []inputRequest
 	for _, page := range pages.Each {
 		var e jsonrpc.Edits
-		names.request(&e, spec.ElicitationCreate, page)
+		names.Request(&e, spec.ElicitationCreate, page)
 		e.SetString(page, "mode", "url")
 		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), spec.ElicitationCreate, e.ApplyTo(page)})
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -124,8 +125,8 @@ func (s *session) open(c *call) ([]byte, error) {
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
-	if s.naming.transparent(refs) {
-		caps := found[0].result.Result().Get("capabilities")
+	if s.naming.Transparent(refs) {
+		caps := found[0].Initialized.Result().Get("capabilities")
 		for _, f := range listFilters {
 			sub.lists[f.method] = sub.lists[f.method] && caps.Get(f.capability, "listChanged").Bool()
 		}
@@ -177,8 +178,8 @@ func (s *session) watch(c *call, uri string) bool {
 func (s *session) watchTask(c *call, id string) {
 	refs := c.route.Members
 	ref, own := refs[0], id
-	if !s.naming.transparent(refs) {
-		cluster, inner, ok := s.openID(taskID, id)
+	if !s.naming.Transparent(refs) {
+		cluster, inner, ok := s.openID(federation.TaskID, id)
 		member, there := c.route.member(cluster)
 		if ref, own = member, inner; !ok || !there {
 			return

@@ -4,15 +4,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-)
-
-// The kinds of ids of servers that clients of a federation hold sealed.
-const (
-	taskID        = "task"
-	elicitationID = "elicitation"
 )
 
 // idSeparator stands between a cluster, whose name cannot hold it, and an id.
@@ -41,11 +36,11 @@ func (s *session) idScope(kind string) seal.Scope {
 func (s *session) task(c *call) ([]byte, error) {
 	at := c.msg.Params().Get("taskId")
 	refs := c.route.Members
-	if s.naming.transparent(refs) {
+	if s.naming.Transparent(refs) {
 		body, _, err := c.forward(refs[0], false, nil)
 		return body, err
 	}
-	cluster, own, ok := s.openID(taskID, at.String())
+	cluster, own, ok := s.openID(federation.TaskID, at.String())
 	ref, member := c.route.member(cluster)
 	if !ok || !member {
 		return nil, invalid("unknown task")
@@ -56,9 +51,9 @@ func (s *session) task(c *call) ([]byte, error) {
 
 // related gives the server its own name of the task that a client's message
 // belongs to.
-func (s *session) related(e *jsonrpc.Edits, ref ClusterRef, meta jsonrpc.Value) {
+func (s *session) related(e *jsonrpc.Edits, ref federation.Member, meta jsonrpc.Value) {
 	at := meta.Get(jsonrpc.MetaRelatedTask, "taskId")
-	if cluster, own, ok := s.openID(taskID, at.String()); ok && cluster == ref.Name {
+	if cluster, own, ok := s.openID(federation.TaskID, at.String()); ok && cluster == ref.Name {
 		e.ReplaceString(at, own)
 	}
 }

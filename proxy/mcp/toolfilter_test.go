@@ -7,33 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-func TestToolPatterns(t *testing.T) {
-	for _, c := range []struct {
-		pattern, name string
-		fits          bool
-	}{
-		{"*", "", true}, {"*", "any", true}, {"read", "read", true}, {"read", "reader", false},
-		{"read_*", "read_", true}, {"read_*", "xread_a", false}, {"*_file", "read_file", true}, {"*_file", "file", false},
-		{"a*b*c", "abc", true}, {"a*b*c", "axbxbxc", true}, {"a*b*c", "acb", false}, {"ab*ba", "aba", false},
-		{"**x**", "x", true}, {"Read", "read", false}, {"ä*", "äh", true}, {"*a", "aaa", true},
-	} {
-		if matchName(c.pattern, c.name) != c.fits {
-			t.Errorf("%q and %q: want %t", c.pattern, c.name, c.fits)
-		}
-	}
-	f := ToolFilter{Allow: []string{"a*", "b"}, Deny: []string{"*x"}}
-	for name, shows := range map[string]bool{"a": true, "ax": false, "b": true, "bb": false} {
-		if f.shows(name) != shows {
-			t.Errorf("%s: want %t", name, shows)
-		}
-	}
-}
-
 // filtered gives the cluster a filter.
-func filtered(cluster string, f ToolFilter) func(*Config) {
+func filtered(cluster string, f federation.ToolFilter) func(*Config) {
 	return func(c *Config) {
 		for i := range c.Clusters {
 			if c.Clusters[i].Name == cluster {
@@ -72,7 +51,7 @@ func (g *gateway) toolPages() (pages [][]string) {
 
 func TestFilteredToolsOfTheOnlyClusterAreUnlistedAndUncallable(t *testing.T) {
 	raw := newPagedServer(t, 150)
-	g := newGateway(t, filtered("raw", ToolFilter{Allow: []string{"tool-00*", "tool-0149"}, Deny: []string{"*7"}}), backend{name: "raw", endpoints: []string{raw.url}})
+	g := newGateway(t, filtered("raw", federation.ToolFilter{Allow: []string{"tool-00*", "tool-0149"}, Deny: []string{"*7"}}), backend{name: "raw", endpoints: []string{raw.url}})
 	pages := g.toolPages()
 	// The pages are the server's, less what is hidden: 0 to 63, 64 to 127, 128
 	// to 149.
@@ -100,7 +79,7 @@ func TestFilteredToolsOfTheOnlyClusterAreUnlistedAndUncallable(t *testing.T) {
 func TestFilteredToolsOfAFederationAreUnlistedAndUncallable(t *testing.T) {
 	a, b := newPagedServer(t, 1200), newPagedServer(t, 70)
 	backends := []backend{{name: "alpha", endpoints: []string{a.url}}, {name: "beta", prefix: "b", endpoints: []string{b.url}}}
-	g := newGateway(t, filtered("alpha", ToolFilter{Allow: []string{"tool-11*"}}), backends...)
+	g := newGateway(t, filtered("alpha", federation.ToolFilter{Allow: []string{"tool-11*"}}), backends...)
 	pages := g.toolPages()
 	if len(pages) != 1 || len(pages[0]) != 170 || pages[0][0] != "alpha__tool-1100" || pages[0][100] != "b__tool-0000" {
 		t.Errorf("%d pages: %v", len(pages), pages)
@@ -123,7 +102,7 @@ func TestFilteredToolsOfAFederationAreUnlistedAndUncallable(t *testing.T) {
 	// Without prefixes, what the first does not show is the second's.
 	g.commit(func(c *Config) {
 		c.Namespace = "never"
-		filtered("alpha", ToolFilter{Deny: []string{"tool-0*"}})(c)
+		filtered("alpha", federation.ToolFilter{Deny: []string{"tool-0*"}})(c)
 	}, backends...)
 	pages = g.toolPages()
 	if n := len(pages[0]); n != 270 || pages[0][200] != "tool-0000" {
@@ -137,7 +116,7 @@ func TestAChangedFilterIsAListChanged(t *testing.T) {
 	var got seen
 	c := g.connect(got.options())
 	g.listening(1)
-	g.commit(filtered("alpha", ToolFilter{Deny: []string{"who*"}}), a.backend("alpha"))
+	g.commit(filtered("alpha", federation.ToolFilter{Deny: []string{"who*"}}), a.backend("alpha"))
 	eventually(t, "list_changed", func() bool { return got.has("tools changed") })
 	tools, err := c.ListTools(within(t), nil)
 	if err != nil {
@@ -168,7 +147,7 @@ func TestOnlyTheNamesInTheCatalogueReachAServerWhoseToolsAreFiltered(t *testing.
 				backends = append(backends, backend{name: "other", endpoints: []string{newPagedServer(t, 1).url}})
 				prefix = "raw__"
 			}
-			g := newGateway(t, filtered("raw", ToolFilter{Allow: []string{"*"}, Deny: []string{"secret"}}), backends...)
+			g := newGateway(t, filtered("raw", federation.ToolFilter{Allow: []string{"*"}, Deny: []string{"secret"}}), backends...)
 			id := g.initialize()
 			for _, name := range []string{"secret", "SECRET", "Secret", "secret ", " secret", `secret\u0000`, `secret\t`, "secret/", `s\u0435cret`, "secret.", "nonesuch"} {
 				name = prefix + name
@@ -202,7 +181,7 @@ func TestOnlyTheNamesInTheCatalogueReachAServerWhoseToolsAreFiltered(t *testing.
 
 func TestOnlyTheSpecificationsMethodsReachAServerWhoseToolsAreFiltered(t *testing.T) {
 	raw := newRawServer(t, func(method string) string { return `{"tools":[]}` })
-	filter := ToolFilter{Deny: []string{"secret"}}
+	filter := federation.ToolFilter{Deny: []string{"secret"}}
 	g := newGateway(t, filtered("raw", filter), backend{name: "raw", endpoints: []string{raw.url}})
 	id := g.initialize()
 	methods := []string{"tools/call ", "Tools/Call", "tools/invoke", "server/discover", "x", "notifications/x"}

@@ -1,4 +1,4 @@
-package mcp
+package federation
 
 import (
 	"crypto/sha256"
@@ -13,14 +13,14 @@ import (
 const (
 	// catalogueLimit bounds what is remembered of one list of one cluster.
 	catalogueLimit = 10000
-	// catalogueName is the longest name or URI that is remembered, in bytes.
-	catalogueName = 1 << 10
+	// MaxName is the longest name or URI that is remembered, in bytes.
+	MaxName = 1 << 10
 )
 
-// catalogue remembers what the clusters of each route were last seen to have:
+// Catalogue remembers what the clusters of each route were last seen to have:
 // to find the owner of a bare name, and to tell an operator what a change of
 // the file renames. It is knowledge, not truth: no list is answered from it.
-type catalogue struct {
+type Catalogue struct {
 	mu     sync.Mutex
 	routes map[string]map[string]*known // by route, then cluster
 }
@@ -34,11 +34,12 @@ type known struct {
 	refused  map[omissionKey]*omissions
 }
 
-func newCatalogue() *catalogue {
-	return &catalogue{routes: map[string]map[string]*known{}}
+// NewCatalogue returns an empty one.
+func NewCatalogue() *Catalogue {
+	return &Catalogue{routes: map[string]map[string]*known{}}
 }
 
-func (c *catalogue) entry(route, cluster string) *known {
+func (c *Catalogue) entry(route, cluster string) *known {
 	r := c.routes[route]
 	if r == nil {
 		r = map[string]*known{}
@@ -58,9 +59,9 @@ func (c *catalogue) entry(route, cluster string) *known {
 	return k
 }
 
-// learn notes names of a list. whole says that these are all; else they join
+// Learn notes names of a list. whole says that these are all; else they join
 // those known already.
-func (c *catalogue) learn(route, cluster string, kind spec.List, names []string, whole bool) {
+func (c *Catalogue) Learn(route, cluster string, kind spec.List, names []string, whole bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
@@ -70,7 +71,7 @@ func (c *catalogue) learn(route, cluster string, kind spec.List, names []string,
 	}
 	index := k.index[kind.Method]
 	for _, name := range names {
-		if _, dup := index[name]; dup || len(index) >= catalogueLimit || len(name) > catalogueName {
+		if _, dup := index[name]; dup || len(index) >= catalogueLimit || len(name) > MaxName {
 			continue
 		}
 		index[name] = struct{}{}
@@ -78,9 +79,14 @@ func (c *catalogue) learn(route, cluster string, kind spec.List, names []string,
 	}
 }
 
-// tool notes the definition of a tool, and returns the hashes of the one
-// before and of this one when they differ.
-func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) (before, after string) {
+// Tool notes the definition of a tool, and returns the hashes of the one before
+// and of this one when they differ. Each change is told once: of a server that
+// lists two tools of one name on two pages, each list would tell it. modern
+// reports whether it came for a client whose revision has no sessions.
+func (c *Catalogue) Tool(route, cluster, name string, definition jsonrpc.Value, modern bool) (before, after string) {
+	if modern {
+		definition, _ = withoutBooleans(definition) // as clients with sessions get it
+	}
 	// A server may send a long one: calls of other routes do not wait for the
 	// hashing.
 	sum := c.fingerprint(route, cluster, name).of(definition)
@@ -88,29 +94,37 @@ func (c *catalogue) tool(route, cluster, name string, definition jsonrpc.Value) 
 	defer c.mu.Unlock()
 	k := c.entry(route, cluster)
 	old, seen := k.tools[name]
-	if !seen && (len(k.tools) >= catalogueLimit || len(name) > catalogueName) {
+	if !seen && (len(k.tools) >= catalogueLimit || len(name) > MaxName) {
 		return "", ""
 	}
 	k.tools[name] = sum
 	if !seen || old.content == sum.content {
 		return "", ""
 	}
-	return hex.EncodeToString(old.content[:8]), hex.EncodeToString(sum.content[:8])
+	before, after = hex.EncodeToString(old.content[:8]), hex.EncodeToString(sum.content[:8])
+	if !k.first("tool " + name + " changed " + before + " " + after) {
+		return "", ""
+	}
+	return before, after
 }
 
 // fingerprint returns that of the definition before.
-func (c *catalogue) fingerprint(route, cluster, name string) fingerprint {
+func (c *Catalogue) fingerprint(route, cluster, name string) fingerprint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.entry(route, cluster).tools[name]
 }
 
-// first reports whether this about a name was not reported before: every list
+// FirstReport reports whether this about a name was not reported before: every list
 // of every session would repeat it.
-func (c *catalogue) first(route, cluster, what string) bool {
+func (c *Catalogue) FirstReport(route, cluster, what string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := c.entry(route, cluster)
+	return c.entry(route, cluster).first(what)
+}
+
+// first does what FirstReport does.
+func (k *known) first(what string) bool {
 	sum := sha256.Sum256([]byte(what))
 	if _, dup := k.reported[sum]; dup || len(k.reported) >= catalogueLimit {
 		return false
@@ -119,8 +133,8 @@ func (c *catalogue) first(route, cluster, what string) bool {
 	return true
 }
 
-// has reports whether the cluster was last seen to have the name.
-func (c *catalogue) has(route, cluster, method, name string) bool {
+// Has reports whether the cluster was last seen to have the name.
+func (c *Catalogue) Has(route, cluster, method, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.routes[route][cluster]
@@ -131,8 +145,8 @@ func (c *catalogue) has(route, cluster, method, name string) bool {
 	return ok
 }
 
-// toolNames returns the tools of each cluster of a route.
-func (c *catalogue) toolNames(route string) map[string][]string {
+// ToolNames returns the tools of each cluster of a route.
+func (c *Catalogue) ToolNames(route string) map[string][]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := make(map[string][]string, len(c.routes[route]))
@@ -142,8 +156,8 @@ func (c *catalogue) toolNames(route string) map[string][]string {
 	return all
 }
 
-// keep forgets every route, and every cluster of a route, that is not named.
-func (c *catalogue) keep(clusters map[string][]string) {
+// Keep forgets every route, and every cluster of a route, that is not named.
+func (c *Catalogue) Keep(clusters map[string][]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for route, byCluster := range c.routes {

@@ -1,15 +1,13 @@
-package mcp
+package federation
 
 import (
 	"fmt"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// ToolFilter chooses among the tools of one cluster, by patterns over its own
+// ToolFilter chooses among the tools of one member, by patterns over its own
 // names: * is any run of characters, everything else is itself. What it does
 // not show does not exist for the clients of the route.
 type ToolFilter struct {
@@ -50,14 +48,14 @@ func patternMistake(pattern string) string {
 	return ""
 }
 
-// all reports that nothing is hidden.
-func (f *ToolFilter) all() bool {
+// All reports that no tool is hidden.
+func (f *ToolFilter) All() bool {
 	return len(f.Deny) == 0 && (len(f.Allow) == 0 || len(f.Allow) == 1 && f.Allow[0] == "*")
 }
 
-// shows reports whether a tool of that name is served. Deny beats allow.
-func (f *ToolFilter) shows(name string) bool {
-	if f.all() {
+// Shows reports whether a tool of that name is served. Deny beats allow.
+func (f *ToolFilter) Shows(name string) bool {
+	if f.All() {
 		return true
 	}
 	for _, pattern := range f.Deny {
@@ -88,23 +86,4 @@ func matchName(pattern, name string) bool {
 		}
 	}
 	return strings.HasSuffix(rest, parts[last])
-}
-
-// serves reports whether the route shows what the cluster lists under a name.
-func (r *ClusterRef) serves(list, name string) bool {
-	return list != spec.ToolsList || r.Tools.shows(name)
-}
-
-// shown are those of the items that the route shows.
-func (r *ClusterRef) shown(kind spec.List, items []jsonrpc.Value) []jsonrpc.Value {
-	if kind.Method != spec.ToolsList || r.Tools.all() {
-		return items
-	}
-	shown := make([]jsonrpc.Value, 0, len(items))
-	for _, item := range items {
-		if r.serves(kind.Method, item.Get(kind.Key).String()) {
-			shown = append(shown, item)
-		}
-	}
-	return shown
 }

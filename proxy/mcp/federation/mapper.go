@@ -1,22 +1,72 @@
-package mcp
+package federation
 
 import (
+	"strings"
+
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// result notes what must change in a result of the cluster before a client
+// The kinds of ids of servers that clients of a federation hold sealed.
+const (
+	TaskID        = "task"
+	ElicitationID = "elicitation"
+)
+
+// Seal returns what a client calls an id of a member: the same each time, since
+// clients compare ids. kind is TaskID or ElicitationID.
+type Seal func(kind, cluster, own string) string
+
+// Mapper rewrites what one member says for a client that sees several. What
+// it does not touch stays byte for byte.
+type Mapper struct {
+	cluster string
+	// prefix stands before the names of tools and prompts.
+	prefix string
+	// transparent: nothing is rewritten.
+	transparent bool
+	seal        Seal
+}
+
+// name is what a client calls the member's tool or prompt.
+func (m Mapper) name(own string) string { return m.prefix + own }
+
+// uri is what a client calls the member's resource: <cluster>+<whole URI>.
+// Of ui:// the scheme is kept, since hosts of MCP Apps look for it.
+func (m Mapper) uri(own string) string {
+	if m.transparent {
+		return own
+	}
+	if rest, ok := strings.CutPrefix(own, uiScheme); ok {
+		return uiScheme + m.cluster + "+" + rest
+	}
+	return m.cluster + "+" + own
+}
+
+const uiScheme = "ui://"
+
+// splitURI cuts what uri made: at the first "+", since no name of a cluster
+// holds one.
+func splitURI(uri string) (cluster, own string, ok bool) {
+	if rest, ui := strings.CutPrefix(uri, uiScheme); ui {
+		cluster, own, ok = strings.Cut(rest, "+")
+		return cluster, uiScheme + own, ok
+	}
+	return strings.Cut(uri, "+")
+}
+
+// Result notes what must change in a result of the member before a client
 // of a federation sees it.
-func (m mapper) result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
+func (m Mapper) Result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
 	if m.transparent {
 		return
 	}
 	switch method {
 	case spec.ToolsCall, spec.TasksResult:
 		m.content(e, res.Get("content"))
-		m.id(e, taskID, res.Get("task", "taskId"))
+		m.id(e, TaskID, res.Get("task", "taskId"))
 		if res.Get("resultType").String() == "task" {
-			m.id(e, taskID, res.Get("taskId"))
+			m.id(e, TaskID, res.Get("taskId"))
 		}
 	case spec.TasksGet, spec.TasksCancel, spec.TasksUpdate:
 		m.task(e, res)
@@ -33,40 +83,40 @@ func (m mapper) result(e *jsonrpc.Edits, method string, res jsonrpc.Value) {
 	m.meta(e, res)
 }
 
-// failure does the same for an error: resources/read names the URI in it.
-func (m mapper) failure(e *jsonrpc.Edits, err jsonrpc.Value) {
+// Failure does the same for an error: resources/read names the URI in it.
+func (m Mapper) Failure(e *jsonrpc.Edits, err jsonrpc.Value) {
 	if !m.transparent {
 		m.at(e, err.Get("data", "uri"))
 		for _, page := range err.Get("data", "elicitations").Each {
-			m.request(e, spec.ElicitationCreate, page)
+			m.Request(e, spec.ElicitationCreate, page)
 		}
 	}
 }
 
-// id gives an id of the cluster the name that the client knows.
-func (m mapper) id(e *jsonrpc.Edits, kind string, at jsonrpc.Value) {
+// id gives an id of the member the name that the client knows.
+func (m Mapper) id(e *jsonrpc.Edits, kind string, at jsonrpc.Value) {
 	if at.Kind() == jsonrpc.String && m.seal != nil {
-		e.ReplaceString(at, m.seal(kind, at.String()))
+		e.ReplaceString(at, m.seal(kind, m.cluster, at.String()))
 	}
 }
 
 // task rewrites a task as tasks/get and its notifications show it, with what it
 // came to or what it asks for.
-func (m mapper) task(e *jsonrpc.Edits, task jsonrpc.Value) {
-	m.id(e, taskID, task.Get("taskId"))
+func (m Mapper) task(e *jsonrpc.Edits, task jsonrpc.Value) {
+	m.id(e, TaskID, task.Get("taskId"))
 	m.content(e, task.Get("result", "content"))
 	for _, ask := range task.Get("inputRequests").Each {
-		m.request(e, ask.Get("method").String(), ask.Get("params"))
+		m.Request(e, ask.Get("method").String(), ask.Get("params"))
 	}
 }
 
 // item does the same for an item of a list. It returns the name of the item,
-// as the client sees it, and the cluster's own.
-func (m mapper) item(e *jsonrpc.Edits, kind spec.List, item jsonrpc.Value) (name, own string) {
+// as the client sees it, and the member's own.
+func (m Mapper) item(e *jsonrpc.Edits, kind spec.List, item jsonrpc.Value) (name, own string) {
 	at := item.Get(kind.Key)
 	own = at.String()
 	if kind.ID {
-		m.id(e, taskID, at)
+		m.id(e, TaskID, at)
 		return own, own
 	}
 	if kind.URI {
@@ -85,7 +135,7 @@ func (m mapper) item(e *jsonrpc.Edits, kind spec.List, item jsonrpc.Value) (name
 
 // content rewrites one content block, or a list of them. What stands in text
 // and in structuredContent is the server's word to the model, and stays.
-func (m mapper) content(e *jsonrpc.Edits, v jsonrpc.Value) {
+func (m Mapper) content(e *jsonrpc.Edits, v jsonrpc.Value) {
 	if v.Kind() == jsonrpc.Array {
 		for _, block := range v.Each {
 			m.block(e, block)
@@ -95,7 +145,7 @@ func (m mapper) content(e *jsonrpc.Edits, v jsonrpc.Value) {
 	m.block(e, v)
 }
 
-func (m mapper) block(e *jsonrpc.Edits, block jsonrpc.Value) {
+func (m Mapper) block(e *jsonrpc.Edits, block jsonrpc.Value) {
 	switch block.Get("type").String() {
 	case "resource_link":
 		m.at(e, block.Get("uri"))
@@ -110,38 +160,38 @@ func (m mapper) block(e *jsonrpc.Edits, block jsonrpc.Value) {
 }
 
 // meta rewrites the two places where MCP Apps name a resource.
-func (m mapper) meta(e *jsonrpc.Edits, v jsonrpc.Value) {
+func (m Mapper) meta(e *jsonrpc.Edits, v jsonrpc.Value) {
 	meta := v.Get("_meta")
 	m.at(e, meta.Get("ui", "resourceUri"))
 	m.at(e, meta.Get("ui/resourceUri"))
-	m.id(e, taskID, meta.Get(jsonrpc.MetaRelatedTask, "taskId"))
+	m.id(e, TaskID, meta.Get(jsonrpc.MetaRelatedTask, "taskId"))
 }
 
 // at rewrites a URI.
-func (m mapper) at(e *jsonrpc.Edits, v jsonrpc.Value) {
+func (m Mapper) at(e *jsonrpc.Edits, v jsonrpc.Value) {
 	if v.Kind() == jsonrpc.String {
 		e.ReplaceString(v, m.uri(v.String()))
 	}
 }
 
-// request notes what must change in a request of the cluster's server to the
+// Request notes what must change in a request of the member's server to the
 // client of a federation: the user must see who asks, and a server must not
 // see what others said.
-func (m mapper) request(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
+func (m Mapper) Request(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
 	if m.transparent {
 		return
 	}
 	switch method {
 	case spec.ElicitationCreate:
 		m.head(e, params.Get("message"))
-		m.id(e, elicitationID, params.Get("elicitationId"))
+		m.id(e, ElicitationID, params.Get("elicitationId"))
 	case spec.SamplingCreateMessage:
 		m.sampling(e, params)
 	}
 	m.meta(e, params)
 }
 
-func (m mapper) sampling(e *jsonrpc.Edits, params jsonrpc.Value) {
+func (m Mapper) sampling(e *jsonrpc.Edits, params jsonrpc.Value) {
 	if c := params.Get("includeContext"); c.Exists() && c.String() != "none" {
 		e.ReplaceString(c, "none")
 	}
@@ -164,7 +214,7 @@ func (m mapper) sampling(e *jsonrpc.Edits, params jsonrpc.Value) {
 }
 
 // headText heads the first text of a message, which every client shows.
-func (m mapper) headText(e *jsonrpc.Edits, content jsonrpc.Value) bool {
+func (m Mapper) headText(e *jsonrpc.Edits, content jsonrpc.Value) bool {
 	if content.Kind() == jsonrpc.Object {
 		if content.Get("type").String() != "text" {
 			return false
@@ -181,14 +231,14 @@ func (m mapper) headText(e *jsonrpc.Edits, content jsonrpc.Value) bool {
 	return false
 }
 
-func (m mapper) head(e *jsonrpc.Edits, text jsonrpc.Value) {
+func (m Mapper) head(e *jsonrpc.Edits, text jsonrpc.Value) {
 	if text.Kind() == jsonrpc.String {
 		e.ReplaceString(text, "["+m.cluster+"] "+text.String())
 	}
 }
 
-// notification notes what must change in a notification of the cluster.
-func (m mapper) notification(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
+// Notification notes what must change in a notification of the member.
+func (m Mapper) Notification(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
 	if m.transparent {
 		return
 	}
@@ -198,7 +248,7 @@ func (m mapper) notification(e *jsonrpc.Edits, method string, params jsonrpc.Val
 	case spec.NotificationTaskStatus, spec.NotificationTask:
 		m.task(e, params)
 	case spec.NotificationElicitationComplete:
-		m.id(e, elicitationID, params.Get("elicitationId"))
+		m.id(e, ElicitationID, params.Get("elicitationId"))
 	}
 	m.meta(e, params)
 }
