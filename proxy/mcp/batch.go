@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -63,7 +64,7 @@ func parseMember(raw []byte) member {
 // batch collects the answers to the requests of one batch. They go out as one
 // array; what servers say meanwhile goes out at once.
 type batch struct {
-	out outlet
+	out eventstream.Outlet
 
 	mu      sync.Mutex
 	status  int
@@ -74,7 +75,7 @@ type batch struct {
 	lease   memory.Lease // of the answers
 }
 
-func newBatch(out outlet, members []member, lease memory.Lease) *batch {
+func newBatch(out eventstream.Outlet, members []member, lease memory.Lease) *batch {
 	b := &batch{out: out, status: http.StatusOK, ids: make([]jsonrpc.ID, len(members)), owed: make([]bool, len(members)), answers: make([][]byte, len(members)), lease: lease}
 	for i := range members {
 		m := &members[i]
@@ -89,37 +90,41 @@ func newBatch(out outlet, members []member, lease memory.Lease) *batch {
 }
 
 // member returns where the i-th member is answered.
-func (b *batch) member(i int) outlet { return batchMember{b, i} }
+func (b *batch) member(i int) eventstream.Outlet { return batchMember{b, i} }
 
 type batchMember struct {
 	*batch
 	i int
 }
 
-func (m batchMember) send(msg []byte) bool { return m.out.send(msg) }
+func (m batchMember) Open() bool { return m.out.Open() }
 
-func (m batchMember) finish(status int, answer []byte) { m.take(status, answer, owing) }
+func (m batchMember) Send(msg []byte) bool { return m.out.Send(msg) }
 
-func (m batchMember) offer(status int, answer []byte) bool {
-	return m.take(status, answer, replaceable)
+func (m batchMember) Finish(status int, answer []byte) {
+	m.take(status, answer, eventstream.Required)
 }
 
-func (m batchMember) take(status int, answer []byte, as weight) bool {
+func (m batchMember) Offer(status int, answer []byte) bool {
+	return m.take(status, answer, eventstream.Replaceable)
+}
+
+func (m batchMember) take(status int, answer []byte, as eventstream.Importance) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.answers[m.i] != nil {
 		return true
 	}
-	if !as.holds(&m.lease, len(answer)) {
+	if !as.Charge(&m.lease, len(answer)) {
 		return false
 	}
 	m.answers[m.i] = answer
 	m.status = max(m.status, status)
 	if m.left--; m.left == 0 {
 		m.lease.Release()
-		if !m.out.offer(m.status, m.joinedLocked()) {
+		if !m.out.Offer(m.status, m.joinedLocked()) {
 			m.unheardLocked()
-			m.out.finish(m.status, m.joinedLocked())
+			m.out.Finish(m.status, m.joinedLocked())
 		}
 	}
 	return true
@@ -183,26 +188,25 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 		w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	st := newAnswer(s, a, h.queueBytes())
-	s.resumable(st)
-	_, stop := st.reader()
+	st := s.newStream(s.resumable(h.answerTo(s, a)))
+	reader := st.Reader()
 	b.out = st
 	for i, m := range members {
 		switch {
 		case m.refusal != nil:
-			b.member(i).finish(http.StatusOK, m.refusal)
+			b.member(i).Finish(http.StatusOK, m.refusal)
 		case m.msg.Kind() == jsonrpc.Request:
-			c := h.newCall(r, s, m.msg, a)
-			c.stream.via = b.member(i)
+			c := h.newCall(r, s, m.msg)
+			c.out = b.member(i)
 			if err := s.launch(c); err != nil {
-				c.stream.finish(http.StatusOK, failed(err).body(m.msg.ID()))
+				c.out.Finish(http.StatusOK, failed(err).body(m.msg.ID()))
 			}
 		default:
 			h.inform(r, s, m.msg)
 		}
 	}
-	h.serve(w, r, st, !a.json, b.interrupted)
-	s.rescue(st, stop)
+	h.serve(w, r, reader, !a.json, b.interrupted)
+	s.rescue(reader)
 }
 
 // inform takes what is not answered.

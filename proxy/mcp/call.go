@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -20,7 +21,11 @@ type call struct {
 	session *session
 	route   *Route
 	msg     *jsonrpc.Message
-	stream  *stream
+	// out takes the answer, and what belongs to the call before it.
+	out eventstream.Outlet
+	// stream is that of the HTTP answer, which out is then; nil: the call shares one
+	// with others.
+	stream  *eventstream.Stream
 	record  *filter.Record
 	header  http.Header
 	started time.Time
@@ -43,13 +48,18 @@ type call struct {
 	held *held
 }
 
+// answerOn makes the call one whose answer is an HTTP answer of its own.
+func (c *call) answerOn(st *eventstream.Stream) { c.out, c.stream = st, st }
+
 // start begins the clocks of the call. stop must be called.
 func (c *call) start(parent context.Context) {
 	ctx, cancel := context.WithCancelCause(parent)
 	t := c.route.Timeouts
 	ctx, stop := context.WithTimeoutCause(ctx, t.CallMax, errCallMax)
 	c.ctx, c.started = ctx, time.Now()
-	c.caller.Primed = c.stream.begin
+	if c.stream != nil {
+		c.caller.Primed = c.stream.BeginEvents
+	}
 	c.cancel = func(cause error) { cancel(cause); stop() }
 	c.idle = time.AfterFunc(t.CallIdle, func() { cancel(errCallIdle) })
 }
@@ -115,7 +125,7 @@ func (c *call) progress(m *jsonrpc.Message) {
 	}
 	var e jsonrpc.Edits
 	e.Replace(m.Params().Get("progressToken"), token.Raw())
-	c.stream.send(e.Apply(m))
+	c.out.Send(e.Apply(m))
 }
 
 // run answers the call, and ends it.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 )
 
@@ -86,6 +87,10 @@ type Resume struct {
 	Events int           `yaml:"events" default:"1000" min:"0" max:"100000" doc:"Events. 0: streams cannot be resumed."`
 	Bytes  config.Size   `yaml:"bytes" default:"4MiB" min:"1KiB" max:"1GiB" doc:"Their bytes in all."`
 	Age    time.Duration `yaml:"age" default:"5m" min:"1ms" doc:"How long each is kept."`
+}
+
+func (r Resume) limits() eventstream.Limits {
+	return eventstream.Limits{Events: r.Events, Bytes: int64(r.Bytes), Age: r.Age}
 }
 
 // Validate checks what the tags cannot say.

@@ -86,7 +86,8 @@ func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) federation.Offer {
 		return h.route.offered()
 	}
 	defer h.hub.giveBack(s)
-	c := h.newCall(r, s, m, accept{})
+	c := h.newCall(r, s, m)
+	c.answerOn(s.newStream(h.answerTo(s, accept{})))
 	c.start(r.Context())
 	defer c.stop()
 	found, _, _ := s.openAll(c.ctx, c, h.route.Members)

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -148,17 +149,15 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.hub.opts.Memory.Return(memory.Stream, streamCost)
-	st := s.newStream(true, true, h.queueBytes())
-	st.standing = true
-	s.resumable(st)
-	_, stop := st.reader()
+	st := s.newStream(s.resumable(eventstream.Options{Kind: eventstream.Standing, Open: true, Eager: true, Bytes: h.queueBytes()}))
+	reader := st.Reader()
 	if !s.listen(st, h.route.Limits.Streams) {
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
 	}
-	defer s.unlisten(st, stop)
-	h.serve(w, r, st, true, nil)
+	defer s.unlisten(reader)
+	h.serve(w, r, reader, true, nil)
 }
 
 // queueBytes bounds what waits for a slow reader: a few of the longest

@@ -122,7 +122,7 @@ func (k *held) park() {
 		asked[i] = inputRequest{a.key, a.msg.Method(), a.params}
 	}
 	body := k.c.inputRequired(asked, requestState{Cluster: k.c.asked(), Held: k.id})
-	k.c.stream.finish(http.StatusOK, jsonrpc.NewResult(k.msg.ID(), body))
+	k.c.out.Finish(http.StatusOK, jsonrpc.NewResult(k.msg.ID(), body))
 }
 
 // conclude takes the answer of the call.
@@ -178,7 +178,7 @@ func (k *held) resume(m *jsonrpc.Message) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.msg, k.id = m, ""
-	k.c.stream.reopen()
+	k.c.stream.Reopen()
 	if k.final != nil {
 		k.answer()
 		return
@@ -294,7 +294,7 @@ func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a acce
 			k.c.cancel(errGone)
 		}
 	})
-	h.serve(w, r, k.c.stream, !a.json, k.interrupted)
+	h.serve(w, r, k.c.stream.Reader(), !a.json, k.interrupted)
 	stop()
 	if parked, ok := k.waits(); ok {
 		close(parked)

@@ -6,10 +6,9 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
 // sessionParam names the session in the URI that messages are posted to.
@@ -32,41 +31,31 @@ func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.exit()
-	defer s.line.stream.end()
-	conn := listeners.FromContext(r.Context())
-	out := &output{w: w, rc: http.NewResponseController(w), stream: s.line.stream, begun: func() func() { return h.hub.streamBegun(h.route.Name, conn) }}
-	defer out.close()
+	defer s.line.stream.End()
+	observer := h.observe(r)
+	out := eventstream.NewWriter(w, s.line.stream, observer)
+	defer out.Close()
 	at := url.URL{Path: h.cfg.SSE.Path + messageSuffix, RawQuery: sessionParam + "=" + s.id}
-	events := sseLine{out}
-	if out.begin() != nil || events.event("endpoint", []byte(at.String())) != nil {
+	if out.Begin() != nil || out.Event("endpoint", []byte(at.String())) != nil {
 		return
 	}
-	tick := time.NewTicker(keepalive)
+	tick := time.NewTicker(eventstream.Keepalive)
 	defer tick.Stop()
 	expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(r.Context()).ExpiresAt)
 	defer stop()
-	switch s.line.pump(conn, r.Context().Done(), expired, tick.C, events) {
-	case farewellExpired:
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
-	case farewellDrained:
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagDrained)
-	case farewellGone:
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
-	}
+	signals := eventstream.Signals{Ending: ending(r), Over: r.Context().Done(), Expired: expired, Tick: tick.C}
+	observer.Interrupted(eventstream.Pump(s.line.stream, sseLine{out}, signals))
 }
 
 // sseLine writes a line as events. They have no ids: there is no resuming in
 // this transport.
-type sseLine struct{ *output }
+type sseLine struct{ *eventstream.Writer }
 
-func (l sseLine) event(name string, data []byte) error {
-	l.roll()
-	return l.events.Event(sse.Event{Name: name, Data: data})
-}
+// Message implements eventstream.Sink.
+func (l sseLine) Message(msg []byte) error { return l.Event("message", msg) }
 
-func (l sseLine) message(msg []byte) error { return l.event("message", msg) }
-
-func (l sseLine) alive() error { return l.comment() }
+// Alive implements eventstream.Sink.
+func (l sseLine) Alive() error { return l.Comment() }
 
 // postSSE takes a message of such a session. It is answered on the stream.
 func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {

@@ -104,7 +104,7 @@ func (h *Hub) tendSession(s *session, now time.Time) {
 		s.end("idle", errEnded)
 		return
 	}
-	s.replay.expire(now)
+	s.store.Expire(now)
 	if !s.listening() {
 		return
 	}

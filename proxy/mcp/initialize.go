@@ -54,7 +54,8 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	}
 	s.enter(h.route)
 	defer s.exit()
-	c := h.newCall(r, s, m, a)
+	c := h.newCall(r, s, m)
+	c.answerOn(s.newStream(h.answerTo(s, a)))
 	ctx, cancel := context.WithTimeoutCause(r.Context(), h.route.Timeouts.CallIdle, errCallIdle)
 	defer cancel()
 	body, err := s.initialize(ctx, c)
@@ -75,7 +76,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	h.hub.opts.Trace.sessionOpened(s.route)
 	w.Header().Set(spec.HeaderSession, s.id)
 	c.answer(http.StatusOK, m.ID(), body)
-	h.serve(w, r, c.stream, !a.json, nil)
+	h.serve(w, r, c.stream.Reader(), !a.json, nil)
 }
 
 // initialize returns the answer to initialize.

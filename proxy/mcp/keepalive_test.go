@@ -16,6 +16,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 )
 
 // pipes is a listener whose connections are pipes, so that time can be a
@@ -126,7 +127,7 @@ func TestAnIdleStreamOfHTTPSSEGetsCommentsUntilItIsGivenUp(t *testing.T) {
 			}
 		}
 		// No client has sent initialize within session_idle.
-		if took := time.Since(start); took < 30*time.Minute || took > 31*time.Minute || comments != int(took/keepalive) {
+		if took := time.Since(start); took < 30*time.Minute || took > 31*time.Minute || comments != int(took/eventstream.Keepalive) {
 			t.Errorf("%d comments in %v", comments, took)
 		}
 		synctest.Wait()

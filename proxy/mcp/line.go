@@ -5,11 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -20,7 +19,7 @@ import (
 // 2024-11-05), or a WebSocket. All that is for the client goes over it, and
 // the session lasts as long as it does.
 type line struct {
-	stream *stream
+	stream *eventstream.Stream
 	// posts: messages come by POSTs that name the session.
 	posts bool
 
@@ -62,15 +61,18 @@ func (l *line) advance(to stage) bool {
 	return true
 }
 
-// send makes line the outlet of its calls.
-func (l *line) send(msg []byte) bool { return l.stream.send(msg) }
+// Open makes line the outlet of its calls.
+func (l *line) Open() bool { return true }
 
-// finish queues an answer, between everything else.
-func (l *line) finish(_ int, answer []byte) { l.stream.put(answer, owing) }
+// Send implements eventstream.Outlet.
+func (l *line) Send(msg []byte) bool { return l.stream.Send(msg) }
 
-// offer is finish for an answer that may be too long for what memory there is.
-func (l *line) offer(_ int, answer []byte) bool {
-	_, short := l.stream.put(answer, replaceable)
+// Finish queues an answer, between everything else.
+func (l *line) Finish(_ int, answer []byte) { l.stream.Enqueue(answer, eventstream.Required) }
+
+// Offer implements eventstream.Outlet.
+func (l *line) Offer(_ int, answer []byte) bool {
+	_, short := l.stream.Enqueue(answer, eventstream.Replaceable)
 	return !short
 }
 
@@ -82,7 +84,7 @@ var errInitialize = errors.New("the session has not been initialized")
 func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h.route, principal.Key(), clientInit{version: spec.NewestLegacy})
-	s.line = &line{stream: s.newStream(true, true, h.queueBytes()), posts: posts}
+	s.line = &line{stream: s.newStream(eventstream.Options{Open: true, Eager: true, Bytes: h.queueBytes()}), posts: posts}
 	if err := h.hub.admit(s, h.route.Limits); err != nil {
 		s.cancel(err)
 		return nil, err
@@ -94,7 +96,7 @@ func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
 	h.hub.background(func() {
-		<-s.line.stream.stop
+		<-s.line.stream.Reader().Stopped()
 		s.end("closed", errGone)
 	})
 	return s, nil
@@ -121,7 +123,7 @@ func (s *session) handle(route *Route, src source, body []byte) error {
 		b := newBatch(s.line, members, s.hub.opts.Memory.Lease(memory.Answer))
 		for i, member := range members {
 			if member.refusal != nil {
-				b.member(i).finish(http.StatusOK, member.refusal)
+				b.member(i).Finish(http.StatusOK, member.refusal)
 			} else {
 				s.handleMessage(route, src, member.msg, b.member(i))
 			}
@@ -135,11 +137,11 @@ func (s *session) handle(route *Route, src source, body []byte) error {
 	return nil
 }
 
-func (s *session) handleMessage(route *Route, src source, m *jsonrpc.Message, out outlet) {
+func (s *session) handleMessage(route *Route, src source, m *jsonrpc.Message, out eventstream.Outlet) {
 	switch kind := m.Kind(); {
 	case kind == jsonrpc.Request:
 		if err := s.handleRequest(route, src, m, out); err != nil {
-			out.finish(http.StatusOK, failed(err).body(m.ID()))
+			out.Finish(http.StatusOK, failed(err).body(m.ID()))
 		}
 	case !s.line.ready():
 		// There is nothing yet that it could be about.
@@ -157,16 +159,14 @@ func (s *session) handleMessage(route *Route, src source, m *jsonrpc.Message, ou
 }
 
 // handleRequest sets a request in motion, whose answer goes to out.
-func (s *session) handleRequest(route *Route, src source, m *jsonrpc.Message, out outlet) error {
+func (s *session) handleRequest(route *Route, src source, m *jsonrpc.Message, out eventstream.Outlet) error {
 	if v := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion); v.Exists() {
 		if m.Method() == spec.ServerDiscover {
 			return noDiscovery()
 		}
 		return notAmong(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
 	}
-	st := newStream(true, true, 0)
-	st.via = out
-	c := &call{session: s, route: route, msg: m, stream: st, record: src.record, header: src.header}
+	c := &call{session: s, route: route, msg: m, out: out, record: src.record, header: src.header}
 	switch {
 	case m.Method() == spec.Initialize:
 		return s.initializeLine(c)
@@ -216,7 +216,7 @@ func (s *session) initializeLine(c *call) error {
 			f := failed(err)
 			c.record.SetFlag(f.flag)
 			c.record.SetReason(f.Error())
-			s.line.stream.finish(f.status, f.body(c.msg.ID()))
+			s.line.stream.Finish(f.status, f.body(c.msg.ID()))
 			return
 		}
 		s.line.advance(stageReady)
@@ -226,60 +226,4 @@ func (s *session) initializeLine(c *call) error {
 		return errEnded
 	}
 	return nil
-}
-
-// farewell is why a line ends.
-type farewell int
-
-const (
-	farewellGone     farewell = iota // the client went away
-	farewellEnded                    // the session has ended
-	farewellAnswered                 // initialize failed
-	farewellDrained
-	farewellExpired
-)
-
-// lineWriter is what a line is written to.
-type lineWriter interface {
-	message(msg []byte) error
-	alive() error
-}
-
-// pump writes what the line is given until it ends. over is closed when the
-// client has gone, expired fires when its credentials have; keepalives are
-// written when tick fires. It is called once.
-func (l *line) pump(conn *listeners.Conn, over <-chan struct{}, expired, tick <-chan time.Time, w lineWriter) farewell {
-	st := l.stream
-	defer st.end()
-	var ending <-chan struct{}
-	if conn != nil {
-		ending = conn.Ending()
-	}
-	for {
-		select {
-		case <-st.ready:
-		case <-tick:
-			if w.alive() != nil {
-				return farewellGone
-			}
-		case <-st.stop:
-			return farewellEnded
-		case <-ending:
-			return farewellDrained
-		case <-expired:
-			return farewellExpired
-		case <-over:
-			return farewellGone
-		}
-		queue, _, answer := st.take()
-		for _, msg := range queue {
-			if w.message(msg) != nil {
-				return farewellGone
-			}
-		}
-		if answer != nil {
-			_ = w.message(answer) // the client is gone, or has it
-			return farewellAnswered
-		}
-	}
 }

@@ -56,7 +56,7 @@ func (s *session) listChanged(p *peer, m *jsonrpc.Message, c *call) {
 		return
 	}
 	s.flushLocked()
-	if c != nil && c.stream.send(s.noticeLocked(n)) {
+	if c != nil && c.out.Send(s.noticeLocked(n)) {
 		return
 	}
 	s.tellLocked(n)
@@ -123,7 +123,7 @@ func (s *session) flushLocked() {
 func (s *session) tellLocked(n notice) {
 	msg := s.noticeLocked(n)
 	switch {
-	case s.deliverLocked(msg) != nil:
+	case s.deliverLocked(msg):
 	case s.mayMissLocked():
 		s.missLocked(notice{list: n.list, msg: msg})
 	default:

@@ -1,10 +1,14 @@
 package mcp
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
+)
 
 // listen adds the stream of a GET, in which nothing is kept yet. It reports
 // false when there are too many.
-func (s *session) listen(st *stream, limit int) bool {
+func (s *session) listen(st *eventstream.Stream, limit int) bool {
 	s.mu.Lock()
 	if s.ended || len(s.streams) >= limit {
 		s.mu.Unlock()
@@ -16,13 +20,13 @@ func (s *session) listen(st *stream, limit int) bool {
 	return true
 }
 
-func (s *session) listenLocked(st *stream) {
+func (s *session) listenLocked(st *eventstream.Stream) {
 	s.streams = append(s.streams, st)
 	close(s.heard)
 	s.heard = make(chan struct{})
 	s.listened = true
 	for _, n := range s.missed {
-		st.send(n.msg)
+		st.Send(n.msg)
 	}
 	s.missed, s.missedBytes = nil, 0
 	if len(s.due) > 0 {
@@ -40,22 +44,21 @@ func (s *session) hear() {
 	}
 }
 
-// unlisten removes it after its reader, whose stop it is, unless there is a new
-// one.
-func (s *session) unlisten(st *stream, stop chan struct{}) {
+// unlisten removes it after its reader, unless there is a new one.
+func (s *session) unlisten(r eventstream.Reader) {
 	s.mu.Lock()
-	if st.mine(stop) {
-		s.streams = slices.DeleteFunc(s.streams, func(other *stream) bool { return other == st })
+	if r.Last() {
+		s.streams = slices.DeleteFunc(s.streams, func(other *eventstream.Stream) bool { return other == r.Stream() })
 	}
 	s.mu.Unlock()
-	s.rescue(st, stop)
+	s.rescue(r)
 }
 
 // rescue ends a reader. What its stream was given, and neither wrote nor
 // keeps, goes elsewhere.
-func (s *session) rescue(st *stream, stop chan struct{}) {
-	st.leave(stop)
-	for _, msg := range st.rest(stop) {
+func (s *session) rescue(r eventstream.Reader) {
+	r.Leave()
+	for _, msg := range r.Unread() {
 		s.tell(msg, nil)
 	}
 }
@@ -66,12 +69,12 @@ const missedBytes = 64 << 10
 // tell delivers a message, or keeps it for the next stream of a client that
 // has had one: it is about to open another. The oldest are given up first.
 func (s *session) tell(msg []byte, c *call) {
-	if c != nil && c.stream.send(msg) {
+	if c != nil && c.out.Send(msg) {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.deliverLocked(msg) == nil && s.mayMissLocked() {
+	if !s.deliverLocked(msg) && s.mayMissLocked() {
 		s.missLocked(notice{msg: msg})
 	}
 }
@@ -84,10 +87,10 @@ func (s *session) mayMissLocked() bool { return s.listened && !s.ended }
 // given up for it, a changed list is told all the same, though later.
 func (s *session) missLocked(n notice) {
 	s.missed = append(s.missed, n)
-	s.missedBytes += len(n.msg) + messageCost
+	s.missedBytes += len(n.msg) + eventstream.MessageCost
 	for s.missedBytes > missedBytes {
 		oldest := s.missed[0]
-		s.missedBytes -= len(oldest.msg) + messageCost
+		s.missedBytes -= len(oldest.msg) + eventstream.MessageCost
 		s.missed = s.missed[1:]
 		if oldest.list != "" {
 			s.dueLocked(notice{list: oldest.list})
@@ -96,22 +99,22 @@ func (s *session) missLocked(n notice) {
 }
 
 // deliver puts a message on exactly one stream: the call's, if there is one
-// and the client takes streams, else the newest GET's. It returns the stream
-// that took it, or nil.
-func (s *session) deliver(msg []byte, c *call) *stream {
-	if c != nil && c.stream.send(msg) {
-		return c.stream
+// and the client takes streams, else the newest GET's. It reports whether one
+// took it.
+func (s *session) deliver(msg []byte, c *call) bool {
+	if c != nil && c.out.Send(msg) {
+		return true
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.deliverLocked(msg)
 }
 
-func (s *session) deliverLocked(msg []byte) *stream {
+func (s *session) deliverLocked(msg []byte) bool {
 	for _, st := range slices.Backward(s.streams) {
-		if st.send(msg) {
-			return st
+		if st.Send(msg) {
+			return true
 		}
 	}
-	return nil
+	return false
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -33,45 +34,18 @@ func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request, lease *mem
 // cost is what a session takes, with what its client says of itself.
 func (s *session) cost() int64 { return sessionCost + int64(len(s.init)) }
 
-// newStream is the function of that name, for a stream whose messages are charged.
-func (s *session) newStream(open, eager bool, bytes int) *stream {
-	st := newStream(open, eager, bytes)
-	st.lease = s.hub.opts.Memory.Lease(memory.Answer)
-	return st
-}
-
-// shortAnswer is how long an answer may be, in bytes, that is kept also where there
-// is no memory: each call gets one.
-const shortAnswer = 4 << 10
-
-// weight says what becomes of a message for a client where there is no memory to
-// keep it.
-type weight int
-
-const (
-	losable     weight = iota // it is not taken
-	replaceable               // a short answer is given in its place
-	owing                     // it is kept all the same
-)
-
-// holds charges what is kept for a client, and reports whether it may be.
-func (w weight) holds(l *memory.Lease, bytes int) bool {
-	if l.Grow(bytes) == nil {
-		return true
-	}
-	if w == losable || w == replaceable && bytes > shortAnswer {
-		return false
-	}
-	l.Force(bytes)
-	return true
+// newStream returns a stream whose messages are charged.
+func (s *session) newStream(o eventstream.Options) *eventstream.Stream {
+	o.Lease = s.hub.opts.Memory.Lease(memory.Answer)
+	return eventstream.New(o)
 }
 
 // answer gives the client the answer of its call, or tells it that there is no
 // memory for that.
 func (c *call) answer(status int, id jsonrpc.ID, body []byte) {
-	if !c.stream.offer(status, body) {
+	if !c.out.Offer(status, body) {
 		c.record.SetFlag(filter.FlagOverload)
-		c.stream.finish(http.StatusOK, unheard(id))
+		c.out.Finish(http.StatusOK, unheard(id))
 	}
 }
 
@@ -155,7 +129,7 @@ func (h *Hub) relieve() {
 		if surplus <= 0 {
 			return
 		}
-		surplus -= s.replay.giveUp()
+		surplus -= s.store.Discard()
 	}
 	for _, s := range idle {
 		stats := h.opts.Memory.Stats()

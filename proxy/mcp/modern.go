@@ -60,7 +60,8 @@ func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 
 // once runs the only call of a borrowed session, and gives the session back.
 func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
-	c := h.newCall(r, s, m, a)
+	c := h.newCall(r, s, m)
+	c.answerOn(s.newStream(h.answerTo(s, a)))
 	if err := s.begin(c); err != nil {
 		h.hub.giveBack(s)
 		h.decline(w, r, s, m.ID(), err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -115,33 +116,32 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 // request runs a call and answers it. The call outlives the HTTP request: a
 // disconnect is no cancellation.
 func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
-	c := h.newCall(r, s, m, a)
-	s.resumable(c.stream)
-	_, stop := c.stream.reader()
+	c := h.newCall(r, s, m)
+	c.answerOn(s.newStream(s.resumable(h.answerTo(s, a))))
+	reader := c.stream.Reader()
 	if err := s.launch(c); err != nil {
 		h.decline(w, r, s, m.ID(), err)
 		return
 	}
-	h.serve(w, r, c.stream, !a.json, c.interrupted)
-	s.rescue(c.stream, stop)
+	h.serve(w, r, reader, !a.json, c.interrupted)
+	s.rescue(reader)
 }
 
-func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message, a accept) *call {
+func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message) *call {
 	return &call{
 		session: s,
 		route:   h.route,
 		msg:     m,
-		stream:  newAnswer(s, a, h.queueBytes()),
 		record:  filter.RecordFrom(r.Context()),
 		header:  h.upstreamHeader(r),
 	}
 }
 
-// newAnswer is the stream of the HTTP answer to a POST.
-func newAnswer(s *session, a accept, bytes int) *stream {
+// answerTo says what the stream of the HTTP answer to a POST is made of.
+func (h *Handler) answerTo(s *session, a accept) eventstream.Options {
 	// A client that takes anything, as curl does, gets streams only where it
 	// has a session in which to answer what comes on them.
-	return s.newStream(a.sse || a.wildcard && !s.sessionless, a.sse, bytes)
+	return eventstream.Options{Open: a.sse || a.wildcard && !s.sessionless, Eager: a.sse, Bytes: h.queueBytes()}
 }
 
 // interrupted is the answer of a call whose connection must end before the

@@ -3,62 +3,26 @@ package mcp
 import (
 	"errors"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-)
-
-const (
-	// reconnect is how long a client waits before it resumes a stream: long
-	// enough not to hammer a gateway whose listener drains.
-	reconnect = time.Second
-	// primeAfter is how long a call may take before its answer becomes a
-	// stream, where the client can resume it: a call that takes longer than
-	// most should survive its connection.
-	primeAfter = 100 * time.Millisecond
 )
 
 // errStreams: a session has as many streams as it may have.
 var errStreams = errors.New("too many streams of this session")
 
-// resumable makes a new stream one that the client can resume.
-func (s *session) resumable(st *stream) {
-	if !s.replay.on() {
-		return
+// resumable makes of what a stream is made of one that the client can resume.
+func (s *session) resumable(o eventstream.Options) eventstream.Options {
+	if s.store.Enabled() {
+		o.Store = s.store
+		// Clients of older revisions take an event without data for broken JSON.
+		o.Primes = s.version >= spec.NewestLegacy
 	}
-	st.replay = s.replay
-	// Clients of older revisions take an event without data for broken JSON.
-	st.primes = st.eager && s.version >= spec.NewestLegacy
-}
-
-// patience is how long the reader waits for something to write before it
-// shows that the stream is alive.
-func (st *stream) patience() time.Duration {
-	if st.primes {
-		return primeAfter
-	}
-	return keepalive
-}
-
-// polled reports whether the stream of a call may end without its answer, since
-// the client will come back for it (MCP 2025-11-25, Sending Messages to the
-// Server). Clients of older revisions are promised that it does not.
-func (st *stream) polled() bool { return st.primes && !st.standing }
-
-// parseEventID takes an event id of ours apart.
-func parseEventID(id string) (stream string, pos int, ok bool) {
-	const longest = 64
-	stream, digits, ok := strings.Cut(id, "-")
-	if !ok || stream == "" || len(id) > longest || digits == "" || strings.Trim(digits, "0123456789") != "" {
-		return "", 0, false
-	}
-	pos, err := strconv.Atoi(digits)
-	return stream, pos, err == nil && strconv.Itoa(pos) == digits
+	return o
 }
 
 // resume continues the stream of the event that the client names, and no other
@@ -69,7 +33,7 @@ func parseEventID(id string) (stream string, pos int, ok bool) {
 // the same again. The official SDKs report the refusal and give the stream up,
 // as they must: its next messages are lost.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id string) {
-	st, stop, err := s.resume(id, h.route.Limits.Streams)
+	reader, err := s.resume(id, h.route.Limits.Streams)
 	switch {
 	case errors.Is(err, errStreams):
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
@@ -82,38 +46,28 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id 
 		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidParams, jsonrpc.ID{}, err.Error())
 		return
 	}
-	if st.standing {
+	if reader.Stream().Standing() {
 		s.hear()
-		defer s.unlisten(st, stop)
+		defer s.unlisten(reader)
 	}
-	h.serve(w, r, st, true, nil)
+	h.serve(w, r, reader, true, nil)
 }
 
 // resume gives the stream of an event a new reader.
-func (s *session) resume(id string, limit int) (*stream, chan struct{}, error) {
-	name, pos, ok := parseEventID(id)
-	if !ok {
-		return nil, nil, errUnknownEvent
-	}
-	st := s.replay.find(name)
-	if st == nil {
-		return nil, nil, errUnknownEvent
+func (s *session) resume(id string, limit int) (eventstream.Reader, error) {
+	st, pos, err := s.store.Find(id)
+	if err != nil {
+		return eventstream.Reader{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there := false
-	for _, other := range s.streams {
-		there = there || other == st
+	begins := st.Standing() && !slices.Contains(s.streams, st)
+	if begins && len(s.streams) >= limit {
+		return eventstream.Reader{}, errStreams
 	}
-	if st.standing && !there && len(s.streams) >= limit {
-		return nil, nil, errStreams
-	}
-	if err := st.resume(pos); err != nil {
-		return nil, nil, err
-	}
-	if st.standing && !there {
+	reader, err := st.Resume(pos)
+	if err == nil && begins {
 		s.listenLocked(st)
 	}
-	_, stop := st.reader()
-	return st, stop, nil
+	return reader, err
 }

@@ -89,7 +89,7 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	if c != nil {
 		c.hold()
 	}
-	var sent *stream
+	sent := false
 	if !full && !s.sessionless {
 		// Here and not on a goroutine, so that the client sees what the server
 		// said in the order in which it was said.
@@ -135,21 +135,20 @@ func (s *session) settle(a *ask) {
 	}
 }
 
-// await waits for the client's answer. sent is the stream that has the
-// request already, if any.
-func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) ([]byte, error) {
+// await waits for the client's answer. sent: the client has the request already.
+func (s *session) await(ctx context.Context, a *ask, body []byte, sent bool) ([]byte, error) {
 	up := a.link.wait(ctx)
 	if up == nil {
 		return nil, errNobody
 	}
-	if sent == nil && !s.mayListen(a.call) {
+	if !sent && !s.mayListen(a.call) {
 		return nil, errNobody
 	}
-	for sent == nil {
+	for !sent {
 		s.mu.Lock()
 		heard := s.heard
 		s.mu.Unlock()
-		if sent = s.deliver(body, a.call); sent != nil {
+		if sent = s.deliver(body, a.call); sent {
 			break
 		}
 		select {
@@ -189,7 +188,7 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent *stream) 
 // mayListen reports whether a client may yet take a request: not when it
 // accepts JSON alone and has no other stream, nor without a session.
 func (s *session) mayListen(c *call) bool {
-	return !s.sessionless && (c == nil || c.stream.open || s.listening())
+	return !s.sessionless && (c == nil || c.out.Open() || s.listening())
 }
 
 // withdraw tells the client that its answer is not wanted any more.

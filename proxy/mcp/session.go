@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -38,7 +39,7 @@ type session struct {
 	line      *line
 	anonymous bool    // sessionless, and for one call only
 	key       keptKey // sessionless: who else may use it
-	replay    *replay
+	store     *eventstream.Store
 	// subscription: made for one stream of subscriptions/listen.
 	subscription *subscription
 	// holder: who has the slot that the session took. Nil: it takes none.
@@ -65,8 +66,8 @@ type session struct {
 	asks        map[jsonrpc.ID]*ask // requests of servers, by our id
 	// clientTasks are tasks of the client, by its id, with whom they are for.
 	clientTasks map[string]*peer
-	streams     []*stream     // of GETs, the newest last
-	heard       chan struct{} // closed when there is a new one
+	streams     []*eventstream.Stream // of GETs, the newest last
+	heard       chan struct{}         // closed when there is a new one
 	// listened: there has been one. Between two of them missed is kept.
 	listened    bool
 	missed      []notice
@@ -100,7 +101,7 @@ func (h *Hub) newSession(route *Route, principal string, init clientInit) *sessi
 		calls:       map[jsonrpc.ID][]*call{},
 		asks:        map[jsonrpc.ID]*ask{},
 		heard:       make(chan struct{}),
-		replay:      newReplay(route.Resume, h.opts.Memory),
+		store:       eventstream.NewStore(route.Resume.limits(), h.opts.Memory),
 		last:        time.Now(),
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
@@ -141,12 +142,12 @@ func (s *session) end(reason string, cause error) {
 	s.hub.forget(s, reason)
 	s.cancel(cause)
 	s.discharge()
-	s.replay.close()
+	s.store.Close()
 	for _, st := range streams {
 		if s.subscription != nil {
 			s.subscription.close(st)
 		} else {
-			st.end()
+			st.End()
 		}
 	}
 	s.hub.background(func() {
@@ -284,7 +285,7 @@ func (s *session) follow(route *Route) {
 	s.current, s.fingerprint = route, route.fingerprint
 	stay, gone := s.sortPeersLocked()
 	s.mu.Unlock()
-	s.replay.follow(route.Resume)
+	s.store.SetLimits(route.Resume.limits())
 	for _, p := range gone {
 		p.leave()
 	}

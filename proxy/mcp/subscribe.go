@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -86,7 +87,8 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		return
 	}
 	defer s.exit()
-	c := h.newCall(r, s, m, accept{sse: true})
+	c := h.newCall(r, s, m)
+	c.answerOn(s.newStream(h.answerTo(s, accept{sse: true})))
 	c.start(r.Context())
 	ack, err := s.open(c)
 	c.stop()
@@ -98,21 +100,20 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		return
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
-	st := s.newStream(true, true, h.queueBytes())
-	defer st.end()
-	st.subscribed = true
-	if !st.send(ack) {
+	st := s.newStream(eventstream.Options{Kind: eventstream.Subscription, Open: true, Eager: true, Bytes: h.queueBytes()})
+	defer st.End()
+	if !st.Send(ack) {
 		h.overloaded(w, r, m.ID(), memory.ErrExhausted)
 		return
 	}
-	_, stop := st.reader()
+	reader := st.Reader()
 	if !s.listen(st, 1) {
 		reject(w, r, m.ID(), errEnded)
 		return
 	}
-	defer s.unlisten(st, stop)
-	h.serve(w, r, st, true, func() []byte {
-		st.send(sub.cancelled())
+	defer s.unlisten(reader)
+	h.serve(w, r, reader, true, func() []byte {
+		st.Send(sub.cancelled())
 		return sub.result()
 	})
 }
@@ -272,7 +273,7 @@ func (sub *subscription) wants(m *jsonrpc.Message) bool {
 }
 
 // close ends the stream of a subscription whose end is ours to tell.
-func (sub *subscription) close(st *stream) {
-	st.send(sub.cancelled())
-	st.finish(http.StatusOK, sub.result())
+func (sub *subscription) close(st *eventstream.Stream) {
+	st.Send(sub.cancelled())
+	st.Finish(http.StatusOK, sub.result())
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -41,7 +42,7 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.exit()
-	defer s.line.stream.end()
+	defer s.line.stream.End()
 	// The guard has judged the Origin.
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
 	record := filter.RecordFrom(r.Context())
@@ -52,8 +53,8 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	ws.SetReadLimit(int64(h.route.Limits.Message))
 	conn := listeners.FromContext(r.Context())
 	defer h.hub.streamBegun(h.route.Name, conn)()
-	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
-	k.serve(conn, filter.PrincipalFrom(r.Context()).ExpiresAt)
+	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), ending: ending(r), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
+	k.serve(filter.PrincipalFrom(r.Context()).ExpiresAt)
 }
 
 // socket is a WebSocket that carries a session.
@@ -62,15 +63,16 @@ type socket struct {
 	session *session
 	record  *filter.Record // of the upgrade
 	header  http.Header
-	over    chan struct{} // closed when nothing more is read
-	last    error         // why; set before
+	ending  <-chan struct{} // closed when the connection must end
+	over    chan struct{}   // closed when nothing more is read
+	last    error           // why; set before
 	// errands are what takes time and must keep its order.
 	errands chan func()
 }
 
 // serve carries the session until one of its ends. expiry is that of the
 // client's credentials; zero is never.
-func (k *socket) serve(conn *listeners.Conn, expiry time.Time) {
+func (k *socket) serve(expiry time.Time) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { k.read(ctx) })
@@ -79,17 +81,18 @@ func (k *socket) serve(conn *listeners.Conn, expiry time.Time) {
 	expired, stop := filter.ExpiryTimer(expiry)
 	defer stop()
 	code, reason := websocket.StatusNormalClosure, ""
-	switch k.session.line.pump(conn, k.over, expired, nil, k) {
-	case farewellGone:
+	signals := eventstream.Signals{Ending: k.ending, Over: k.over, Expired: expired}
+	switch eventstream.Pump(k.session.line.stream, k, signals) {
+	case eventstream.Gone:
 		k.parted()
-	case farewellEnded:
+	case eventstream.Ended:
 		code, reason = websocket.StatusGoingAway, "the session has ended"
-	case farewellAnswered:
+	case eventstream.Answered:
 		code, reason = websocket.StatusInternalError, "the session could not begin"
-	case farewellDrained:
+	case eventstream.Drained:
 		k.record.SetFlag(filter.FlagDrained)
 		code, reason = websocket.StatusGoingAway, "the gateway closes this connection"
-	case farewellExpired:
+	case eventstream.Expired:
 		k.record.SetFlag(filter.FlagUnauthorized)
 		code, reason = websocket.StatusPolicyViolation, "the credentials have expired"
 	}
@@ -116,21 +119,21 @@ func (k *socket) parted() {
 	}
 }
 
-// message implements lineWriter.
-func (k *socket) message(msg []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+// Message implements eventstream.Sink.
+func (k *socket) Message(msg []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), eventstream.WriteTimeout)
 	defer cancel()
 	k.record.AddBytes(int64(len(msg)))
 	return k.ws.Write(ctx, websocket.MessageText, msg)
 }
 
-// alive implements lineWriter. A WebSocket is kept alive by ping.
-func (k *socket) alive() error { return nil }
+// Alive implements eventstream.Sink. A WebSocket is kept alive by ping.
+func (k *socket) Alive() error { return nil }
 
 // ping shows the client, and all between, that the connection is in use, and
 // finds out whether the client is there.
 func (k *socket) ping(ctx context.Context) {
-	tick := time.NewTicker(keepalive)
+	tick := time.NewTicker(eventstream.Keepalive)
 	defer tick.Stop()
 	for {
 		select {
@@ -138,7 +141,7 @@ func (k *socket) ping(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		waiting, cancel := context.WithTimeout(ctx, writeTimeout)
+		waiting, cancel := context.WithTimeout(ctx, eventstream.WriteTimeout)
 		err := k.ws.Ping(waiting)
 		cancel()
 		if err != nil && ctx.Err() == nil {
@@ -191,7 +194,7 @@ func (k *socket) read(ctx context.Context) {
 			k.errands <- func() { defer kept.Release(); f() }
 		}}
 		if err := k.session.handle(route, src, body); err != nil {
-			k.session.line.finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
+			k.session.line.Finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
 		}
 		lease.Release() // a call has one of its own
 	}

@@ -1,4 +1,4 @@
-package mcp
+package eventstream
 
 import (
 	"errors"
@@ -28,51 +28,49 @@ func TestAStreamIsChargedWhileItHasAReader(t *testing.T) {
 	const size = 100 << 10
 	msg := []byte(strings.Repeat("x", size))
 	b := scarce()
-	st := newStream(true, true, 8<<20)
-	st.lease = b.Lease(memory.Answer)
-	_, stop := st.reader()
+	st := New(Options{Open: true, Eager: true, Bytes: 8 << 20, Lease: b.Lease(memory.Answer)})
+	reader := st.Reader()
 	for i := range 2 {
-		if !st.send(msg) {
+		if !st.Send(msg) {
 			t.Fatalf("message %d is refused", i)
 		}
 	}
 	spent(t, b, "two that wait", 2*size)
 	for i := range 2 {
-		if _, ok := st.next(stop, true); !ok {
+		if _, ok := reader.next(true); !ok {
 			t.Fatalf("message %d is lost", i)
 		}
 		spent(t, b, "one is being written", (2-i)*size)
 	}
-	st.next(stop, true)
+	reader.next(true)
 	spent(t, b, "all are written", 0)
 	long := []byte(strings.Repeat("x", 2<<20))
-	if st.send(long) {
+	if st.Send(long) {
 		t.Error("a message is taken for which there is no memory")
 	}
-	if st.offer(200, long) {
+	if st.Offer(200, long) {
 		t.Error("an answer is taken for which there is no memory")
 	}
-	if st.finish(200, long[:1<<20]); st.answer == nil {
+	if st.Finish(200, long[:1<<20]); st.answer == nil {
 		t.Error("an answer that must be kept is not")
 	}
 	spent(t, b, "the answer waits", 1<<20)
-	st.leave(stop)
+	reader.Leave()
 	spent(t, b, "the reader has gone", 0)
-	if st.finish(200, msg); b.Stats().Pressure != 0 {
+	if st.Finish(200, msg); b.Stats().Pressure != 0 {
 		t.Error("what goes nowhere is charged")
 	}
 }
 
 func TestASlowReaderIsEndedWhereMemoryIsShort(t *testing.T) {
 	b := scarce()
-	st := newStream(true, true, 8<<20)
-	st.lease = b.Lease(memory.Answer)
-	_, stop := st.reader()
+	st := New(Options{Open: true, Eager: true, Bytes: 8 << 20, Lease: b.Lease(memory.Answer)})
+	reader := st.Reader()
 	msg := []byte(strings.Repeat("x", 100<<10))
-	for st.send(msg) {
+	for st.Send(msg) {
 	}
 	select {
-	case <-stop:
+	case <-reader.Stopped():
 	default:
 		t.Error("it has not ended")
 	}
@@ -82,60 +80,34 @@ func TestASlowReaderIsEndedWhereMemoryIsShort(t *testing.T) {
 func TestWhatAResumedReaderCatchesUpWithIsCharged(t *testing.T) {
 	const size = 100 << 10
 	b := scarce()
-	r := newReplay(limits(100), nil)
+	r := NewStore(limits(100), nil)
 	st := written(t, r, false, 0)
 	for range 5 {
-		st.send([]byte(strings.Repeat("x", size)))
+		st.Send([]byte(strings.Repeat("x", size)))
 	}
 	st.lease = b.Lease(memory.Answer)
+	var reader Reader
 	for range 3 { // each one takes the place of that before
-		if err := st.resume(0); err != nil {
+		var err error
+		if reader, err = st.Resume(0); err != nil {
 			t.Fatal(err)
 		}
 		spent(t, b, "nothing is written", 5*size)
 	}
-	r.giveUp()
-	_, stop := st.reader()
-	st.next(stop, true)
-	st.next(stop, true)
+	r.Discard()
+	reader.next(true)
+	reader.next(true)
 	spent(t, b, "one is written", 4*size)
-	st.leave(stop)
+	reader.Leave()
 	spent(t, b, "the reader has gone", 0)
 	if err := b.Charge(memory.Body, 900<<10); err != nil {
 		t.Fatal(err)
 	}
 	for range 5 {
-		st.send([]byte(strings.Repeat("x", size)))
+		st.Send([]byte(strings.Repeat("x", size)))
 	}
-	if err := st.resume(5); !errors.Is(err, memory.ErrExhausted) {
+	if _, err := st.Resume(5); !errors.Is(err, memory.ErrExhausted) {
 		t.Error(err)
 	}
 	spent(t, b, "it was refused", 0)
-}
-
-func TestABatchIsChargedUntilItIsAnswered(t *testing.T) {
-	members := make([]member, 3)
-	for i := range members {
-		members[i].refusal = []byte(`{}`)
-	}
-	long := []byte(strings.Repeat("x", 400<<10))
-	b := scarce()
-	out := new(answers)
-	whole := newBatch(out, members, b.Lease(memory.Answer))
-	if !whole.member(0).offer(200, long) || !whole.member(1).offer(200, long) {
-		t.Fatal("there is memory for two")
-	}
-	spent(t, b, "two are there", 2*len(long))
-	if whole.member(2).offer(200, long) {
-		t.Error("there is none for a third")
-	}
-	whole.member(2).finish(200, []byte(`{}`))
-	if spent(t, b, "it is answered", 0); len(out.last) < 2*len(long) {
-		t.Errorf("it is answered by %d bytes", len(out.last))
-	}
-
-	broken := newBatch(out, members, b.Lease(memory.Answer))
-	broken.member(0).offer(200, long)
-	broken.interrupted()
-	spent(t, b, "it was interrupted", 0)
 }

@@ -1,11 +1,11 @@
-package mcp
+package eventstream
 
 import "testing"
 
 func TestSlowReaderIsEndedNotBuffered(t *testing.T) {
-	st := newStream(true, true, 10*(10+messageCost))
+	st := New(Options{Open: true, Eager: true, Bytes: 10 * (10 + MessageCost)})
 	sent := 0
-	for sent <= 10 && st.send([]byte("0123456789")) {
+	for sent <= 10 && st.Send([]byte("0123456789")) {
 		sent++
 	}
 	if sent != 10 {
@@ -16,20 +16,20 @@ func TestSlowReaderIsEndedNotBuffered(t *testing.T) {
 	default:
 		t.Error("the stream goes on")
 	}
-	if st.send(nil) {
+	if st.Send(nil) {
 		t.Error("an ended stream takes messages")
 	}
 }
 
 func TestAnswerComesLastAndOnce(t *testing.T) {
-	st := newStream(true, true, 100)
-	st.send([]byte("a"))
-	st.finish(200, []byte("b"))
-	st.finish(500, []byte("c"))
-	if st.send([]byte("d")) {
+	st := New(Options{Open: true, Eager: true, Bytes: 100})
+	st.Send([]byte("a"))
+	st.Finish(200, []byte("b"))
+	st.Finish(500, []byte("c"))
+	if st.Send([]byte("d")) {
 		t.Error("a message after the answer")
 	}
-	queue, status, answer := st.take()
+	queue, status, answer := st.Reader().takeAll()
 	if len(queue) != 1 || status != 200 || string(answer) != "b" {
 		t.Errorf("%q %d %q", queue, status, answer)
 	}
