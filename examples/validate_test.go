@@ -1,11 +1,9 @@
 package examples
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -24,24 +22,6 @@ func TestEveryConfigurationValidates(t *testing.T) {
 			}
 			validates(t, dir, content)
 		})
-	}
-}
-
-// fence is a YAML block of a README that says to be a whole configuration.
-var fence = regexp.MustCompile("(?s)```yaml\n(# config.yaml.*?)```")
-
-func TestEveryConfigurationInTheREADMEValidates(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := fence.FindAllSubmatch(readme, -1)
-	if len(blocks) == 0 {
-		t.Fatal("the README shows no configuration")
-	}
-	dir := certificates(t)
-	for i, block := range blocks {
-		t.Run(fmt.Sprint(i+1), func(t *testing.T) { validates(t, dir, block[1]) })
 	}
 }
 

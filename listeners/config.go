@@ -11,23 +11,23 @@ import (
 
 // Config is one element of `listeners`.
 type Config struct {
-	Name           string            `yaml:"name" required:"true" pattern:"[A-Za-z0-9][A-Za-z0-9._-]{0,62}" doc:"name that routes refer to" example:"public"`
-	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path" example:"0.0.0.0:8443"`
-	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2,h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text; h3 is served on the UDP port of the same number"`
-	ProxyProtocol  ProxyProtocol     `yaml:"proxy_protocol" doc:"PROXY v1 and v2 in front of TLS"`
-	TrustedProxies []TrustedProxy    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is believed; unix: those of all who connect to a unix socket"`
-	TLS            *tls.ServerConfig `yaml:"tls" doc:"absent: plain text"`
-	Limits         Limits            `yaml:"limits" doc:"bounds on what clients may use"`
+	Name           string            `yaml:"name" required:"true" pattern:"[A-Za-z0-9][A-Za-z0-9._-]{0,62}" doc:"Name that routes refer to." example:"public"`
+	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path." example:"0.0.0.0:8443"`
+	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2,h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text; h3 is served on the UDP port of the same number."`
+	ProxyProtocol  ProxyProtocol     `yaml:"proxy_protocol" doc:"PROXY v1 and v2 in front of TLS."`
+	TrustedProxies []TrustedProxy    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is believed; unix: those of all who connect to a unix socket."`
+	TLS            *tls.ServerConfig `yaml:"tls" doc:"Absent: plain text."`
+	Limits         Limits            `yaml:"limits" doc:"Bounds on what clients may use."`
 }
 
 // Limits bound what the clients of a listener may use.
 type Limits struct {
-	MaxConnections           int           `yaml:"max_connections" default:"10000" min:"1" doc:"connections at one time; more are closed at once"`
-	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address" default:"1000" min:"0" doc:"connections of one client's address at one time, of IPv6 its /64; 0: as many as max_connections. Those of proxy_protocol count for the client that it names, those of trusted_proxies and of unix sockets for none"`
-	MaxHeaderBytes           config.Size   `yaml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"16MiB" doc:"size of a request's header; more is answered with 431"`
-	HeaderTimeout            time.Duration `yaml:"header_timeout" default:"10s" min:"1ms" doc:"first byte to end of headers; also the TLS handshake"`
-	IdleTimeout              time.Duration `yaml:"idle_timeout" default:"2m" min:"1ms" doc:"connection without a request, or a transfer without progress"`
-	MaxConcurrentStreams     int           `yaml:"max_concurrent_streams" default:"100" min:"1" max:"100000" doc:"requests at one time on an HTTP/2 connection"`
+	MaxConnections           int           `yaml:"max_connections" default:"10000" min:"1" doc:"Connections at one time; more are closed at once."`
+	MaxConnectionsPerAddress int           `yaml:"max_connections_per_address" default:"1000" min:"0" doc:"Connections of one client's address at one time, of IPv6 its /64; 0: as many as max_connections. Those of proxy_protocol count for the client that it names, those of trusted_proxies and of unix sockets for none."`
+	MaxHeaderBytes           config.Size   `yaml:"max_header_bytes" default:"64KiB" min:"1KiB" max:"16MiB" doc:"Size of a request's header; more is answered with 431."`
+	HeaderTimeout            time.Duration `yaml:"header_timeout" default:"10s" min:"1ms" doc:"First byte to end of headers; also the TLS handshake."`
+	IdleTimeout              time.Duration `yaml:"idle_timeout" default:"2m" min:"1ms" doc:"Connection without a request, or a transfer without progress."`
+	MaxConcurrentStreams     int           `yaml:"max_concurrent_streams" default:"100" min:"1" max:"100000" doc:"Requests at one time on an HTTP/2 connection."`
 }
 
 // Validate checks what tags cannot say.

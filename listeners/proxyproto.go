@@ -18,7 +18,7 @@ import (
 
 // ProxyProtocol says from whom a PROXY header is required.
 type ProxyProtocol struct {
-	From []netip.Prefix `yaml:"from" doc:"CIDRs of load balancers that begin each connection with a PROXY v1 or v2 header; from others none is accepted"`
+	From []netip.Prefix `yaml:"from" doc:"CIDRs of load balancers that begin each connection with a PROXY v1 or v2 header; from others none is accepted."`
 }
 
 // maxProxyHeader bounds a PROXY header in bytes. Version 2 could be 64 KiB

@@ -8,10 +8,10 @@ import (
 
 // KeyPair is a certificate with its private key, from files or by ACME.
 type KeyPair struct {
-	Cert       config.File   `yaml:"cert" doc:"PEM certificate, with its intermediates" example:"certs/server.crt"`
-	Key        config.Secret `yaml:"key" doc:"PEM private key of the certificate" example:"certs/server.key"`
-	Passphrase config.Secret `yaml:"key_passphrase_file" doc:"passphrase of an encrypted key" example:"secrets/server.pass"`
-	ACME       []string      `yaml:"acme" doc:"instead of files: names to get a certificate for, by the section acme" example:"[mcp.example.com]"`
+	Cert       config.File   `yaml:"cert" doc:"PEM certificate, with its intermediates." example:"certs/server.crt"`
+	Key        config.Secret `yaml:"key" doc:"PEM private key of the certificate." example:"certs/server.key"`
+	Passphrase config.Secret `yaml:"key_passphrase_file" doc:"Passphrase of an encrypted key." example:"secrets/server.pass"`
+	ACME       []string      `yaml:"acme" doc:"Instead of files: names to get a certificate for, by the section acme." example:"[mcp.example.com]"`
 }
 
 // ClientAuthMode says whether a client must show a certificate.
@@ -29,21 +29,21 @@ const (
 
 // ClientAuth is mutual TLS towards clients.
 type ClientAuth struct {
-	Mode         ClientAuthMode `yaml:"mode" default:"none" enum:"none,request,require" doc:"whether clients are asked for a certificate"`
-	CACert       config.File    `yaml:"ca_cert" doc:"PEM file of the CAs that sign client certificates" example:"certs/clients-ca.crt"`
-	CRL          config.File    `yaml:"crl" doc:"revocation lists, PEM or DER; every CA of a client's chain needs one" example:"certs/clients.crl"`
-	CRLExpired   CRLExpired     `yaml:"crl_expired" default:"reject" enum:"reject,accept" doc:"what becomes of the clients of a CA whose list is past its next update"`
-	Forward      bool           `yaml:"forward" doc:"tell upstreams who the client is, in X-Forwarded-Client-Cert"`
-	AllowedNames []string       `yaml:"allowed_names" doc:"DNS, email, IP or URI SANs that are let in; empty: any certificate that verifies" example:"[spiffe://example.org/*]"`
+	Mode         ClientAuthMode `yaml:"mode" default:"none" enum:"none,request,require" doc:"Whether clients are asked for a certificate."`
+	CACert       config.File    `yaml:"ca_cert" doc:"PEM file of the CAs that sign client certificates." example:"certs/clients-ca.crt"`
+	CRL          config.File    `yaml:"crl" doc:"Revocation lists, PEM or DER; every CA of a client's chain needs one." example:"certs/clients.crl"`
+	CRLExpired   CRLExpired     `yaml:"crl_expired" default:"reject" enum:"reject,accept" doc:"What becomes of the clients of a CA whose list is past its next update."`
+	Forward      bool           `yaml:"forward" doc:"Tell upstreams who the client is, in X-Forwarded-Client-Cert."`
+	AllowedNames []string       `yaml:"allowed_names" doc:"DNS, email, IP or URI SANs that are let in; empty: any certificate that verifies." example:"[spiffe://example.org/*]"`
 }
 
 // ServerConfig is the `tls` block of a listener.
 type ServerConfig struct {
-	Certificates []KeyPair  `yaml:"certificates" doc:"chosen by SNI; the first is the default"`
-	SPIFFE       *SPIFFE    `yaml:"spiffe" doc:"certificate, and client_auth.ca_cert, from a SPIFFE Workload API"`
-	MinVersion   string     `yaml:"min_version" default:"1.2" enum:"1.2,1.3" doc:"lowest TLS version"`
-	ClientAuth   ClientAuth `yaml:"client_auth" doc:"mutual TLS towards clients"`
-	Policies     []Policy   `yaml:"policies" doc:"other rules for some names; the first that fits the SNI. The keys above are for every other name, and for none"`
+	Certificates []KeyPair  `yaml:"certificates" doc:"Chosen by SNI; the first is the default."`
+	SPIFFE       *SPIFFE    `yaml:"spiffe" doc:"Certificate, and client_auth.ca_cert, from a SPIFFE Workload API."`
+	MinVersion   string     `yaml:"min_version" default:"1.2" enum:"1.2,1.3" doc:"Lowest TLS version."`
+	ClientAuth   ClientAuth `yaml:"client_auth" doc:"Mutual TLS towards clients."`
+	Policies     []Policy   `yaml:"policies" doc:"Other rules for some names; the first that fits the SNI. The keys above are for every other name, and for none."`
 }
 
 // AsksForCertificates reports whether there is a server name whose clients are
@@ -58,10 +58,10 @@ func (c *ServerConfig) AsksForCertificates() bool {
 // is the listener's: a policy that is there for another certificate must not
 // open a listener that demands one of its clients.
 type Policy struct {
-	Hosts        []string    `yaml:"hosts" required:"true" doc:"server names (SNI); *. stands for one or more labels, as in a route's hosts" example:"[partners.example.com]"`
-	Certificates []KeyPair   `yaml:"certificates" doc:"chosen by SNI; the first is the default. Absent: those of the listener"`
-	MinVersion   string      `yaml:"min_version" enum:"1.2,1.3" doc:"lowest TLS version. Absent: that of the listener"`
-	ClientAuth   *ClientAuth `yaml:"client_auth" doc:"mutual TLS towards clients. Absent: that of the listener"`
+	Hosts        []string    `yaml:"hosts" required:"true" doc:"Server names (SNI); *. stands for one or more labels, as in a route's hosts." example:"[partners.example.com]"`
+	Certificates []KeyPair   `yaml:"certificates" doc:"Chosen by SNI; the first is the default. Absent: those of the listener."`
+	MinVersion   string      `yaml:"min_version" enum:"1.2,1.3" doc:"Lowest TLS version. Absent: that of the listener."`
+	ClientAuth   *ClientAuth `yaml:"client_auth" doc:"Mutual TLS towards clients. Absent: that of the listener."`
 }
 
 // Resolved are the policies with all that they take from the listener. The last
@@ -86,7 +86,7 @@ func (c *ServerConfig) Resolved() []Policy {
 
 // SPIFFE says where an identity and its trust bundle come from.
 type SPIFFE struct {
-	Socket string `yaml:"socket" required:"true" doc:"the Workload API: an absolute path, unix:///path or tcp://IP:port" example:"/run/spire/agent.sock"`
+	Socket string `yaml:"socket" required:"true" doc:"The Workload API: an absolute path, unix:///path or tcp://IP:port." example:"/run/spire/agent.sock"`
 }
 
 // CRLExpired says what a revocation list past its next update is worth.
@@ -102,14 +102,14 @@ const (
 
 // ClientConfig is the `tls` block of a cluster.
 type ClientConfig struct {
-	CACert             config.File   `yaml:"ca_cert" doc:"PEM file of the CAs that sign the servers' certificates; absent: system roots" example:"certs/ca.crt"`
-	ClientCert         config.File   `yaml:"client_cert" doc:"PEM client certificate, followed by its intermediates" example:"certs/client.crt"`
-	ClientKey          config.Secret `yaml:"client_key" doc:"PEM private key of client_cert" example:"certs/client.key"`
-	Passphrase         config.Secret `yaml:"client_key_passphrase_file" doc:"passphrase of an encrypted client_key" example:"secrets/client.pass"`
-	SPIFFE             *SPIFFE       `yaml:"spiffe" doc:"identity and trust from a SPIFFE Workload API, instead of ca_cert, client_cert and client_key"`
-	ServerName         string        `yaml:"server_name" doc:"SNI and the name to verify; default: the URL's host"`
-	VerifyNames        []string      `yaml:"verify_names" doc:"match any of these SANs instead (DNS, IP, spiffe://…)"`
-	AllowCommonName    bool          `yaml:"allow_common_name" doc:"accept a server certificate that has no SAN at all by its Common Name"`
-	MinVersion         string        `yaml:"min_version" default:"1.2" enum:"1.2,1.3" doc:"lowest TLS version"`
-	InsecureSkipVerify bool          `yaml:"insecure_skip_verify" doc:"do not verify the server at all"`
+	CACert             config.File   `yaml:"ca_cert" doc:"PEM file of the CAs that sign the servers' certificates; absent: system roots." example:"certs/ca.crt"`
+	ClientCert         config.File   `yaml:"client_cert" doc:"PEM client certificate, followed by its intermediates." example:"certs/client.crt"`
+	ClientKey          config.Secret `yaml:"client_key" doc:"PEM private key of client_cert." example:"certs/client.key"`
+	Passphrase         config.Secret `yaml:"client_key_passphrase_file" doc:"Passphrase of an encrypted client_key." example:"secrets/client.pass"`
+	SPIFFE             *SPIFFE       `yaml:"spiffe" doc:"Identity and trust from a SPIFFE Workload API, instead of ca_cert, client_cert and client_key."`
+	ServerName         string        `yaml:"server_name" doc:"SNI and the name to verify; default: the URL's host."`
+	VerifyNames        []string      `yaml:"verify_names" doc:"Match any of these SANs instead (DNS, IP, spiffe://…)."`
+	AllowCommonName    bool          `yaml:"allow_common_name" doc:"Accept a server certificate that has no SAN at all by its Common Name."`
+	MinVersion         string        `yaml:"min_version" default:"1.2" enum:"1.2,1.3" doc:"Lowest TLS version."`
+	InsecureSkipVerify bool          `yaml:"insecure_skip_verify" doc:"Do not verify the server at all."`
 }

@@ -25,12 +25,16 @@ func TestEveryConfigurationInTheDocumentationLoads(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "bin", "stdio-server"), []byte("#!/bin/sh\nexec cat\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("../../examples/*/README.md")
-	if err != nil {
-		t.Fatal(err)
+	files := []string{"../../README.md"}
+	for _, pattern := range []string{"../../docs/*.md", "../../examples/*/README.md"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	blocks := 0
-	for _, file := range append(files, "../../README.md") {
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -47,19 +51,19 @@ func TestEveryConfigurationInTheDocumentationLoads(t *testing.T) {
 			}
 		}
 	}
-	if blocks < 4 {
+	if blocks < 6 {
 		t.Errorf("only %d blocks were found", blocks)
 	}
 }
 
-// Every sub-command that the README's table names is there, and no other.
-func TestTheReadmeNamesEverySubCommand(t *testing.T) {
+// Every sub-command stands in the table of the page about operations.
+func TestThePageOfOperationsNamesEverySubCommand(t *testing.T) {
 	t.Parallel()
 	help, err := exec.Command(binary, "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../docs/OPERATIONS.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +75,7 @@ func TestTheReadmeNamesEverySubCommand(t *testing.T) {
 			continue
 		}
 		if !strings.Contains(string(text), "| `mcpgateway "+name) {
-			t.Errorf("the README does not describe `mcpgateway %s`", name)
+			t.Errorf("OPERATIONS.md does not describe `mcpgateway %s`", name)
 		}
 	}
 }
@@ -100,7 +104,27 @@ func TestAWrongCommandLineExitsWith2AndSaysWhereToRead(t *testing.T) {
 
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
-// Every link of a page to a file, or to a section of its own, leads somewhere.
+// sections are the anchors of a page's headings.
+func sections(t *testing.T, page string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+			title = strings.ToLower(strings.TrimSpace(title))
+			all[strings.ReplaceAll(notInAnchors.ReplaceAllString(title, ""), " ", "-")] = true
+		}
+	}
+	return all
+}
+
+// notInAnchors is what GitHub leaves out of the anchor of a heading.
+var notInAnchors = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+
+// Every link of a page to a file, or to a section of a page, leads somewhere.
 func TestLinksOfThePagesLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	var pages []string
@@ -117,27 +141,24 @@ func TestLinksOfThePagesLeadSomewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sections := map[string]bool{}
-		for line := range strings.Lines(string(text)) {
-			if title, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
-				sections["#"+strings.ReplaceAll(strings.ToLower(strings.TrimSpace(title)), " ", "-")] = true
-			}
-		}
 		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
 			links++
-			to, _, _ := strings.Cut(m[1], "#")
-			switch {
-			case strings.Contains(to, "://"):
-			case to == "" && !sections[m[1]]:
-				t.Errorf("%s has no section %s", page, m[1])
-			case to != "":
-				if _, err := os.Stat(filepath.Join(filepath.Dir(page), to)); err != nil {
-					t.Errorf("%s: %v", page, err)
-				}
+			to, section, inside := strings.Cut(m[1], "#")
+			if strings.Contains(to, "://") {
+				continue
+			}
+			file := page
+			if to != "" {
+				file = filepath.Join(filepath.Dir(page), to)
+			}
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if inside && !sections(t, file)[section] {
+				t.Errorf("%s: %s has no section %s", page, file, section)
 			}
 		}
 	}
-	if links < 20 {
+	if links < 40 {
 		t.Errorf("only %d links were found", links)
 	}
 }

@@ -23,18 +23,18 @@ const (
 
 // Config is the section acme: one account with one certificate authority.
 type Config struct {
-	Email           string          `yaml:"email" doc:"where the certificate authority writes to" example:"ops@example.com"`
-	Directory       string          `yaml:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" doc:"URL of the ACME directory; to name it is to agree to the authority's terms of service"`
-	CACert          config.File     `yaml:"ca_cert" doc:"PEM file of CAs that are believed, besides the system's, when the directory is called" example:"certs/acme-ca.crt"`
-	Storage         config.Path     `yaml:"storage" default:"/var/lib/mcpgateway/acme" doc:"directory of the account, its certificates and keys; gateways that share it share them"`
-	Challenges      []string        `yaml:"challenges" default:"[tls-alpn-01, http-01]" enum:"tls-alpn-01,http-01" doc:"how control over a name is proved"`
-	ExternalAccount ExternalAccount `yaml:"external_account" doc:"binds the ACME account to one that exists with the authority"`
+	Email           string          `yaml:"email" doc:"Where the certificate authority writes to." example:"ops@example.com"`
+	Directory       string          `yaml:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" doc:"URL of the ACME directory; to name it is to agree to the authority's terms of service."`
+	CACert          config.File     `yaml:"ca_cert" doc:"PEM file of CAs that are believed, besides the system's, when the directory is called." example:"certs/acme-ca.crt"`
+	Storage         config.Path     `yaml:"storage" default:"/var/lib/mcpgateway/acme" doc:"Directory of the account, its certificates and keys; gateways that share it share them."`
+	Challenges      []string        `yaml:"challenges" default:"[tls-alpn-01, http-01]" enum:"tls-alpn-01,http-01" doc:"How control over a name is proved."`
+	ExternalAccount ExternalAccount `yaml:"external_account" doc:"Binds the ACME account to one that exists with the authority."`
 }
 
 // ExternalAccount is the external account binding of RFC 8555, 7.3.4.
 type ExternalAccount struct {
-	KeyID  string        `yaml:"key_id" doc:"key identifier that the authority handed out"`
-	MACKey config.Secret `yaml:"mac_key_file" doc:"file of the MAC key that the authority handed out, in base64url"`
+	KeyID  string        `yaml:"key_id" doc:"Key identifier that the authority handed out."`
+	MACKey config.Secret `yaml:"mac_key_file" doc:"File of the MAC key that the authority handed out, in base64url."`
 }
 
 // Validate checks the directory, what is trusted there, and the account.
