@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -25,10 +26,10 @@ type Cluster struct {
 	cfg       *Config
 	connects  [32]byte // ConnectFingerprint of cfg
 	opts      Options
-	health    *HealthCheck // nil: no active checks
-	urls      []*url.URL   // none for a command
-	connector *connector   // nil for a command
-	headers   []header
+	health    *HealthCheck         // nil: no active checks
+	urls      []*url.URL           // none for a command
+	connector *transport.Connector // nil for a command
+	headers   []transport.Header
 	balancer  balancer
 
 	// endpoints is replaced as a whole when a name's addresses change.
@@ -57,7 +58,7 @@ func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) 
 	c := &Cluster{cfg: cfg, connects: cfg.ConnectFingerprint(), opts: opts, checkers: map[*Endpoint]*running{}, addresses: map[string]resolution{}}
 	c.balancer.roundRobin = cfg.Balancing == "round_robin"
 	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
-		c.headers = append(c.headers, header{http.CanonicalHeaderKey(name), cfg.Headers[name].Text})
+		c.headers = append(c.headers, transport.Header{Name: http.CanonicalHeaderKey(name), Value: cfg.Headers[name].Text})
 	}
 	var err error
 	if c.health, err = cfg.health(); err != nil {
@@ -101,13 +102,26 @@ func (c *Cluster) connect(previous *Cluster) error {
 		return nil
 	}
 	secure := c.urls[0].Scheme == "https"
-	if previous != nil && previous.connector != nil && previous.connects == c.connects && (previous.connector.identity != nil) == secure {
+	if previous != nil && previous.connector != nil && previous.connects == c.connects && (previous.connector.Identity() != nil) == secure {
 		c.connector = previous.connector
 		return nil
 	}
-	var err error
-	c.connector, err = newConnector(c.cfg, secure, c.opts)
-	return err
+	var identity *tls.Client
+	if secure {
+		var err error
+		if identity, err = tls.NewClient(c.cfg.TLS); err != nil {
+			return err
+		}
+	}
+	opts := transport.Options{Reserve: c.opts.Reserve}
+	if t := c.opts.Trace; t != nil {
+		opts.Connected = t.Connected
+	}
+	c.connector = transport.NewConnector(c.cfg.Name, identity, transport.Settings{
+		Protocols: c.cfg.Protocols, Proxy: c.cfg.Proxy,
+		ConnectTimeout: c.cfg.ConnectTimeout, IdleTimeout: c.cfg.IdleTimeout, MaxConnectionAge: c.cfg.MaxConnectionAge,
+	}, opts)
+	return nil
 }
 
 // Name is the cluster's name.
@@ -121,7 +135,7 @@ func (c *Cluster) TLS() *tls.Client {
 	if c.connector == nil {
 		return nil
 	}
-	return c.connector.identity
+	return c.connector.Identity()
 }
 
 // MaySpeakHTTP2 reports whether a connection of the cluster may be one of HTTP/2.
@@ -230,13 +244,14 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 	}
 	e.id = endpointID(u, a)
 	if unresolved == nil {
-		e.pool = &pool{dialer: &dialer{connector: c.connector, endpoint: e.id, address: hostPort(u, a), host: u.Hostname()}}
-		check := *e.pool.dialer
-		check.check = true
+		to := transport.Target{Endpoint: e.id, URL: e.url, Address: hostPort(u, a)}
+		e.open(c.connector, to)
 		e.checks = &Endpoint{
 			cluster: e.cluster, id: e.id, url: e.url, addr: a, connects: e.connects, trace: e.trace, state: e.state,
-			avoid: e.avoid, retired: make(chan struct{}), pool: &pool{dialer: &check},
+			avoid: e.avoid, retired: make(chan struct{}),
 		}
+		to.Check = true
+		e.checks.open(c.connector, to)
 		e.checks.refs.Store(1) // e's
 	}
 	return e
@@ -244,14 +259,16 @@ func (c *Cluster) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 
 // configure gives an endpoint the settings that are swapped in place.
 func (c *Cluster) configure(e *Endpoint) {
-	e.headers.Store(&c.headers)
+	if e.pool != nil {
+		e.pool.SetHeaders(c.headers)
+	}
 	if e.command != nil {
 		e.command.SetLimits(c.cfg.MaxProcesses, c.cfg.QueueTimeout)
 	}
 	query := c.query(e.url)
 	e.query.Store(&query)
 	if e.checks != nil {
-		e.checks.headers.Store(&c.headers)
+		e.checks.pool.SetHeaders(c.headers)
 		e.checks.query.Store(&query)
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/peertest"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 )
 
 func command(t testing.TB, argv ...string) clusters.Config {
@@ -40,7 +42,7 @@ func kill(p *process.Process) {
 // A start that failed has reached no server, but for one that met max_processes.
 func TestAStartThatFailsIsAConnectError(t *testing.T) {
 	connectError := func(err error) bool {
-		ce := (*clusters.ConnectError)(nil)
+		ce := (*transport.ConnectError)(nil)
 		return errors.As(err, &ce) && ce.Cluster == "cmd" && ce.Endpoint == "command"
 	}
 	e := get(t, newSet(t, clusters.Options{}, command(t, "no-such-program")), "cmd").Endpoints()[0]
@@ -81,7 +83,7 @@ func TestAStartThatFailsIsAConnectError(t *testing.T) {
 	}
 	kill(kept)
 	release(t, first)
-	if _, err := e.Start(t.Context(), process.Owner{}); !connectError(err) || !errors.Is(err, clusters.ErrRetired) {
+	if _, err := e.Start(t.Context(), process.Owner{}); !connectError(err) || !errors.Is(err, transport.ErrRetired) {
 		t.Errorf("a released endpoint: %v", err)
 	}
 }
@@ -131,7 +133,7 @@ func TestMoreProcessesMayRunAfterACommit(t *testing.T) {
 		}
 		started <- err
 	}()
-	eventually(t, "the start waits", func() bool { return e.Status().Waiting == 1 })
+	peertest.Eventually(t, "the start waits", func() bool { return e.Status().Waiting == 1 })
 	cfg.MaxProcesses = 2
 	prepare(t, first, clusters.Options{}, cfg).Commit()
 	if err := <-started; err != nil {

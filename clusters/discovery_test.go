@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/peertest"
 )
 
 // names is a Resolver that knows what the test says.
@@ -113,7 +114,7 @@ func TestANameThatDoesNotResolveIsAnUnhealthyEndpoint(t *testing.T) {
 		if st.Healthy || len(st.Endpoints) != 1 || st.Endpoints[0].Health != "unresolved" {
 			t.Errorf("%+v", st)
 		}
-		_, err := c.RoundTrip(request(t, "GET", "/", ""))
+		_, err := c.RoundTrip(peertest.Request(t, "GET", "/", ""))
 		if !errors.Is(err, clusters.ErrNoHealthyUpstream) || !strings.Contains(err.Error(), "no such host") {
 			t.Errorf("got %v", err)
 		}
@@ -174,16 +175,16 @@ func TestANameThatComesBackIsAskedForAnew(t *testing.T) {
 }
 
 func TestTrafficPassesOverADeadAddressOfAName(t *testing.T) {
-	server := serve(t, "", nil, http.HandlerFunc(echo))
+	server := peertest.Serve(t, "", nil, http.HandlerFunc(peertest.Echo))
 	dns := new(names)
 	dns.set("a.test", "127.0.0.1", "127.0.0.2") // nothing listens on the second
-	c := get(t, newSet(t, clusters.Options{Resolver: dns}, cluster(t, "c", "http://a.test:"+server.port())), "c")
+	c := get(t, newSet(t, clusters.Options{Resolver: dns}, cluster(t, "c", "http://a.test:"+server.Port())), "c")
 	for range 20 {
-		res, err := c.RoundTrip(request(t, "POST", "/", "payload"))
+		res, err := c.RoundTrip(peertest.Request(t, "POST", "/", "payload"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := read(t, res); !strings.HasSuffix(got, "payload") {
+		if got := peertest.Read(t, res); !strings.HasSuffix(got, "payload") {
 			t.Fatalf("arrived: %q", got)
 		}
 	}

@@ -10,7 +10,7 @@
 // change by observation only, never by a reload.
 //
 // Every byte to an upstream passes through the pool of an Endpoint, and every
-// connection of a pool is made by the dialer (dialer.go, quic.go): health
+// connection of a pool is made by the dialer of clusters/transport: health
 // checks, calls, streams, upgrades and retries cannot help but show the
 // cluster's client certificate.
 //

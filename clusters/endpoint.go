@@ -10,17 +10,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/net/http/httpguts"
-
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 )
 
 // avoidFor is how long an endpoint that could not be connected to is passed
 // over, while there are others.
 const avoidFor = 5 * time.Second
-
-// header is one of the cluster's own headers.
-type header struct{ name, value string }
 
 // Endpoint is one address of a cluster, with the connections to it: an
 // http.RoundTripper. Its identity and connect settings never change; when they
@@ -36,13 +32,11 @@ type Endpoint struct {
 	connects [32]byte   // key of the connect settings
 	trace    *Trace
 	state    *state
-	pool     *pool            // nil for a command
+	pool     *transport.Pool  // nil for a command
 	command  *process.Command // nil but for a command
 	// unresolved is why the name has no address; nil when it has.
 	unresolved error
-	// headers are the cluster's; a commit swaps them in place.
-	headers atomic.Pointer[[]header]
-	// query is that of MCP requests; swapped in place like headers.
+	// query is that of MCP requests; a commit swaps it in place.
 	query atomic.Pointer[string]
 	// owner is the committed cluster that the endpoint belongs to.
 	owner atomic.Pointer[Cluster]
@@ -117,7 +111,7 @@ func (e *Endpoint) Hold() (release func()) {
 // other. An upgrade uses HTTP/1.1; after 101 the response body is an
 // io.ReadWriteCloser.
 //
-// The error is a *ConnectError when the request reached no server. The caller must read the
+// The error is a *transport.ConnectError when the request reached no server. The caller must read the
 // body to its end or close it.
 func (e *Endpoint) RoundTrip(req *http.Request) (*http.Response, error) { return e.try(req, 0) }
 
@@ -132,7 +126,7 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response
 	if err != nil {
 		e.state.failures.Add(1)
 	}
-	if ce := (*ConnectError)(nil); errors.As(err, &ce) && req.Context().Err() == nil {
+	if ce := (*transport.ConnectError)(nil); errors.As(err, &ce) && req.Context().Err() == nil {
 		e.avoid.Store(time.Now().Add(avoidFor).UnixNano())
 	} else if err == nil && e.avoid.Load() != 0 {
 		e.avoid.Store(0)
@@ -144,47 +138,37 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response
 }
 
 func (e *Endpoint) roundTrip(req *http.Request, timeout time.Duration) (*http.Response, error) {
+	err := e.unresolved
+	if e.command != nil {
+		err = errors.New("a command is spoken to over its pipes, not by HTTP")
+	}
+	if err == nil {
+		return e.pool.Send(req, timeout)
+	}
 	// A RoundTripper closes the body also when it fails (http.RoundTripper).
-	refuse := func(err error) (*http.Response, error) {
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, &ConnectError{e.cluster, e.id, err}
+	if req.Body != nil {
+		req.Body.Close()
 	}
-	switch {
-	case e.command != nil:
-		return refuse(errors.New("a command is spoken to over its pipes, not by HTTP"))
-	case e.unresolved != nil:
-		return refuse(e.unresolved)
-	}
-	for try := 1; ; try++ {
+	return nil, e.connectError(err)
+}
+
+// connectError says that err has kept a request from reaching a server.
+func (e *Endpoint) connectError(err error) error {
+	return &transport.ConnectError{Cluster: e.cluster, Endpoint: e.id, Err: err}
+}
+
+// open gives the endpoint a pool, whose exchanges keep it alive.
+func (e *Endpoint) open(n *transport.Connector, t transport.Target) {
+	e.pool = transport.NewPool(n, t, func() bool {
 		if !e.acquire() {
-			return refuse(ErrRetired)
+			return false
 		}
-		x, err := e.begin(req)
-		if err != nil {
-			e.release()
-			return refuse(err)
-		}
-		res, err := x.send(req, timeout)
-		if err == nil {
-			return res, nil
-		}
-		x.finish()
-		if !x.repeatable || req.Context().Err() != nil {
-			return nil, err
-		}
-		if try == sendTries {
-			return nil, x.unsent(nil)
-		}
-		if x.carrier.Load() != nil {
-			// What was refused on this connection would be so again.
-			e.pool.rotate(x.set)
-		}
-		if req, err = repeat(req); err != nil {
-			return nil, x.unsent(err)
-		}
-	}
+		e.state.active.Add(1)
+		return true
+	}, func() {
+		e.state.active.Add(-1)
+		e.release()
+	})
 }
 
 // forChecks returns the endpoint that health checks go through.
@@ -205,12 +189,6 @@ func (e *Endpoint) inherit(d *Endpoint, s *state) {
 	if e.checks != nil {
 		e.checks.state = s
 	}
-}
-
-// isUpgrade reports whether a request asks to leave HTTP (RFC 9110, section
-// 7.8).
-func isUpgrade(req *http.Request) bool {
-	return req.Header.Get("Upgrade") != "" && httpguts.HeaderValuesContainsToken(req.Header["Connection"], "upgrade")
 }
 
 // acquire counts a reference, unless there is none left.
@@ -237,7 +215,7 @@ func (e *Endpoint) release() {
 	if e.pool != nil {
 		// A TLS goodbye to a dead peer can take seconds, for which a commit must not
 		// wait.
-		go e.pool.close()
+		go e.pool.Close()
 	}
 }
 
@@ -248,7 +226,7 @@ func (e *Endpoint) retire() {
 		e.checks.retire()
 	}
 	if e.pool != nil {
-		go e.pool.closeIdle()
+		go e.pool.CloseIdle()
 	}
 }
 

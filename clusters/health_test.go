@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/peertest"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -248,18 +249,18 @@ func TestHealthIsInheritedAndChangesByThresholdsOnly(t *testing.T) {
 // An operator who mends a cluster's settings looks at its health at once.
 func TestAnUnhealthyEndpointIsCheckedAtOnceWhenItsSettingsChange(t *testing.T) {
 	ca, stranger := tlstest.NewCA(t, "CA"), tlstest.NewCA(t, "Stranger")
-	server := serve(t, "", ca, http.HandlerFunc(echo))
-	cfg := cluster(t, "c", "https://"+server.addr)
-	cfg.TLS = identity(t, stranger, "client")
+	server := peertest.Serve(t, "", ca, http.HandlerFunc(peertest.Echo))
+	cfg := cluster(t, "c", "https://"+server.Addr)
+	cfg.TLS = peertest.Identity(t, stranger, "client")
 	cfg.HealthCheck = checks(t, "http")
 	cfg.HealthCheck.Interval, cfg.HealthCheck.UnhealthyThreshold, cfg.HealthCheck.HealthyThreshold = time.Hour, 1, 1
 	broken := newSet(t, clusters.Options{}, cfg)
-	eventually(t, "unhealthy", func() bool { return get(t, broken, "c").Endpoints()[0].Status().Health == "unhealthy" })
+	peertest.Eventually(t, "unhealthy", func() bool { return get(t, broken, "c").Endpoints()[0].Status().Health == "unhealthy" })
 
-	cfg.TLS = identity(t, ca, "client")
+	cfg.TLS = peertest.Identity(t, ca, "client")
 	mended := prepare(t, broken, clusters.Options{}, cfg)
 	mended.Commit()
-	eventually(t, "healthy", func() bool { return get(t, mended, "c").Endpoints()[0].Healthy() })
+	peertest.Eventually(t, "healthy", func() bool { return get(t, mended, "c").Endpoints()[0].Healthy() })
 }
 
 // What a check found out by other means says nothing about the new ones.
@@ -284,7 +285,7 @@ func TestIllHealthIsNotInheritedByOtherMeansOfReachingAServer(t *testing.T) {
 				}
 				gone, cancel := context.WithCancel(t.Context())
 				cancel()
-				_, _ = was.RoundTrip(request(t, "GET", "/", "").WithContext(gone)) // is counted
+				_, _ = was.RoundTrip(peertest.Request(t, "GET", "/", "").WithContext(gone)) // is counted
 				change(&cfg)
 				p.set(one, nil)
 				next := prepare(t, first, opts, cfg)

@@ -79,8 +79,7 @@ func (p tcpProbe) Check(ctx context.Context) error {
 	if err := p.endpoint.unresolved; err != nil {
 		return err
 	}
-	d := p.endpoint.pool.dialer
-	c, err := d.dial(ctx, d.alpn(), nil)
+	c, err := p.endpoint.pool.Dial(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/peertest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -20,7 +20,7 @@ func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
 	for _, kind := range []string{"mcp", "http"} {
 		t.Run(kind, func(t *testing.T) {
 			ca := tlstest.NewCA(t, "Test CA")
-			server := serveHTTP3(t, "", ca, everything())
+			server := peertest.ServeHTTP3(t, "", ca, peertest.Everything())
 			cfg := http3Cluster(t, "strict", server, ca)
 			cfg.HealthCheck = checks(t, kind)
 			cfg.HealthCheck.Interval = 5 * time.Millisecond
@@ -28,20 +28,20 @@ func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
 			set := newSet(t, clusters.Options{Prober: pingProber{}}, cfg)
 			set.Warm(t.Context())
 			c := get(t, set, "strict")
-			eventually(t, "healthy", func() bool { return c.Status().Healthy })
-			_, stop := open(t, c)
+			peertest.Eventually(t, "healthy", func() bool { return c.Status().Healthy })
+			_, stop := peertest.Open(t, c)
 			for range 10 {
-				if got, want := fetch(t, c, "/call"), "HTTP/3.0 GET "+server.addr+" /call "; got != want {
+				if got, want := peertest.Fetch(t, c, "/call"), "HTTP/3.0 GET "+server.Addr+" /call "; got != want {
 					t.Fatalf("got %q, want %q", got, want)
 				}
 			}
 			retry := clusters.WithRetry(t.Context(), clusters.RetryPolicy{Attempts: 2, On: []string{"503"}})
-			if res, err := c.RoundTrip(request(t, "GET", "/flaky", "").WithContext(retry)); err != nil || res.StatusCode != 200 {
+			if res, err := c.RoundTrip(peertest.Request(t, "GET", "/flaky", "").WithContext(retry)); err != nil || res.StatusCode != 200 {
 				t.Fatalf("retry: %v, %v", res, err)
 			}
-			eventually(t, "several connections", func() bool { return len(server.seen()) > 3 })
+			peertest.Eventually(t, "several connections", func() bool { return len(server.Seen()) > 3 })
 			stop()
-			for _, name := range server.seen() {
+			for _, name := range server.Seen() {
 				if strings.TrimSuffix(name, " resumed") != "the-client" {
 					t.Errorf("a connection showed %q", name)
 				}
@@ -52,92 +52,43 @@ func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
 
 func TestClustersOfOneAddressShareNoQUICSession(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := peertest.ServeHTTP3(t, "", ca, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.TLS.PeerCertificates[0].Subject.CommonName)
 	}))
 	var cfgs []clusters.Config
 	for _, name := range []string{"alice", "bob"} {
 		cfg := http3Cluster(t, name, server, ca)
-		cfg.TLS, cfg.IdleTimeout = identity(t, ca, name), time.Nanosecond // each call resumes if it can
+		cfg.TLS, cfg.IdleTimeout = peertest.Identity(t, ca, name), time.Nanosecond // each call resumes if it can
 		cfgs = append(cfgs, cfg)
 	}
 	set := newSet(t, clusters.Options{}, cfgs...)
 	for range 5 {
 		for _, name := range []string{"alice", "bob"} {
-			if got := fetch(t, get(t, set, name), "/"); got != name {
+			if got := peertest.Fetch(t, get(t, set, name), "/"); got != name {
 				t.Fatalf("a call of %s arrived as %s", name, got)
 			}
 		}
 	}
 	for _, name := range []string{"alice", "bob"} {
-		if i := slices.IndexFunc(server.seen(), func(s string) bool { return strings.HasPrefix(s, name) }); i < 0 || server.seen()[i] != name {
-			t.Errorf("the first connection of %s was a resumed one: %v", name, server.seen())
-		}
-	}
-}
-
-func TestWhatKeepsQUICFromConnectingIsSaid(t *testing.T) {
-	ca, other := tlstest.NewCA(t, "Test CA"), tlstest.NewCA(t, "Other CA")
-	server := serveHTTP3(t, "", ca, everything())
-	mute, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer mute.Close()
-	gone, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone.Close()
-	for want, change := range map[string]func(*clusters.Config){
-		"not for the server_name other.example":      func(c *clusters.Config) { c.TLS.ServerName = "other.example" },
-		"not for any of verify_names: other.example": func(c *clusters.Config) { c.TLS.VerifyNames = []string{"other.example"} },
-		"signed by unknown authority":                func(c *clusters.Config) { c.TLS.CACert = identity(t, other, "x").CACert },
-		"set tls.client_cert and tls.client_key":     func(c *clusters.Config) { c.TLS.ClientCert.Path, c.TLS.ClientKey.Path = "", "" },
-		"the server seems to refuse the client certificate": func(c *clusters.Config) {
-			ours := c.TLS.CACert
-			c.TLS = identity(t, other, "x")
-			c.TLS.CACert = ours
-		},
-		"speaks QUIC on this port, but not HTTP/3": func(c *clusters.Config) {
-			c.Endpoints = []string{"https://" + serveHTTP3(t, "", ca, everything(), "doq").addr}
-		},
-		"nothing listens on this UDP port": func(c *clusters.Config) { c.Endpoints = []string{"https://" + gone.LocalAddr().String()} },
-		"no connection within connect_timeout (50ms)": func(c *clusters.Config) {
-			c.Endpoints, c.ConnectTimeout = []string{"https://" + mute.LocalAddr().String()}, 50*time.Millisecond
-		},
-		"UDP may be blocked": func(c *clusters.Config) {
-			c.Endpoints, c.ConnectTimeout = []string{"https://" + mute.LocalAddr().String()}, 50*time.Millisecond
-		},
-	} {
-		cfg := http3Cluster(t, "c", server, ca)
-		change(&cfg)
-		body := &once{Reader: strings.NewReader("x")}
-		req := request(t, "POST", "/", "")
-		req.Body, req.GetBody, req.ContentLength = body, nil, 1
-		_, err := get(t, newSet(t, clusters.Options{}, cfg), "c").Endpoints()[0].RoundTrip(req)
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
-		}
-		if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) && !strings.Contains(want, "client") {
-			t.Errorf("%v is no ConnectError", err)
+		if i := slices.IndexFunc(server.Seen(), func(s string) bool { return strings.HasPrefix(s, name) }); i < 0 || server.Seen()[i] != name {
+			t.Errorf("the first connection of %s was a resumed one: %v", name, server.Seen())
 		}
 	}
 }
 
 func TestARefusedQUICHandshakeGoesOnToTheNextEndpoint(t *testing.T) {
 	ca, other := tlstest.NewCA(t, "Test CA"), tlstest.NewCA(t, "Other CA")
-	strict, good := serveHTTP3(t, "", other, everything()), serveHTTP3(t, "", ca, everything())
+	strict, good := peertest.ServeHTTP3(t, "", other, peertest.Everything()), peertest.ServeHTTP3(t, "", ca, peertest.Everything())
 	cfg := http3Cluster(t, "c", good, ca)
-	cfg.Endpoints = []string{"https://" + strict.addr + "/mcp", "https://" + good.addr + "/mcp"}
+	cfg.Endpoints = []string{"https://" + strict.Addr + "/mcp", "https://" + good.Addr + "/mcp"}
 	cfg.TLS.InsecureSkipVerify = true // the strict one's certificate is of another CA as well
 	c := get(t, newSet(t, clusters.Options{}, cfg), "c")
 	for range 6 {
-		res, err := c.RoundTrip(request(t, "POST", "/", "call"))
+		res, err := c.RoundTrip(peertest.Request(t, "POST", "/", "call"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := read(t, res), "HTTP/3.0 POST "+good.addr+" / call"; got != want {
+		if got, want := peertest.Read(t, res), "HTTP/3.0 POST "+good.Addr+" / call"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
@@ -145,19 +96,19 @@ func TestARefusedQUICHandshakeGoesOnToTheNextEndpoint(t *testing.T) {
 
 func TestARotatedIdentityKeepsTheStreamOnTheOldQUICConnection(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, everything())
+	server := peertest.ServeHTTP3(t, "", ca, peertest.Everything())
 	cfg := http3Cluster(t, "c", server, ca)
 	first := prepare(t, nil, clusters.Options{}, cfg)
 	first.Commit()
-	stream, stop := open(t, get(t, first, "c"))
-	cfg.TLS = identity(t, ca, "new")
+	stream, stop := peertest.Open(t, get(t, first, "c"))
+	cfg.TLS = peertest.Identity(t, ca, "new")
 	second := prepare(t, first, clusters.Options{}, cfg)
 	second.Commit()
 	first.Release()
 	for range 3 {
-		fetch(t, get(t, second, "c"), "/")
+		peertest.Fetch(t, get(t, second, "c"), "/")
 	}
-	if got := server.seen(); !slices.Equal(got, []string{"the-client", "new"}) {
+	if got := server.Seen(); !slices.Equal(got, []string{"the-client", "new"}) {
 		t.Errorf("connections showed %v", got)
 	}
 	ended := make(chan error, 1)
@@ -165,107 +116,34 @@ func TestARotatedIdentityKeepsTheStreamOnTheOldQUICConnection(t *testing.T) {
 		_, err := io.ReadAll(stream.Body)
 		ended <- err
 	}()
-	if open, _ := server.connections(); open != 2 {
+	if open, _ := server.Connections(); open != 2 {
 		t.Errorf("%d connections are open", open)
 	}
 	stop()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("the stream ended with %v", err)
 	}
-	eventually(t, "the old connection is closed", func() bool { open, _ := server.connections(); return open == 1 })
-}
-
-func TestAKilledHTTP3ServerFailsTheCallAndTheNextReconnects(t *testing.T) {
-	ca := tlstest.NewCA(t, "Test CA")
-	for _, abrupt := range []bool{false, true} {
-		server := serveHTTP3(t, "", ca, everything())
-		c := get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")
-		stream, stop := open(t, c)
-		if abrupt {
-			server.socket.Close() // no goodbye
-		} else {
-			server.current().Close()
-		}
-		if abrupt {
-			// What is sent next meets a closed port.
-			_, _ = c.RoundTrip(request(t, "GET", "/", ""))
-		}
-		if _, err := io.ReadAll(stream.Body); err == nil {
-			t.Error("the stream ended well")
-		}
-		stop()
-		server.end()
-		_, err := c.RoundTrip(request(t, "POST", "/", "x"))
-		if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) {
-			t.Errorf("without a server: %v", err)
-		}
-		again := serveHTTP3(t, server.addr, ca, everything())
-		fetch(t, c, "/")
-		if _, all := again.connections(); all != 1 {
-			t.Errorf("%d connections to the new server", all)
-		}
-	}
-}
-
-func TestCallsLeaveAServerThatHasForgottenTheConnection(t *testing.T) {
-	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, everything())
-	c := get(t, newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca)), "c")
-	fetch(t, c, "/")
-	server.socket.Close() // no goodbye
-	server.end()
-	again := serveHTTP3(t, server.addr, ca, everything())
-	eventually(t, "an answer", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		res, err := c.RoundTrip(request(t, "POST", "/", "x").WithContext(ctx))
-		if err != nil {
-			return false
-		}
-		res.Body.Close()
-		return true
-	})
-	if open, all := again.connections(); open != 1 || all != 1 {
-		t.Errorf("%d of %d connections are open", open, all)
-	}
-}
-
-func TestNoRequestUsesAQUICConnectionBeyondItsAge(t *testing.T) {
-	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, everything())
-	cfg := http3Cluster(t, "c", server, ca)
-	cfg.MaxConnectionAge = 100 * time.Millisecond
-	c := get(t, newSet(t, clusters.Options{}, cfg), "c")
-	_, stop := open(t, c)
-	eventually(t, "new connections", func() bool {
-		fetch(t, c, "/")
-		_, all := server.connections()
-		return all >= 4
-	})
-	eventually(t, "only the stream's connection stays", func() bool { open, _ := server.connections(); return open == 1 })
-	stop()
-	eventually(t, "all closed", func() bool { open, _ := server.connections(); return open == 0 })
-}
-
-func TestIdleQUICConnectionsCloseAfterIdleTimeout(t *testing.T) {
-	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, everything())
-	cfg := http3Cluster(t, "c", server, ca)
-	cfg.IdleTimeout = 20 * time.Millisecond
-	fetch(t, get(t, newSet(t, clusters.Options{}, cfg), "c"), "/")
-	eventually(t, "closed", func() bool { open, all := server.connections(); return open == 0 && all == 1 })
+	peertest.Eventually(t, "the old connection is closed", func() bool { open, _ := server.Connections(); return open == 1 })
 }
 
 func TestAReleasedHTTP3ClusterLeavesNoSocket(t *testing.T) {
 	ca := tlstest.NewCA(t, "Test CA")
-	server := serveHTTP3(t, "", ca, everything())
-	before := descriptors(t)
+	server := peertest.ServeHTTP3(t, "", ca, peertest.Everything())
+	before := peertest.Descriptors(t)
 	for range 5 {
 		set := newSet(t, clusters.Options{}, http3Cluster(t, "c", server, ca))
-		_, stop := open(t, get(t, set, "c"))
-		fetch(t, get(t, set, "c"), "/")
+		_, stop := peertest.Open(t, get(t, set, "c"))
+		peertest.Fetch(t, get(t, set, "c"), "/")
 		stop()
 		release(t, set)
 	}
-	eventually(t, "all sockets closed", func() bool { open, _ := server.connections(); return open == 0 && descriptors(t) <= before })
+	peertest.Eventually(t, "all sockets closed", func() bool { open, _ := server.Connections(); return open == 0 && peertest.Descriptors(t) <= before })
+}
+
+// http3Cluster is a configuration that reaches the peer.
+func http3Cluster(t testing.TB, name string, p *peertest.HTTP3Server, ca *tlstest.CA) clusters.Config {
+	t.Helper()
+	cfg := cluster(t, name, "https://"+p.Addr+"/mcp")
+	cfg.Protocols, cfg.TLS = []string{"h3"}, peertest.Identity(t, ca, "the-client")
+	return cfg
 }

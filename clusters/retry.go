@@ -7,10 +7,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 )
 
 // RetryPolicy says when Cluster.RoundTrip tries a request again.
@@ -43,8 +44,6 @@ const (
 type retryKey struct{}
 type pickKey struct{}
 
-type interimKey struct{}
-
 // WithRetry returns a context whose requests Cluster.RoundTrip retries.
 func WithRetry(ctx context.Context, p RetryPolicy) context.Context {
 	return context.WithValue(ctx, retryKey{}, p)
@@ -54,13 +53,6 @@ func WithRetry(ctx context.Context, p RetryPolicy) context.Context {
 // Cluster.RoundTrip is about to try; the last one is the one that answered.
 func OnPick(ctx context.Context, f func(*Endpoint)) context.Context {
 	return context.WithValue(ctx, pickKey{}, f)
-}
-
-// OnInterim returns a context whose requests report their 1xx answers before the
-// final one, except 101. An error ends the request. The caller bounds their
-// number.
-func OnInterim(ctx context.Context, f func(status int, header textproto.MIMEHeader) error) context.Context {
-	return context.WithValue(ctx, interimKey{}, f)
 }
 
 // RoundTrip sends the request to an endpoint that Pick chooses, and to others as
@@ -119,7 +111,7 @@ func (c *Cluster) again(req *http.Request, p RetryPolicy, reason string, attempt
 	case timedOut:
 		allowed = attempt < p.Attempts && slices.Contains(p.On, "504")
 	}
-	return allowed && Idempotent(req)
+	return allowed && transport.Idempotent(req)
 }
 
 const (
@@ -130,11 +122,11 @@ const (
 // failure names what went wrong with a try in the words of RetryPolicy.On, ""
 // when nothing did.
 func failure(res *http.Response, err error) string {
-	ce := (*ConnectError)(nil)
+	ce := (*transport.ConnectError)(nil)
 	switch {
 	case errors.As(err, &ce):
 		return connectFailure
-	case errors.Is(err, errTryTimeout):
+	case errors.Is(err, transport.ErrTryTimeout):
 		return timedOut
 	case err != nil:
 		return "reset"
@@ -151,16 +143,6 @@ func discard(res *http.Response) {
 		_, _ = io.CopyN(io.Discard, res.Body, maxDiscard)
 	}
 	res.Body.Close()
-}
-
-// Idempotent reports whether sending the request twice does no harm. An upgrade
-// opens a stream, which no method makes repeatable.
-func Idempotent(req *http.Request) bool {
-	switch req.Method {
-	case "", http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
-		return !isUpgrade(req)
-	}
-	return false
 }
 
 func retryBackoff(attempt int) time.Duration {

@@ -12,17 +12,19 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/peertest"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 )
 
 // dead is an address where nothing listens.
 const dead = "http://127.0.0.2:1"
 
 // moody answers each request with the next status, and then with 200.
-func moody(t testing.TB, tries *atomic.Int32, statuses ...int) *peer {
-	return serve(t, "", nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func moody(t testing.TB, tries *atomic.Int32, statuses ...int) *peertest.Server {
+	return peertest.Serve(t, "", nil, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := int(tries.Add(1))
 		if n > len(statuses) {
-			echo(w, r)
+			peertest.Echo(w, r)
 			return
 		}
 		switch status := statuses[n-1]; status {
@@ -61,14 +63,14 @@ func TestOnlyWhatIsSafeIsRepeated(t *testing.T) {
 		t.Run(fmt.Sprint(tc.method, tc.statuses, tc.policy.Attempts, tc.policy.On), func(t *testing.T) {
 			var tries atomic.Int32
 			server := moody(t, &tries, tc.statuses...)
-			c := get(t, newSet(t, clusters.Options{}, cluster(t, "c", "http://"+server.addr)), "c")
+			c := get(t, newSet(t, clusters.Options{}, cluster(t, "c", "http://"+server.Addr)), "c")
 			var picked []*clusters.Endpoint
 			ctx := clusters.OnPick(clusters.WithRetry(t.Context(), tc.policy), func(e *clusters.Endpoint) { picked = append(picked, e) })
-			res, err := c.RoundTrip(request(t, tc.method, "/", "body").WithContext(ctx))
+			res, err := c.RoundTrip(peertest.Request(t, tc.method, "/", "body").WithContext(ctx))
 			status := 0
 			if err == nil {
 				status = res.StatusCode
-				if got := read(t, res); status == 200 && !strings.HasSuffix(got, " body") {
+				if got := peertest.Read(t, res); status == 200 && !strings.HasSuffix(got, " body") {
 					t.Errorf("the body arrived as %q", got)
 				}
 			}
@@ -94,20 +96,20 @@ type once struct {
 func (o *once) Close() error { o.closed.Store(true); return nil }
 
 func TestConnectFailuresMoveOnWithTheBodyIntact(t *testing.T) {
-	server := serve(t, "", nil, http.HandlerFunc(echo))
-	cfg := cluster(t, "c", dead, "http://127.0.0.3:1", "http://"+server.addr)
+	server := peertest.Serve(t, "", nil, http.HandlerFunc(peertest.Echo))
+	cfg := cluster(t, "c", dead, "http://127.0.0.3:1", "http://"+server.Addr)
 	cfg.Balancing = "round_robin"
 	var retries []string
 	trace := &clusters.Trace{Retry: func(_, _, reason string) { retries = append(retries, reason) }}
 	c := get(t, newSet(t, clusters.Options{Trace: trace}, cfg), "c")
 	body := &once{Reader: strings.NewReader("payload")}
-	req := request(t, "POST", "/", "")
+	req := peertest.Request(t, "POST", "/", "")
 	req.Body, req.GetBody, req.ContentLength = body, nil, 7
 	res, err := c.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, res); !strings.HasSuffix(got, "payload") {
+	if got := peertest.Read(t, res); !strings.HasSuffix(got, "payload") {
 		t.Errorf("arrived: %q", got)
 	}
 	if len(retries) == 0 || retries[0] != "connect_failure" || !body.closed.Load() {
@@ -119,10 +121,10 @@ func TestAClusterOfDeadEndpointsFailsWithTheReason(t *testing.T) {
 	var cfg = cluster(t, "c", dead, "http://127.0.0.3:1", "http://127.0.0.4:1", "http://127.0.0.5:1", "http://127.0.0.6:1", "http://127.0.0.7:1")
 	c := get(t, newSet(t, clusters.Options{}, cfg), "c")
 	body := &once{Reader: strings.NewReader("payload")}
-	req := request(t, "POST", "/", "")
+	req := peertest.Request(t, "POST", "/", "")
 	req.Body, req.GetBody, req.ContentLength = body, nil, 7
 	_, err := c.RoundTrip(req)
-	if ce := (*clusters.ConnectError)(nil); !errors.As(err, &ce) || !strings.Contains(err.Error(), "refused") {
+	if ce := (*transport.ConnectError)(nil); !errors.As(err, &ce) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("got %v", err)
 	}
 	var tried uint64
@@ -137,16 +139,16 @@ func TestAClusterOfDeadEndpointsFailsWithTheReason(t *testing.T) {
 func TestARetryPrefersAnotherEndpoint(t *testing.T) {
 	var a, b atomic.Int32
 	bad, good := moody(t, &a, 503, 503, 503), moody(t, &b)
-	cfg := cluster(t, "c", "http://"+bad.addr, "http://"+good.addr)
+	cfg := cluster(t, "c", "http://"+bad.Addr, "http://"+good.Addr)
 	cfg.Balancing = "round_robin"
 	c := get(t, newSet(t, clusters.Options{}, cfg), "c")
 	ctx := clusters.WithRetry(t.Context(), clusters.RetryPolicy{Attempts: 2, On: []string{"503"}})
 	for range 3 {
-		res, err := c.RoundTrip(request(t, "GET", "/", "").WithContext(ctx))
+		res, err := c.RoundTrip(peertest.Request(t, "GET", "/", "").WithContext(ctx))
 		if err != nil || res.StatusCode != 200 {
 			t.Fatalf("%v, %v", res, err)
 		}
-		read(t, res)
+		peertest.Read(t, res)
 	}
 	if a.Load() == 0 || b.Load() != 3 {
 		t.Errorf("tries: %d and %d", a.Load(), b.Load())
@@ -156,13 +158,13 @@ func TestARetryPrefersAnotherEndpoint(t *testing.T) {
 func TestACanceledRequestIsNotRepeated(t *testing.T) {
 	var tries atomic.Int32
 	server := moody(t, &tries, -1, -1)
-	c := get(t, newSet(t, clusters.Options{}, cluster(t, "c", "http://"+server.addr)), "c")
+	c := get(t, newSet(t, clusters.Options{}, cluster(t, "c", "http://"+server.Addr)), "c")
 	ctx, cancel := context.WithCancel(clusters.WithRetry(t.Context(), clusters.RetryPolicy{Attempts: 5, On: []string{"reset"}}))
 	go func() {
-		eventually(t, "a try", func() bool { return tries.Load() == 1 })
+		peertest.Eventually(t, "a try", func() bool { return tries.Load() == 1 })
 		cancel()
 	}()
-	_, err := c.RoundTrip(request(t, "GET", "/", "").WithContext(ctx))
+	_, err := c.RoundTrip(peertest.Request(t, "GET", "/", "").WithContext(ctx))
 	if !errors.Is(err, context.Canceled) || tries.Load() != 1 {
 		t.Errorf("%d tries, %v", tries.Load(), err)
 	}
@@ -174,11 +176,11 @@ func TestLeastRequestSparesTheBusyEndpoint(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-hold
 	})
-	a, b := serve(t, "", nil, handler), serve(t, "", nil, handler)
-	c := get(t, newSet(t, clusters.Options{}, cluster(t, "c", "http://"+a.addr, "http://"+b.addr)), "c")
+	a, b := peertest.Serve(t, "", nil, handler), peertest.Serve(t, "", nil, handler)
+	c := get(t, newSet(t, clusters.Options{}, cluster(t, "c", "http://"+a.Addr, "http://"+b.Addr)), "c")
 	var open []*http.Response
 	for range 20 {
-		res, err := c.RoundTrip(request(t, "GET", "/", ""))
+		res, err := c.RoundTrip(peertest.Request(t, "GET", "/", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +192,7 @@ func TestLeastRequestSparesTheBusyEndpoint(t *testing.T) {
 	}
 	close(hold)
 	for _, res := range open {
-		read(t, res)
+		peertest.Read(t, res)
 	}
 	if x, y := c.Endpoints()[0].Active(), c.Endpoints()[1].Active(); x != 0 || y != 0 {
 		t.Errorf("%d and %d in flight at the end", x, y)

@@ -42,7 +42,7 @@ type EndpointStatus struct {
 func (c *Cluster) Status() Status {
 	st := Status{Name: c.cfg.Name, Endpoints: []EndpointStatus{}}
 	if c.connector != nil {
-		st.NotAfter = c.connector.notAfter()
+		st.NotAfter = c.connector.NotAfter()
 	}
 	for _, e := range c.Endpoints() {
 		es := e.Status()

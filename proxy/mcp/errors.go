@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -81,7 +82,7 @@ func failed(err error) *failure {
 		return own
 	}
 	f := &failure{code: jsonrpc.CodeInternalError, cause: err}
-	var connect *clusters.ConnectError
+	var connect *transport.ConnectError
 	var status *upstream.StatusError
 	var unreadable *upstream.UnreadableError
 	var long *upstream.TooLongError
@@ -96,7 +97,7 @@ func failed(err error) *failure {
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, memory.ErrExhausted.Error()
 	case errors.Is(err, errPending):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, "too many requests are in flight"
-	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, clusters.ErrRetired):
+	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, transport.ErrRetired):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream"
 	case errors.Is(err, process.ErrOverflow):
 		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now: all its processes are in use, and none became free in time"
@@ -119,7 +120,7 @@ func failed(err error) *failure {
 		}
 	case errors.As(err, &unreadable):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error()
-	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, clusters.ErrProtocol), errors.Is(err, sse.ErrTooLong):
+	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, transport.ErrProtocol), errors.Is(err, sse.ErrTooLong):
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
 	default: // what is left comes from the network
 		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown"

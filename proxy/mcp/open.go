@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -164,7 +165,7 @@ func (p *peer) open(route *Route, header, lasting http.Header) error {
 			lost++ // the server was restarted between one message of the opening and the next
 			continue
 		}
-		var connect *clusters.ConnectError
+		var connect *transport.ConnectError
 		if err == nil || ctx.Err() != nil || !errors.As(err, &connect) || cluster.IsCommand() {
 			return err
 		}

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -98,7 +98,7 @@ func (p *peer) exchange(ctx context.Context, c *call, safe bool, build request) 
 // would be the same the next time.
 func answered(err error) bool {
 	var status *upstream.StatusError
-	var connect *clusters.ConnectError
+	var connect *transport.ConnectError
 	return errors.As(err, &status) || errors.As(err, &connect)
 }
 
@@ -149,7 +149,7 @@ func (p *peer) abandon(l *link, id jsonrpc.ID, cause error) {
 // new generation's pool may have. A server that forbids one call in a session
 // that lives wants no other. It reports whether it took l out of use.
 func (p *peer) renew(route *Route, l *link, err error) bool {
-	var connect *clusters.ConnectError
+	var connect *transport.ConnectError
 	var status *upstream.StatusError
 	unauthorized := errors.Is(err, upstream.ErrUnauthorized) && !(errors.As(err, &status) && status.SessionLives())
 	gone := errors.Is(err, upstream.ErrSessionLost) || errors.Is(err, upstream.ErrClosed) || unauthorized

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
@@ -51,7 +52,7 @@ func (x *exchange) classify(err error) failure {
 	case x.endedBy(errIdle):
 		return failure{504, filter.FlagStreamIdleTimeout, "", "the upstream did not answer in time"}
 	}
-	if errors.As(err, new(*unpassedError)) && !clusters.Idempotent(x.r) {
+	if errors.As(err, new(*unpassedError)) && !transport.Idempotent(x.r) {
 		// Not 503, by which clients send it again: the upstream has acted on it.
 		return failure{502, filter.FlagOverload, "", "the upstream has answered, and the gateway is short of memory for its answer"}
 	}
@@ -72,16 +73,16 @@ func (x *exchange) classify(err error) failure {
 	if x.r.Context().Err() != nil || x.endedBy(errHungUp) {
 		return failure{flag: filter.FlagDownstreamConnectionTermination}
 	}
-	var connect *clusters.ConnectError
+	var connect *transport.ConnectError
 	switch {
 	case errors.Is(err, clusters.ErrNoHealthyUpstream):
 		return failure{503, filter.FlagNoHealthyUpstream, "", "no healthy upstream"}
-	case errors.As(err, &connect), errors.Is(err, clusters.ErrRefused):
+	case errors.As(err, &connect), errors.Is(err, transport.ErrRefused):
 		return failure{503, filter.FlagUpstreamConnectionFailure, "", "the upstream could not be reached"}
 	case errors.Is(err, context.DeadlineExceeded):
 		// The last try's own limit (per_try_timeout).
 		return failure{504, filter.FlagUpstreamRequestTimeout, "", "the upstream did not answer in time"}
-	case errors.Is(err, clusters.ErrProtocol):
+	case errors.Is(err, transport.ErrProtocol):
 		return failure{502, filter.FlagUpstreamProtocolError, "", "the upstream does not keep to HTTP"}
 	}
 	return failure{502, filter.FlagUpstreamConnectionTermination, "", "the upstream closed the connection without an answer"}

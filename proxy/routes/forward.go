@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -91,7 +92,7 @@ type exchange struct {
 // a header, and the upstream nothing.
 const maxInformational = 32
 
-var errInformational = fmt.Errorf("%w: it sent more than %d 1xx answers", clusters.ErrProtocol, maxInformational)
+var errInformational = fmt.Errorf("%w: it sent more than %d 1xx answers", transport.ErrProtocol, maxInformational)
 
 // ServeHTTP passes one request on, and its answer back.
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -183,7 +184,7 @@ func (x *exchange) outgoingContext() context.Context {
 	}
 	// HTTP/1.0 knows no 1xx.
 	if x.r.ProtoAtLeast(1, 1) {
-		ctx = clusters.OnInterim(ctx, x.inform)
+		ctx = transport.OnInterim(ctx, x.inform)
 	}
 	return ctx
 }

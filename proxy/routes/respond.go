@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
@@ -63,10 +63,10 @@ func (x *exchange) reserve(resp *http.Response) error {
 	if resp.ProtoMajor < 2 || resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
-	n := clusters.StreamWindow
+	n := transport.StreamWindow
 	switch {
 	case resp.ContentLength >= 0:
-		n = int(min(resp.ContentLength, clusters.StreamWindow))
+		n = int(min(resp.ContentLength, transport.StreamWindow))
 	case eventStream(resp):
 		n = eventWindow
 	}
@@ -141,7 +141,7 @@ func (x *exchange) abortRead(err error) {
 		x.abort(filter.FlagUnauthorized, errExpired)
 	case x.r.Context().Err() != nil, x.endedBy(errHungUp):
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
-	case errors.Is(err, clusters.ErrProtocol):
+	case errors.Is(err, transport.ErrProtocol):
 		x.abort(filter.FlagUpstreamProtocolError, err)
 	}
 	x.abort(filter.FlagUpstreamConnectionTermination, err)

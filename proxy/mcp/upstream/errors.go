@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	clustertransport "github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -93,7 +94,7 @@ func (e *InitializeError) Error() string { return "initialize: " + e.Reason }
 
 // NotSent reports whether nothing of the message reached the server.
 func NotSent(err error) bool {
-	var connect *clusters.ConnectError
+	var connect *clustertransport.ConnectError
 	var unsent *unsentError
 	return errors.As(err, &connect) || errors.As(err, &unsent) || errors.Is(err, clusters.ErrNoHealthyUpstream)
 }

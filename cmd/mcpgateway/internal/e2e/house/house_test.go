@@ -20,7 +20,7 @@ const module = "github.com/mcpgateway/mcpgateway"
 // floors are the packages from the top down: each imports only those below it.
 var floors = []string{
 	"cmd/mcpgateway", "proxy", "proxy/observe", "proxy/admin", "proxy/routes", "proxy/mcp", "proxy/mcp/federation", "proxy/mcp/relay", "proxy/mcp/upstream", "proxy/mcp/seal", "proxy/mcp/spec", "proxy/mcp/eventstream", "proxy/mcp/sse", "proxy/mcp/jsonrpc",
-	"proxy/filter", "listeners", "listeners/http1head", "clusters", "clusters/process", "tls/acme", "tls/acme/acmetest", "tls/acme/lock", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
+	"proxy/filter", "listeners", "listeners/http1head", "clusters", "clusters/transport", "clusters/process", "tls/acme", "tls/acme/acmetest", "tls/acme/lock", "tls", "tls/spiffe", "tls/spiffe/spiffetest",
 	"proxy/logging", "proxy/filewatch", "proxy/config", "internal/hostname", "internal/memory", "internal/descriptors", "internal/disk",
 }
 

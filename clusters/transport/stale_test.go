@@ -1,0 +1,70 @@
+package transport
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// staleTwice meets two connections that were closed while they were idle.
+type staleTwice struct{ bodies []string }
+
+func (s *staleTwice) RoundTrip(req *http.Request) (*http.Response, error) {
+	b, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	req.Body.Close()
+	s.bodies = append(s.bodies, string(b))
+	if len(s.bodies) < 3 {
+		return nil, errors.New(staleWords)
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+}
+
+func (s *staleTwice) CloseIdleConnections() {}
+
+func TestAPostThatMetAClosedConnectionIsSentAgainWhole(t *testing.T) {
+	send := func(s *staleTwice, req *http.Request) (*http.Response, error) {
+		u, _ := url.Parse("http://localhost")
+		p := NewPool(new(Connector), Target{URL: u}, func() bool { return true }, func() {})
+		p.current = newConnectionSet(p)
+		p.current.main = s
+		return p.Send(req, 0)
+	}
+	s := &staleTwice{}
+	req, err := http.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader("call"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := send(s, req); err != nil || res.StatusCode != http.StatusOK || strings.Join(s.bodies, " ") != "call call call" {
+		t.Errorf("got %v, %v after the bodies %q", res, err, s.bodies)
+	}
+
+	s = &staleTwice{}
+	req.Body, req.GetBody = io.NopCloser(strings.NewReader("stream")), nil
+	if _, err := send(s, req); err == nil || len(s.bodies) != 1 {
+		t.Errorf("a body that is gone was sent again: %v, %q", err, s.bodies)
+	}
+}
+
+// The error has no name to compare with; its words must still be net/http's.
+func TestNetHTTPStillUsesTheWords(t *testing.T) {
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "src", "net", "http", "transport.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(source), `errors.New("`+staleWords+`")`) {
+		t.Errorf("net/http does not say %q any more", staleWords)
+	}
+}
