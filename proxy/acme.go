@@ -80,34 +80,14 @@ func answerer(challenge string) string {
 	return "it needs a listener without tls, which the CA reaches as port 80"
 }
 
-// challenged answers HTTP-01 before anything else looks at a request.
-func (g *Gateway) challenged(l *listeners.Config, next http.Handler) http.Handler {
-	if g.acme == nil || !answers(l, acme.ChallengeHTTP01) {
+// answerChallenges answers HTTP-01 before anything else looks at a request.
+func answerChallenges(m *acme.Manager, l *listeners.Config, next http.Handler) http.Handler {
+	if m == nil || !answers(l, acme.ChallengeHTTP01) {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !g.acme.HandleHTTP(w, r) {
+		if !m.HandleHTTP(w, r) {
 			next.ServeHTTP(w, r)
 		}
 	})
-}
-
-// releaseNames lets go of what no generation wants that may still be asked.
-func (g *Gateway) releaseNames() {
-	g.mu.Lock()
-	living := append([]*Generation{g.current.Load()}, g.draining...)
-	g.mu.Unlock()
-	var inUse []string
-	for _, gen := range living {
-		inUse = append(inUse, gen.config.acmeNames()...)
-	}
-	g.acme.Release(inUse)
-}
-
-// managed is the ACME side of TLS; nil where only the file is checked.
-func (g *Gateway) managed() tls.ACME {
-	if g.acme == nil {
-		return nil
-	}
-	return g.acme
 }

@@ -16,8 +16,8 @@ import (
 // dated is a certificate or a revocation list in use.
 type dated struct {
 	admin.Certificate
-	began   time.Time // of its life, which ends with NotAfter
-	renewal renewal
+	notBefore time.Time
+	renewal   renewal
 	// outlived: it is on its way out, and another one stands beside it.
 	outlived bool
 }
@@ -31,7 +31,7 @@ func (g *Generation) describe() []dated {
 		for _, d := range all {
 			c := dated{
 				Certificate: admin.Certificate{Use: use + d.Use, Subject: d.Subject, Serial: number(d.Serial), NotAfter: d.NotAfter},
-				began:       d.NotBefore, renewal: byHand, outlived: d.Outlived,
+				notBefore:   d.NotBefore, renewal: byHand, outlived: d.Outlived,
 			}
 			if d.Delivered {
 				c.renewal = byAgent
@@ -55,11 +55,11 @@ func (g *Generation) describe() []dated {
 	return list
 }
 
-// certificates lists what is in use now: certificates by ACME come and go
+// certificatesNow lists what is in use now: certificates by ACME come and go
 // within a generation.
-func (g *Gateway) certificates(gen *Generation) []dated {
-	list := slices.Clone(gen.certificates)
-	for _, s := range g.acme.Status() {
+func (g *Generation) certificatesNow(managed *acme.Manager) []dated {
+	list := slices.Clone(g.certificates)
+	for _, s := range managed.Status() {
 		list = append(list, describeManaged(s))
 	}
 	for i := range list {
@@ -74,7 +74,7 @@ func (g *Gateway) certificates(gen *Generation) []dated {
 func describeManaged(s acme.Status) dated {
 	d := dated{Certificate: admin.Certificate{Use: "acme", Subject: s.Name}, renewal: byACME}
 	if s.Leaf != nil {
-		d.Serial, d.NotAfter, d.began = number(s.Leaf.SerialNumber), s.Leaf.NotAfter, s.Leaf.NotBefore
+		d.Serial, d.NotAfter, d.notBefore = number(s.Leaf.SerialNumber), s.Leaf.NotAfter, s.Leaf.NotBefore
 	}
 	if s.LastError != nil {
 		d.Error = s.LastError.Error()

@@ -27,7 +27,7 @@ listeners:
 	if _, err := p.Reload(t.Context()); err != nil { // no reload looks at the file after it
 		t.Fatal(err)
 	}
-	p.current.Load().config.Listeners[0].TLS.Certificates[0].Key = config.Secret{}
+	p.shared.generations.newest().config.Listeners[0].TLS.Certificates[0].Key = config.Secret{}
 	if certs := p.Status().Certs; len(certs) != 1 || certs[0].Use != "listener public" || certs[0].Subject != "localhost" {
 		t.Errorf("%+v", certs)
 	}
@@ -35,11 +35,11 @@ listeners:
 
 func TestTheDaysThatAreLeftAreThoseOfTheMoment(t *testing.T) {
 	synctest.Test(t, func(*testing.T) {
-		g := &Gateway{acme: acme.NewManager(nil, nil)}
+		managed := acme.NewManager(nil, nil)
 		gen := &Generation{certificates: []dated{{Certificate: admin.Certificate{NotAfter: time.Now().Add(2*day + time.Hour)}}}}
 		var left []int
 		for range 4 {
-			left = append(left, g.certificates(gen)[0].DaysLeft)
+			left = append(left, gen.certificatesNow(managed)[0].DaysLeft)
 			time.Sleep(day)
 		}
 		if got := fmt.Sprint(left); got != "[2 1 0 -1]" {

@@ -37,10 +37,9 @@ func Check(ctx context.Context, path string, env func(string) (string, bool)) (*
 		return snapshot, err
 	}
 	defer router.Close()
-	g := &Gateway{observer: new(observe.Observer)}
-	p := &prepared{gen: &Generation{config: cfg, router: router}}
+	p := &preparation{shared: &shared{observer: new(observe.Observer)}, gen: &Generation{config: cfg, router: router}}
 	defer p.discard()
-	return snapshot, g.prepareServers(p)
+	return snapshot, p.buildServers()
 }
 
 // Schema is the JSON Schema of the file (draft 2020-12).

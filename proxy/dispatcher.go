@@ -14,9 +14,9 @@ import (
 // were let in under other rules, so a request never takes the newer ones because
 // it came at the moment of a commit.
 type dispatcher struct {
-	gateway  *Gateway
-	listener string
-	pinned   atomic.Pointer[Generation]
+	generations *generations
+	listener    string
+	pinned      atomic.Pointer[Generation]
 	// conns are connections with a pin of their own: *listeners.Conn to
 	// *Generation, until the connection has ended.
 	conns sync.Map
@@ -24,26 +24,26 @@ type dispatcher struct {
 
 // pin leads every later request of the server to gen. The caller keeps gen in
 // use until the server is done.
-func (t *dispatcher) pin(gen *Generation) { t.pinned.Store(gen) }
+func (d *dispatcher) pin(gen *Generation) { d.pinned.Store(gen) }
 
 // pinConn leads every later request of the connection to gen, and reports
 // whether it had no pin before: one that was refused earlier stays where it was.
 // The caller keeps gen in use until the connection has ended, and calls unpin.
-func (t *dispatcher) pinConn(c *listeners.Conn, gen *Generation) bool {
-	_, pinned := t.conns.LoadOrStore(c, gen)
+func (d *dispatcher) pinConn(c *listeners.Conn, gen *Generation) bool {
+	_, pinned := d.conns.LoadOrStore(c, gen)
 	return !pinned
 }
 
-func (t *dispatcher) unpin(c *listeners.Conn) { t.conns.Delete(c) }
+func (d *dispatcher) unpin(c *listeners.Conn) { d.conns.Delete(c) }
 
 // enter returns the generation for a request, with a use of it; nil when no
 // client waits for the answer any more, and the generation may be freed.
-func (t *dispatcher) enter(c *listeners.Conn) *Generation {
+func (d *dispatcher) enter(c *listeners.Conn) *Generation {
 	for {
 		// The pins are looked up after the pointer: a commit pins before it
 		// swaps, so a request that sees the newer generation sees the pin.
-		newest := t.gateway.current.Load()
-		gen, pinned := t.pinOf(c)
+		newest := d.generations.newest()
+		gen, pinned := d.pinOf(c)
 		if !pinned {
 			gen = newest
 		}
@@ -53,17 +53,17 @@ func (t *dispatcher) enter(c *listeners.Conn) *Generation {
 		if gen.use() {
 			return gen
 		}
-		if pinned || gen == t.gateway.current.Load() {
+		if pinned || gen == d.generations.newest() {
 			return nil
 		}
 	}
 }
 
-func (t *dispatcher) pinOf(c *listeners.Conn) (*Generation, bool) {
-	if gen, ok := t.conns.Load(c); ok {
+func (d *dispatcher) pinOf(c *listeners.Conn) (*Generation, bool) {
+	if gen, ok := d.conns.Load(c); ok {
 		return gen.(*Generation), true
 	}
-	gen := t.pinned.Load()
+	gen := d.pinned.Load()
 	return gen, gen != nil
 }
 
@@ -77,11 +77,11 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // ServeHTTP serves a request by one generation, from its filters to its cluster.
-func (t *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	gen := t.enter(listeners.FromContext(r.Context()))
+func (d *dispatcher) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	gen := d.enter(listeners.FromContext(r.Context()))
 	if gen == nil {
 		panic(http.ErrAbortHandler)
 	}
 	defer gen.done()
-	gen.serve(t.listener, w, r)
+	gen.serve(d.listener, w, r)
 }

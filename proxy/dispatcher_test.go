@@ -9,9 +9,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
-// generations returns a gateway on the first of two generations.
-func generations() (g *Gateway, old, new *Generation) {
-	g = &Gateway{}
+// two returns two generations, the first of which is in force.
+func two() (g *generations, old, new *Generation) {
+	g = &generations{}
 	old, new = &Generation{number: 1, free: func() {}}, &Generation{number: 2, free: func() {}}
 	old.users.Store(1)
 	new.users.Store(1)
@@ -63,8 +63,8 @@ func TestARequestInTheMomentOfACommitStaysOnThePinnedGeneration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			onConnection(t, func(c *listeners.Conn) {
-				g, old, new := generations()
-				dispatcher := &dispatcher{gateway: g}
+				g, old, new := two()
+				dispatcher := &dispatcher{generations: g}
 				pin(dispatcher, c, old)
 				g.current.Store(new)
 				if gen := dispatcher.enter(c); gen != old {
@@ -77,8 +77,8 @@ func TestARequestInTheMomentOfACommitStaysOnThePinnedGeneration(t *testing.T) {
 
 func TestARequestWithoutAPinIsServedByTheNewestGeneration(t *testing.T) {
 	onConnection(t, func(c *listeners.Conn) {
-		g, old, new := generations()
-		dispatcher := &dispatcher{gateway: g}
+		g, old, new := two()
+		dispatcher := &dispatcher{generations: g}
 		g.current.Store(new)
 		old.done()
 		if gen := dispatcher.enter(c); gen != new {
@@ -91,8 +91,8 @@ func TestARequestWithoutAPinIsServedByTheNewestGeneration(t *testing.T) {
 // 1; generation 3 refusing it again does not make it one of generation 2.
 func TestARefusedConnectionStaysOnTheGenerationThatLetItIn(t *testing.T) {
 	onConnection(t, func(c *listeners.Conn) {
-		g, old, new := generations()
-		dispatcher := &dispatcher{gateway: g}
+		g, old, new := two()
+		dispatcher := &dispatcher{generations: g}
 		if !dispatcher.pinConn(c, old) || dispatcher.pinConn(c, new) {
 			t.Error("the second pin counted")
 		}
@@ -103,8 +103,8 @@ func TestARefusedConnectionStaysOnTheGenerationThatLetItIn(t *testing.T) {
 }
 
 func TestARequestThatOutlivesItsConnectionMeetsNoNewerGeneration(t *testing.T) {
-	g, old, new := generations()
-	dispatcher := &dispatcher{gateway: g}
+	g, old, new := two()
+	dispatcher := &dispatcher{generations: g}
 	c := onConnection(t, func(c *listeners.Conn) { dispatcher.pinConn(c, old) })
 	g.current.Store(new)
 	dispatcher.unpin(c)
@@ -116,9 +116,9 @@ func TestARequestThatOutlivesItsConnectionMeetsNoNewerGeneration(t *testing.T) {
 // After the shutdown the pointer still leads to the last generation.
 func TestNothingEntersTheLastGenerationOnceItIsFreed(t *testing.T) {
 	onConnection(t, func(c *listeners.Conn) {
-		g, old, _ := generations()
+		g, old, _ := two()
 		old.done()
-		if gen := (&dispatcher{gateway: g}).enter(c); gen != nil {
+		if gen := (&dispatcher{generations: g}).enter(c); gen != nil {
 			t.Errorf("served by %+v", gen)
 		}
 	})

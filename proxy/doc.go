@@ -2,10 +2,16 @@
 // generations, and moves from one to the next without losing a connection.
 //
 // A Generation is one applied state of the file: listeners' servers, clusters,
-// routes. It is immutable but for its count of users. A dispatcher, the handler of a
+// routes. It is immutable but for its count of users. Its life is a walk through
+// this package: a reloader loads the file and makes a Plan; a preparation builds what the
+// plan changes, and is either committed or discarded; the generation before it drains; and
+// what it held is released with its last request. A dispatcher, the handler of a
 // server, leads each request to the generation that serves it whole: the newest,
-// or the one that the server or the connection is pinned to. The Gateway owns what
-// outlives generations: sockets, MCP sessions, logs, metrics. Reloads run one
-// at a time in one goroutine of the Gateway's; requests only read the pointer
-// to the current generation.
+// or the one that the server or the connection is pinned to. shared is what generations have in
+// common and what outlives them: sockets, MCP sessions, logs, metrics. Gateway ties
+// these together.
+//
+// Reloads run one at a time in the goroutine of Gateway.Run; requests only read the
+// pointer to the newest generation. There are two locks, generations.mu and
+// lastReload.mu, and no other lock is taken while one of them is held.
 package proxy

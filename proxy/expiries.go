@@ -29,17 +29,17 @@ var warnAt = []int{30, 14, 7, 1}
 // life is for warnings. An identity may live for no more than an hour.
 func (d *dated) thresholds() []time.Duration {
 	all := []time.Duration{0}
-	life := d.NotAfter.Sub(d.began)
+	life := d.NotAfter.Sub(d.notBefore)
 	share := life / 3
 	if d.renewal == byHand {
 		share = life / 2
 	}
 	for _, days := range warnAt {
-		if t := time.Duration(days) * day; t < share || d.began.IsZero() {
+		if t := time.Duration(days) * day; t < share || d.notBefore.IsZero() {
 			all = append(all, t)
 		}
 	}
-	if life > 0 && !d.began.IsZero() && (d.renewal != byHand || len(all) == 1) {
+	if life > 0 && !d.notBefore.IsZero() && (d.renewal != byHand || len(all) == 1) {
 		all = append(all, life/6)
 	}
 	slices.SortFunc(all, func(a, b time.Duration) int { return cmp.Compare(b, a) })
@@ -106,9 +106,9 @@ func span(d time.Duration) string {
 
 // warnExpiries says in the log which certificates come to their end, and
 // returns when to look again.
-func (g *Gateway) warnExpiries(said expiries) time.Duration {
-	return said.look(g.certificates(g.current.Load()), func(c dated, what string) {
-		g.observer.Logs.Logger().Warn().Str("use", c.Use).Str("subject", c.Subject).Str("serial", c.Serial).
+func (s *shared) warnExpiries(said expiries) time.Duration {
+	return said.look(s.generations.newest().certificatesNow(s.acme), func(c dated, what string) {
+		s.observer.Logs.Logger().Warn().Str("use", c.Use).Str("subject", c.Subject).Str("serial", c.Serial).
 			Time("not_after", c.NotAfter).Int("days_left", c.DaysLeft).Msg("a certificate or revocation list " + what + "; " + string(c.renewal))
 	})
 }

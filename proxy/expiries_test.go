@@ -13,7 +13,7 @@ import (
 // living is a certificate that begins its life now.
 func living(subject string, life time.Duration, r renewal) dated {
 	now := time.Now()
-	return dated{Certificate: admin.Certificate{Use: "here", Subject: subject, NotAfter: now.Add(life)}, began: now, renewal: r}
+	return dated{Certificate: admin.Certificate{Use: "here", Subject: subject, NotAfter: now.Add(life)}, notBefore: now, renewal: r}
 }
 
 // listen looks whenever look asks for it, for so long, and returns what was
@@ -49,7 +49,7 @@ func TestTheLogTellsTheEndOfACertificateAtEachThresholdOnce(t *testing.T) {
 		// A certificate that comes late is told about at once, and only once;
 		// one that has gone is forgotten.
 		certs[0] = living("b", 5*day, byHand)
-		certs[0].began = time.Now().Add(-85 * day)
+		certs[0].notBefore = time.Now().Add(-85 * day)
 		want = []string{"0s: b expires within 7 days"}
 		if said := listen(e, 3*day, certs, stays); !slices.Equal(said, want) || len(e) != 1 {
 			t.Errorf("said %q, remembers %v", said, e)

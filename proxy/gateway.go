@@ -3,24 +3,14 @@ package proxy
 import (
 	"context"
 	"io"
-	"net/http"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/mcpgateway/mcpgateway/internal/disk"
-	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filewatch"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 	"github.com/mcpgateway/mcpgateway/proxy/observe"
-	"github.com/mcpgateway/mcpgateway/tls/acme"
-	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // Options are what a Gateway is started with.
@@ -44,56 +34,18 @@ type Options struct {
 	SetMemoryLimit func(bytes int64) (before int64)
 }
 
-// Gateway is the running process: what outlives its generations, and the
-// pointer to the current one.
+// Gateway is the running process. Its methods but Run may be called at any time, by
+// several goroutines.
 type Gateway struct {
 	options  Options
 	started  time.Time
 	observer *observe.Observer
-	sockets  *listeners.Sockets
-	hub      *mcp.Hub
-	// budget bounds the memory that peers can make the process keep.
-	budget *memory.Budget
-	// disk bounds what is waited for the files of the configuration.
-	disk *disk.Disk
-	open func(path string) (*os.File, error) // nil: as config.Load does
-	// reserve is what clients leave of the descriptors.
-	reserve *descriptors.Reserve
-	// acme keeps the certificates that are not from files; nil where the file is
-	// only checked.
-	acme *acme.Manager
-	// spiffe are the Workload APIs; identities has a value when one of them
-	// delivered something new.
-	spiffe     *spiffe.Sources
-	identities chan struct{}
-	prober     *upstream.Prober
-
-	metricsServed http.Handler
-
-	current atomic.Pointer[Generation]
-	ready   atomic.Bool
-	// reloads carries those who wait for the outcome of a reload.
-	reloads chan chan<- admin.Outcome
-	// stopping is closed when no reload begins any more.
-	stopping chan struct{}
-	// told is when the process was told to stop; nil before.
-	told atomic.Pointer[time.Time]
-	// work counts generations that are not released, and those who wait for
-	// drains.
-	work sync.WaitGroup
-
-	// mu guards what Status reads of reloads.
-	mu         sync.Mutex
-	draining   []*Generation
-	lastReload *admin.Outcome
-
-	// The rest belongs to the goroutine that runs reloads.
-	admin   *admin.Server
-	numbers uint64
-	// again receives when it is time to look for a rotation once more; nil is never.
-	again            <-chan time.Time
-	rotateAgainAfter time.Duration
-	tellWaitAfter    time.Duration
+	shared   *shared
+	reloader *reloader
+	requests reloadRequests
+	// rotated has a value when a Workload API has delivered something new.
+	rotated  chan struct{}
+	shutdown *shutdown
 }
 
 // New prepares a gateway that serves nothing yet.
@@ -113,40 +65,32 @@ func New(o Options) *Gateway {
 	if o.SetMemoryLimit == nil {
 		o.SetMemoryLimit = func(int64) int64 { return 0 }
 	}
-	observer := observe.New(o.Stderr, o.Version)
 	g := &Gateway{
-		disk:     disk.New(context.Background(), disk.Timeout),
 		options:  o,
 		started:  time.Now(),
-		observer: observer,
-		reloads:  make(chan chan<- admin.Outcome),
-		stopping: make(chan struct{}),
-
-		rotateAgainAfter: rotateAgainAfter,
-		tellWaitAfter:    tellWaitAfter,
+		observer: observe.New(o.Stderr, o.Version),
+		requests: newReloadRequests(),
+		rotated:  make(chan struct{}, 1),
 	}
-	g.budget = memory.New(observer.Memory)
-	g.reserve = descriptors.System()
-	g.sockets = listeners.NewSockets(observer.Listeners)
-	g.sockets.KeepFree(g.reserve)
-	transports := &upstream.Transports{OnMoved: observer.Moved}
-	g.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: g.budget, Trace: observer.MCP})
-	g.prober = upstream.NewProber(transports)
-	g.prober.Version, g.prober.Memory = o.Version, g.budget
-	g.prober.OnIgnored = func(cluster, endpoint string, err error, report bool) {
-		observer.MCP.Ignored("", cluster, endpoint, err, report)
-	}
-	g.acme = acme.NewManager(observer.Logs.Logger, observer.ACME)
-	g.identities = make(chan struct{}, 1)
-	g.spiffe = spiffe.NewSources(func() {
+	g.shared = newShared(o, g.observer, func() {
 		select {
-		case g.identities <- struct{}{}:
+		case g.rotated <- struct{}{}:
 		default: // a reload that has not begun will see this, too
 		}
-	}, observer.SPIFFE)
-	g.metricsServed = observer.MetricsPage(g)
+	})
+	g.shared.admin = adminAPI{source: g, metrics: g.observer.MetricsPage(g)}
+	g.reloader = &reloader{
+		shared: g.shared, notify: o.Notify, path: o.Path, rotateAgainAfter: rotateAgainAfter,
+		// The disk bounds what is waited for the files.
+		load: config.Options{Env: o.Env, Disk: disk.New(context.Background(), disk.Timeout)},
+	}
+	g.shutdown = &shutdown{shared: g.shared, notify: o.Notify, abort: o.Abort}
 	return g
 }
+
+// Reload asks for a reload and waits for the outcome of one that began after
+// the call.
+func (g *Gateway) Reload(ctx context.Context) (admin.Outcome, error) { return g.requests.ask(ctx) }
 
 // StandardLog takes what the standard library writes with package log.
 func (g *Gateway) StandardLog() io.Writer { return g.observer.Logs.StandardWriter() }
@@ -165,51 +109,42 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 	}
 	defer watcher.Close()
 	defer g.observer.Logs.Close()
-	g.budget.Watch()
-	defer g.budget.Close()
-	defer context.AfterFunc(ctx, g.boundEnd)()
-	err = g.serve(ctx, hup, reopen, watcher)
-	g.spiffe.Close()
-	defer g.acme.Close()
-	close(g.stopping)
-	g.shutdown(kill)
+	g.shared.budget.Watch()
+	defer g.shared.budget.Close()
+	defer context.AfterFunc(ctx, g.shutdown.request)()
+	g.reloader.watcher = watcher
+	err = g.serve(ctx, hup, reopen)
+	g.shared.spiffe.Close()
+	defer g.shared.acme.Close()
+	close(g.requests.closed)
+	g.shutdown.run(kill)
 	return err
-}
-
-// watchSet are the files of a snapshot, which may be nil.
-func watchSet(s *config.Snapshot) filewatch.Set {
-	if s == nil {
-		return filewatch.Set{}
-	}
-	return filewatch.Set{Paths: s.Files, Moved: func() bool { return s.Moved() != "" }, Hung: s.Hung}
 }
 
 // serve applies the first generation, and then what is asked for until ctx
 // ends.
-func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *filewatch.Watcher) error {
-	outcome, snapshot, err := g.apply(ctx, "start")
-	if outcome.Result != admin.Applied {
+func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal) error {
+	r := g.reloader
+	if err := r.start(ctx); err != nil {
 		if isClosed(ctx.Done()) {
 			return nil // told to stop before it began
 		}
 		return &startError{err}
 	}
-	g.notifyReady(outcome)
-	w.Watch(watchSet(snapshot))
 	said := expiries{}
-	look := time.NewTimer(g.warnExpiries(said))
+	look := time.NewTimer(g.shared.warnExpiries(said))
 	defer look.Stop()
 	after := func(outcome admin.Outcome) admin.Outcome {
 		if outcome.Result == admin.Applied {
 			// What it brought in may have but a day left.
-			look.Reset(g.warnExpiries(said))
+			look.Reset(g.shared.warnExpiries(said))
 		}
 		return outcome
 	}
 	for {
 		select {
 		case <-look.C:
-			look.Reset(g.warnExpiries(said))
+			look.Reset(g.shared.warnExpiries(said))
 		case <-ctx.Done():
 			return nil
 		case <-reopen:
@@ -217,20 +152,15 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal, w *fi
 				g.observer.Logs.Logger().Error().Err(err).Msg("the log file could not be reopened; the old one stays in use")
 			}
 		case <-hup:
-			after(g.reload(ctx, "signal", w))
-		case <-w.Changed():
-			after(g.reload(ctx, "file change", w))
-		case <-g.identities:
-			after(g.rotate(ctx))
-		case <-g.again:
-			after(g.rotate(ctx))
-		case first := <-g.reloads:
-			// All that wait by now began before this reload: one serves them.
-			waiting := append([]chan<- admin.Outcome{first}, g.pending()...)
-			outcome := after(g.reload(ctx, "admin", w))
-			for _, waiter := range waiting {
-				waiter <- outcome
-			}
+			after(r.reload(ctx, "signal"))
+		case <-r.watcher.Changed():
+			after(r.reload(ctx, "file change"))
+		case <-g.rotated:
+			after(r.rotate(ctx))
+		case <-r.again:
+			after(r.rotate(ctx))
+		case first := <-g.requests.waiting:
+			g.requests.answer(first, func() admin.Outcome { return after(r.reload(ctx, "admin")) })
 		}
 	}
 }

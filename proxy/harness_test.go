@@ -50,7 +50,7 @@ func (p *process) serves() {
 		if isClosed(p.done) {
 			p.t.Fatalf("the gateway ended: %v\n%s", p.err, p.logs)
 		}
-		if !p.ready.Load() {
+		if !p.shared.ready.Load() {
 			return fmt.Errorf("not yet")
 		}
 		return nil

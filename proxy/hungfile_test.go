@@ -31,7 +31,7 @@ func TestAFileThatHangsHoldsNoReload(t *testing.T) {
 	t.Parallel()
 	const yaml = unwatched + "listeners: [{name: public, address: \"127.0.0.1:0\"}]\nroutes: [{match: {path: /}, respond: {body: old}}]\n"
 	p := idle(t, "", yaml)
-	p.disk, p.open = disk.New(context.Background(), time.Second), os.Open
+	p.reloader.load.Disk, p.reloader.load.Open = disk.New(context.Background(), time.Second), os.Open
 	p.begin()
 	p.serves()
 	hangingFile(t, filepath.Join(p.dir, "key"))

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/logging"
 )
 
 // MemoryConfig is the section memory.
@@ -59,31 +59,40 @@ const (
 	goMemoryLimit = "GOMEMLIMIT"
 )
 
-// commitMemory puts the limit of a generation in force.
-func (g *Gateway) commitMemory(c MemoryConfig) {
-	limit, from := g.memoryLimit(c.Limit)
-	if before := g.budget.Stats().Limit; before == limit && limit != 0 {
-		return
-	}
-	g.budget.SetLimit(limit)
-	if _, set := g.environ(goMemoryLimit); !set && limit > 0 {
-		g.options.SetMemoryLimit(limit / 100 * memory.RuntimeShare)
-	}
-	if limit == 0 {
-		g.observer.Logs.ReloadLogger().Warn().Msg("the system does not tell how much memory there is, so that there is no limit; set memory.limit")
-		return
-	}
-	g.observer.Logs.ReloadLogger().Info().Int64("bytes", limit).Str("from", from).Msg("the memory limit is set")
+// A memoryLimiter sets the limit of the budget, and that of the runtime where the
+// environment does not. It belongs to the goroutine that runs reloads.
+type memoryLimiter struct {
+	budget          *memory.Budget
+	logs            *logging.Logs
+	env             func(string) (string, bool)
+	setRuntimeLimit func(bytes int64) (before int64)
 }
 
-// memoryLimit is what a setting comes to, in bytes, and where that comes from; 0
+// apply puts the limit of a generation in force.
+func (m *memoryLimiter) apply(c MemoryConfig) {
+	limit, from := m.bytes(c.Limit)
+	if before := m.budget.Stats().Limit; before == limit && limit != 0 {
+		return
+	}
+	m.budget.SetLimit(limit)
+	if _, set := m.environ(goMemoryLimit); !set && limit > 0 {
+		m.setRuntimeLimit(limit / 100 * memory.RuntimeShare)
+	}
+	if limit == 0 {
+		m.logs.ReloadLogger().Warn().Msg("the system does not tell how much memory there is, so that there is no limit; set memory.limit")
+		return
+	}
+	m.logs.ReloadLogger().Info().Int64("bytes", limit).Str("from", from).Msg("the memory limit is set")
+}
+
+// bytes is what a setting comes to, in bytes, and where that comes from; 0
 // where it cannot be told.
-func (g *Gateway) memoryLimit(limit MemoryLimit) (bytes int64, from string) {
+func (m *memoryLimiter) bytes(limit MemoryLimit) (bytes int64, from string) {
 	if limit.Bytes > 0 {
 		return int64(limit.Bytes), "memory.limit"
 	}
-	if _, set := g.environ(goMemoryLimit); set {
-		if now := g.options.SetMemoryLimit(-1); now > 0 && now < math.MaxInt64 { // it may be off
+	if _, set := m.environ(goMemoryLimit); set {
+		if now := m.setRuntimeLimit(-1); now > 0 && now < math.MaxInt64 { // it may be off
 			return now, goMemoryLimit
 		}
 	}
@@ -91,20 +100,7 @@ func (g *Gateway) memoryLimit(limit MemoryLimit) (bytes int64, from string) {
 	return system / 100 * systemShare, from
 }
 
-func (g *Gateway) environ(name string) (string, bool) {
-	value, ok := g.options.Env(name)
+func (m *memoryLimiter) environ(name string) (string, bool) {
+	value, ok := m.env(name)
 	return value, ok && strings.TrimSpace(value) != ""
-}
-
-// isReady reports whether others should send requests here.
-func (g *Gateway) isReady() bool { return g.ready.Load() && g.budget.Level() < memory.Critical }
-
-// memoryStatus is what operators see of the budget.
-func (g *Gateway) memoryStatus() admin.Memory {
-	s := g.budget.Stats()
-	m := admin.Memory{Limit: s.Limit, Pressure: s.Pressure, Ratio: s.Ratio(), Level: g.budget.Level().String(), Charged: map[string]int64{}}
-	for _, k := range memory.Kinds() {
-		m.Charged[k.String()] = s.Charged[k]
-	}
-	return m
 }

@@ -25,7 +25,7 @@ type remains struct {
 }
 
 func (p *process) remains() remains {
-	gen := p.current.Load()
+	gen := p.shared.generations.newest()
 	return remains{weak.Make(gen), weak.Make(gen.config), weak.Make(gen.router), weak.Make(gen.clusters), weak.Make(gen.mcp[0])}
 }
 
@@ -120,7 +120,7 @@ func TestSeriesEndWithTheGenerationThatHadThem(t *testing.T) {
 	p := run(t, "", with(one, ", {name: gone, address: \"127.0.0.1:0\"}"))
 	scrape := func() string {
 		w := httptest.NewRecorder()
-		p.metricsServed.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		p.shared.admin.metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 		return w.Body.String()
 	}
 	expect := func(want bool, series ...string) {

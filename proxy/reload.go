@@ -3,82 +3,59 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filewatch"
+	"github.com/mcpgateway/mcpgateway/proxy/observe"
 )
 
-// Reload asks for a reload and waits for the outcome of one that began after
-// the call.
-func (g *Gateway) Reload(ctx context.Context) (admin.Outcome, error) {
-	// Buffered: the reload goes on, and answers, when the caller has left.
-	outcome := make(chan admin.Outcome, 1)
-	select {
-	case g.reloads <- outcome:
-	case <-g.stopping:
-		return admin.Outcome{}, errors.New("the gateway is shutting down")
-	case <-ctx.Done():
-		return admin.Outcome{}, ctx.Err()
-	}
-	select {
-	case o := <-outcome:
-		return o, nil
-	case <-ctx.Done():
-		return admin.Outcome{}, ctx.Err()
-	}
+// A reloader takes the process from one generation to the next. It belongs to the
+// goroutine that runs reloads, which is why one runs at a time; only last is read by
+// others.
+type reloader struct {
+	shared *shared
+	path   string
+	load   config.Options // Running is filled in for each load
+	notify serviceManager
+	// watcher looks at the files of the last load; nil before Run.
+	watcher *filewatch.Watcher
+	last    lastReload
+	// again receives when it is time to look for a rotation once more; nil is never.
+	again            <-chan time.Time
+	rotateAgainAfter time.Duration
 }
 
-// pending takes every request that waits right now.
-func (g *Gateway) pending() []chan<- admin.Outcome {
-	var waiting []chan<- admin.Outcome
-	for {
-		select {
-		case r := <-g.reloads:
-			waiting = append(waiting, r)
-		default:
-			return waiting
-		}
-	}
-}
-
-// reload is apply with the service manager told about it, in the order that
-// Type=notify-reload asks for (systemd.service(5), sd_notify(3)).
-func (g *Gateway) reload(ctx context.Context, trigger string, w *filewatch.Watcher) admin.Outcome {
-	g.options.Notify(fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", monotonicMicroseconds()))
-	outcome, snapshot, _ := g.apply(ctx, trigger)
-	w.Watch(watchSet(snapshot))
-	g.notifyReady(outcome)
+// reload applies the file with the service manager told about it.
+func (r *reloader) reload(ctx context.Context, trigger string) admin.Outcome {
+	r.notify.reloading()
+	outcome, snapshot, _ := r.applyFile(ctx, trigger)
+	r.watcher.Watch(watchSet(snapshot))
+	r.notify.ready(outcome)
 	return outcome
 }
 
-// maxStatus bounds STATUS, in bytes: systemd ignores a message of more than
-// 4096, and would wait for READY=1 for ever.
-const maxStatus = 1024
-
-func (g *Gateway) notifyReady(o admin.Outcome) { g.options.Notify("READY=1\n" + statusOf(o)) }
-
-func statusOf(o admin.Outcome) string {
-	status := strings.ReplaceAll(o.Line(), "\n", " ") // a line is a statement
-	if len(status) > maxStatus {
-		status = strings.ToValidUTF8(status[:maxStatus], "") + "…"
+// start applies the first generation. The error says why that cannot be, and is
+// reported already.
+func (r *reloader) start(ctx context.Context) error {
+	outcome, snapshot, err := r.applyFile(ctx, "start")
+	if err != nil {
+		return err
 	}
-	return "STATUS=" + status
+	r.notify.ready(outcome)
+	r.watcher.Watch(watchSet(snapshot))
+	return nil
 }
 
-// monotonicMicroseconds reads the clock that systemd compares with; Go's own
-// monotonic clock has another origin.
-func monotonicMicroseconds() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return 0
+// watchSet are the files of a snapshot, which may be nil.
+func watchSet(s *config.Snapshot) filewatch.Set {
+	if s == nil {
+		return filewatch.Set{}
 	}
-	return ts.Nano() / int64(time.Microsecond)
+	return filewatch.Set{Paths: s.Files, Moved: func() bool { return s.Moved() != "" }, Hung: s.Hung}
 }
 
 // Load reads the file at path into a checked Config. The snapshot is returned also
@@ -92,35 +69,35 @@ func Load(ctx context.Context, path string, opts config.Options) (*Config, *conf
 	return cfg, snapshot, nil
 }
 
-// apply loads the file and, where it differs, makes it the current
+// applyFile loads the file and, where it differs, makes it the newest
 // generation. It returns the snapshot whose files are to be watched, whatever
 // the outcome; nil where reload.watch is off. The error says why the outcome is a
 // rejection, and is reported already.
-func (g *Gateway) apply(ctx context.Context, trigger string) (admin.Outcome, *config.Snapshot, error) {
-	var running *config.Snapshot
-	if cur := g.current.Load(); cur != nil {
-		running = cur.snapshot
+func (r *reloader) applyFile(ctx context.Context, trigger string) (admin.Outcome, *config.Snapshot, error) {
+	options := r.load
+	if newest := r.shared.generations.newest(); newest != nil {
+		options.Running = newest.snapshot
 	}
-	file, snapshot, err := Load(ctx, g.options.Path, config.Options{Env: g.options.Env, Running: running, Disk: g.disk, Open: g.open})
+	file, snapshot, err := Load(ctx, r.path, options)
 	o := admin.Outcome{Trigger: trigger, Warnings: warnings(snapshot)}
 	if err == nil {
-		err = g.put(ctx, &o, file, snapshot)
+		err = r.apply(ctx, &o, file, snapshot)
 	}
-	g.conclude(&o, err)
-	if cur := g.current.Load(); cur != nil && !cur.config.Reload.Watch {
+	r.conclude(&o, err)
+	if newest := r.shared.generations.newest(); newest != nil && !newest.config.Reload.Watch {
 		return o, nil, err
 	}
 	return o, snapshot, err
 }
 
-// put makes what the file says, with the identities of now, the current
+// apply makes what the file says, with the identities of now, the newest
 // generation where it differs from that one. An error changes nothing.
-func (g *Gateway) put(ctx context.Context, o *admin.Outcome, file *Config, snapshot *config.Snapshot) error {
-	cfg, err := file.withIdentities(ctx, g.spiffe)
+func (r *reloader) apply(ctx context.Context, o *admin.Outcome, file *Config, snapshot *config.Snapshot) error {
+	cfg, err := file.withIdentities(ctx, r.shared.spiffe)
 	if err != nil {
 		return err
 	}
-	old := g.current.Load()
+	old := r.shared.generations.newest()
 	var before *Config
 	if old != nil {
 		before = old.config
@@ -132,29 +109,54 @@ func (g *Gateway) put(ctx context.Context, o *admin.Outcome, file *Config, snaps
 		old.file, o.Result = file, admin.Unchanged
 		return nil
 	}
-	p, err := g.prepare(ctx, plan, cfg, snapshot, old)
+	p, err := prepare(ctx, r.shared, plan, cfg, snapshot, old)
 	if err != nil {
 		return err
 	}
 	p.gen.file = file
 	o.Warnings = append(o.Warnings, p.warnings...)
-	o.Summary, o.Plan, o.Result = g.commit(p), p.plan.Details(), admin.Applied
+	o.Summary, o.Plan, o.Result = p.commit(), p.plan.Details(), admin.Applied
 	return nil
 }
 
 // conclude completes an outcome and reports it.
-func (g *Gateway) conclude(o *admin.Outcome, err error) {
+func (r *reloader) conclude(o *admin.Outcome, err error) {
 	if err != nil {
 		o.Result, o.Errors = admin.Rejected, errorLines(err)
 	}
 	o.Time = time.Now()
-	if cur := g.current.Load(); cur != nil {
-		o.Generation = cur.number
+	if newest := r.shared.generations.newest(); newest != nil {
+		o.Generation = newest.number
 		// Also after a rejection: what was begun for it has no use any more.
-		g.spiffe.Keep(cur.config.spiffeSockets())
-		g.rotateLater(o, cur)
+		r.shared.spiffe.Keep(newest.config.spiffeSockets())
+		r.rotateLater(o, newest)
 	}
-	g.report(*o)
+	r.last.update(*o, r.shared.observer)
+	r.shared.observer.LogReload(*o)
+}
+
+// lastReload is the outcome that operators are shown. Safe for concurrent use.
+type lastReload struct {
+	mu    sync.Mutex // a leaf: no other lock is taken while it is held
+	shown *admin.Outcome
+}
+
+// outcome is nil before the first.
+func (l *lastReload) outcome() *admin.Outcome {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown
+}
+
+// update counts an outcome and shows it. A rotation is no answer to a file that
+// was rejected: that is shown until the file is mended.
+func (l *lastReload) update(o admin.Outcome, observer *observe.Observer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o.Trigger != rotation || l.shown == nil || l.shown.Trigger == rotation || l.shown.Result != admin.Rejected {
+		l.shown = &o
+		observer.Reloaded(o)
+	}
 }
 
 func warnings(s *config.Snapshot) []string {
@@ -163,20 +165,6 @@ func warnings(s *config.Snapshot) []string {
 		lines = append(lines, w.Error())
 	}
 	return lines
-}
-
-// report logs, counts and keeps an outcome.
-func (g *Gateway) report(o admin.Outcome) {
-	g.mu.Lock()
-	last := g.lastReload
-	// A rotation is no answer to a file that was rejected: that is told until
-	// the file is mended.
-	if o.Trigger != rotation || last == nil || last.Trigger == rotation || last.Result != admin.Rejected {
-		g.lastReload = &o
-		g.observer.Reloaded(o)
-	}
-	g.mu.Unlock()
-	g.observer.LogReload(o)
 }
 
 func errorLines(err error) []string {

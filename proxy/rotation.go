@@ -15,30 +15,30 @@ const rotation = "Workload API"
 // rotation is due.
 const rotateAgainAfter = 10 * time.Second
 
-// rotate gives the current generation the identities of now. It does not read
+// rotate gives the newest generation the identities of now. It does not read
 // the file: no operator has asked for an edit to go live, and one that is wrong must
 // not let an identity expire.
-func (g *Gateway) rotate(ctx context.Context) admin.Outcome {
-	g.again = nil
-	cur := g.current.Load()
+func (r *reloader) rotate(ctx context.Context) admin.Outcome {
+	r.again = nil
+	cur := r.shared.generations.newest()
 	o := admin.Outcome{Trigger: rotation, Warnings: warnings(cur.snapshot)}
-	err := g.put(ctx, &o, cur.file, cur.snapshot)
+	err := r.apply(ctx, &o, cur.file, cur.snapshot)
 	if o.Result == admin.Unchanged {
 		return o // a reload was faster, and has reported it
 	}
-	g.conclude(&o, err)
-	g.options.Notify(statusOf(o))
+	r.conclude(&o, err)
+	r.notify.status(o)
 	return o
 }
 
 // rotateLater has the identities looked at again after a rejection, since the
 // Workload APIs tell only once: a rotation that was rejected is not announced
 // again, nor one that a rejected reload was the first to see.
-func (g *Gateway) rotateLater(o *admin.Outcome, cur *Generation) {
+func (r *reloader) rotateLater(o *admin.Outcome, cur *Generation) {
 	switch {
 	case o.Result != admin.Rejected:
-		g.again = nil
-	case g.again == nil && len(cur.file.spiffeSockets()) > 0:
-		g.again = time.After(g.rotateAgainAfter)
+		r.again = nil
+	case r.again == nil && len(cur.file.spiffeSockets()) > 0:
+		r.again = time.After(r.rotateAgainAfter)
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -41,96 +42,100 @@ func stagesOf(timeout time.Duration) stages {
 	}
 }
 
-// boundEnd is called when the process is told to stop, and bounds how long that
+// A shutdown ends the process.
+type shutdown struct {
+	shared *shared
+	notify serviceManager
+	// abort ends the process at once.
+	abort func()
+	// requested is when the process was told to stop; nil before.
+	requested atomic.Pointer[time.Time]
+}
+
+// request is called when the process is told to stop, and bounds how long that
 // takes from now on: a reload that waits for a file system which does not answer
 // cannot be interrupted, and the shutdown begins after it.
-func (g *Gateway) boundEnd() {
+func (s *shutdown) request() {
 	now := time.Now()
-	g.told.Store(&now)
-	if gen := g.current.Load(); gen != nil {
+	s.requested.Store(&now)
+	if gen := s.shared.generations.newest(); gen != nil {
 		c := gen.config.Shutdown
-		time.AfterFunc(c.Delay+stagesOf(c.Timeout).over, g.options.Abort)
+		time.AfterFunc(c.Delay+stagesOf(c.Timeout).over, s.abort)
 		return
 	}
 	time.AfterFunc(startEnd, func() {
-		if g.current.Load() == nil { // else it began to serve, and the shutdown has its own bound
-			g.options.Abort()
+		if s.shared.generations.newest() == nil { // else it began to serve, and the shutdown has its own bound
+			s.abort()
 		}
 	})
 }
 
-// shutdown ends the process in order: not ready, a delay in which load
+// run ends the process in order: not ready, a delay in which load
 // balancers notice, sockets closed, connections drained, sessions ended. A
 // value from kill ends all waiting.
-func (g *Gateway) shutdown(kill <-chan os.Signal) {
+func (s *shutdown) run(kill <-chan os.Signal) {
+	logs := s.shared.observer.Logs
 	patience, hurry := context.WithCancel(context.Background())
 	defer hurry()
 	go func() {
 		select {
 		case <-kill:
-			g.observer.Logs.ReloadLogger().Warn().Msg("a second signal came; stopping at once")
+			logs.ReloadLogger().Warn().Msg("a second signal came; stopping at once")
 			hurry()
 		case <-patience.Done():
 		}
 	}()
-	gen, forced := g.current.Load(), patience
+	gen, forced := s.shared.generations.newest(), patience
 	if gen != nil {
 		c := gen.config.Shutdown
-		g.options.Notify("STOPPING=1")
-		g.ready.Store(false)
-		g.observer.Logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
+		s.notify.stopping()
+		s.shared.ready.Store(false)
+		logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
 		sleep(patience, c.Delay)
 		timeout := c.Timeout
-		if told := g.told.Load(); told != nil {
+		if requested := s.requested.Load(); requested != nil {
 			// What was under way at that time may have taken a part of it.
-			timeout = min(timeout, max(0, c.Delay+c.Timeout-time.Since(*told)))
+			timeout = min(timeout, max(0, c.Delay+c.Timeout-time.Since(*requested)))
 		}
 		end := stagesOf(timeout)
-		time.AfterFunc(end.over, g.options.Abort) // the process ends before, or with it
+		time.AfterFunc(end.over, s.abort) // the process ends before, or with it
 		ctx, cancel := context.WithTimeout(patience, end.force)
 		defer cancel()
 		forced = ctx
-		g.drainAll(forced, gen, end)
+		s.drainAll(forced, gen, end)
 	}
 	ctx, cancel := context.WithTimeout(forced, forceGrace)
 	defer cancel()
-	g.hub.Close(ctx)
-	if g.admin != nil {
-		g.admin.Close(ctx)
-	}
+	s.shared.hub.Close(ctx)
+	s.shared.admin.close(ctx)
 	if gen != nil {
 		gen.done() // it is no longer the current one
-		g.awaitWork(ctx)
-		g.observer.Logs.ReloadLogger().Info().Msg("stopped")
+		s.shared.generations.wait(ctx)
+		logs.ReloadLogger().Info().Msg("stopped")
 	}
 }
 
 // drainAll closes every socket, and returns when no connection is left.
-func (g *Gateway) drainAll(patience context.Context, gen *Generation, end stages) {
+func (s *shutdown) drainAll(patience context.Context, gen *Generation, end stages) {
 	deadline, cancel := context.WithTimeout(patience, end.cut)
 	defer cancel()
-	g.sockets.Close()
-	var servers []*listeners.Server
-	for _, s := range gen.served {
-		servers = append(servers, s.server)
+	s.shared.sockets.Close()
+	servers := s.shared.generations.leaving()
+	for i := range gen.served {
+		servers = append(servers, gen.served[i].server)
 	}
-	g.mu.Lock()
-	for _, d := range g.draining {
-		servers = append(servers, d.leaving...)
-	}
-	g.mu.Unlock()
 	spread := min(gen.config.Drain.CloseSpread, end.tell/2)
-	for _, s := range servers {
-		s.Drain(listeners.DrainOptions{Spread: spread, Timeout: end.tell, CloseIdle: true})
+	for _, server := range servers {
+		server.Drain(listeners.DrainOptions{Spread: spread, Timeout: end.tell, CloseIdle: true})
 	}
-	for _, s := range servers {
+	for _, server := range servers {
 		select {
-		case <-s.Done():
+		case <-server.Done():
 		case <-deadline.Done():
 		}
 	}
-	for _, s := range servers {
-		s.Close()
+	for _, server := range servers {
+		server.Close()
 	}
 }
 
@@ -140,16 +145,6 @@ func sleep(ctx context.Context, d time.Duration) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
-// awaitWork waits for the goroutines of the gateway, bounded by ctx.
-func (g *Gateway) awaitWork(ctx context.Context) {
-	done := make(chan struct{})
-	go func() { g.work.Wait(); close(done) }()
-	select {
-	case <-done:
 	case <-ctx.Done():
 	}
 }

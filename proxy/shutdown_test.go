@@ -73,7 +73,7 @@ func TestAStopDuringWarmingAppliesNothing(t *testing.T) {
 	<-asked
 	p.stop()
 	p.ended()
-	if n := p.current.Load().number; n != 1 || p.err != nil {
+	if n := p.shared.generations.newest().number; n != 1 || p.err != nil {
 		t.Errorf("generation %d, %v", n, p.err)
 	}
 
@@ -81,7 +81,7 @@ func TestAStopDuringWarmingAppliesNothing(t *testing.T) {
 	<-asked
 	first.stop()
 	first.ended()
-	if first.err != nil || first.current.Load() != nil {
+	if first.err != nil || first.shared.generations.newest() != nil {
 		t.Errorf("ended with %v", first.err)
 	}
 }

@@ -85,7 +85,7 @@ func newMesh(t *testing.T, sections string, edit func(*Gateway)) *mesh {
 	rotate(t, m.agent, m.ca)
 	m.yaml = fmt.Sprintf("%slisteners: [{name: mesh, address: \"127.0.0.1:0\", tls: {spiffe: {socket: %q}}}]\n%s", unwatched, m.agent.Socket, sections)
 	m.process = idle(t, "", m.yaml)
-	m.rotateAgainAfter = 20 * time.Millisecond
+	m.reloader.rotateAgainAfter = 20 * time.Millisecond
 	edit(m.Gateway)
 	m.begin()
 	m.serves()
@@ -149,8 +149,8 @@ func rotateTo(t *testing.T, agent *spiffetest.WorkloadAPI, ca *tlstest.CA, curve
 // no later one is told of it.
 func TestARotationSurvivesTheReloadThatSawIt(t *testing.T) {
 	m := newMesh(t, "", func(g *Gateway) {
-		g.spiffe.Close()
-		g.spiffe = spiffe.NewSources(func() {}, g.observer.SPIFFE)
+		g.shared.spiffe.Close()
+		g.shared.spiffe = spiffe.NewSources(func() {}, g.observer.SPIFFE)
 	})
 	next := rotate(t, m.agent, m.ca)
 	eventually(t, "the delivery", func() error {
@@ -179,7 +179,7 @@ func TestARotationGoesByTheFileThatWasReadLast(t *testing.T) {
 	byFile := m.ca.PEM()
 	m.ca = tlstest.NewCA(t, "next")
 	m.shows(rotate(t, m.agent, m.ca))
-	if got := m.current.Load().config.Listeners[0].TLS.ClientAuth.CACert.Data; !bytes.Equal(got, byFile) {
+	if got := m.shared.generations.newest().config.Listeners[0].TLS.ClientAuth.CACert.Data; !bytes.Equal(got, byFile) {
 		t.Error("clients are verified by the agent's CA, not by that of the file")
 	}
 }

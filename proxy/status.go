@@ -5,23 +5,24 @@ import (
 	"os"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
 // Status describes the present moment for the admin API.
 func (g *Gateway) Status() admin.Status {
 	s := admin.Status{
-		Version: g.options.Version, PID: os.Getpid(), Started: g.started, Config: g.options.Path, Ready: g.ready.Load(),
+		Version: g.options.Version, PID: os.Getpid(), Started: g.started, Config: g.options.Path, Ready: g.shared.ready.Load(),
 		Listeners: []admin.Listener{}, Clusters: []admin.Cluster{}, Certs: []admin.Certificate{}, Draining: []admin.Drain{},
 	}
-	for _, st := range g.hub.Stats() {
+	for _, st := range g.shared.hub.Stats() {
 		s.Sessions += st.Sessions
 		s.Streams += st.Streams
 	}
-	s.Memory = g.memoryStatus()
-	g.mu.Lock()
-	s.LastReload = g.lastReload
-	for _, old := range g.draining {
+	s.Memory = memoryStatus(g.shared.budget)
+	s.LastReload = g.reloader.last.outcome()
+	gen, draining := g.shared.generations.serving()
+	for _, old := range draining {
 		d := admin.Drain{Generation: old.number, Since: old.retired, Requests: old.requests()}
 		for _, server := range old.leaving {
 			stats := server.Stats()
@@ -30,9 +31,6 @@ func (g *Gateway) Status() admin.Status {
 		}
 		s.Draining = append(s.Draining, d)
 	}
-	gen := g.current.Load() // with mu held: each generation that serves is in one place
-	g.mu.Unlock()
-
 	if gen == nil || !gen.use() {
 		return s
 	}
@@ -45,7 +43,7 @@ func (g *Gateway) Status() admin.Status {
 			Connections: stats.Connections, Streams: stats.Streams,
 		})
 	}
-	leftOut := g.hub.LeftOut()
+	leftOut := g.shared.hub.LeftOut()
 	for _, c := range gen.clusters.All() {
 		cluster := admin.Cluster{Name: c.Name(), Endpoints: []admin.Endpoint{}}
 		for _, e := range c.Endpoints() {
@@ -59,7 +57,7 @@ func (g *Gateway) Status() admin.Status {
 		}
 		s.Clusters = append(s.Clusters, cluster)
 	}
-	for _, c := range g.certificates(gen) {
+	for _, c := range gen.certificatesNow(g.shared.acme) {
 		s.Certs = append(s.Certs, c.Certificate)
 	}
 	return s
@@ -75,4 +73,14 @@ func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
 		URL: url, Address: s.Address, Healthy: s.Healthy, Health: s.Health, Error: s.LastError, Active: s.Active,
 		Processes: s.Processes, MaxProcesses: s.MaxProcesses, Waiting: s.Waiting, Protocol: s.Protocol,
 	}
+}
+
+// memoryStatus is what operators see of the budget.
+func memoryStatus(b *memory.Budget) admin.Memory {
+	s := b.Stats()
+	m := admin.Memory{Limit: s.Limit, Pressure: s.Pressure, Ratio: s.Ratio(), Level: b.Level().String(), Charged: map[string]int64{}}
+	for _, k := range memory.Kinds() {
+		m.Charged[k.String()] = s.Charged[k]
+	}
+	return m
 }

@@ -8,44 +8,45 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/logging"
 )
 
 const (
-	// tellWaitAfter is how long a generation waits for health checks before the log
-	// tells it: most answer at once.
-	tellWaitAfter = time.Second
-	// tellWaitEvery is the time between two such lines.
-	tellWaitEvery = 10 * time.Second
+	// reportWaitAfter is how long a generation waits for health checks before the log
+	// says so: most answer at once.
+	reportWaitAfter = time.Second
+	// reportWaitEvery is the time between two such lines.
+	reportWaitEvery = 10 * time.Second
 )
 
 // warm waits for the first health check of each new cluster, for timeout at most, and
-// tells in the log that it waits: at the start nothing else shows that the process
-// does not hang.
-func (g *Gateway) warm(ctx context.Context, set *clusters.Set, timeout time.Duration) {
+// says in the log that it waits, from reportAfter on: at the start nothing else
+// shows that the process does not hang.
+func warm(ctx context.Context, logs *logging.Logs, set *clusters.Set, reportAfter, timeout time.Duration) {
 	until := time.Now().Add(timeout)
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	var telling sync.WaitGroup
+	var reporting sync.WaitGroup
 	warmed := make(chan struct{})
-	telling.Go(func() {
-		t := time.NewTimer(g.tellWaitAfter)
+	reporting.Go(func() {
+		t := time.NewTimer(reportAfter)
 		defer t.Stop()
 		for {
 			select {
 			case <-warmed:
 				return
 			case <-t.C:
-				g.tellWait(set.Warming(), until)
-				t.Reset(tellWaitEvery)
+				reportWait(logs, set.Warming(), until)
+				t.Reset(reportWaitEvery)
 			}
 		}
 	})
 	set.Warm(ctx)
 	close(warmed)
-	telling.Wait()
+	reporting.Wait()
 }
 
-func (g *Gateway) tellWait(names []string, until time.Time) {
+func reportWait(logs *logging.Logs, names []string, until time.Time) {
 	if len(names) == 0 {
 		return // the last one has answered just now
 	}
@@ -53,6 +54,6 @@ func (g *Gateway) tellWait(names []string, until time.Time) {
 	if more := len(names) - mostNamed; more > 0 {
 		list += fmt.Sprintf(" and %d more", more)
 	}
-	g.observer.Logs.ReloadLogger().Info().Time("until", until).
+	logs.ReloadLogger().Info().Time("until", until).
 		Msg("waiting for the first health check of clusters before the file is applied, at most until reload.warm_timeout ends: " + list)
 }

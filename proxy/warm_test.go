@@ -34,7 +34,7 @@ clusters:
   - {name: unchecked, endpoints: ["` + slow.URL + `"]}
 `
 	p := idle(t, "", yaml+`  - {name: slow, endpoints: ["`+slow.URL+`"], health_check: {kind: http, timeout: 1m}}`+"\n")
-	p.tellWaitAfter = time.Millisecond
+	p.shared.reportWaitAfter = time.Millisecond
 	p.begin()
 	eventually(t, "the log to name the cluster", func() error {
 		if logs := p.logs.String(); !strings.Contains(logs, line+"slow\"") && !strings.Contains(logs, line+"fast, slow\"") || !strings.Contains(logs, `"until":"`) {
@@ -42,7 +42,7 @@ clusters:
 		}
 		return nil
 	})
-	if p.ready.Load() {
+	if p.shared.ready.Load() {
 		t.Error("the gateway is ready before the health check has answered")
 	}
 	answer()

@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/proxy/observe"
+)
+
+// release frees what a generation held once no request uses it any more.
+func (s *shared) release(gen *Generation) {
+	defer s.generations.work.Done()
+	s.generations.remove(gen)
+	newest, draining := s.generations.serving()
+	forget(s.observer, gen, append(draining, newest))
+	s.releaseNames()
+	gen.router.Close()
+	gen.clusters.Release()
+	s.observer.Logs.Logger().Debug().Uint64("generation", gen.number).Msg("generation released")
+	_ = gen.clusters.Wait(context.Background()) // its checks end within their timeout
+}
+
+// releaseNames has the ACME manager drop the names that no generation wants and
+// that handshakes may still have asked for.
+func (s *shared) releaseNames() {
+	newest, draining := s.generations.serving()
+	var inUse []string
+	for _, gen := range append(draining, newest) {
+		inUse = append(inUse, gen.config.acmeNames()...)
+	}
+	s.acme.Release(inUse)
+}
+
+// forget drops the series of what gen had and no living generation has. It
+// waits for gen to be free: a call that finished later would bring them back.
+func forget(o *observe.Observer, gen *Generation, living []*Generation) {
+	listeners, routes := map[string]bool{}, map[string]bool{}
+	for _, l := range living {
+		for i := range l.config.Listeners {
+			listeners[l.config.Listeners[i].Name] = true
+		}
+		for i := range l.config.Routes {
+			routes[l.config.Routes[i].Name] = true
+		}
+	}
+	for i := range gen.config.Listeners {
+		if name := gen.config.Listeners[i].Name; !listeners[name] {
+			o.ForgetListener(name)
+		}
+	}
+	for i := range gen.config.Routes {
+		if name := gen.config.Routes[i].Name; !routes[name] {
+			o.ForgetRoute(name)
+		}
+	}
+	for _, c := range gen.clusters.All() {
+		forgetCluster(o, c, living)
+	}
+}
+
+// forgetCluster drops the series of a cluster that no living generation has, or of
+// those of its endpoints. Most reloads leave most clusters as they are.
+func forgetCluster(o *observe.Observer, c *clusters.Cluster, living []*Generation) {
+	known := false
+	var endpoints []*clusters.Endpoint
+	for _, l := range living {
+		switch other, ok := l.clusters.Get(c.Name()); {
+		case other == c:
+			return
+		case ok:
+			known = true
+			endpoints = append(endpoints, other.Endpoints()...)
+		}
+	}
+	if !known {
+		o.ForgetCluster(c.Name())
+		return
+	}
+	o.ForgetEndpoints(c.Name(), c.Endpoints(), endpoints)
+}
