@@ -79,7 +79,7 @@ func (s *Sources) watch(addr string) (*watch, error) {
 	}
 	w := &watch{sources: s, socket: addr, moved: make(chan struct{}), still: true}
 	if old != nil {
-		w.current, w.returned, w.failure = old.current, old.returned, old.failure
+		w.current, w.returned, w.told, w.failure = old.current, old.returned, old.told, old.failure
 	}
 	var ctx context.Context
 	ctx, w.cancel = context.WithCancel(s.ctx)
@@ -118,22 +118,22 @@ func (s *Sources) notify() {
 		case <-s.ctx.Done():
 			return
 		case <-s.wake:
-			if s.stale() {
+			if s.news() {
 				s.changed()
 			}
 		}
 	}
 }
 
-func (s *Sources) stale() bool {
+// news reports whether changed is to be called, for all watches at once.
+func (s *Sources) news() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	news := false
 	for _, w := range s.watches {
-		if w.stale() {
-			return true
-		}
+		news = w.news() || news
 	}
-	return false
+	return news
 }
 
 // Keep ends the watches of all sockets but these. The owner calls it when he

@@ -255,3 +255,25 @@ func TestChangedMayCallBack(t *testing.T) {
 		t.Errorf("changed got %s", id)
 	}
 }
+
+// What another socket delivers is no reason to tell again what has been told.
+func TestADeliveryIsToldOnceThoughItIsNotFetched(t *testing.T) {
+	f := newFixture(t)
+	other := spiffetest.Start(t)
+	set(f.agent, issue(t, f.ca, gatewayID))
+	f.get(t)
+	set(f.agent, issue(t, f.ca, gatewayID))
+	await(t, f.changed, "the call of changed")
+
+	set(other, issue(t, f.ca, gatewayID))
+	if _, err := f.Get(patiently(t), other.Socket); err != nil {
+		t.Fatal(err)
+	}
+	last := issue(t, f.ca, gatewayID)
+	set(other, last)
+	await(t, f.changed, "the call of changed for the other socket")
+	f.Close()
+	if n := len(f.changed); n > 0 {
+		t.Errorf("changed was called %d times more than there was news", n)
+	}
+}

@@ -17,6 +17,7 @@ type watch struct {
 
 	current  *Material // delivered last
 	returned *Material // by Get, last
+	told     *Material // the one that changed was called for, last
 	failure  error     // the last, since the last delivery
 	waiting  int       // calls of Get
 	over     bool      // nothing will be delivered any more
@@ -125,7 +126,12 @@ func (w *watch) move() {
 	}
 }
 
-// stale reports whether there is something that no reader has got or waits for.
-func (w *watch) stale() bool {
-	return w.waiting == 0 && w.current != nil && !w.current.equal(w.returned)
+// news reports whether there is something that no reader has got or waits for, and
+// for which changed has not been called.
+func (w *watch) news() bool {
+	if w.waiting > 0 || w.current == nil || w.current == w.told || w.current.equal(w.returned) {
+		return false
+	}
+	w.told = w.current
+	return true
 }
