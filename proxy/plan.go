@@ -28,6 +28,7 @@ type Plan struct {
 // A Change is what happens to something that has a name.
 type Change string
 
+// The changes of a plan; what stays as it is has none.
 const (
 	Added   Change = "added"
 	Removed Change = "removed"

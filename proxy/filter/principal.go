@@ -13,6 +13,7 @@ import (
 // Kind says by what a principal was recognised.
 type Kind string
 
+// The kinds: neither a token nor a certificate, a bearer token, a client certificate.
 const (
 	Anonymous   Kind = "anonymous"
 	JWT         Kind = "jwt"

@@ -46,10 +46,7 @@ func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
 		if filepath.Ext(path) != ".go" {
 			return nil
 		}
-		f, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.ParseComments)
-		if err != nil {
-			return err
-		}
+		f := parse(t, gotoken.NewFileSet(), path)
 		dir, err := filepath.Rel(root, filepath.Dir(path))
 		if err != nil {
 			return err
@@ -60,6 +57,15 @@ func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func parse(t *testing.T, set *gotoken.FileSet, path string) *ast.File {
+	t.Helper()
+	f, err := parser.ParseFile(set, path, nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
 }
 
 func TestEachFloorImportsOnlyThoseBelow(t *testing.T) {

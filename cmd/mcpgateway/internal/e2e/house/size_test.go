@@ -1,0 +1,102 @@
+package house_test
+
+import (
+	"go/ast"
+	"os"
+	"strings"
+	"testing"
+)
+
+// mostMethods is how many methods a type has at most. One with more does several
+// things, and its fields belong to some of them only.
+const mostMethods = 20
+
+// large are the types with more, why, and how many at most. An entry goes when its
+// type has been taken apart: the test says so in its log.
+var large = map[string]struct {
+	most   int
+	reason string
+}{
+	"clusters.Cluster":             {44, "a cluster as a RoundTripper, its endpoints and their health: the health could be a type"},
+	"clusters.Endpoint":            {24, "an endpoint counts what each connection and request tells it"},
+	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
+	"listeners.Conn":               {34, "a net.Conn, whose ten methods count, and the phases of a connection under one lock"},
+	"listeners.Server":             {34, "one server for HTTP/1.1, 2 and 3: the protocols could be types"},
+	"proxy.Gateway":                {49, "the life of a configuration; commit and shutdown could be types"},
+	"proxy/mcp.Handler":            {38, "the transports of clients could be types"},
+	"proxy/mcp.Hub":                {40, "the registry of sessions and the catalogue could be types"},
+	"proxy/mcp.call":               {28, "a call, its stream and its suspension"},
+	"proxy/mcp.peer":               {32, "a cluster's place in a session"},
+	"proxy/mcp.session":            {121, "calls, questions, outlets and servers could be types"},
+	"proxy/mcp/eventstream.Stream": {21, "what is written, kept, sent and sent again, under one lock"},
+	"proxy/mcp/relay.Relay":        {32, "a client and a server at once: the two sides could be types"},
+	"proxy/mcp/upstream.Session":   {72, "the transports and the life of a session could be types"},
+	"proxy/routes.exchange":        {24, "one request from its beginning to its end"},
+	"tls/acme.account":             {31, "registration, keys and storage of one account under one lock"},
+}
+
+func TestNoTypeHasMoreThanTwentyMethods(t *testing.T) {
+	methods := map[string]int{}
+	goFiles(t, func(dir, path string, f *ast.File) {
+		if strings.HasSuffix(path, "_test.go") || strings.HasPrefix(dir, "bench") || strings.HasPrefix(dir, "examples") {
+			return
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv != nil {
+				methods[dir+"."+receiver(fn.Recv.List[0].Type)]++
+			}
+		}
+	})
+	if len(methods) < 200 {
+		t.Fatalf("only %d types with methods were found", len(methods))
+	}
+	for name, n := range methods {
+		switch exception, ok := large[name]; {
+		case ok && n > exception.most:
+			t.Errorf("%s has %d methods, and had %d; which of its responsibilities should move out?", name, n, exception.most)
+		case ok && n <= mostMethods:
+			t.Logf("%s has %d methods: take it out of the list of exceptions", name, n)
+		case !ok && n > mostMethods:
+			t.Errorf("%s has %d methods; which of its responsibilities should move out?", name, n)
+		}
+	}
+	for name := range large {
+		if methods[name] == 0 {
+			t.Logf("%s is no more: take it out of the list of exceptions", name)
+		}
+	}
+}
+
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
+}
+
+func TestMostFilesHaveUnder300Lines(t *testing.T) {
+	files, long := 0, []string{}
+	goFiles(t, func(_, path string, _ *ast.File) {
+		if strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files++
+		if strings.Count(string(data), "\n") > 300 {
+			long = append(long, path)
+		}
+	})
+	if len(long)*20 > files {
+		t.Errorf("%d of %d files have more than 300 lines, which one in twenty may: %q", len(long), files, long)
+	}
+}
