@@ -7,7 +7,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/observe"
-	"github.com/mcpgateway/mcpgateway/proxy/routes"
 )
 
 // Check loads the file at path and builds everything that a generation is made
@@ -19,26 +18,16 @@ func Check(ctx context.Context, path string, env func(string) (string, bool)) (*
 		return snapshot, err
 	}
 	cfg.withoutSPIFFE()
-	set, err := clusters.NewSet(cfg.Clusters, nil, clusters.Options{})
-	if err != nil {
-		return snapshot, err
-	}
-	defer set.Release()
 	hub := mcp.NewHub(mcp.Options{})
 	defer hub.Close(ctx)
-	router, err := routes.NewRouter(cfg.Routes, routes.Deps{
-		Clusters: set,
-		MCP: func(r *routes.Config) (*mcp.Handler, error) {
-			return hub.NewHandler(mcp.HandlerConfig{Route: r.Name, Config: r.MCP, Hosts: r.Match.Hosts, Clusters: set})
-		},
-		Ready: func() bool { return false },
-	})
-	if err != nil {
+	p := &preparation{shared: &shared{observer: new(observe.Observer), hub: hub}, gen: &Generation{config: cfg}}
+	defer p.discard()
+	if err := p.buildClusters(nil, clusters.Options{}); err != nil {
 		return snapshot, err
 	}
-	defer router.Close()
-	p := &preparation{shared: &shared{observer: new(observe.Observer)}, gen: &Generation{config: cfg, router: router}}
-	defer p.discard()
+	if err := p.buildRoutes(nil); err != nil {
+		return snapshot, err
+	}
 	return snapshot, p.buildServers()
 }
 

@@ -57,10 +57,40 @@ func (c *Config) Validate(s *config.Scope) {
 	c.checkStateKeys(s)
 	c.checkListeners(s)
 	c.checkACME(s)
-	clusterNames := c.checkClusters(s)
+	c.checkRouteListeners(s)
+	clusterNames := indexNames(s, "clusters", c.Clusters, func(cl *clusters.Config) string { return cl.Name }, nil)
+	c.resolve(clusterNames)
 	c.checkRoutes(s, clusterNames)
 	c.checkPaths(s)
 	c.checkOrder(s)
+}
+
+// resolve fills in what sections take from each other: the listeners of a route that
+// names none or "all", and which clusters serve MCP.
+func (c *Config) resolve(clusterNames map[string]int) {
+	listenerNames := c.listenerNames()
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		if len(r.Listeners) == 0 || slices.Contains(r.Listeners, "all") {
+			r.Listeners = slices.Clone(listenerNames)
+		}
+		if r.MCP == nil {
+			continue
+		}
+		for _, ref := range r.MCP.Clusters {
+			if j, ok := clusterNames[ref.Name]; ok {
+				c.Clusters[j].ServesMCP = true
+			}
+		}
+	}
+}
+
+func (c *Config) listenerNames() []string {
+	var names []string
+	for i := range c.Listeners {
+		names = append(names, c.Listeners[i].Name)
+	}
+	return names
 }
 
 // checkOrder warns of routes that no request gets to. With mistakes elsewhere it
@@ -76,8 +106,9 @@ func (c *Config) checkOrder(s *config.Scope) {
 	}
 }
 
-// indexNames returns where each name stands first, and reports the others.
-func indexNames[T any](s *config.Scope, section string, list []T, name func(*T) string) map[string]int {
+// indexNames returns where each name stands first, and reports the others, with a
+// hint where there is one.
+func indexNames[T any](s *config.Scope, section string, list []T, name, hint func(*T) string) map[string]int {
 	names := map[string]int{}
 	for i := range list {
 		n := name(&list[i])
@@ -85,7 +116,11 @@ func indexNames[T any](s *config.Scope, section string, list []T, name func(*T) 
 			continue
 		}
 		if first, dup := names[n]; dup {
-			s.Errorf(fmt.Sprintf("%s[%d].name", section, i), "the name %q is taken by %s[%d]", n, section, first)
+			more := ""
+			if hint != nil {
+				more = hint(&list[i])
+			}
+			s.Errorf(fmt.Sprintf("%s[%d].name", section, i), "the name %q is taken by %s[%d]%s", n, section, first, more)
 			continue
 		}
 		names[n] = i
@@ -94,7 +129,7 @@ func indexNames[T any](s *config.Scope, section string, list []T, name func(*T) 
 }
 
 func (c *Config) checkListeners(s *config.Scope) {
-	indexNames(s, "listeners", c.Listeners, func(l *listeners.Config) string { return l.Name })
+	indexNames(s, "listeners", c.Listeners, func(l *listeners.Config) string { return l.Name }, nil)
 	for i, l := range c.Listeners {
 		for j, other := range c.Listeners[:i] {
 			if why := listeners.Conflict(l.Address, other.Address); why != "" {
@@ -112,43 +147,20 @@ func (c *Config) checkListeners(s *config.Scope) {
 	}
 }
 
-func (c *Config) checkClusters(s *config.Scope) map[string]int {
-	names := indexNames(s, "clusters", c.Clusters, func(cl *clusters.Config) string { return cl.Name })
-	for _, r := range c.Routes {
-		if r.MCP == nil {
-			continue
-		}
-		for _, ref := range r.MCP.Clusters {
-			if i, ok := names[ref.Name]; ok {
-				c.Clusters[i].ServesMCP = true
-			}
-		}
-	}
-	return names
-}
-
 func (c *Config) checkRoutes(s *config.Scope, clusterNames map[string]int) {
-	var listenerNames, clusterList []string
-	for _, l := range c.Listeners {
-		listenerNames = append(listenerNames, l.Name)
-	}
+	var clusterList []string
 	for _, cl := range c.Clusters {
 		clusterList = append(clusterList, cl.Name)
 	}
-	names := map[string]int{}
+	indexNames(s, "routes", c.Routes, func(r *routes.Config) string { return r.Name }, func(r *routes.Config) string {
+		if r.Name == r.Match.Path || r.Name == r.Match.PathPrefix {
+			return "; a route without a name is named by its path, so name one of them"
+		}
+		return ""
+	})
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		at := func(field string) string { return fmt.Sprintf("routes[%d].%s", i, field) }
-		if first, dup := names[r.Name]; dup && r.Name != "" {
-			hint := ""
-			if r.Name == r.Match.Path || r.Name == r.Match.PathPrefix {
-				hint = "; a route without a name is named by its path, so name one of them"
-			}
-			s.Errorf(at("name"), "the name %q is taken by routes[%d]%s", r.Name, first, hint)
-		} else {
-			names[r.Name] = i
-		}
-		c.checkRouteListeners(s, i, r, listenerNames)
 		if r.Cluster != "" {
 			if j, ok := clusterNames[r.Cluster]; !ok {
 				s.Errorf(at("cluster"), "there is no cluster %q%s", r.Cluster, config.Suggest(r.Cluster, clusterList))
@@ -183,36 +195,37 @@ func (c *Config) checkRouteHosts(s *config.Scope, i int, r *routes.Config) {
 	}
 }
 
-func (c *Config) checkRouteListeners(s *config.Scope, i int, r *routes.Config, known []string) {
-	at := func(field string) string { return fmt.Sprintf("routes[%d].%s", i, field) }
-	if len(r.Listeners) == 0 {
-		if len(known) > 1 {
+// checkRouteListeners wants each route to name listeners that there are, and that ask
+// for the certificates which the route wants to see.
+func (c *Config) checkRouteListeners(s *config.Scope) {
+	known := c.listenerNames()
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		at := func(field string) string { return fmt.Sprintf("routes[%d].%s", i, field) }
+		switch {
+		case len(r.Listeners) == 0 && len(known) > 1:
 			s.Errorf(at("listeners"), "needed, since there are several listeners; name them, or write [all]")
-		} else if len(known) == 1 {
+		case len(r.Listeners) == 0:
 			c.checkClientCert(s, i, r, known)
-		}
-		r.Listeners = slices.Clone(known)
-		return
-	}
-	if slices.Contains(r.Listeners, "all") {
-		if len(r.Listeners) > 1 {
-			s.Errorf(at("listeners"), `"all" stands alone`)
-		}
-		// A listener that does not ask answers 401, and keeps the path from the
-		// routes below; but no client can use the route when none of them asks.
-		if r.Auth != nil && r.Auth.ClientCert != nil &&
-			!slices.ContainsFunc(c.Listeners, func(l listeners.Config) bool { return l.TLS.AsksForCertificates() }) {
-			s.Errorf(at("auth.client_cert"), "no listener asks for a client certificate; set tls.client_auth.mode of one, or of one of its policies, to request or require")
-		}
-		r.Listeners = slices.Clone(known)
-		return
-	}
-	for j, name := range r.Listeners {
-		if !slices.Contains(known, name) {
-			s.Errorf(at(fmt.Sprintf("listeners[%d]", j)), "there is no listener %q%s", name, config.Suggest(name, known))
+		case slices.Contains(r.Listeners, "all"):
+			if len(r.Listeners) > 1 {
+				s.Errorf(at("listeners"), `"all" stands alone`)
+			}
+			// A listener that does not ask answers 401, and keeps the path from the
+			// routes below; but no client can use the route when none of them asks.
+			if r.Auth != nil && r.Auth.ClientCert != nil &&
+				!slices.ContainsFunc(c.Listeners, func(l listeners.Config) bool { return l.TLS.AsksForCertificates() }) {
+				s.Errorf(at("auth.client_cert"), "no listener asks for a client certificate; set tls.client_auth.mode of one, or of one of its policies, to request or require")
+			}
+		default:
+			for j, name := range r.Listeners {
+				if !slices.Contains(known, name) {
+					s.Errorf(at(fmt.Sprintf("listeners[%d]", j)), "there is no listener %q%s", name, config.Suggest(name, known))
+				}
+			}
+			c.checkClientCert(s, i, r, r.Listeners)
 		}
 	}
-	c.checkClientCert(s, i, r, r.Listeners)
 }
 
 // checkClientCert reports a route that wants to see a certificate, on a

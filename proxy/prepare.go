@@ -77,11 +77,9 @@ func prepare(ctx context.Context, s *shared, plan Plan, cfg *Config, snapshot *c
 	if warning != "" {
 		p.warnings = append(p.warnings, warning)
 	}
-	options := clusters.Options{Prober: s.prober, Trace: s.observer.Clusters, Reserve: s.reserve}
-	if p.gen.clusters, err = clusters.NewSet(cfg.Clusters, before.clusters, options); err != nil {
+	if err = p.buildClusters(before.clusters, clusters.Options{Prober: s.prober, Trace: s.observer.Clusters, Reserve: s.reserve}); err != nil {
 		return nil, err
 	}
-	p.onDiscard(p.gen.clusters.Release)
 	if err = p.buildRoutes(before.router); err != nil {
 		return nil, err
 	}
@@ -116,6 +114,14 @@ func (p *preparation) openLog() (err error) {
 		// endpoint's health, goes where it was asked for.
 		logs.Swap(p.log)
 	}
+	return nil
+}
+
+func (p *preparation) buildClusters(previous *clusters.Set, o clusters.Options) (err error) {
+	if p.gen.clusters, err = clusters.NewSet(p.gen.config.Clusters, previous, o); err != nil {
+		return err
+	}
+	p.onDiscard(p.gen.clusters.Release)
 	return nil
 }
 

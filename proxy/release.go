@@ -34,27 +34,28 @@ func (s *shared) releaseNames() {
 // forget drops the series of what gen had and no living generation has. It
 // waits for gen to be free: a call that finished later would bring them back.
 func forget(o *observe.Observer, gen *Generation, living []*Generation) {
-	listeners, routes := map[string]bool{}, map[string]bool{}
+	type series struct{ label, name string }
+	used := map[series]bool{}
 	for _, l := range living {
-		for i := range l.config.Listeners {
-			listeners[l.config.Listeners[i].Name] = true
-		}
-		for i := range l.config.Routes {
-			routes[l.config.Routes[i].Name] = true
-		}
+		l.config.eachLabel(func(label, name string) { used[series{label, name}] = true })
 	}
-	for i := range gen.config.Listeners {
-		if name := gen.config.Listeners[i].Name; !listeners[name] {
-			o.ForgetListener(name)
+	gen.config.eachLabel(func(label, name string) {
+		if !used[series{label, name}] {
+			o.Forget(label, name)
 		}
-	}
-	for i := range gen.config.Routes {
-		if name := gen.config.Routes[i].Name; !routes[name] {
-			o.ForgetRoute(name)
-		}
-	}
+	})
 	for _, c := range gen.clusters.All() {
 		forgetCluster(o, c, living)
+	}
+}
+
+// eachLabel calls f with each listener and route, by which metrics are labelled.
+func (c *Config) eachLabel(f func(label, name string)) {
+	for i := range c.Listeners {
+		f("listener", c.Listeners[i].Name)
+	}
+	for i := range c.Routes {
+		f("route", c.Routes[i].Name)
 	}
 }
 
@@ -73,7 +74,7 @@ func forgetCluster(o *observe.Observer, c *clusters.Cluster, living []*Generatio
 		}
 	}
 	if !known {
-		o.ForgetCluster(c.Name())
+		o.Forget("cluster", c.Name())
 		return
 	}
 	o.ForgetEndpoints(c.Name(), c.Endpoints(), endpoints)

@@ -89,9 +89,9 @@ func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
 	o.Listeners.Opened("public")
 	o.request("public", &filter.Entry{Route: "tools", Status: 200, Duration: time.Second})
 	o.metrics.forget(prometheus.Labels{"cluster": "a", "endpoint": "http://1"})
-	o.ForgetCluster("b")
-	o.ForgetListener("public")
-	o.ForgetRoute("tools")
+	o.Forget("cluster", "b")
+	o.Forget("listener", "public")
+	o.Forget("route", "tools")
 	families, err := o.metrics.registry.Gather()
 	if err != nil {
 		t.Fatal(err)

@@ -68,13 +68,12 @@ func (o *Observer) MetricsPage(source admin.Source) http.Handler {
 	return admin.MetricsPage(o.metrics.registry, source)
 }
 
-// ForgetCluster drops the series of a cluster that no generation has any more.
-func (o *Observer) ForgetCluster(cluster string) {
-	o.metrics.forget(prometheus.Labels{"cluster": cluster})
-}
+// Forget drops the series of a listener, route or cluster, as label says, that no
+// generation has any more.
+func (o *Observer) Forget(label, name string) { o.metrics.forget(prometheus.Labels{label: name}) }
 
-// ForgetEndpoints drops the series of the endpoints of a cluster that are not
-// among those that are kept.
+// ForgetEndpoints drops the series of those endpoints of a cluster that are gone,
+// and not among those that are kept.
 func (o *Observer) ForgetEndpoints(cluster string, gone, kept []*clusters.Endpoint) {
 	known := map[string]bool{}
 	for _, e := range kept {
@@ -85,12 +84,4 @@ func (o *Observer) ForgetEndpoints(cluster string, gone, kept []*clusters.Endpoi
 			o.metrics.forget(prometheus.Labels{"cluster": cluster, "endpoint": label})
 		}
 	}
-}
-
-// ForgetRoute drops those of a route.
-func (o *Observer) ForgetRoute(route string) { o.metrics.forget(prometheus.Labels{"route": route}) }
-
-// ForgetListener drops those of a listener.
-func (o *Observer) ForgetListener(listener string) {
-	o.metrics.forget(prometheus.Labels{"listener": listener})
 }
