@@ -12,7 +12,7 @@ import (
 
 func TestAProtectedResourceSaysWhatItNeeds(t *testing.T) {
 	a := newAuth(t, &JWTConfig{HMACSecretFiles: []config.Secret{secretFile(testKeys.secret)}})
-	res := &Resource{Metadata: "https://x.example/.well-known/oauth-protected-resource/mcp", Scopes: []string{"read", "write"}}
+	res := &Resource{URL: "https://x.example/mcp", Scopes: []string{"read", "write"}}
 	const where = `resource_metadata="https://x.example/.well-known/oauth-protected-resource/mcp", scope="read write"`
 	token := func(claims jwt.MapClaims) string {
 		claims["sub"], claims["exp"] = "alice", inAnHour()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 )
@@ -23,7 +24,7 @@ type Config struct {
 	AllowedHosts   []string            `yaml:"allowed_hosts" example:"[mcp.example.com]" doc:"Hosts that are served; *. before a name stands for one or more labels. Default: the route's match.hosts, else on loopback connections only loopback names."`
 	AllowedOrigins []string            `yaml:"allowed_origins" example:"[\"https://app.example.com\"]" doc:"Origins that browsers may call from; scheme, host and port count. Default: the origin of the request itself, where match.hosts or allowed_hosts name its host, and loopback on loopback connections."`
 	ForwardHeaders []string            `yaml:"forward_headers" example:"[X-Tenant]" doc:"Client headers that may go upstream, besides the specification's own."`
-	Resource       *Resource           `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
+	Resource       *filter.Resource    `yaml:"resource" doc:"Tell clients where to get a token (RFC 9728). Needs auth.jwt."`
 	Timeouts       Timeouts            `yaml:"timeouts" doc:"How long is waited for what."`
 	Limits         Limits              `yaml:"limits" doc:"How much is held at once."`
 	Resume         Resume              `yaml:"resume" doc:"What a session keeps of its streams, so that a client whose connection broke can fetch the rest."`

@@ -11,8 +11,6 @@ import (
 )
 
 const (
-	// preflightAge is how long, in seconds, a browser need not ask again.
-	preflightAge = "600"
 	// exposed are the headers of an answer that pages may read.
 	exposed = spec.HeaderSession + ", WWW-Authenticate"
 	// paramsEchoed bounds how many headers that repeat arguments of a call, whose
@@ -71,5 +69,5 @@ func (h *Handler) preflight(header http.Header, r *http.Request) {
 	header.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
 	header.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
 	header.Set("Access-Control-Allow-Headers", strings.Join(allow, ", "))
-	header.Set("Access-Control-Max-Age", preflightAge)
+	header.Set("Access-Control-Max-Age", filter.PreflightAge)
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
 
 // mcpAction puts together what serves an mcp route. Web pages are judged
@@ -20,11 +19,7 @@ func (rt *Router) mcpAction(c *Config, deps Deps) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		var res *filter.Resource
-		if r := c.MCP.Resource; r != nil {
-			res = &filter.Resource{Metadata: r.MetadataURL(), Scopes: r.Scopes}
-		}
-		h = a.WrapResource(h, res)
+		h = a.WrapResource(h, c.MCP.Resource)
 	}
 	return edited(c, m.Guard(h)), nil
 }
@@ -52,7 +47,7 @@ func metadataRoutes(c *Config, r *route) []*route {
 		return &route{name: r.name, hosts: r.hosts, listeners: r.listeners, exact: path, handler: handler}
 	}
 	if r.exact == "/" {
-		return []*route{at(mcp.MetadataPath)}
+		return []*route{at(filter.MetadataPath)}
 	}
-	return []*route{at(mcp.MetadataPath + r.exact), at(mcp.MetadataPath)}
+	return []*route{at(filter.MetadataPath + r.exact), at(filter.MetadataPath)}
 }
