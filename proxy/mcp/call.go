@@ -149,9 +149,9 @@ func (c *call) run() {
 		}
 		switch {
 		case c.session.modern():
-			status = f.modernStatus()
+			status = f.answer.StatelessStatus()
 		case c.session.sessionless || f.dead:
-			status = f.status
+			status = f.answer.Status
 		}
 		body = f.body(c.msg.ID())
 	}

@@ -44,7 +44,7 @@ func (s *session) dispatch(c *call) ([]byte, error) {
 	}
 	refs := c.route.Members
 	if !s.passes(refs) {
-		return nil, noMethod(method)
+		return nil, spec.MethodNotFound(method)
 	}
 	body, _, err := c.forward(refs[0], false, nil)
 	return body, err
@@ -61,7 +61,7 @@ func (s *session) passes(refs []federation.Member) bool {
 func (s *session) named(c *call, list string, safe bool) ([]byte, error) {
 	at := c.msg.Params().Get("name")
 	if at.Kind() != jsonrpc.String {
-		return nil, invalid("params.name is not a string")
+		return nil, spec.InvalidParams("params.name is not a string")
 	}
 	ref, own, err := s.resolve(c, list, at.String())
 	if err != nil {
@@ -89,7 +89,7 @@ func rename(e *jsonrpc.Edits, at jsonrpc.Value, own string) {
 func (s *session) resource(c *call, safe bool) ([]byte, target, error) {
 	at := c.msg.Params().Get("uri")
 	if at.Kind() != jsonrpc.String {
-		return nil, target{}, invalid("params.uri is not a string")
+		return nil, target{}, spec.InvalidParams("params.uri is not a string")
 	}
 	ref, own, err := s.resolveURI(c, at.String())
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *session) unsubscribe(c *call) ([]byte, error) {
 func (s *session) complete(c *call) ([]byte, error) {
 	at := c.msg.Params().Get("ref")
 	if key, dup := at.DuplicateKey(); dup {
-		return nil, invalid("duplicate key in params.ref: " + key)
+		return nil, spec.InvalidParams("duplicate key in params.ref: " + key)
 	}
 	var ref federation.Member
 	var own string
@@ -141,7 +141,7 @@ func (s *session) complete(c *call) ([]byte, error) {
 		name = at.Get("uri")
 		ref, own, err = s.resolveURI(c, name.String())
 	default:
-		err = invalid("params.ref.type is neither ref/prompt nor ref/resource")
+		err = spec.InvalidParams("params.ref.type is neither ref/prompt nor ref/resource")
 	}
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (s *session) setLevel(c *call) ([]byte, error) {
 		return body, err
 	}
 	if !slices.Contains(strings.Fields(logLevels), level) {
-		return nil, invalid("params.level is none of: " + logLevels)
+		return nil, spec.InvalidParams("params.level is none of: " + logLevels)
 	}
 	s.setLogLevel(level)
 	var wg sync.WaitGroup

@@ -76,7 +76,7 @@ func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonr
 	if o.Unknown {
 		o = h.ask(r, m)
 	}
-	reject(w, r, m.ID(), notAmong(o.Versions, requested))
+	reject(w, r, m.ID(), spec.UnsupportedVersion(o.Versions, requested))
 }
 
 // ask asks the servers of the route what they serve.
@@ -96,8 +96,8 @@ func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) federation.Offer {
 
 // noDiscovery answers server/discover where the servers have sessions: clients
 // of both eras then begin one.
-func noDiscovery() *failure {
-	f := noMethod(spec.ServerDiscover)
-	f.text += "; the servers behind this endpoint have sessions, initialize"
+func noDiscovery() *spec.Error {
+	f := spec.MethodNotFound(spec.ServerDiscover)
+	f.Text += "; the servers behind this endpoint have sessions, initialize"
 	return f
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -37,95 +38,105 @@ func (canceled) Error() string { return "the client cancelled the request" }
 
 // failure is an answer of our own to a request.
 type failure struct {
-	// status is the HTTP status outside of a session; inside of one it is 200
-	// unless dead is set (404).
-	status int
-	dead   bool
-	code   int
-	text   string
-	data   []byte // of a server's own error
-	flag   filter.Flag
+	answer spec.Error
+	// dead: the session has ended, and a request in it is answered with the status
+	// too.
+	dead bool
+	flag filter.Flag
 	// cause is for the log, never for the client.
 	cause error
 }
 
 func (f *failure) Error() string {
 	if f.cause != nil {
-		return f.text + ": " + f.cause.Error()
+		return f.answer.Text + ": " + f.cause.Error()
 	}
-	return f.text
+	return f.answer.Text
 }
 
 func (f *failure) Unwrap() error { return f.cause }
 
 // body is the JSON-RPC error that answers the request id.
 func (f *failure) body(id jsonrpc.ID) []byte {
-	data := f.data
-	if data == nil && f.code == jsonrpc.CodeInternalError && f.flag != "" {
+	data := f.answer.Data
+	if data == nil && f.answer.Code == jsonrpc.CodeInternalError && f.flag != "" {
 		data = jsonrpc.AppendString([]byte(`{"reason":`), string(f.flag))
 		data = append(data, '}')
 	}
-	return jsonrpc.NewError(id, f.code, f.text, data)
+	return jsonrpc.NewError(id, f.answer.Code, f.answer.Text, data)
 }
 
-// invalid refuses params that the client could have known to be wrong.
-func invalid(text string) *failure {
-	return &failure{status: http.StatusOK, code: jsonrpc.CodeInvalidParams, text: text}
+// internal is the failure of a request that the client could not have known to
+// fail.
+func internal(status int, flag filter.Flag, text string) *failure {
+	return &failure{answer: spec.Error{Status: status, Code: jsonrpc.CodeInternalError, Text: text}, flag: flag}
 }
 
-// failed makes an answer of what went wrong on the way to a server. The text
-// tells the client what happened, but nothing about who is behind the gateway
-// beyond the cluster's name, which it knows from the names of the tools.
+// failed makes an answer of what went wrong on the way to a server.
 func failed(err error) *failure {
 	var own *failure
 	if errors.As(err, &own) {
 		return own
 	}
-	f := &failure{code: jsonrpc.CodeInternalError, cause: err}
+	var said *spec.Error
+	if errors.As(err, &said) {
+		return &failure{answer: *said}
+	}
+	f := outcome(err)
+	f.cause = err
+	return f
+}
+
+// outcome is what the client is told of an error. The text says what happened,
+// but nothing about who is behind the gateway beyond the cluster's name, which
+// the client knows from the names of the tools.
+func outcome(err error) *failure {
 	var connect *transport.ConnectError
 	var status *upstream.StatusError
 	var unreadable *upstream.UnreadableError
 	var long *upstream.TooLongError
 	switch {
 	case errors.Is(err, errChanged):
-		f.status, f.dead, f.flag, f.text = http.StatusNotFound, true, filter.FlagUpstreamConnectionTermination, "the session has ended; initialize anew"
+		f := internal(http.StatusNotFound, filter.FlagUpstreamConnectionTermination, "the session has ended; initialize anew")
+		f.dead = true
+		return f
 	case errors.Is(err, errEnded):
-		f.status, f.flag, f.text = http.StatusNotFound, filter.FlagDownstreamConnectionTermination, "the session has ended"
+		return internal(http.StatusNotFound, filter.FlagDownstreamConnectionTermination, "the session has ended")
 	case errors.Is(err, errGone), errors.As(err, new(canceled)):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagDownstreamConnectionTermination, "the request was cancelled"
+		return internal(http.StatusBadGateway, filter.FlagDownstreamConnectionTermination, "the request was cancelled")
 	case errors.Is(err, memory.ErrExhausted):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, memory.ErrExhausted.Error()
+		return internal(http.StatusServiceUnavailable, filter.FlagOverload, memory.ErrExhausted.Error())
 	case errors.Is(err, errPending):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagOverload, "too many requests are in flight"
+		return internal(http.StatusServiceUnavailable, filter.FlagOverload, "too many requests are in flight")
 	case errors.Is(err, clusters.ErrNoHealthyUpstream), errors.Is(err, transport.ErrRetired):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream"
+		return internal(http.StatusServiceUnavailable, filter.FlagNoHealthyUpstream, "no healthy upstream")
 	case errors.Is(err, process.ErrOverflow):
-		f.status, f.flag, f.text = http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now: all its processes are in use, and none became free in time"
+		return internal(http.StatusServiceUnavailable, filter.FlagUpstreamOverflow, "the server takes no more sessions now: all its processes are in use, and none became free in time")
 	case errors.Is(err, upstream.ErrUnauthorized):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamUnauthorized, "the server refused the gateway"
+		return internal(http.StatusBadGateway, filter.FlagUpstreamUnauthorized, "the server refused the gateway")
 	case errors.Is(err, errCallIdle), errors.Is(err, errCallMax), errors.Is(err, errListTime), errors.Is(err, errHopeless), errors.Is(err, context.DeadlineExceeded):
-		f.status, f.flag, f.text = http.StatusGatewayTimeout, filter.FlagUpstreamRequestTimeout, "the server did not answer in time"
+		return internal(http.StatusGatewayTimeout, filter.FlagUpstreamRequestTimeout, "the server did not answer in time")
 	case errors.As(err, &connect):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionFailure, "the server could not be reached"
+		return internal(http.StatusBadGateway, filter.FlagUpstreamConnectionFailure, "the server could not be reached")
 	case errors.As(err, &status):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, fmt.Sprintf("the server answered with HTTP status %d", status.Code)
+		f := internal(http.StatusBadGateway, filter.FlagUpstreamProtocolError, fmt.Sprintf("the server answered with HTTP status %d", status.Code))
 		if m := status.Answer(); m != nil {
-			f.code, f.text, f.data = int(m.ErrorCode()), m.ErrorMessage(), m.Error().Get("data").Raw()
+			f.answer.Code, f.answer.Text, f.answer.Data = int(m.ErrorCode()), m.ErrorMessage(), m.Error().Get("data").Raw()
 		}
+		return f
 	case errors.As(err, &long):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, long.Error()
+		flag := filter.FlagUpstreamProtocolError
 		if long.Short {
-			// Not 503: the server has acted, and the request is not to be sent again.
-			f.flag = filter.FlagOverload
+			flag = filter.FlagOverload // not 503: the server has acted, and the request is not to be sent again
 		}
+		return internal(http.StatusBadGateway, flag, long.Error())
 	case errors.As(err, &unreadable):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error()
+		return internal(http.StatusBadGateway, filter.FlagUpstreamProtocolError, unreadable.Error())
 	case errors.Is(err, upstream.ErrProtocol), errors.Is(err, transport.ErrProtocol), errors.Is(err, sse.ErrTooLong):
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read"
-	default: // what is left comes from the network
-		f.status, f.flag, f.text = http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown"
+		return internal(http.StatusBadGateway, filter.FlagUpstreamProtocolError, "the server's answer could not be read")
 	}
-	return f
+	// What is left comes from the network.
+	return internal(http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown")
 }
 
 // refuse answers a request that is not served as JSON-RPC at all.

@@ -114,7 +114,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		return nil
 	}
 	if v := r.Header.Get(spec.HeaderVersion); v != "" && v != s.version && !spec.IsLegacy(v) {
-		reject(w, r, id, notAmong(h.route.offered().Versions, v))
+		reject(w, r, id, spec.UnsupportedVersion(h.route.offered().Versions, v))
 		return nil
 	}
 	if !s.enter(h.route) {

@@ -11,6 +11,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // heldLimit bounds the calls that wait for the input of modern clients, those
@@ -269,7 +270,7 @@ func (h *Hub) giveUpLocked(principal string) bool {
 func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept, id string) {
 	k := h.hub.take(id)
 	if k == nil {
-		reject(w, r, m.ID(), invalid(errState.Error()))
+		reject(w, r, m.ID(), spec.InvalidParams(errState.Error()))
 		return
 	}
 	parked, _ := k.waits()

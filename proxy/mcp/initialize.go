@@ -26,7 +26,7 @@ func parseInit(m *jsonrpc.Message) (clientInit, error) {
 	params := m.Params()
 	asked := params.Get("protocolVersion")
 	if params.Kind() != jsonrpc.Object || asked.Kind() != jsonrpc.String {
-		return clientInit{}, invalid("params.protocolVersion is not a string")
+		return clientInit{}, spec.InvalidParams("params.protocolVersion is not a string")
 	}
 	init := clientInit{params: params.Raw(), version: asked.String()}
 	if !spec.IsLegacy(init.version) && init.version != spec.Oldest {
@@ -70,7 +70,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 		f := failed(err)
 		record.SetFlag(f.flag)
 		record.SetReason(f.Error())
-		writeJSON(w, f.status, f.body(m.ID()))
+		writeJSON(w, f.answer.Status, f.body(m.ID()))
 		return
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
@@ -101,7 +101,8 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {
 		answer := refused.Response.Error()
 		code := refused.Response.ErrorCode()
-		return nil, &failure{status: http.StatusOK, code: int(code), text: answer.Get("message").String(), data: answer.Get("data").Raw(), cause: err}
+		said := spec.Error{Status: http.StatusOK, Code: int(code), Text: answer.Get("message").String(), Data: answer.Get("data").Raw()}
+		return nil, &failure{answer: said, cause: err}
 	}
 	if err != nil {
 		return nil, err

@@ -164,14 +164,14 @@ func (s *session) handleRequest(route *Route, src source, m *jsonrpc.Message, ou
 		if m.Method() == spec.ServerDiscover {
 			return noDiscovery()
 		}
-		return notAmong(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
+		return spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
 	}
 	c := &call{session: s, route: route, msg: m, out: out, record: src.record, header: src.header}
 	switch {
 	case m.Method() == spec.Initialize:
 		return s.initializeLine(c)
 	case m.Method() != spec.Ping && !s.line.ready():
-		return &failure{code: jsonrpc.CodeInvalidRequest, text: errInitialize.Error()}
+		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: errInitialize.Error()}
 	}
 	return s.launch(c)
 }
@@ -201,7 +201,7 @@ func (s *session) initializeLine(c *call) error {
 		return err
 	}
 	if !s.line.advance(stageInitializing) {
-		return &failure{code: jsonrpc.CodeInvalidRequest, text: "the session is initialized already"}
+		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: "the session is initialized already"}
 	}
 	if err := s.charge(int64(len(init.params))); err != nil {
 		return err
@@ -216,7 +216,7 @@ func (s *session) initializeLine(c *call) error {
 			f := failed(err)
 			c.record.SetFlag(f.flag)
 			c.record.SetReason(f.Error())
-			s.line.stream.Finish(f.status, f.body(c.msg.ID()))
+			s.line.stream.Finish(f.answer.Status, f.body(c.msg.ID()))
 			return
 		}
 		s.line.advance(stageReady)

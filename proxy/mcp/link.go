@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -47,7 +48,7 @@ func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 		o := p.openLocked(c.route, c)
 		p.mu.Unlock()
 		if o == nil && p.s.ctx.Err() == nil {
-			return nil, invalid("the cluster " + p.cluster + " has been removed")
+			return nil, spec.InvalidParams("the cluster " + p.cluster + " has been removed")
 		}
 		if o == nil {
 			return nil, errEnded

@@ -30,7 +30,7 @@ func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 	if from.Cluster != "" {
 		i := slices.IndexFunc(refs, func(r federation.Member) bool { return r.Name == from.Cluster })
 		if i < 0 {
-			return nil, invalid(seal.ErrCursor.Error())
+			return nil, spec.InvalidParams(seal.ErrCursor.Error())
 		}
 		refs = refs[i:]
 	}
@@ -45,11 +45,11 @@ func (s *session) cursor(c *call, kind spec.List) (seal.Position, error) {
 		return seal.Position{}, nil
 	}
 	if v.Kind() != jsonrpc.String {
-		return seal.Position{}, invalid("params.cursor is not a string")
+		return seal.Position{}, spec.InvalidParams("params.cursor is not a string")
 	}
 	p, err := c.session.hub.seal.OpenCursor(s.scope(kind), v.String(), time.Now())
 	if err != nil {
-		return seal.Position{}, invalid(err.Error())
+		return seal.Position{}, spec.InvalidParams(err.Error())
 	}
 	return p, nil
 }

@@ -21,7 +21,7 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 		return
 	}
 	if f := checkModern(r.Header, m); f != nil {
-		if f.code == jsonrpc.CodeUnsupportedVersion {
+		if f.Code == jsonrpc.CodeUnsupportedVersion {
 			h.refuseVersion(w, r, m, r.Header.Get(spec.HeaderVersion))
 			return
 		}
@@ -30,7 +30,7 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 	}
 	switch method := spec.Request(m.Method()); {
 	case method.OnlyWithSession():
-		reject(w, r, m.ID(), noMethod(m.Method()))
+		reject(w, r, m.ID(), spec.MethodNotFound(m.Method()))
 	case method.Name == spec.SubscriptionsListen:
 		h.subscribe(w, r, m)
 	default:
@@ -103,11 +103,6 @@ func modernInit(m *jsonrpc.Message) clientInit {
 	return clientInit{params: append(b, '}'), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
 }
 
-// noMethod says that a method is not served.
-func noMethod(method string) *failure {
-	return &failure{status: http.StatusOK, code: jsonrpc.CodeMethodNotFound, text: "method not found: " + method}
-}
-
 // reject answers a modern request that is not served.
 func reject(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
 	f := failed(err)
@@ -116,25 +111,5 @@ func reject(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
 		record.SetFlag(f.flag)
 	}
 	record.SetReason(f.Error())
-	writeJSON(w, f.modernStatus(), f.body(id))
-}
-
-// modernStatus is the HTTP status for a modern client.
-func (f *failure) modernStatus() int {
-	if status := statusOf(int64(f.code)); status != http.StatusOK {
-		return status
-	}
-	return f.status
-}
-
-// statusOf is the HTTP status of an error that a server answered with, for a
-// modern client (MCP 2026-07-28, Streamable HTTP).
-func statusOf(code int64) int {
-	switch code {
-	case jsonrpc.CodeMethodNotFound:
-		return http.StatusNotFound
-	case jsonrpc.CodeHeaderMismatch, jsonrpc.CodeMissingCapability, jsonrpc.CodeUnsupportedVersion:
-		return http.StatusBadRequest
-	}
-	return http.StatusOK
+	writeJSON(w, f.answer.StatelessStatus(), f.body(id))
 }

@@ -29,7 +29,7 @@ func (c *call) modernize(e *jsonrpc.Edits, ref federation.Member, m *jsonrpc.Mes
 		return
 	}
 	if m.IsError() {
-		c.status = statusOf(m.ErrorCode())
+		c.status = spec.StatusOf(m.ErrorCode())
 		if m.ErrorCode() == jsonrpc.CodeResourceNotFound {
 			code(jsonrpc.CodeInvalidParams)
 		}

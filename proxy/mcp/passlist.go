@@ -17,7 +17,7 @@ import (
 func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte, error) {
 	ref := c.route.Members[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
-		return nil, invalid(seal.ErrCursor.Error())
+		return nil, spec.InvalidParams(seal.ErrCursor.Error())
 	}
 	if err := s.reach(c, ref); err != nil {
 		return nil, err

@@ -149,8 +149,7 @@ func (h *Handler) answerTo(s *session, a accept) eventstream.Options {
 func (c *call) interrupted() []byte { return interruption(c.msg.ID()) }
 
 func interruption(id jsonrpc.ID) []byte {
-	f := &failure{code: jsonrpc.CodeInternalError, text: "the connection had to end before the server answered", flag: filter.FlagDownstreamConnectionTermination}
-	return f.body(id)
+	return internal(http.StatusOK, filter.FlagDownstreamConnectionTermination, "the connection had to end before the server answered").body(id)
 }
 
 // decline answers a request that did not become a call.
@@ -168,7 +167,7 @@ func (h *Handler) decline(w http.ResponseWriter, r *http.Request, s *session, id
 	case errors.Is(err, errEnded):
 		status = http.StatusNotFound
 	case errors.Is(err, memory.ErrExhausted):
-		status = f.status
+		status = f.answer.Status
 	}
 	writeJSON(w, status, f.body(id))
 }

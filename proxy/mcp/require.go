@@ -58,7 +58,7 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 			c.unhold()
 		}
 	default:
-		err = noMethod(m.Method())
+		err = spec.MethodNotFound(m.Method())
 	}
 	asked := err == nil
 	started := s.spawn(func() {
@@ -86,7 +86,7 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 			c.cancel(err) // no client will ever take the call up
 		}
 		if err != nil {
-			answer = failed(asFailure(err)).body(m.ID())
+			answer = undeliverable(err).body(m.ID())
 		}
 		a.reply(s.ctx, answer)
 	})
@@ -108,16 +108,17 @@ func (s *session) mayAsk() bool {
 	return err == nil && (caps.Get("elicitation").Exists() || caps.Get("sampling").Exists() || caps.Get("roots").Exists())
 }
 
-// asFailure answers a server whose request cannot be brought to its client.
-func asFailure(err error) error {
+// undeliverable answers a server whose request cannot be brought to its client.
+func undeliverable(err error) *failure {
 	var own *failure
-	if errors.As(err, &own) {
-		return err
+	var said *spec.Error
+	switch {
+	case errors.As(err, &own), errors.As(err, &said):
+		return failed(err)
+	case errors.Is(err, errNobody):
+		return &failure{answer: spec.Error{Code: jsonrpc.CodeMethodNotFound, Text: "the client takes no requests here"}}
 	}
-	if errors.Is(err, errNobody) {
-		return &failure{code: jsonrpc.CodeMethodNotFound, text: "the client takes no requests here"}
-	}
-	return &failure{code: jsonrpc.CodeInternalError, text: err.Error()}
+	return &failure{answer: spec.Error{Code: jsonrpc.CodeInternalError, Text: err.Error()}}
 }
 
 // wait waits for the client's answer.

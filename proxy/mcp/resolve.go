@@ -136,5 +136,5 @@ func (c *call) hasName(ref federation.Member, list, name string) bool {
 
 func unknown(list, name string) error {
 	kind, _ := spec.ListOf(list)
-	return invalid("unknown " + kind.Label + ": " + name)
+	return spec.InvalidParams("unknown " + kind.Label + ": " + name)
 }

@@ -190,6 +190,5 @@ func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.
 	}
 	filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 	filter.RecordFrom(r.Context()).SetReason(err.Error())
-	f := &failure{code: jsonrpc.CodeInternalError, text: err.Error(), flag: filter.FlagOverload}
-	writeJSON(w, status, f.body(id))
+	writeJSON(w, status, internal(status, filter.FlagOverload, err.Error()).body(id))
 }

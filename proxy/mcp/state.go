@@ -54,7 +54,7 @@ func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestSta
 	plain, err := h.seal.Open(stateScope(route, principal, m), v.String(), time.Now())
 	var state requestState
 	if err != nil || json.Unmarshal(plain, &state) != nil {
-		return requestState{}, false, invalid(errState.Error())
+		return requestState{}, false, spec.InvalidParams(errState.Error())
 	}
 	return state, true, nil
 }
@@ -70,7 +70,7 @@ func (c *call) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 		return nil, err
 	}
 	if ok && (state.Cluster != ref.Name || state.Held != "") {
-		return nil, invalid(errState.Error())
+		return nil, spec.InvalidParams(errState.Error())
 	}
 	return func(e *jsonrpc.Edits) {
 		params := c.msg.Params()

@@ -37,10 +37,10 @@ var listFilters = [...]struct{ member, method, capability string }{
 func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
 	asked := m.Params().Get("notifications")
 	if asked.Kind() != jsonrpc.Object {
-		return nil, malformed("params.notifications is no object")
+		return nil, spec.MalformedParams("params.notifications is no object")
 	}
 	if key, dup := asked.DuplicateKey(); dup {
-		return nil, malformed("duplicate key in params.notifications: " + key)
+		return nil, spec.MalformedParams("duplicate key in params.notifications: " + key)
 	}
 	sub := &subscription{id: m.ID(), lists: map[string]bool{}, tasks: map[string]bool{}}
 	for _, f := range listFilters {
@@ -48,7 +48,7 @@ func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
 	}
 	for _, uri := range asked.Get("resourceSubscriptions").Each {
 		if uri.Kind() != jsonrpc.String {
-			return nil, malformed("params.notifications.resourceSubscriptions holds what is no string")
+			return nil, spec.MalformedParams("params.notifications.resourceSubscriptions holds what is no string")
 		}
 		sub.uris = append(sub.uris, uri.String())
 	}
@@ -56,7 +56,7 @@ func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
 		sub.tasks[id.String()] = true
 	}
 	if len(sub.uris)+len(sub.tasks) > subsLimit {
-		return nil, malformed("params.notifications names too many resources and tasks")
+		return nil, spec.MalformedParams("params.notifications names too many resources and tasks")
 	}
 	return sub, nil
 }

@@ -43,7 +43,7 @@ func (s *session) task(c *call) ([]byte, error) {
 	cluster, own, ok := s.openID(federation.TaskID, at.String())
 	ref, member := c.route.member(cluster)
 	if !ok || !member {
-		return nil, invalid("unknown task")
+		return nil, spec.InvalidParams("unknown task")
 	}
 	body, _, err := c.forward(ref, spec.Request(c.msg.Method()).Idempotent, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
 	return body, err

@@ -2,35 +2,12 @@ package upstream
 
 import (
 	"testing"
-	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
-
-func FuzzHeader(f *testing.F) {
-	for _, text := range []string{"us-west1", "Hello, 世界", " padded ", "line1\nline2", "=?base64?literal?=", "=?base64?aGk=?=", "=?base64?**?=", ""} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		if plain, ok := DecodeHeader(text); ok && utf8.ValidString(text) {
-			if again, ok := DecodeHeader(EncodeHeader(plain)); !ok || again != plain {
-				t.Errorf("%q is %q, and then %q", text, plain, again)
-			}
-		}
-		if !utf8.ValidString(text) {
-			return
-		}
-		coded := EncodeHeader(text)
-		if plain, ok := DecodeHeader(coded); !ok || plain != text {
-			t.Errorf("%q becomes %q, and then %q", text, coded, plain)
-		}
-		if !httpguts.ValidHeaderFieldValue(coded) {
-			t.Errorf("%q becomes %q, which is no header", text, coded)
-		}
-	})
-}
 
 func FuzzMirrors(f *testing.F) {
 	for _, tool := range []string{
@@ -60,7 +37,7 @@ func FuzzMirrors(f *testing.F) {
 			}
 			header := map[string][]string{}
 			if text, ok := m.argument(args); ok {
-				header[m.header] = []string{EncodeHeader(text)}
+				header[m.header] = []string{spec.EncodeHeader(text)}
 			}
 			if !m.agrees(header, args) {
 				t.Errorf("%s disagrees with what it was made of: %v", m.header, header)

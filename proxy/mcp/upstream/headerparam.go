@@ -202,7 +202,7 @@ func (m headerParam) agrees(header http.Header, params jsonrpc.Value) bool {
 	if len(values) != 1 {
 		return false
 	}
-	plain, ok := DecodeHeader(values[0])
+	plain, ok := spec.DecodeHeader(values[0])
 	if !ok {
 		return false
 	}
@@ -217,11 +217,11 @@ func (m headerParam) agrees(header http.Header, params jsonrpc.Value) bool {
 func requestHeaders(m *jsonrpc.Message, params []headerParam) http.Header {
 	h := http.Header{spec.HeaderMethod: {m.Method()}}
 	if name := spec.NameOf(m); name.Kind() == jsonrpc.String {
-		h[spec.HeaderName] = []string{EncodeHeader(name.String())}
+		h[spec.HeaderName] = []string{spec.EncodeHeader(name.String())}
 	}
 	for _, p := range params {
 		if text, ok := p.argument(m.Params()); ok {
-			h[p.header] = []string{EncodeHeader(text)}
+			h[p.header] = []string{spec.EncodeHeader(text)}
 		}
 	}
 	return h

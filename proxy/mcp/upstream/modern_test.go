@@ -146,7 +146,7 @@ func TestParametersAreRepeatedInHeaders(t *testing.T) {
 			answerJSON(w, jsonrpc.NewResult(m.ID(), fmt.Appendf(nil, `{"tools":[`+
 				`{"name":"query","inputSchema":{"type":"object","properties":{"region":{"type":"string","x-mcp-header":%q}}}},`+
 				`{"name":"bad","inputSchema":{"type":"object","properties":{"x":{"type":"number","x-mcp-header":"X"}}}}]}`, want)))
-		case r.Header.Get("Mcp-Param-"+want) == EncodeHeader("süd"):
+		case r.Header.Get("Mcp-Param-"+want) == spec.EncodeHeader("süd"):
 			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
 		default:
 			w.Header().Set("Content-Type", "application/json")

@@ -1,4 +1,4 @@
-package upstream
+package spec
 
 import (
 	"encoding/base64"
