@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -103,7 +104,7 @@ clusters:
 	}
 	renewed := func(what string, roots func() *x509.CertPool) {
 		t.Helper()
-		harness.Within(t, time.Minute, what, func() error {
+		testkit.RetryFor(t, time.Minute, what, func() error {
 			now, err := handshake(g.Address("public"), harness.ACMEName, roots(), me)
 			if err != nil {
 				return err
@@ -129,7 +130,7 @@ clusters:
 			t.Errorf("without the authority, over %s: %q, %v", protocol, body, err)
 		}
 	}
-	harness.Within(t, time.Minute, "a renewal to fail", func() error {
+	testkit.RetryFor(t, time.Minute, "a renewal to fail", func() error {
 		for _, c := range g.Status().Certs {
 			if c.Use == "acme" && c.Subject == harness.ACMEName && c.Error != "" {
 				return nil
@@ -211,7 +212,7 @@ routes:
 				return fmt.Errorf("%+v", c)
 			}
 			if now, err := handshake(g.Address("public"), harness.ACMEName, p.Roots()); err != nil || !now.Equal(got) {
-				return harness.Fatal(fmt.Errorf("the certificate was not left alone: %w", err))
+				return testkit.Fatal(fmt.Errorf("the certificate was not left alone: %w", err))
 			}
 			return nil
 		})
@@ -306,7 +307,7 @@ routes:
 		if _, err := handshake(g.Address("public"), harness.ACMEName, two.Roots()); err != nil {
 			if _, gap := handshake(g.Address("public"), harness.ACMEName, old); gap != nil {
 				if _, now := handshake(g.Address("public"), harness.ACMEName, two.Roots()); now != nil {
-					return harness.Fatal(fmt.Errorf("neither is shown: %w", gap))
+					return testkit.Fatal(fmt.Errorf("neither is shown: %w", gap))
 				}
 			}
 			return err

@@ -19,6 +19,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -98,7 +99,7 @@ routes:
 			g.Eventually("handshakes", func() error {
 				switch {
 				case t.Failed():
-					return harness.Fatal(fmt.Errorf("one failed"))
+					return testkit.Fatal(fmt.Errorf("one failed"))
 				case shaken.Load() < before+50:
 					return fmt.Errorf("%d of them", shaken.Load()-before)
 				}
@@ -130,7 +131,7 @@ routes:
 	g.MustApply(config("{acme: [" + harness.ACMEName + "]}, {cert: server.crt, key: server.key}"))
 	g.Eventually("an attempt to fail", func() error {
 		if _, err := handshake(g.Address("public"), harness.ACMEName, ca.Pool()); err != nil {
-			return harness.Fatal(fmt.Errorf("meanwhile the pair does not serve: %w", err))
+			return testkit.Fatal(fmt.Errorf("meanwhile the pair does not serve: %w", err))
 		}
 		if c := certificates(g, "acme"); len(c) != 1 || !strings.Contains(c[0].Error, "connection refused") {
 			return fmt.Errorf("%+v", c)
@@ -144,7 +145,7 @@ routes:
 	g.Eventually("the certificate of the authority", func() error {
 		leaf, err := handshake(g.Address("public"), harness.ACMEName, both)
 		if err != nil {
-			return harness.Fatal(fmt.Errorf("neither is shown: %w", err))
+			return testkit.Fatal(fmt.Errorf("neither is shown: %w", err))
 		}
 		_, err = leaf.Verify(x509.VerifyOptions{Roots: ca.Pool()})
 		if err == nil {

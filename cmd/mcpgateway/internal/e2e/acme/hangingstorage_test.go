@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -71,7 +72,7 @@ func TestAnACMEStorageThatHangsHoldsNoStartNoReloadAndNoStop(t *testing.T) {
 	if _, body, _ := harness.Get(t, c, "http://"+g.Address("plain")+"/word"); body != "new" {
 		t.Errorf("got %q", body)
 	}
-	harness.Within(t, time.Minute, "the status to say what is wrong", func() error {
+	testkit.RetryFor(t, time.Minute, "the status to say what is wrong", func() error {
 		for _, c := range certificates(g, "acme") {
 			if c.Subject == "two.example.test" && strings.Contains(c.Error, "does not answer") {
 				return nil
@@ -101,7 +102,7 @@ func TestTwoSignalsEndAStartThatWaitsForAStorage(t *testing.T) {
 	done := make(chan struct{})
 	go func() { defer close(done); _ = cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill(); <-done })
-	harness.Within(t, 20*time.Second, "the certificates to be read", func() error {
+	testkit.RetryFor(t, 20*time.Second, "the certificates to be read", func() error {
 		f, err := os.OpenFile(pipes[0], os.O_WRONLY|syscall.O_NONBLOCK, 0)
 		if err == nil {
 			f.Close() // this one is empty, and the other hangs
@@ -109,7 +110,7 @@ func TestTwoSignalsEndAStartThatWaitsForAStorage(t *testing.T) {
 		return err
 	})
 	// Several, since signals of one kind that come together are one.
-	harness.Within(t, 20*time.Second, "the end", func() error {
+	testkit.RetryFor(t, 20*time.Second, "the end", func() error {
 		select {
 		case <-done:
 			return nil

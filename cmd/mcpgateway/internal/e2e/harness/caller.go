@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // Caller is one session of the official SDK that calls all the time.
@@ -18,7 +20,7 @@ type Caller struct {
 	Session *mcp.ClientSession
 	hc      *http.Client // nil over other transports
 	changed chan struct{}
-	calls   atomic.Int64
+	between chan struct{} // received from between two calls
 	failed  atomic.Pointer[error]
 	cancel  context.CancelFunc
 	done    chan struct{}
@@ -28,7 +30,7 @@ type Caller struct {
 // none.
 func CallOver(t testing.TB, tool string, transport mcp.Transport) *Caller {
 	t.Helper()
-	c := &Caller{changed: make(chan struct{}, 100), done: make(chan struct{})}
+	c := &Caller{changed: make(chan struct{}, 100), between: make(chan struct{}), done: make(chan struct{})}
 	sdk := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, &mcp.ClientOptions{
 		ToolListChangedHandler: func(context.Context, *mcp.ToolListChangedRequest) { c.changed <- struct{}{} },
 		ElicitationHandler: func(context.Context, *mcp.ElicitRequest) (*mcp.ElicitResult, error) {
@@ -49,8 +51,10 @@ func CallOver(t testing.TB, tool string, transport mcp.Transport) *Caller {
 				c.failed.Store(&err)
 				return
 			}
-			c.calls.Add(1)
-			time.Sleep(5 * time.Millisecond)
+			select {
+			case <-c.between: // a test waits for calls: there is no pause
+			case <-time.After(5 * time.Millisecond):
+			}
 		}
 	}()
 	t.Cleanup(func() { c.Stop(t) })
@@ -71,19 +75,21 @@ func (c *Caller) Call(ctx context.Context, tool string) error {
 	return nil
 }
 
-// More waits until n further calls have come back.
-func (c *Caller) More(t testing.TB, n int64) {
+// More waits until n further calls have begun and come back.
+func (c *Caller) More(t testing.TB, n int) {
 	t.Helper()
-	goal := c.calls.Load() + n
-	Eventually(t, "further calls", func() error {
-		if err := c.failed.Load(); err != nil {
-			return Fatal(fmt.Errorf("a call failed: %w", *err))
+	for range n + 1 {
+		select {
+		case c.between <- struct{}{}:
+		case <-c.done:
+			if err := c.failed.Load(); err != nil {
+				t.Fatalf("a call failed: %v", *err)
+			}
+			t.Fatal("the session makes no calls")
+		case <-time.After(testkit.Patience):
+			t.Fatal("a call does not come back")
 		}
-		if c.calls.Load() < goal {
-			return fmt.Errorf("%d of %d", c.calls.Load(), goal)
-		}
-		return nil
-	})
+	}
 }
 
 // Stop ends the session; a call that failed before fails the test.
@@ -117,9 +123,5 @@ func (c *Caller) ToolNames(t testing.TB) []string {
 // ExpectChanged waits for notifications/tools/list_changed.
 func (c *Caller) ExpectChanged(t testing.TB) {
 	t.Helper()
-	select {
-	case <-c.changed:
-	case <-time.After(10 * time.Second):
-		t.Fatal("list_changed did not come")
-	}
+	testkit.Receive(t, c.changed, "tools/list_changed")
 }

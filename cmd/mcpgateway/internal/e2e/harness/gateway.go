@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -35,8 +36,8 @@ type Gateway struct {
 	T    testing.TB
 	Dir  string // has config.yaml and the admin socket, and is the process's folder
 	Cmd  *exec.Cmd
-	Logs *SyncBuffer   // what the process wrote to stderr
-	Done chan struct{} // closed when the process has ended
+	Logs *testkit.Buffer // what the process wrote to stderr
+	Done chan struct{}   // closed when the process has ended
 	api  *admin.Client
 }
 
@@ -51,7 +52,7 @@ func Start(t testing.TB, dir, yaml string, env ...string) *Gateway {
 func startTo(t testing.TB, dir, yaml string, stderr *os.File, env ...string) *Gateway {
 	t.Helper()
 	socket := filepath.Join(dir, "a.sock")
-	g := &Gateway{T: t, Dir: dir, Logs: &SyncBuffer{}, Done: make(chan struct{}), api: admin.NewClient("unix:" + socket)}
+	g := &Gateway{T: t, Dir: dir, Logs: &testkit.Buffer{}, Done: make(chan struct{}), api: admin.NewClient("unix:" + socket)}
 	g.Configure(yaml)
 	g.Cmd = Command(t, dir, "run", "-c", "config.yaml")
 	g.Cmd.Env = append(os.Environ(), env...)
@@ -78,7 +79,7 @@ func startTo(t testing.TB, dir, yaml string, stderr *os.File, env ...string) *Ga
 	g.Eventually("the gateway to be ready", func() error {
 		select {
 		case <-g.Done:
-			return Fatal(fmt.Errorf("the gateway ended: %s", g.Logs.String()))
+			return testkit.Fatal(fmt.Errorf("the gateway ended: %s", g.Logs.String()))
 		default:
 		}
 		s, err := g.api.Status(context.Background())
@@ -195,8 +196,8 @@ func (g *Gateway) Port(listener string) string {
 	return a[strings.LastIndexByte(a, ':')+1:]
 }
 
-// Eventually is the function of that name, for the gateway's test.
-func (g *Gateway) Eventually(what string, f func() error) { g.T.Helper(); Eventually(g.T, what, f) }
+// Eventually is testkit.Retry, for the gateway's test.
+func (g *Gateway) Eventually(what string, f func() error) { g.T.Helper(); testkit.Retry(g.T, what, f) }
 
 // LogLines decodes the JSON log.
 func (g *Gateway) LogLines() []map[string]any {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -60,11 +61,17 @@ var shut = map[string][]string{
 	"listeners": {"clusters"},
 }
 
-// goFiles visits every Go file of the module.
-func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
-	t.Helper()
-	root := "../../../../.."
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+// goFile is a Go file of the module. No test changes it.
+type goFile struct {
+	dir  string // from the module's folder, with slashes
+	path string // from this folder
+	tree *ast.File
+}
+
+// allGoFiles are all of the module, parsed by the first test that visits them.
+var allGoFiles = sync.OnceValues(func() (files []goFile, err error) {
+	const root = "../../../../.." // of the module; go test runs the tests in this package's folder
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -77,16 +84,29 @@ func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
 		if filepath.Ext(path) != ".go" {
 			return nil
 		}
-		f := parse(t, gotoken.NewFileSet(), path)
+		f, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
 		dir, err := filepath.Rel(root, filepath.Dir(path))
 		if err != nil {
 			return err
 		}
-		visit(filepath.ToSlash(dir), path, f)
+		files = append(files, goFile{filepath.ToSlash(dir), path, f})
 		return nil
 	})
+	return files, err
+})
+
+// goFiles visits every Go file of the module.
+func goFiles(t *testing.T, visit func(dir, path string, f *ast.File)) {
+	t.Helper()
+	files, err := allGoFiles()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range files {
+		visit(f.dir, f.path, f.tree)
 	}
 }
 
@@ -113,6 +133,25 @@ func TestEachFloorImportsOnlyThoseBelow(t *testing.T) {
 			below := slices.Index(floors, imported)
 			if below <= floor || slices.Contains(shut[dir], imported) {
 				t.Errorf("%s imports %s, which is not below %s", path, imported, dir)
+			}
+		}
+	})
+}
+
+// isKit reports whether a package is for tests, and no part of the gateway. Its
+// name says so: tlstest makes what tests of tls need.
+func isKit(dir string) bool {
+	return strings.HasSuffix(dir, "test") || dir == "internal/testkit" || dir == "cmd/mcpgateway/internal/e2e/harness"
+}
+
+func TestOnlyTestsImportWhatIsForTests(t *testing.T) {
+	goFiles(t, func(dir, path string, f *ast.File) {
+		if isKit(dir) || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for _, i := range f.Imports {
+			if imported := strings.Trim(i.Path.Value, `"`); imported == "testing" || isKit(strings.TrimPrefix(imported, module+"/")) && strings.HasPrefix(imported, module) {
+				t.Errorf("%s imports %s, which is for tests", path, imported)
 			}
 		}
 	})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -67,7 +68,7 @@ func over(g *harness.Gateway, protocol string) {
 					continue
 				}
 				if l["protocol"] != protocol {
-					return harness.Fatal(fmt.Errorf("it came over %v, want %s", l["protocol"], protocol))
+					return testkit.Fatal(fmt.Errorf("it came over %v, want %s", l["protocol"], protocol))
 				}
 				return nil
 			}

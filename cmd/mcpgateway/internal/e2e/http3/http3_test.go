@@ -20,6 +20,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -127,7 +128,7 @@ func TestHTTP3StreamsOutliveRotationAndRedefinition(t *testing.T) {
 	g.MustApply(config(50))
 	g.Eventually("GOAWAY to bring a second connection", func() error {
 		if _, body, _, err := harness.Ask(hc, base+"/hello", ""); err != nil || body != "hello" {
-			return harness.Fatal(fmt.Errorf("after the redefinition: %q, %w", body, err))
+			return testkit.Fatal(fmt.Errorf("after the redefinition: %q, %w", body, err))
 		}
 		if n := len(firsts.All()); n != 2 {
 			return fmt.Errorf("there are %d", n)

@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // A replayed tools/call does harm, so no request is taken before the handshake
@@ -143,7 +144,7 @@ func TestShutdownWaitsForHTTP3Streams(t *testing.T) {
 	if err := g.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	harness.Eventually(t, "new connections to be refused", func() error {
+	testkit.Retry(t, "new connections to be refused", func() error {
 		other, _ := harness.ClientOf(t, "h3", ca.PEM(), nil)
 		if status, _, _, err := harness.Ask(other, "https://"+address+"/hello", ""); err == nil {
 			return fmt.Errorf("it was answered: %d", status)

@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // amnesiac is a server of the official SDK that forgets its sessions when it
@@ -97,7 +98,7 @@ func TestARestartedServerIsUnseenWhateverItSaysOfItsSessions(t *testing.T) {
 		}
 		return nil
 	}
-	harness.Eventually(t, "healthy endpoints", healthy)
+	testkit.Retry(t, "healthy endpoints", healthy)
 	c := w.Connect(t, "")
 	call := func() error { return c.Call(context.Background(), "one__echo") }
 	if err := call(); err != nil {
@@ -124,7 +125,7 @@ func TestARestartedServerIsUnseenWhateverItSaysOfItsSessions(t *testing.T) {
 		}
 		// The health check begins a session of its own, and keeps it.
 		before := f.served()
-		harness.Eventually(t, "health checks after the restart", func() error {
+		testkit.Retry(t, "health checks after the restart", func() error {
 			if n := f.served() - before; n < 3 {
 				return fmt.Errorf("%d requests", n)
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // everyVersion makes the route offer the revision without sessions in front of
@@ -33,7 +34,7 @@ func TestOneSessionLastsOverEveryChange(t *testing.T) {
 	}{
 		{"the gateway's certificate rotates", func() { w.IssueServer(t) }, nil},
 		{"the cluster's client certificate rotates", func() { w.IssueClient(t, "one", "client one again") }, func() {
-			harness.Eventually(t, "the new identity", func() error {
+			testkit.Retry(t, "the new identity", func() error {
 				if !slices.Contains(w.One.Seen(), "client one again") {
 					return fmt.Errorf("not seen")
 				}
@@ -93,7 +94,7 @@ func TestASessionOverHTTPSSELastsOverARotation(t *testing.T) {
 	w.IssueClient(t, "one", "client one again")
 	w.MustApply(w.YAML())
 	c.More(t, 20)
-	harness.Eventually(t, "the new identity", func() error {
+	testkit.Retry(t, "the new identity", func() error {
 		if !slices.Contains(w.One.Seen(), "client one again") {
 			return fmt.Errorf("not seen")
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // oneStreamSessions returns a session of each kind that has one stream.
@@ -156,7 +157,7 @@ func TestAtDrainTimeoutSessionsOfOneStreamEndCleanly(t *testing.T) {
 	}
 	// The connections of the old listener end with it, whatever client uses them.
 	l.hc.CloseIdleConnections()
-	harness.Eventually(t, "the session's end", func() error {
+	testkit.Retry(t, "the session's end", func() error {
 		if status := l.send(harness.Initialize, ""); status != http.StatusNotFound {
 			return fmt.Errorf("%d", status)
 		}
@@ -173,7 +174,7 @@ func TestAReaderOfOneStreamThatIsTooSlowIsEnded(t *testing.T) {
 	body := `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"text":"` + strings.Repeat("a", 1<<20) + `"}}}`
 	// Some dozens of answers fill the kernel's buffers and the stream's; a machine
 	// that runs other tests needs its time for them.
-	harness.Within(t, 2*time.Minute, "the session's end", func() error {
+	testkit.RetryFor(t, 2*time.Minute, "the session's end", func() error {
 		if status := l.send(body, ""); status != http.StatusNotFound {
 			return fmt.Errorf("%d", status)
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // notifications is a service manager's socket.
@@ -85,7 +86,7 @@ func TestShutdownLetsRequestsFinishAndSaysItIsNotReady(t *testing.T) {
 	e.Eventually("readiness to be withdrawn", func() error {
 		status, _, err := probe.Get("/ready")
 		if err != nil {
-			return harness.Fatal(err)
+			return testkit.Fatal(err)
 		}
 		if status != http.StatusServiceUnavailable {
 			return fmt.Errorf("%d", status)
@@ -177,7 +178,7 @@ func TestTheAccessLogSaysWhatHappenedAndNoSecrets(t *testing.T) {
 			for field, want := range map[string]any{"listener": "public", "method": "GET", "status": 200., "route": "/api", "cluster": "api",
 				"generation": 1., "protocol": "HTTP/2.0", "bytes": 2.} {
 				if l[field] != want {
-					return harness.Fatal(fmt.Errorf("%s is %v, want %v: %v", field, l[field], want, l))
+					return testkit.Fatal(fmt.Errorf("%s is %v, want %v: %v", field, l[field], want, l))
 				}
 			}
 			return nil

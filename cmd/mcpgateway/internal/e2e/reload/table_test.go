@@ -17,6 +17,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -69,7 +70,7 @@ func TestClientTrustIsCheckedAgainOnOpenConnections(t *testing.T) {
 			return nil // closed
 		}
 		if status == 204 {
-			return harness.Fatal(errors.New("the new routes served a peer that they do not trust"))
+			return testkit.Fatal(errors.New("the new routes served a peer that they do not trust"))
 		}
 		if keeps {
 			return errors.New("not yet")
@@ -102,7 +103,7 @@ func TestAListenersDefinitionChangesBehindTheSameSocket(t *testing.T) {
 	e.Eventually("the idle connection to be told", func() error {
 		_, stays, err := idle.Get("/api")
 		if err != nil {
-			return harness.Fatal(err)
+			return testkit.Fatal(err)
 		}
 		if stays {
 			return errors.New("not yet")

@@ -14,9 +14,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // rotationConfig serves /health, and /api from a plain upstream. watch says
@@ -46,7 +48,7 @@ type rotation struct {
 	*harness.Gateway
 	api  *harness.PlainAPI
 	loop *exec.Cmd
-	out  *harness.SyncBuffer
+	out  *testkit.Buffer
 }
 
 func startRotation(t *testing.T, watch bool) *rotation {
@@ -56,7 +58,7 @@ func startRotation(t *testing.T, watch bool) *rotation {
 	api := &harness.PlainAPI{}
 	upstream := httptest.NewServer(api)
 	t.Cleanup(upstream.Close)
-	r := &rotation{Gateway: harness.Start(t, dir, rotationConfig(upstream.URL, watch)), api: api, out: &harness.SyncBuffer{}}
+	r := &rotation{Gateway: harness.Start(t, dir, rotationConfig(upstream.URL, watch)), api: api, out: &testkit.Buffer{}}
 	harness.WriteFile(t, dir, "loop.sh", []byte(`while true; do
   curl -s -o /dev/null -w "%{http_code}\n" --cacert ca.crt https://localhost:$PORT/health \
   && echo "$(date +%H:%M:%S) - OK" || echo "$(date +%H:%M:%S) - FAIL"
@@ -186,19 +188,21 @@ func TestRotationByFileChangeAloneCostsNobodyAConnection(t *testing.T) {
 	}
 }
 
-// An operator signals when only the certificate is there. The key comes a second
-// later, and no second signal.
+// An operator signals when only the certificate is there. The key comes later, and
+// no second signal.
 func TestAKeyThatComesAfterTheSignalIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := startRotation(t, false)
 	before := harness.Serial(t, r.Address("public"))
 	all := r.openAll()
-	r.sh(newServerPair + "cp server-new.crt server.crt; kill -HUP $(pgrep -f mcpgateway)")
-	for range 10 {
+	r.sh(newServerPair)
+	read := reads(t, filepath.Join(r.Dir, "server.key"))
+	r.sh("cp server-new.crt server.crt; kill -HUP $(pgrep -f mcpgateway)")
+	for range 5 { // the gateway looks whether the key has come
+		testkit.Receive(t, read, "the gateway to read the old key beside the new certificate")
 		if got := harness.Serial(t, r.Address("public")); got != before {
 			t.Errorf("serial %s while the pair is torn, want the old %s", got, before)
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	r.sh("cp server-new.key server.key")
 	r.expectSerial("server-new.crt")
@@ -207,6 +211,35 @@ func TestAKeyThatComesAfterTheSignalIsWaitedFor(t *testing.T) {
 	}
 	finishAll(all)
 	r.stop()
+}
+
+// reads returns a channel that something is sent to whenever a process has read a
+// file and closed it.
+func reads(t *testing.T, path string) <-chan struct{} {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := os.NewFile(uintptr(fd), "inotify")
+	t.Cleanup(func() { events.Close() })
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_CLOSE_NOWRITE); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan struct{}, 1000)
+	go func() {
+		buf := make([]byte, 100*unix.SizeofInotifyEvent)
+		for {
+			n, err := events.Read(buf) // an event about a watched file itself has no name behind it
+			if err != nil {
+				return
+			}
+			for range n / unix.SizeofInotifyEvent {
+				seen <- struct{}{}
+			}
+		}
+	}()
+	return seen
 }
 
 // An operator copies the certificate, and the key much later.
@@ -291,7 +324,7 @@ func TestASubCommandSurvivesSIGHUP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	cmd, out := harness.Command(t, "", "reload", "--admin", "unix:"+socket), &harness.SyncBuffer{}
+	cmd, out := harness.Command(t, "", "reload", "--admin", "unix:"+socket), &testkit.Buffer{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -68,7 +69,7 @@ func (t *rotationTable) revocation() {
 	}
 	out := func(protocol string) error {
 		if _, _, err := t.sees(protocol, "public", "/", t.serverCA.PEM(), harness.WithCertificate(good)); err != nil {
-			return harness.Fatal(fmt.Errorf("the other client: %w", err))
+			return testkit.Fatal(fmt.Errorf("the other client: %w", err))
 		}
 		if in(protocol) == nil {
 			return errors.New("the revoked client gets in")

@@ -10,7 +10,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 func (s *scene) calls() {
@@ -274,7 +274,7 @@ func (s *scene) changes() {
 		}
 		for kind, name := range names {
 			s.expect(s.changed[kind], kind)
-			harness.Eventually(s, "the changed "+kind, func() error {
+			testkit.Retry(s, "the changed "+kind, func() error {
 				if all := s.lists(kind); slices.Contains(all, name) == remove {
 					return fmt.Errorf("the %s are %v", kind, all)
 				}
@@ -317,7 +317,7 @@ func (s *scene) subscriptions() {
 	}
 	// Were the client told of the first, it would be before the second. The end
 	// of a stream, which ends a subscription of 2026-07-28, overtakes nothing.
-	harness.Eventually(s, "the subscription to end", func() error {
+	testkit.Retry(s, "the subscription to end", func() error {
 		s.call("update", order{Text: "file:///a"})
 		s.call("update", order{Text: "file:///b"})
 		got := s.next(s.updated, b)
@@ -325,7 +325,7 @@ func (s *scene) subscriptions() {
 			return nil
 		}
 		if !s.modern {
-			return harness.Fatal(fmt.Errorf("the client was told of %s", got))
+			return testkit.Fatal(fmt.Errorf("the client was told of %s", got))
 		}
 		s.expect(s.updated, b)
 		return fmt.Errorf("the client was told of %s", got)

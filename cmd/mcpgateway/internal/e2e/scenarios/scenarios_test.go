@@ -13,6 +13,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // scene is a client's session with one of the scenario servers.
@@ -93,7 +94,7 @@ func textOf(res *mcp.CallToolResult) string {
 // told waits until the server was told what is named.
 func (s *scene) told(what string) {
 	s.Helper()
-	harness.Eventually(s, what, func() error {
+	testkit.Retry(s, what, func() error {
 		if lines := s.call("told", order{}); !slices.Contains(strings.Split(lines, "\n"), what) {
 			return fmt.Errorf("the server was told\n%s", lines)
 		}

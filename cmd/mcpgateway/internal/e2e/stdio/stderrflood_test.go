@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // floodingServer writes 5000 lines to stderr at each start, and ends.
@@ -34,7 +35,7 @@ clusters:
 			n := 0
 			if _, err := fmt.Sscanf(line, `mcpgateway_cluster_stderr_lines_omitted_total{cluster="noisy"} %d`, &n); err == nil && n > 0 {
 				if n%4800 != 0 {
-					return harness.Fatal(fmt.Errorf("%d lines are left out", n))
+					return testkit.Fatal(fmt.Errorf("%d lines are left out", n))
 				}
 				return nil
 			}

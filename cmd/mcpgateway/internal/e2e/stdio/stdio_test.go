@@ -20,6 +20,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -114,7 +115,7 @@ func (d *desk) command(args ...string) *exec.Cmd {
 func (d *desk) client(version string, opts *mcp.ClientOptions, args ...string) (*mcp.ClientSession, *exec.Cmd) {
 	d.t.Helper()
 	cmd := d.command(args...)
-	var log harness.SyncBuffer
+	var log testkit.Buffer
 	cmd.Stderr = &log
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
