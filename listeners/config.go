@@ -54,7 +54,7 @@ func (c *Config) Validate(s *config.Scope) {
 	case c.serves(protoHTTP3) && strings.HasPrefix(c.Address, "unix:"):
 		s.Errorf("protocols", "h3 needs a UDP port, which a unix socket has not")
 	case c.serves(protoHTTP3) && len(c.ProxyProtocol.From) > 0:
-		s.Errorf("protocols", "h3 cannot be introduced by proxy_protocol, which is for TCP")
+		s.Errorf("protocols", "h3 runs over UDP, for which proxy_protocol has no header; take one of the two out")
 	case c.serves(protoHTTP3) && len(c.Protocols) == 1:
 		s.Errorf("protocols", "h3 stands beside http/1.1 or h2: clients learn of it there (Alt-Svc), and where UDP is blocked they come back")
 	}

@@ -21,7 +21,7 @@ func TestEachMistakeOfAListenerHasItsOwnError(t *testing.T) {
 		"{name: a, address: 'systemd:web'}":                                     "l.address: systemd sockets are not supported by this version",
 		"{name: a, address: 'unix:a.sock'}":                                     "must be absolute",
 		"{name: a, address: ':1', protocols: []}":                               "l.protocols: at least one",
-		"{name: a, address: ':1', protocols: [h2, h3], tls: {certificates: [{acme: [a.test]}]}, proxy_protocol: {from: [10.0.0.0/8]}}": "which is for TCP",
+		"{name: a, address: ':1', protocols: [h2, h3], tls: {certificates: [{acme: [a.test]}]}, proxy_protocol: {from: [10.0.0.0/8]}}": "runs over UDP",
 		"{name: a, address: ':1', protocols: [h3], tls: {certificates: [{acme: [a.test]}]}}":                                           "h3 stands beside http/1.1 or h2",
 		"{name: a, address: 'unix:/x', protocols: [h2, h3], tls: {certificates: [{acme: [a.test]}]}}":                                  "needs a UDP port",
 		"{name: a, address: ':1', protocols: [h2, h3]}":                                                                                "h3 needs tls",

@@ -27,13 +27,13 @@ const (
 
 // Conn is one downstream connection, as the handlers of its requests see it.
 type Conn struct {
-	server *Server
-	raw    net.Conn // the socket; nil for QUIC
-	wire   *wire    // what the protocol server reads and writes; set before phaseIdle; nil for QUIC
-	peer   net.Addr
-	places *places
-	remote netip.AddrPort
-	local  netip.AddrPort
+	server   *Server
+	raw      net.Conn  // the socket; nil for QUIC
+	httpConn *httpConn // what the protocol server reads and writes; set before phaseIdle; nil for QUIC
+	peer     net.Addr
+	places   *places
+	remote   netip.AddrPort
+	local    netip.AddrPort
 
 	state    atomic.Pointer[cryptotls.ConnectionState]
 	retireAt atomic.Int64 // Unix nanoseconds; 0 is never
@@ -66,7 +66,7 @@ type Conn struct {
 	snapshot *tls.ServerSnapshot // which decided when it began
 	// proven notes that the client is where it says, and reports whether it has a
 	// place.
-	proven func() (settled bool)
+	proven func() (hasPlace bool)
 }
 
 type contextKey struct{}
@@ -215,7 +215,7 @@ func (c *Conn) leave() {
 	case phaseIdle:
 		// A reader that waits for the next request finds the time to be over, and
 		// closes in order.
-		c.wire.Conn.SetReadDeadline(longAgo)
+		c.httpConn.Conn.SetReadDeadline(longAgo)
 	case phaseHTTP2, phaseHTTP3:
 		if !c.removed {
 			c.goAway()
@@ -279,7 +279,7 @@ func (c *Conn) setReadDeadline(t time.Time) error {
 			}
 		}
 	}
-	return c.wire.Conn.SetReadDeadline(t)
+	return c.httpConn.Conn.SetReadDeadline(t)
 }
 
 // handshaken notes the TLS state, and has the connection end with its client

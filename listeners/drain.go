@@ -37,8 +37,8 @@ func (s *Server) Drain(options DrainOptions) {
 	for c := range s.conns {
 		c.retire(now.Add(within(options.Spread)))
 	}
-	s.settle()
-	if !s.settled {
+	s.finishDrain()
+	if !s.drained {
 		s.running.Go(func() { s.drain(options) })
 	}
 }
@@ -111,7 +111,7 @@ func (s *Server) Retire(conns []*Conn, spread time.Duration) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.settled || len(conns) == 0 {
+	if s.drained || len(conns) == 0 {
 		return
 	}
 	s.running.Go(func() {
@@ -127,7 +127,7 @@ func (s *Server) Retire(conns []*Conn, spread time.Duration) {
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.draining, s.closed = true, true
-	s.settle()
+	s.finishDrain()
 	s.mu.Unlock()
 	for _, c := range s.open() {
 		c.kill()

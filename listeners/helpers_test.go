@@ -38,7 +38,7 @@ type recorder struct {
 	mu             sync.Mutex
 	opened, closed int
 	rejected       []string
-	unintroduced   []error
+	badHeaders     []error
 	handshakes     []error
 	accepts        []error
 }
@@ -56,7 +56,7 @@ func (r *recorder) trace() *Trace {
 			note(func() {
 				r.rejected = append(r.rejected, reason)
 				if reason == "proxy_protocol" {
-					r.unintroduced = append(r.unintroduced, err)
+					r.badHeaders = append(r.badHeaders, err)
 				}
 			})
 		},

@@ -22,7 +22,7 @@ func newHTTP1(s *Server) *http1 {
 }
 
 // start runs the http.Server, once. Called with the Server's mu held, while it
-// is not settled.
+// has not drained.
 func (h *http1) start() {
 	h.once.Do(func() {
 		s := h.server
@@ -40,9 +40,9 @@ func (h *http1) stop() { close(h.closed) }
 // with it, or when the handler that hijacked it closes it.
 func (h *http1) serve(c *Conn) {
 	c.heads.lease = h.server.memory.Lease(memory.Body)
-	c.wire.framing = &framing{heads: &c.heads}
-	// The server settles, and stops, only after this connection is removed.
-	h.conns <- c.wire.outer()
+	c.httpConn.framing = &framing{heads: &c.heads}
+	// The server has drained, and stops, only after this connection is removed.
+	h.conns <- c.httpConn.outer()
 }
 
 // Accept makes http1 the listener of its http.Server.
@@ -63,11 +63,11 @@ func (h *http1) Addr() net.Addr { return &net.TCPAddr{} }
 
 // connState follows a connection through net/http, in its goroutine.
 func (h *http1) connState(nc net.Conn, state http.ConnState) {
-	w := wireOf(nc)
+	w := httpConnOf(nc)
 	switch state {
 	case http.StateActive:
 		if w.timedOut.Load() {
-			return // part of a header is no request; see wire.Close
+			return // part of a header is no request; see httpConn.Close
 		}
 		w.conn.setPhase(phaseActive)
 	case http.StateIdle:

@@ -130,7 +130,7 @@ var errRefused = &net.OpError{Op: "read", Net: "http", Err: errors.New("the requ
 
 // refuse answers a request that the framing has refused, as soon as those before
 // it have their answers: that is when net/http reads on.
-func (w *wire) refuse(p []byte, watching bool) (int, error) {
+func (w *httpConn) refuse(p []byte, watching bool) (int, error) {
 	f := w.framing
 	switch {
 	case f.spoiled != "":

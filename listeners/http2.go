@@ -11,9 +11,9 @@ import (
 // serveHTTP2 hands a connection to an http.Server of its own: one can send
 // GOAWAY only to all of its connections.
 func (s *Server) serveHTTP2(c *Conn) {
-	nc, protocol := c.wire.Conn, (*http.Protocols).SetHTTP2
+	nc, protocol := c.httpConn.Conn, (*http.Protocols).SetHTTP2
 	if c.TLS() == nil {
-		nc, protocol = c.wire, (*http.Protocols).SetUnencryptedHTTP2
+		nc, protocol = c.httpConn, (*http.Protocols).SetUnencryptedHTTP2
 	}
 	hs := s.newHTTPServer(protocol)
 	hs.MaxHeaderBytes *= headerLeeway

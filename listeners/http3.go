@@ -46,7 +46,7 @@ func (s *Server) takeQUIC(remote, local net.Addr, places *places, proven bool) (
 		return nil, "memory"
 	}
 	c = newConn(s, remote, local, places)
-	if proven && !c.settleIn() {
+	if proven && !c.takeClientPlace() {
 		s.vacate(c)
 		return nil, perAddress
 	}
@@ -54,7 +54,7 @@ func (s *Server) takeQUIC(remote, local net.Addr, places *places, proven bool) (
 	c.snapshot = s.tls.Snapshot()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.settled {
+	if s.closed || s.drained {
 		s.vacate(c)
 		return nil, "closed"
 	}
@@ -81,7 +81,7 @@ func (s *Server) failHandshake(c *Conn, cause error) {
 // serveQUIC serves a connection whose handshake has ended. It does not block.
 func (s *Server) serveQUIC(qc *quic.Conn) {
 	c := FromContext(qc.Context())
-	settled := c.proven()
+	hasPlace := c.proven()
 	cs := qc.ConnectionState().TLS
 	c.handshaken(&cs)
 	var err error
@@ -90,7 +90,7 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 		err = now.Verify(cs)
 	}
 	c.snapshot = nil
-	if err == nil && !settled {
+	if err == nil && !hasPlace {
 		s.trace.rejected(s.config.Name, perAddress, c.peer)
 		err = errPerAddress
 	}

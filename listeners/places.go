@@ -63,16 +63,16 @@ func (c *Conn) clientPrefix() netip.Prefix {
 	return client
 }
 
-// balances reports whether an address is that of a load balancer, which introduces
+// balances reports whether an address is that of a load balancer, which names
 // its clients.
 func (s *Server) balances(addr netip.Addr) bool {
 	addr = addr.WithZone("") // with one it is in no prefix
 	return slices.ContainsFunc(s.config.ProxyProtocol.From, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// settleIn counts the connection among those of its client. It reports false
+// takeClientPlace counts the connection among those of its client. It reports false
 // where that has as many as it may, or the connection has ended.
-func (c *Conn) settleIn() bool {
+func (c *Conn) takeClientPlace() bool {
 	client := c.clientPrefix()
 	c.mu.Lock()
 	defer c.mu.Unlock()

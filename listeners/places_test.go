@@ -39,26 +39,26 @@ func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
 }
 
 func TestClientsBehindALoadBalancerAreBoundedEach(t *testing.T) {
-	f := newFixture(t, hello, plain, perClient(1), introducedBy("127.0.0.0/8"))
-	introduced := func(header string) *h1 {
+	f := newFixture(t, hello, plain, perClient(1), behindProxy("127.0.0.0/8"))
+	throughProxy := func(header string) *h1 {
 		c := f.h1()
 		c.send(header)
 		return c
 	}
-	introduced("PROXY TCP4 192.0.2.1 198.51.100.1 1 443\r\n").served()
-	introduced("PROXY TCP4 192.0.2.2 198.51.100.1 1 443\r\n").served()
+	throughProxy("PROXY TCP4 192.0.2.1 198.51.100.1 1 443\r\n").served()
+	throughProxy("PROXY TCP4 192.0.2.2 198.51.100.1 1 443\r\n").served()
 	// One whose address is that of a load balancer is a client all the same.
-	introduced("PROXY TCP4 127.0.0.9 198.51.100.1 1 443\r\n").served()
-	introduced("PROXY TCP6 2001:db8::1 2001:db8:1::1 1 443\r\n").served()
+	throughProxy("PROXY TCP4 127.0.0.9 198.51.100.1 1 443\r\n").served()
+	throughProxy("PROXY TCP6 2001:db8::1 2001:db8:1::1 1 443\r\n").served()
 	for range 3 { // the load balancer's own health checks
-		introduced("PROXY UNKNOWN\r\n").served()
+		throughProxy("PROXY UNKNOWN\r\n").served()
 	}
 	if reasons := f.trace.reasons(); len(reasons) > 0 {
 		t.Fatalf("rejected for %v", reasons)
 	}
-	introduced("PROXY TCP4 192.0.2.1 198.51.100.1 2 443\r\n").ended()
-	introduced("PROXY TCP4 127.0.0.9 198.51.100.1 2 443\r\n").ended()
-	introduced("PROXY TCP6 2001:db8::2 2001:db8:1::1 2 443\r\n").ended()
+	throughProxy("PROXY TCP4 192.0.2.1 198.51.100.1 2 443\r\n").ended()
+	throughProxy("PROXY TCP4 127.0.0.9 198.51.100.1 2 443\r\n").ended()
+	throughProxy("PROXY TCP6 2001:db8::2 2001:db8:1::1 2 443\r\n").ended()
 	if reasons := f.trace.reasons(); !slices.Equal(reasons, slices.Repeat([]string{"max_connections_per_address"}, 3)) {
 		t.Errorf("rejected for %v", reasons)
 	}
@@ -69,7 +69,7 @@ func TestConnectionsOfManyClientsAreNotBoundedPerAddress(t *testing.T) {
 		"no limit":          perClient(0),
 		"a trusted proxy":   func(c *Config) { c.TrustedProxies = []TrustedProxy{{prefix: netip.MustParsePrefix("127.0.0.0/8")}} },
 		"a unix socket":     func(c *Config) { c.Address = "unix:" + filepath.Join(t.TempDir(), "s") },
-		"an upstream proxy": introducedBy("127.0.0.0/8"),
+		"an upstream proxy": behindProxy("127.0.0.0/8"),
 	} {
 		f := newFixture(t, hello, plain, perClient(1), change)
 		for range 3 {

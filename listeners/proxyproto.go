@@ -25,18 +25,18 @@ type ProxyProtocol struct {
 // long; real ones have addresses and a few hundred bytes of TLVs.
 const maxProxyHeader = 4 << 10
 
-// introduced is a connection whose PROXY header was read: it has the addresses
+// proxiedConn is a connection whose PROXY header was read: it has the addresses
 // of the client, and begins behind the header.
-type introduced struct {
+type proxiedConn struct {
 	net.Conn
 	remote, local net.Addr
 	rest          []byte // what came together with the header
 }
 
-func (i *introduced) RemoteAddr() net.Addr { return i.remote }
-func (i *introduced) LocalAddr() net.Addr  { return i.local }
+func (i *proxiedConn) RemoteAddr() net.Addr { return i.remote }
+func (i *proxiedConn) LocalAddr() net.Addr  { return i.local }
 
-func (i *introduced) Read(p []byte) (int, error) {
+func (i *proxiedConn) Read(p []byte) (int, error) {
 	if len(i.rest) == 0 {
 		return i.Conn.Read(p)
 	}
@@ -48,7 +48,7 @@ func (i *introduced) Read(p []byte) (int, error) {
 }
 
 // CloseWrite lets an answer end before its connection does.
-func (i *introduced) CloseWrite() error { return closeWrite(i.Conn) }
+func (i *proxiedConn) CloseWrite() error { return closeWrite(i.Conn) }
 
 // readProxyHeader reads the PROXY header of a connection from a load balancer. From
 // another peer it would be a claim, and is left to be refused as what it is: no
@@ -71,13 +71,13 @@ func (s *Server) readProxyHeader(c *Conn) error {
 	if err := checkProxySum(header, raw); err != nil {
 		return fmt.Errorf("PROXY header: %w", err)
 	}
-	in := &introduced{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
+	in := &proxiedConn{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
 	c.raw = in
 	// LOCAL and UNKNOWN are the load balancer itself, such as its health check.
 	if source, destination, ok := header.TCPAddrs(); ok && !header.Command.IsLocal() {
 		in.remote, in.local = source, destination
 		c.remote, c.local, c.peer = addrPort(source), addrPort(destination), source
-		if !c.settleIn() {
+		if !c.takeClientPlace() {
 			return errPerAddress
 		}
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// introducedBy has the loopback network introduce its clients.
-func introducedBy(cidr string) func(*Config) {
+// behindProxy takes the loopback network for load balancers that name their clients.
+func behindProxy(cidr string) func(*Config) {
 	return func(cfg *Config) { cfg.ProxyProtocol.From = []netip.Prefix{netip.MustParsePrefix(cidr)} }
 }
 
@@ -90,7 +90,7 @@ func TestClientsAreIntroducedByPROXY(t *testing.T) {
 		for _, secure := range []bool{true, false} {
 			for _, proto := range []string{"http/1.1", "h2"} {
 				t.Run(c.name+map[bool]string{true: "/tls/", false: "/plain/"}[secure]+proto, func(t *testing.T) {
-					f := newFixture(t, tellAddresses, introducedBy(c.from), func(cfg *Config) {
+					f := newFixture(t, tellAddresses, behindProxy(c.from), func(cfg *Config) {
 						cfg.Limits.HeaderTimeout = time.Second
 						if !secure {
 							cfg.TLS = nil
@@ -160,7 +160,7 @@ func (f *fixture) askBehind(header []byte, single, secure bool, proto string) (s
 }
 
 func TestASlowPROXYHeaderIsGivenUp(t *testing.T) {
-	f := newFixture(t, tellAddresses, plain, introducedBy("127.0.0.0/8"), limits(func(l *Limits) { l.HeaderTimeout = 50 * time.Millisecond }))
+	f := newFixture(t, tellAddresses, plain, behindProxy("127.0.0.0/8"), limits(func(l *Limits) { l.HeaderTimeout = 50 * time.Millisecond }))
 	conn, err := net.Dial("tcp", f.socket.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func TestASlowPROXYHeaderIsGivenUp(t *testing.T) {
 }
 
 func TestWhatIsWrongWithAPROXYHeaderIsTold(t *testing.T) {
-	f := newFixture(t, tellAddresses, plain, introducedBy("127.0.0.0/8"), limits(func(l *Limits) { l.HeaderTimeout = 300 * time.Millisecond }))
+	f := newFixture(t, tellAddresses, plain, behindProxy("127.0.0.0/8"), limits(func(l *Limits) { l.HeaderTimeout = 300 * time.Millisecond }))
 	for n, c := range []struct {
 		sent string
 		ends bool
@@ -201,7 +201,7 @@ func TestWhatIsWrongWithAPROXYHeaderIsTold(t *testing.T) {
 		eventually(t, "a rejection", func() bool { return len(f.trace.reasons()) > n })
 		conn.Close()
 		f.trace.mu.Lock()
-		err = f.trace.unintroduced[n]
+		err = f.trace.badHeaders[n]
 		f.trace.mu.Unlock()
 		if got := fmt.Sprint(err); err == nil && c.want != "" || err != nil && (c.want == "" || !strings.HasPrefix(got, c.want)) {
 			t.Errorf("%q: got %v, want %q", c.sent, err, c.want)

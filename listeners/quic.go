@@ -141,7 +141,7 @@ func (q *quicSocket) abandon() {
 	defer q.mu.Unlock()
 	if q.server == nil {
 		q.idle = true
-		q.settle()
+		q.closeIfUnused()
 	}
 }
 
@@ -200,14 +200,14 @@ func (q *quicSocket) serve(server *Server, places *places) {
 	defer q.mu.Unlock()
 	q.server, q.places = server, places
 	q.idle = server == nil
-	q.settle()
+	q.closeIfUnused()
 }
 
 // leave is serve without a server.
 func (q *quicSocket) leave() { q.serve(nil, nil) }
 
-// settle closes the socket if no server and no connection needs it any more. Called with q.mu held.
-func (q *quicSocket) settle() {
+// closeIfUnused closes the socket if no server and no connection needs it any more. Called with q.mu held.
+func (q *quicSocket) closeIfUnused() {
 	if !q.idle || q.users > 0 || q.closed {
 		return
 	}
@@ -291,7 +291,7 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 	if !info.AddrVerified {
 		q.unproven.Add(1)
 		judged = sync.OnceFunc(func() { q.unproven.Add(-1) })
-		c.proven = func() bool { judged(); return c.settleIn() }
+		c.proven = func() bool { judged(); return c.takeClientPlace() }
 	}
 	context.AfterFunc(ctx, func() {
 		judged()
@@ -299,7 +299,7 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.users--
-		q.settle()
+		q.closeIfUnused()
 	})
 	return context.WithValue(ctx, contextKey{}, c), nil
 }

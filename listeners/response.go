@@ -57,7 +57,7 @@ func (r *response) before() {
 // has returned, and would wait for a client that never sends it.
 func (r *response) boundBody() {
 	if r.version == 1 && r.body != nil && !r.body.ended.Load() {
-		r.conn.wire.bound(r.conn.server.config.Limits.HeaderTimeout)
+		r.conn.httpConn.bound(r.conn.server.config.Limits.HeaderTimeout)
 	}
 }
 

@@ -28,16 +28,16 @@ func (s *Server) serve(c *Conn) {
 		case errors.Is(err, errPerAddress):
 			s.trace.rejected(s.config.Name, perAddress, c.raw.RemoteAddr())
 		case errors.Is(err, errNoByte):
-			s.trace.notIntroduced(s.config.Name, c.raw.RemoteAddr(), nil)
+			s.trace.badPROXYHeader(s.config.Name, c.raw.RemoteAddr(), nil)
 		default:
-			s.trace.notIntroduced(s.config.Name, c.raw.RemoteAddr(), err)
+			s.trace.badPROXYHeader(s.config.Name, c.raw.RemoteAddr(), err)
 		}
 		c.raw.Close()
 		s.remove(c)
 		return
 	}
 	socket := &slowPeer{Conn: c.raw, conn: c}
-	c.wire = &wire{Conn: socket, conn: c}
+	c.httpConn = &httpConn{Conn: socket, conn: c}
 	if s.tls != nil {
 		if !s.handshake(c, socket) {
 			c.raw.Close()
@@ -51,7 +51,7 @@ func (s *Server) serve(c *Conn) {
 		s.trace.rejected(s.config.Name, refusal, c.raw.RemoteAddr())
 		fallthrough
 	case proto == "":
-		_ = c.wire.Close()
+		_ = c.httpConn.Close()
 		s.remove(c)
 	case proto == protoHTTP2:
 		s.serveHTTP2(c)
@@ -88,7 +88,7 @@ func (s *Server) handshake(c *Conn, socket *slowPeer) bool {
 		return false
 	}
 	c.raw.SetDeadline(time.Time{})
-	c.wire.Conn = conn
+	c.httpConn.Conn = conn
 	return true
 }
 
@@ -108,7 +108,7 @@ func (s *Server) protocol(c *Conn) (proto, refusal string) {
 	if cs != nil && !s.config.serves(protoHTTP1) {
 		return "", "no_application_protocol"
 	}
-	isHTTP2, err := c.wire.readPreface(cs == nil && s.config.serves(protoHTTP2))
+	isHTTP2, err := c.httpConn.readPreface(cs == nil && s.config.serves(protoHTTP2))
 	switch {
 	case err != nil:
 		return "", ""
@@ -154,7 +154,7 @@ func (s *Server) newHTTPServer(protocol func(*http.Protocols, bool)) *http.Serve
 		// "OPTIONS *" is for the handler, which logs it.
 		DisableGeneralOptionsHandler: true,
 		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
-			return context.WithValue(ctx, contextKey{}, wireOf(nc).conn)
+			return context.WithValue(ctx, contextKey{}, httpConnOf(nc).conn)
 		},
 	}
 	protocol(hs.Protocols, true)
@@ -233,5 +233,5 @@ func (s *Server) handled() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.settle()
+	s.finishDrain()
 }

@@ -39,9 +39,9 @@ type Server struct {
 	draining bool
 	shutting chan struct{} // closed once connections without a request are not to stay
 	closed   bool
-	settled  bool           // draining, and nothing is left
-	empty    chan struct{}  // closed when settled
-	running  sync.WaitGroup // our goroutines; grows only before settled
+	drained  bool           // draining, and nothing is left
+	empty    chan struct{}  // closed when drained
+	running  sync.WaitGroup // our goroutines; grows only before drained
 	done     chan struct{}
 }
 
@@ -174,13 +174,13 @@ func (s *Server) take(raw net.Conn, places *places) (refusal string) {
 	}
 	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), places)
 	c.raw, c.cut = raw, func() { raw.Close() }
-	if !s.balances(c.remote.Addr()) && !c.settleIn() {
+	if !s.balances(c.remote.Addr()) && !c.takeClientPlace() {
 		s.vacate(c)
 		return perAddress
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || s.settled {
+	if s.closed || s.drained {
 		s.vacate(c)
 		return "closed"
 	}
@@ -198,7 +198,7 @@ func (s *Server) take(raw net.Conn, places *places) (refusal string) {
 func (s *Server) remove(c *Conn) {
 	c.mu.Lock()
 	first := !c.removed
-	c.removed = true // from now on it settles in no more
+	c.removed = true // from now on it takes no place any more
 	for _, timer := range []*time.Timer{c.expiry, c.goTimer, c.idle} {
 		if timer != nil {
 			timer.Stop()
@@ -214,7 +214,7 @@ func (s *Server) remove(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	s.settle()
+	s.finishDrain()
 }
 
 // vacate gives back what the connection takes of its socket and of memory.
@@ -230,12 +230,12 @@ func (s *Server) vacate(c *Conn) {
 	c.heads.close()
 }
 
-// settle closes Done once nothing is left. Called with s.mu held.
-func (s *Server) settle() {
-	if !s.draining || s.settled || len(s.conns) > 0 || s.handlers.Load() > 0 {
+// finishDrain closes Done once nothing is left. Called with s.mu held.
+func (s *Server) finishDrain() {
+	if !s.draining || s.drained || len(s.conns) > 0 || s.handlers.Load() > 0 {
 		return
 	}
-	s.settled = true
+	s.drained = true
 	close(s.empty)
 	s.http1.stop()
 	go func() {

@@ -44,7 +44,7 @@ func (t *Trace) rejected(listener, reason string, remote net.Addr) {
 	}
 }
 
-func (t *Trace) notIntroduced(listener string, remote net.Addr, err error) {
+func (t *Trace) badPROXYHeader(listener string, remote net.Addr, err error) {
 	if t != nil && t.Rejected != nil {
 		t.Rejected(listener, "proxy_protocol", remote, err)
 	}

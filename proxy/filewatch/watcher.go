@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// settle is how long files must have been quiet before a change counts:
+	// quiet is how long files must have been quiet before a change counts:
 	// editors and cp write in several steps.
-	settle = 200 * time.Millisecond
+	quiet = 200 * time.Millisecond
 	// PollEvery is how often files are looked at without a notification, which some
 	// file systems do not send.
 	PollEvery = 30 * time.Second
@@ -120,9 +120,9 @@ func (w *Watcher) run() {
 	defer w.wg.Done()
 	poll := time.NewTicker(PollEvery)
 	defer poll.Stop()
-	quiet := time.NewTimer(settle)
-	quiet.Stop()
-	defer quiet.Stop()
+	timer := time.NewTimer(quiet)
+	timer.Stop()
+	defer timer.Stop()
 
 	var events <-chan fsnotify.Event
 	var errs <-chan error
@@ -133,14 +133,14 @@ func (w *Watcher) run() {
 	var files []string
 	var known, seen string   // what was reported last, and what was seen last
 	var report chan struct{} // w.changed while there is something to report
-	looking := false         // quiet runs
+	looking := false         // timer runs
 	hung := false            // what is in the files is not known
 	// A change counts when two looks agree. Events only start the first: a
 	// busy file beside the watched ones must not put off the second.
 	look := func() {
 		if !looking {
 			seen, looking = signature(files), true
-			quiet.Reset(settle)
+			timer.Reset(quiet)
 		}
 	}
 	watch := func(set Set) {
@@ -173,7 +173,7 @@ func (w *Watcher) run() {
 				report = w.changed // no look tells whether the file system answers again
 			}
 			look()
-		case <-quiet.C:
+		case <-timer.C:
 			looking = false
 			switch now := signature(files); now {
 			case known:

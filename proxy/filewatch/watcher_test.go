@@ -164,7 +164,7 @@ func TestWatcherIsQuietAboutNeighboursAndWhatIsNoLongerNamed(t *testing.T) {
 		select {
 		case <-w.Changed():
 			t.Error(what)
-		case <-time.After(3 * settle):
+		case <-time.After(3 * quiet):
 		}
 	}
 	w.Watch(set)
@@ -186,7 +186,7 @@ func TestABusyNeighbourDoesNotHideAChange(t *testing.T) {
 	defer busy.Wait()
 	defer close(stop)
 	busy.Go(func() {
-		tick := time.NewTicker(settle / 10)
+		tick := time.NewTicker(quiet / 10)
 		defer tick.Stop()
 		for {
 			select {

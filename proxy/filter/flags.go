@@ -15,8 +15,6 @@ const (
 	FlagUnauthorized Flag = "unauthorized"
 	// FlagOverload marks what was refused because a limit of ours was reached.
 	FlagOverload Flag = "overload_manager"
-	// FlagNoCluster: the cluster is not, or no longer, of the configuration.
-	FlagNoCluster Flag = "no_cluster_found"
 	// FlagNoHealthyUpstream: no endpoint of the cluster may take traffic.
 	FlagNoHealthyUpstream Flag = "no_healthy_upstream"
 	// FlagUpstreamOverflow: a limit of the cluster is reached.

@@ -34,7 +34,7 @@ func (x *exchange) attachBody(out *http.Request) error {
 	// A client that expects 100 has asked whether the upstream wants the body
 	// at all; reading it here would answer in its place.
 	if 0 < r.ContentLength && r.ContentLength <= maxReplay && len(r.Header["Expect"]) == 0 && len(r.Trailer) == 0 {
-		return x.replayBody(out)
+		return x.retryBody(out)
 	}
 	n := x.upload
 	if r.ContentLength > 0 {
@@ -70,7 +70,7 @@ func (x *exchange) attachBody(out *http.Request) error {
 	return nil
 }
 
-func (x *exchange) replayBody(out *http.Request) error {
+func (x *exchange) retryBody(out *http.Request) error {
 	if err := x.lease.Reserve(int(x.r.ContentLength)); err != nil {
 		return err
 	}

@@ -209,7 +209,7 @@ func (d *direction) finish(frame []byte, write func([]byte) error) {
 	defer d.mu.Unlock()
 	d.last = frame
 	if d.frames.between() {
-		_ = d.sendLast(write) // a peer that is gone needs no farewell
+		_ = d.sendLast(write) // a peer that is gone needs no close frame
 	}
 }
 

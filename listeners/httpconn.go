@@ -18,8 +18,8 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 // longAgo is a deadline that has passed.
 var longAgo = time.Unix(1, 0)
 
-// wire is what net/http reads and writes: the socket, or TLS over it.
-type wire struct {
+// httpConn is what net/http reads and writes: the socket, or TLS over it.
+type httpConn struct {
 	net.Conn
 	conn *Conn
 
@@ -35,35 +35,35 @@ type wire struct {
 	bounded atomic.Bool
 }
 
-// tlsWire tells net/http that TLS was spoken.
-type tlsWire struct{ *wire }
+// httpsConn tells net/http that TLS was spoken.
+type httpsConn struct{ *httpConn }
 
 // ConnectionState is what net/http looks for.
-func (w tlsWire) ConnectionState() cryptotls.ConnectionState { return *w.conn.state.Load() }
+func (w httpsConn) ConnectionState() cryptotls.ConnectionState { return *w.conn.state.Load() }
 
-// outer is the wire as net/http gets it.
-func (w *wire) outer() net.Conn {
+// outer is the connection as net/http gets it.
+func (w *httpConn) outer() net.Conn {
 	if w.conn.state.Load() != nil {
-		return tlsWire{w}
+		return httpsConn{w}
 	}
 	return w
 }
 
-// wireOf returns the wire of a connection that net/http has: outer's, or the
+// httpConnOf returns the httpConn of a connection that net/http has: outer's, or the
 // bare TLS one, by which alone it recognises HTTP/2.
-func wireOf(nc net.Conn) *wire {
+func httpConnOf(nc net.Conn) *httpConn {
 	switch nc := nc.(type) {
-	case tlsWire:
-		return nc.wire
+	case httpsConn:
+		return nc.httpConn
 	case *cryptotls.Conn:
-		return nc.NetConn().(*slowPeer).conn.wire
+		return nc.NetConn().(*slowPeer).conn.httpConn
 	}
-	return nc.(*wire)
+	return nc.(*httpConn)
 }
 
 // readPreface waits for the first bytes, and reports whether they are the
 // preface of HTTP/2, if that may be. What it read is read again.
-func (w *wire) readPreface(maybeHTTP2 bool) (isHTTP2 bool, err error) {
+func (w *httpConn) readPreface(maybeHTTP2 bool) (isHTTP2 bool, err error) {
 	limits := &w.conn.server.config.Limits
 	_ = w.SetReadDeadline(time.Now().Add(limits.IdleTimeout))
 	buf := make([]byte, 0, len(preface))
@@ -84,7 +84,7 @@ func (w *wire) readPreface(maybeHTTP2 bool) (isHTTP2 bool, err error) {
 	}
 }
 
-func (w *wire) Read(p []byte) (int, error) {
+func (w *httpConn) Read(p []byte) (int, error) {
 	// This is net/http watching for the client to go away, which it does once
 	// the body has been read; everything else is read in blocks. The byte that
 	// may come belongs to the next request.
@@ -104,7 +104,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return w.read(p)
 }
 
-func (w *wire) read(p []byte) (int, error) {
+func (w *httpConn) read(p []byte) (int, error) {
 	if len(w.prefix) > 0 {
 		n := copy(p, w.prefix)
 		w.prefix = w.prefix[n:]
@@ -121,28 +121,28 @@ func (w *wire) read(p []byte) (int, error) {
 }
 
 // bound limits the time that net/http has for the rest of a body.
-func (w *wire) bound(d time.Duration) {
+func (w *httpConn) bound(d time.Duration) {
 	_ = w.SetReadDeadline(time.Now().Add(d))
 	w.bounded.Store(true)
 }
 
 // SetReadDeadline is subject to the connection's retirement.
-func (w *wire) SetReadDeadline(t time.Time) error {
+func (w *httpConn) SetReadDeadline(t time.Time) error {
 	w.timedOut.Store(false)
 	return w.conn.setReadDeadline(t)
 }
 
 // SetDeadline is what a hijacker calls.
-func (w *wire) SetDeadline(t time.Time) error {
+func (w *httpConn) SetDeadline(t time.Time) error {
 	return errors.Join(w.SetReadDeadline(t), w.SetWriteDeadline(t))
 }
 
 // CloseWrite lets net/http end its answer before it hangs up.
-func (w *wire) CloseWrite() error { return closeWrite(w.Conn) }
+func (w *httpConn) CloseWrite() error { return closeWrite(w.Conn) }
 
 // Write drops what net/http says of a header that took too long: it takes the
 // part of a request line that has come for a malformed one.
-func (w *wire) Write(p []byte) (int, error) {
+func (w *httpConn) Write(p []byte) (int, error) {
 	if w.late() {
 		return len(p), nil
 	}
@@ -150,14 +150,14 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 // late reports whether a header began and did not end in time.
-func (w *wire) late() bool {
+func (w *httpConn) late() bool {
 	return w.timedOut.Load() && w.heard.Load() && w.conn.is(phaseIdle)
 }
 
 // Close also ends what we know of a hijacked connection; the others end with
 // the server that serves them. Of a header that took too long net/http says
 // nothing, or nothing right, so that is done here.
-func (w *wire) Close() error {
+func (w *httpConn) Close() error {
 	if w.late() {
 		w.answerTimeout()
 	}
@@ -170,7 +170,7 @@ func (w *wire) Close() error {
 }
 
 // answerTimeout is the 408 of RFC 9110 section 15.5.9.
-func (w *wire) answerTimeout() {
+func (w *httpConn) answerTimeout() {
 	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
 	answer := fmt.Sprintf("HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
 	_, _ = io.WriteString(w.Conn, answer) // the connection closes either way
