@@ -73,10 +73,10 @@ func (c *Cluster) rank(e *Endpoint, now int64) int {
 	}
 	r := 0
 	if c.health != nil {
-		switch verdict(e.state.verdict.Load()) {
-		case unhealthy:
+		switch Health(e.state.verdict.Load()) {
+		case Unhealthy:
 			return noTraffic
-		case warming:
+		case Warming:
 			r = 1
 		}
 	}
@@ -96,9 +96,9 @@ func (c *Cluster) noHealthyUpstream() error {
 			break
 		}
 		st := e.Status()
-		text := e.id + " is " + st.Health
-		if st.LastError != "" {
-			text += ": " + st.LastError
+		text := e.id + " is " + st.Health.String()
+		if st.LastError != nil {
+			text += ": " + st.LastError.Error()
 		}
 		why = append(why, text)
 	}

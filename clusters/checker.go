@@ -22,7 +22,7 @@ type checker struct {
 
 // warm checks until there is a verdict or ctx ends.
 func (k *checker) warm(ctx context.Context) {
-	for wait := time.Duration(0); verdict(k.endpoint.state.verdict.Load()) == warming && sleep(ctx, wait); {
+	for wait := time.Duration(0); Health(k.endpoint.state.verdict.Load()) == Warming && sleep(ctx, wait); {
 		wait = k.step(ctx)
 	}
 }
@@ -31,10 +31,10 @@ func (k *checker) warm(ctx context.Context) {
 func (k *checker) run(ctx context.Context) {
 	defer k.close()
 	if k.probe == nil {
-		k.probe = k.cluster.newProbe(k.endpoint)
+		k.probe = k.newProbe()
 	}
 	wait := time.Duration(0)
-	if verdict(k.endpoint.state.verdict.Load()) == healthy {
+	if Health(k.endpoint.state.verdict.Load()) == Healthy {
 		// What is known to be well can wait, and a reload must not make all
 		// endpoints be checked in the same moment. What was ill may have been
 		// cured by this very reload.
@@ -43,6 +43,10 @@ func (k *checker) run(ctx context.Context) {
 	for sleep(ctx, wait) {
 		wait = k.step(ctx)
 	}
+}
+
+func (k *checker) newProbe() Probe {
+	return k.cluster.prober.NewProbe(k.cluster, k.endpoint.forChecks())
 }
 
 // step makes one check and returns the time to the next.
@@ -58,9 +62,9 @@ func (k *checker) step(ctx context.Context) time.Duration {
 		return min(h.Interval, hurryInterval)
 	}
 	changed, hurry := s.observe(err, h, time.Now())
-	now := verdict(s.verdict.Load())
+	now := Health(s.verdict.Load())
 	if t := k.cluster.opts.Trace; changed && t != nil && t.Health != nil {
-		t.Health(k.cluster.cfg.Name, k.endpoint.id, now == healthy, err)
+		t.Health(k.cluster.cfg.Name, k.endpoint.id, now == Healthy, err)
 	}
 	if hurry && h.Interval > hurryInterval {
 		return hurryInterval
@@ -80,7 +84,7 @@ func (k *checker) check(ctx context.Context, timeout time.Duration) (err error) 
 		}
 	}()
 	if k.probe == nil {
-		k.probe = k.cluster.newProbe(k.endpoint)
+		k.probe = k.newProbe()
 	}
 	return k.probe.Check(ctx)
 }

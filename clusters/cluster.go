@@ -27,6 +27,7 @@ type Cluster struct {
 	connects  [32]byte // ConnectFingerprint of cfg
 	opts      Options
 	health    *HealthCheck         // nil: no active checks
+	prober    Prober               // of health; nil without
 	urls      []*url.URL           // none for a command
 	connector *transport.Connector // nil for a command
 	headers   []transport.Header
@@ -64,8 +65,10 @@ func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) 
 	if c.health, err = cfg.health(); err != nil {
 		return nil, err
 	}
-	if c.health != nil && c.health.Kind == "mcp" && opts.Prober == nil {
-		c.health = nil
+	if c.health != nil {
+		if c.prober = opts.prober(c.health.Kind); c.prober == nil {
+			c.health = nil
+		}
 	}
 	if c.health != nil && (c.health.Interval <= 0 || c.health.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 || cfg.StartTimeout <= 0 {
 		return nil, errors.New("the configuration lacks its defaults")
@@ -195,7 +198,7 @@ func (c *Cluster) build(donors []*Endpoint) []*Endpoint {
 			}
 			switch {
 			case d.unresolved != nil || unresolved != nil:
-			case d.state.health() == unhealthy:
+			case d.state.health() == Unhealthy:
 				e.inherit(d, newState(d.state.tally, c.health != nil))
 			default:
 				e.inherit(d, d.state)

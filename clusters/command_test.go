@@ -109,11 +109,11 @@ func TestAChangedCommandLetsOldProcessesRun(t *testing.T) {
 func TestACommandsHealthComesFromItsProber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := command(t, "cat")
-		cfg.ServesMCP = true
+		cfg.CheckedByDefault = true
 		p := newPatient()
-		set := newSet(t, clusters.Options{Prober: p}, cfg)
+		set := newSet(t, clusters.Options{Probers: mcp(p)}, cfg)
 		synctest.Wait()
-		if st := get(t, set, "cmd").Status(); !st.Healthy || st.Endpoints[0].ID != "command" || p.count("") != 1 {
+		if st := get(t, set, "cmd").Endpoints()[0].Status(); st.Health != clusters.Healthy || st.ID != "command" || p.count("") != 1 {
 			t.Errorf("%+v", st)
 		}
 	})

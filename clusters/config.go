@@ -33,8 +33,9 @@ type Config struct {
 	IdleTimeout      time.Duration `yaml:"idle_timeout" default:"90s" min:"0s" doc:"An unused connection closes after this; 0 never."`
 	MaxConnectionAge time.Duration `yaml:"max_connection_age" default:"0s" min:"0s" doc:"No new request uses a connection older than this; 0: until the client certificate's NotAfter."`
 
-	// ServesMCP says that an mcp route names this cluster.
-	ServesMCP bool `yaml:"-"`
+	// CheckedByDefault says that there are active checks also where HealthCheck is
+	// nil: an mcp route names this cluster.
+	CheckedByDefault bool `yaml:"-"`
 
 	_ struct{} `later:"hash_on,outlier_detection,circuit_breaker"`
 }
@@ -63,7 +64,7 @@ func (c *Config) HasQuery() bool {
 
 // health returns the active checks in force, nil when there are none.
 func (c *Config) health() (*HealthCheck, error) {
-	if c.HealthCheck != nil || !c.ServesMCP {
+	if c.HealthCheck != nil || !c.CheckedByDefault {
 		return c.HealthCheck, nil
 	}
 	h := new(HealthCheck)
@@ -119,5 +120,5 @@ func (c *Config) reachFingerprint() [32]byte {
 
 // equal reports whether the clusters of both are the same.
 func (c *Config) equal(other *Config, compare *config.Comparer) bool {
-	return c.ServesMCP == other.ServesMCP && compare.Equal(c, other)
+	return c.CheckedByDefault == other.CheckedByDefault && compare.Equal(c, other)
 }

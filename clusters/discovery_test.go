@@ -79,7 +79,7 @@ func TestAddressesFollowTheName(t *testing.T) {
 		p := newPatient()
 		cfg := cluster(t, "c", "http://a.test")
 		cfg.HealthCheck = checks(t, "mcp")
-		set := newSet(t, clusters.Options{Resolver: dns, Prober: p}, cfg)
+		set := newSet(t, clusters.Options{Resolver: dns, Probers: mcp(p)}, cfg)
 		c := get(t, set, "c")
 		synctest.Wait()
 		gone, stays := c.Endpoints()[0], c.Endpoints()[1]
@@ -110,9 +110,9 @@ func TestANameThatDoesNotResolveIsAnUnhealthyEndpoint(t *testing.T) {
 		dns := new(names)
 		set := newSet(t, clusters.Options{Resolver: dns}, cluster(t, "c", "http://a.test"))
 		c := get(t, set, "c")
-		st := c.Status()
-		if st.Healthy || len(st.Endpoints) != 1 || st.Endpoints[0].Health != "unresolved" {
-			t.Errorf("%+v", st)
+		list := c.Endpoints()
+		if len(list) != 1 || list[0].Healthy() || !list[0].Unhealthy() || list[0].Status().Health != clusters.Unresolved {
+			t.Errorf("%+v", list[0].Status())
 		}
 		_, err := c.RoundTrip(peertest.Request(t, "GET", "/", ""))
 		if !errors.Is(err, clusters.ErrNoHealthyUpstream) || !strings.Contains(err.Error(), "no such host") {
@@ -120,7 +120,7 @@ func TestANameThatDoesNotResolveIsAnUnhealthyEndpoint(t *testing.T) {
 		}
 		dns.set("a.test", "192.0.2.1")
 		time.Sleep(2 * time.Second)
-		if got := ids(c); got != "http://a.test@192.0.2.1" || !c.Status().Healthy {
+		if got := ids(c); got != "http://a.test@192.0.2.1" || !healthy(c) {
 			t.Errorf("endpoints are %s", got)
 		}
 	})

@@ -81,11 +81,18 @@ func (e *Endpoint) Address() string {
 
 // Healthy reports whether the endpoint takes traffic gladly. A warming one
 // does not yet; one without health checks does.
-func (e *Endpoint) Healthy() bool { return e.unresolved == nil && e.state.health() == healthy }
+func (e *Endpoint) Healthy() bool { return e.health().Good() }
 
 // Unhealthy reports whether health checks have found that the endpoint does not
 // serve, or its name does not resolve. Without health checks nothing is found.
-func (e *Endpoint) Unhealthy() bool { return e.unresolved != nil || e.state.health() == unhealthy }
+func (e *Endpoint) Unhealthy() bool { return e.health().Bad() }
+
+func (e *Endpoint) health() Health {
+	if e.unresolved != nil {
+		return Unresolved
+	}
+	return e.state.health()
+}
 
 // Active is the number of requests in flight, over all generations. A request
 // is in flight until its response body has ended or was closed.

@@ -90,7 +90,7 @@ func TestThresholdsDecideOnHealth(t *testing.T) {
 		trace := &clusters.Trace{Health: func(_, _ string, healthy bool, err error) {
 			verdicts = append(verdicts, fmt.Sprint(healthy, " ", err))
 		}}
-		set := newSet(t, clusters.Options{Prober: p, Trace: trace}, checked(t))
+		set := newSet(t, clusters.Options{Probers: mcp(p), Trace: trace}, checked(t))
 		e := get(t, set, "c").Endpoints()[0]
 		synctest.Wait()
 		if !e.Healthy() {
@@ -104,7 +104,7 @@ func TestThresholdsDecideOnHealth(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if e.Healthy() || e.Status().Health != "unhealthy" || e.Status().LastError != "ill" {
+		if e.Healthy() || e.Status().Health != clusters.Unhealthy || e.Status().LastError.Error() != "ill" {
 			t.Fatalf("after three failures: %+v", e.Status())
 		}
 		if _, err := get(t, set, "c").Pick(); !errors.Is(err, clusters.ErrNoHealthyUpstream) || !strings.Contains(err.Error(), "ill") {
@@ -130,7 +130,7 @@ func TestThresholdsDecideOnHealth(t *testing.T) {
 		p.set(one, fmt.Errorf("%w: 401", clusters.ErrUnauthorized))
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if got := e.Status().Health; got != "unauthorized" {
+		if got := e.Status().Health; got != clusters.Unauthorized {
 			t.Errorf("health is %q", got)
 		}
 	})
@@ -140,9 +140,9 @@ func TestWarmWaitsForVerdictsAndNoLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		p.set(two, errors.New("ill"))
-		set := prepare(t, nil, clusters.Options{Prober: p}, checked(t, "http://"+two))
+		set := prepare(t, nil, clusters.Options{Probers: mcp(p)}, checked(t, "http://"+two))
 		c := get(t, set, "c")
-		if got := c.Endpoints()[0].Status().Health; got != "warming" {
+		if got := c.Endpoints()[0].Status().Health; got != clusters.Warming {
 			t.Errorf("health is %q", got)
 		}
 		start := time.Now()
@@ -150,7 +150,7 @@ func TestWarmWaitsForVerdictsAndNoLonger(t *testing.T) {
 		if d := time.Since(start); d != time.Second {
 			t.Errorf("took %v; three checks in a hurry take 1s", d)
 		}
-		if a, b := c.Endpoints()[0], c.Endpoints()[1]; !a.Healthy() || b.Status().Health != "unhealthy" {
+		if a, b := c.Endpoints()[0], c.Endpoints()[1]; !a.Healthy() || b.Status().Health != clusters.Unhealthy {
 			t.Errorf("%+v, %+v", a.Status(), b.Status())
 		}
 		time.Sleep(time.Minute)
@@ -159,11 +159,11 @@ func TestWarmWaitsForVerdictsAndNoLonger(t *testing.T) {
 		}
 
 		p.check = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
-		hung := prepare(t, nil, clusters.Options{Prober: p}, checked(t))
+		hung := prepare(t, nil, clusters.Options{Probers: mcp(p)}, checked(t))
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		defer cancel()
 		hung.Warm(ctx)
-		if got := get(t, hung, "c").Endpoints()[0].Status().Health; got != "warming" {
+		if got := get(t, hung, "c").Endpoints()[0].Status().Health; got != clusters.Warming {
 			t.Errorf("a check that was cut short made it %q", got)
 		}
 	})
@@ -173,7 +173,7 @@ func TestAWarmingEndpointIsPickedOnlyForLackOfHealthyOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		p.set(two, errors.New("ill"))
-		set := newSet(t, clusters.Options{Prober: p}, checked(t, "http://"+two))
+		set := newSet(t, clusters.Options{Probers: mcp(p)}, checked(t, "http://"+two))
 		c := get(t, set, "c")
 		if _, err := c.Pick(); err != nil {
 			t.Errorf("before any verdict: %v", err)
@@ -193,7 +193,7 @@ func TestAWarmingEndpointIsPickedOnlyForLackOfHealthyOnes(t *testing.T) {
 func TestOnlyTheCommittedSetChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
-		opts := clusters.Options{Prober: p}
+		opts := clusters.Options{Probers: mcp(p)}
 		first := newSet(t, opts, checked(t))
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -223,7 +223,7 @@ func TestHealthIsInheritedAndChangesByThresholdsOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		p.set(one, errors.New("ill"))
-		opts := clusters.Options{Prober: p}
+		opts := clusters.Options{Probers: mcp(p)}
 		set := newSet(t, opts, checked(t))
 		time.Sleep(5 * time.Second)
 		for i := range 10 {
@@ -255,7 +255,7 @@ func TestAnUnhealthyEndpointIsCheckedAtOnceWhenItsSettingsChange(t *testing.T) {
 	cfg.HealthCheck = checks(t, "http")
 	cfg.HealthCheck.Interval, cfg.HealthCheck.UnhealthyThreshold, cfg.HealthCheck.HealthyThreshold = time.Hour, 1, 1
 	broken := newSet(t, clusters.Options{}, cfg)
-	peertest.Eventually(t, "unhealthy", func() bool { return get(t, broken, "c").Endpoints()[0].Status().Health == "unhealthy" })
+	peertest.Eventually(t, "unhealthy", func() bool { return get(t, broken, "c").Endpoints()[0].Status().Health == clusters.Unhealthy })
 
 	cfg.TLS = peertest.Identity(t, ca, "client")
 	mended := prepare(t, broken, clusters.Options{}, cfg)
@@ -274,7 +274,7 @@ func TestIllHealthIsNotInheritedByOtherMeansOfReachingAServer(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPatient()
 				p.set(one, errors.New("refused by the old means"))
-				opts := clusters.Options{Prober: p}
+				opts := clusters.Options{Probers: mcp(p)}
 				cfg := checked(t)
 				cfg.Endpoints = []string{"http://" + one + "?key=wrong"}
 				first := newSet(t, opts, cfg)
@@ -318,7 +318,7 @@ func TestIllHealthStaysWhereNothingSpeaksAgainstIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		p.set(one, errors.New("ill"))
-		opts := clusters.Options{Prober: p}
+		opts := clusters.Options{Probers: mcp(p)}
 		first := newSet(t, opts, checked(t))
 		time.Sleep(5 * time.Second)
 		p.mu.Lock()
@@ -329,11 +329,11 @@ func TestIllHealthStaysWhereNothingSpeaksAgainstIt(t *testing.T) {
 		next := prepare(t, first, opts, cfg)
 		next.Warm(t.Context())
 		c := get(t, next, "c")
-		if ill := c.Ill(); len(ill) != 1 || !ill[0].Earlier || ill[0].LastError != "ill" {
+		if ill := c.Ill(); len(ill) != 1 || !ill[0].Earlier || ill[0].LastError.Error() != "ill" {
 			t.Errorf("%+v", ill)
 		}
 		next.Commit()
-		if st := c.Endpoints()[0].Status(); st.Health != "unhealthy" || st.LastError != "ill" {
+		if st := c.Endpoints()[0].Status(); st.Health != clusters.Unhealthy || st.LastError.Error() != "ill" {
 			t.Errorf("%+v", st)
 		}
 		cfg.HealthCheck = nil
@@ -347,19 +347,19 @@ func TestHealthChecksCanBeTurnedOffAndOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		p.set(one, errors.New("ill"))
-		opts := clusters.Options{Prober: p}
+		opts := clusters.Options{Probers: mcp(p)}
 		on := newSet(t, opts, checked(t))
 		time.Sleep(5 * time.Second)
 		cfg := checked(t)
 		cfg.HealthCheck = nil
 		off := prepare(t, on, opts, cfg)
 		off.Commit()
-		if st := get(t, off, "c").Status(); !st.Healthy || st.Endpoints[0].Health != "unchecked" {
+		if st := get(t, off, "c").Endpoints()[0].Status(); st.Health != clusters.Unchecked || !st.Health.Good() {
 			t.Errorf("off: %+v", st)
 		}
 		again := prepare(t, off, opts, checked(t))
 		again.Commit()
-		if got := get(t, again, "c").Endpoints()[0].Status().Health; got != "warming" {
+		if got := get(t, again, "c").Endpoints()[0].Status().Health; got != clusters.Warming {
 			t.Errorf("on again: %s", got)
 		}
 	})
@@ -369,9 +369,9 @@ func TestAPanickingProbeIsAFailedCheck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		p.check = func(context.Context) error { panic("oh") }
-		set := newSet(t, clusters.Options{Prober: p}, checked(t))
+		set := newSet(t, clusters.Options{Probers: mcp(p)}, checked(t))
 		time.Sleep(2 * time.Second)
-		if st := get(t, set, "c").Endpoints()[0].Status(); st.Health != "unhealthy" || !strings.Contains(st.LastError, "oh") {
+		if st := get(t, set, "c").Endpoints()[0].Status(); st.Health != clusters.Unhealthy || !strings.Contains(st.LastError.Error(), "oh") {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -381,8 +381,8 @@ func TestAnMCPClusterIsCheckedByDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		served, other := cluster(t, "served", "http://"+one), cluster(t, "other", "http://"+two)
-		served.ServesMCP = true
-		newSet(t, clusters.Options{Prober: p}, served, other)
+		served.CheckedByDefault = true
+		newSet(t, clusters.Options{Probers: mcp(p)}, served, other)
 		synctest.Wait()
 		if p.count(one) != 1 || p.count(two) != 0 {
 			t.Errorf("checks: %v", p.checks)

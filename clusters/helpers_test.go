@@ -2,6 +2,7 @@ package clusters_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -32,6 +33,14 @@ func checks(t testing.TB, kind string) *clusters.HealthCheck {
 	}
 	h.Kind = kind
 	return h
+}
+
+// mcp has p make the probes of kind mcp.
+func mcp(p clusters.Prober) map[string]clusters.Prober { return map[string]clusters.Prober{"mcp": p} }
+
+// healthy reports whether an endpoint of the cluster takes traffic.
+func healthy(c *clusters.Cluster) bool {
+	return slices.ContainsFunc(c.Endpoints(), (*clusters.Endpoint).Healthy)
 }
 
 // newSet makes, commits, and at the end of the test releases a set.

@@ -48,10 +48,10 @@ func TestEveryConnectionShowsTheClientCertificate(t *testing.T) {
 				cfg.Protocols, cfg.TLS, cfg.HealthCheck = protocols, peertest.Identity(t, ca, "the-client"), checks(t, kind)
 				cfg.HealthCheck.Interval = 5 * time.Millisecond
 				cfg.MaxConnectionAge = 30 * time.Millisecond // reconnect now and then
-				set := newSet(t, clusters.Options{Prober: pingProber{}}, cfg)
+				set := newSet(t, clusters.Options{Probers: mcp(pingProber{})}, cfg)
 				set.Warm(t.Context())
 				c := get(t, set, "strict")
-				peertest.Eventually(t, "healthy", func() bool { return c.Status().Healthy })
+				peertest.Eventually(t, "healthy", func() bool { return healthy(c) })
 
 				streaming, stop := context.WithCancel(t.Context())
 				stream, err := c.RoundTrip(peertest.Request(t, "GET", "/stream", "").WithContext(streaming))

@@ -28,7 +28,7 @@ func (c *Cluster) warm(ctx context.Context) {
 // warms reports whether warm waits for the endpoint. The state of one that serves
 // already is no business of a set that might never be committed.
 func (c *Cluster) warms(e *Endpoint) bool {
-	return !e.state.shared.Load() && verdict(e.state.verdict.Load()) == warming && c.checkable(e)
+	return !e.state.shared.Load() && Health(e.state.verdict.Load()) == Warming && c.checkable(e)
 }
 
 // isWarming reports whether one of the endpoints warms.
@@ -92,8 +92,8 @@ func (c *Cluster) doubt(old *Cluster) {
 	same := sync.OnceValue(func() bool { return c.cfg.reachFingerprint() == old.cfg.reachFingerprint() })
 	for _, e := range c.Endpoints() {
 		s := e.state
-		if s.shared.Load() && s.health() == unhealthy && (!same() || c.query(e.url) != old.query(e.url)) {
-			s.settle(warming, nil, time.Now())
+		if s.shared.Load() && s.health() == Unhealthy && (!same() || c.query(e.url) != old.query(e.url)) {
+			s.settle(Warming, nil, time.Now())
 		}
 	}
 }

@@ -1,14 +1,8 @@
 package clusters
 
-import (
-	"context"
-	"fmt"
-	"io"
-	"net/http"
-	"net/url"
-)
+import "context"
 
-// Prober makes the probes of kind mcp.
+// Prober makes the probes of one kind of health check.
 type Prober interface {
 	// NewProbe returns a probe of one endpoint. All that it sends goes through
 	// e.RoundTrip or e.Start: e has no connection in common with the traffic. It
@@ -27,63 +21,22 @@ type Probe interface {
 	Close(ctx context.Context)
 }
 
-// newProbe returns the probe that the cluster's health check asks for.
-func (c *Cluster) newProbe(e *Endpoint) Probe {
-	e = e.forChecks()
-	switch c.health.Kind {
+// connectionProber makes the probes of a kind that needs connections, such as a
+// command does not have; nil where the kind is none of those.
+func connectionProber(kind string) Prober {
+	switch kind {
 	case "http":
-		return httpProbe{e, c.health.Path}
+		return httpProber{}
 	case "tcp":
-		return tcpProbe{e}
+		return tcpProber{}
 	}
-	return c.opts.Prober.NewProbe(c, e)
+	return nil
 }
 
-// httpProbe wants an answer of 2xx or 3xx to a GET.
-type httpProbe struct {
-	endpoint *Endpoint
-	path     string
+// prober makes the probes of a kind; nil where the kind is not known.
+func (o *Options) prober(kind string) Prober {
+	if p := connectionProber(kind); p != nil {
+		return p
+	}
+	return o.Probers[kind]
 }
-
-// maxProbeBody bounds how much of an answer is read so that its connection can
-// be used again.
-const maxProbeBody = 64 << 10
-
-func (p httpProbe) Check(ctx context.Context) error {
-	u, err := url.ParseRequestURI(p.path)
-	if err != nil {
-		return err
-	}
-	req := (&http.Request{Method: http.MethodGet, URL: u, Header: http.Header{"User-Agent": {"mcpgateway-health-check"}}}).WithContext(ctx)
-	res, err := p.endpoint.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	_, _ = io.CopyN(io.Discard, res.Body, maxProbeBody)
-	switch {
-	case res.StatusCode >= 200 && res.StatusCode < 400:
-		return nil
-	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
-		return fmt.Errorf("%w: GET %s answered %s", ErrUnauthorized, p.path, res.Status)
-	}
-	return fmt.Errorf("GET %s answered %s", p.path, res.Status)
-}
-
-func (httpProbe) Close(context.Context) {}
-
-// tcpProbe wants a connection, TLS included.
-type tcpProbe struct{ endpoint *Endpoint }
-
-func (p tcpProbe) Check(ctx context.Context) error {
-	if err := p.endpoint.unresolved; err != nil {
-		return err
-	}
-	c, err := p.endpoint.pool.Dial(ctx)
-	if err != nil {
-		return err
-	}
-	return c.Close()
-}
-
-func (tcpProbe) Close(context.Context) {}

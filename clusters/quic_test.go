@@ -25,10 +25,10 @@ func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
 			cfg.HealthCheck = checks(t, kind)
 			cfg.HealthCheck.Interval = 5 * time.Millisecond
 			cfg.MaxConnectionAge = 30 * time.Millisecond // reconnect now and then
-			set := newSet(t, clusters.Options{Prober: pingProber{}}, cfg)
+			set := newSet(t, clusters.Options{Probers: mcp(pingProber{})}, cfg)
 			set.Warm(t.Context())
 			c := get(t, set, "strict")
-			peertest.Eventually(t, "healthy", func() bool { return c.Status().Healthy })
+			peertest.Eventually(t, "healthy", func() bool { return healthy(c) })
 			_, stop := peertest.Open(t, c)
 			for range 10 {
 				if got, want := peertest.Fetch(t, c, "/call"), "HTTP/3.0 GET "+server.Addr+" /call "; got != want {

@@ -14,9 +14,10 @@ import (
 // Options are what all sets of a process share. They must be the same for every
 // set of a sequence.
 type Options struct {
-	// Prober makes the probes of kind mcp; without one there are no such checks.
-	Prober Prober
-	Trace  *Trace
+	// Probers make the probes of the kinds of health checks that clusters does not
+	// have itself, by kind; a cluster whose kind has none is not checked.
+	Probers map[string]Prober
+	Trace   *Trace
 	// Reserve is what connections leave of the process's descriptors; nil is
 	// nothing.
 	Reserve *descriptors.Reserve

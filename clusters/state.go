@@ -7,15 +7,6 @@ import (
 	"time"
 )
 
-// verdict is what active checks have found out about an endpoint.
-type verdict int32
-
-const (
-	warming verdict = iota // none yet
-	healthy
-	unhealthy
-)
-
 // state is what is known about an endpoint: health and counters. It belongs to
 // the (cluster, URL, address), and so outlives pools and generations; but for ill
 // health, which a new way of reaching the server may have cured.
@@ -27,7 +18,7 @@ type state struct {
 	// shared is set once a committed set has the endpoint: from then on a set
 	// that is only prepared must not change what is known.
 	shared  atomic.Bool
-	verdict atomic.Int32
+	verdict atomic.Int32 // a Health: Warming, Healthy or Unhealthy
 
 	mu        sync.Mutex
 	good, bad int // checks in a row
@@ -65,19 +56,19 @@ func (s *state) observe(err error, h *HealthCheck, now time.Time) (changed, hurr
 	} else {
 		s.good, s.bad = 0, s.bad+1
 	}
-	was := verdict(s.verdict.Load())
+	was := Health(s.verdict.Load())
 	is := was
 	switch {
-	case err == nil && (was == warming || s.good >= h.HealthyThreshold):
-		is = healthy
+	case err == nil && (was == Warming || s.good >= h.HealthyThreshold):
+		is = Healthy
 	case err != nil && s.bad >= h.UnhealthyThreshold:
-		is = unhealthy
+		is = Unhealthy
 	}
 	if is != was {
 		s.since = now
 		s.verdict.Store(int32(is))
 	}
-	return is != was, is == warming || is == unhealthy && err == nil
+	return is != was, is == Warming || is == Unhealthy && err == nil
 }
 
 // starting takes note of a check that found a process that is starting. That
@@ -89,10 +80,10 @@ func (s *state) starting(err error, now time.Time) {
 }
 
 // settle is observe for a verdict that needs no check.
-func (s *state) settle(v verdict, err error, now time.Time) {
+func (s *state) settle(h Health, err error, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.verdict.Store(int32(v))
+	s.verdict.Store(int32(h))
 	s.lastErr, s.since, s.good, s.bad = err, now, 0, 0
 }
 
@@ -100,33 +91,27 @@ func (s *state) settle(v verdict, err error, now time.Time) {
 // were turned off is too old to be believed when they are turned on again.
 func (s *state) setChecked(on bool) {
 	if s.checked.Swap(on) && !on {
-		s.settle(warming, nil, time.Time{})
+		s.settle(Warming, nil, time.Time{})
 	}
 }
 
-// health is the verdict that traffic follows.
-func (s *state) health() verdict {
+// health is the verdict that traffic follows: Unchecked, Warming, Healthy or
+// Unhealthy.
+func (s *state) health() Health {
 	if !s.checked.Load() {
-		return healthy
+		return Unchecked
 	}
-	return verdict(s.verdict.Load())
+	return Health(s.verdict.Load())
 }
 
-// text is health for operators.
-func (s *state) text() string {
-	if !s.checked.Load() {
-		return "unchecked"
-	}
+// report is health for operators, who learn of Unauthorized too, with the error of
+// the last check, and when that and the verdict were made.
+func (s *state) report() (h Health, err error, lastCheck, since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch verdict(s.verdict.Load()) {
-	case healthy:
-		return "healthy"
-	case warming:
-		return "warming"
+	h = s.health()
+	if h == Unhealthy && errors.Is(s.lastErr, ErrUnauthorized) {
+		h = Unauthorized
 	}
-	if errors.Is(s.lastErr, ErrUnauthorized) {
-		return "unauthorized"
-	}
-	return "unhealthy"
+	return h, s.lastErr, s.lastCheck, s.since
 }

@@ -107,7 +107,7 @@ func (c *Config) validateCommand(s *config.Scope) {
 			s.Errorf(key, "a command has no connections; this has no effect on it")
 		}
 	}
-	if c.HealthCheck != nil && c.HealthCheck.Kind != "mcp" {
+	if c.HealthCheck != nil && connectionProber(c.HealthCheck.Kind) != nil {
 		s.Errorf("health_check.kind", "a command has only mcp")
 	}
 	for name := range c.Env {

@@ -79,7 +79,7 @@ func (c *Config) resolve(clusterNames map[string]int) {
 		}
 		for _, ref := range r.MCP.Clusters {
 			if j, ok := clusterNames[ref.Name]; ok {
-				c.Clusters[j].ServesMCP = true
+				c.Clusters[j].CheckedByDefault = true
 			}
 		}
 	}

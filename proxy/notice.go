@@ -57,12 +57,12 @@ func unhealthy(p Plan, set *clusters.Set) []string {
 			continue
 		}
 		example := ill[len(ill)-1]
-		why := "is " + example.Health
+		why := "is " + example.Health.String()
 		if example.Earlier {
-			why = "is checked at once; before this change it was " + example.Health
+			why = "is checked at once; before this change it was " + example.Health.String()
 		}
-		if example.LastError != "" {
-			why += ": " + example.LastError
+		if example.LastError != nil {
+			why += ": " + example.LastError.Error()
 		}
 		lines = append(lines, fmt.Sprintf("cluster %s: %d of %d endpoints take no traffic yet; %s %s", c.Name(), len(ill), len(c.Endpoints()), example.ID, why))
 	}

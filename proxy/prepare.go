@@ -77,7 +77,10 @@ func prepare(ctx context.Context, s *shared, plan Plan, cfg *Config, snapshot *c
 	if warning != "" {
 		p.warnings = append(p.warnings, warning)
 	}
-	if err = p.buildClusters(before.clusters, clusters.Options{Prober: s.prober, Trace: s.observer.Clusters, Reserve: s.reserve}); err != nil {
+	if err = p.buildClusters(before.clusters, clusters.Options{
+		Probers: map[string]clusters.Prober{"mcp": s.prober},
+		Trace:   s.observer.Clusters, Reserve: s.reserve,
+	}); err != nil {
 		return nil, err
 	}
 	if err = p.buildRoutes(before.router); err != nil {

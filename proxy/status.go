@@ -69,8 +69,12 @@ func endpointStatus(e *clusters.Endpoint) admin.Endpoint {
 	if u := e.URL(); u != nil {
 		url = u.Redacted()
 	}
+	failed := ""
+	if s.LastError != nil {
+		failed = s.LastError.Error()
+	}
 	return admin.Endpoint{
-		URL: url, Address: s.Address, Healthy: s.Healthy, Health: s.Health, Error: s.LastError, Active: s.Active,
+		URL: url, Address: s.Address, Healthy: s.Health.Good(), Health: s.Health.String(), Error: failed, Active: s.Active,
 		Processes: s.Processes, MaxProcesses: s.MaxProcesses, Waiting: s.Waiting, Protocol: s.Protocol,
 	}
 }
