@@ -33,7 +33,7 @@ func (p *preparation) commit() string {
 	if p.log != nil {
 		s.observer.Logs.Swap(p.log)
 	}
-	s.limit.apply(gen.config.Memory)
+	s.limit.set(gen.config.Memory)
 	// First, so that what is stored serves with the first handshake. What goes
 	// is asked for until the snapshots have been replaced, and later by servers
 	// that drain: it is released below, and with the generations.

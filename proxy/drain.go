@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -15,11 +16,7 @@ func (p *preparation) drain(leaving []*listeners.Server, unverified map[*listene
 	}
 	d := p.gen.config.Drain
 	for _, s := range p.old.served {
-		stays := false
-		for _, n := range p.gen.served {
-			stays = stays || n.socket == s.socket
-		}
-		if !stays {
+		if !slices.ContainsFunc(p.gen.served, func(n served) bool { return n.socket == s.socket }) {
 			// What the kernel has accepted already is handed over first.
 			s.socket.Close()
 		}

@@ -106,8 +106,8 @@ func span(d time.Duration) string {
 
 // warnExpiries says in the log which certificates come to their end, and
 // returns when to look again.
-func (s *shared) warnExpiries(said expiries) time.Duration {
-	return said.look(s.generations.newest().certificatesNow(s.acme), func(c dated, what string) {
+func (s *shared) warnExpiries(reported expiries) time.Duration {
+	return reported.look(s.generations.newest().certificatesNow(s.acme), func(c dated, what string) {
 		s.observer.Logs.Logger().Warn().Str("use", c.Use).Str("subject", c.Subject).Str("serial", c.Serial).
 			Time("not_after", c.NotAfter).Int("days_left", c.DaysLeft).Msg("a certificate or revocation list " + what + "; " + string(c.renewal))
 	})

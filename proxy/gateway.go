@@ -131,20 +131,20 @@ func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal) error
 		}
 		return &startError{err}
 	}
-	said := expiries{}
-	look := time.NewTimer(g.shared.warnExpiries(said))
-	defer look.Stop()
+	reported := expiries{}
+	expiryTimer := time.NewTimer(g.shared.warnExpiries(reported))
+	defer expiryTimer.Stop()
 	after := func(outcome admin.Outcome) admin.Outcome {
 		if outcome.Result == admin.Applied {
 			// What it brought in may have but a day left.
-			look.Reset(g.shared.warnExpiries(said))
+			expiryTimer.Reset(g.shared.warnExpiries(reported))
 		}
 		return outcome
 	}
 	for {
 		select {
-		case <-look.C:
-			look.Reset(g.shared.warnExpiries(said))
+		case <-expiryTimer.C:
+			expiryTimer.Reset(g.shared.warnExpiries(reported))
 		case <-ctx.Done():
 			return nil
 		case <-reopen:

@@ -68,8 +68,8 @@ type memoryLimiter struct {
 	setRuntimeLimit func(bytes int64) (before int64)
 }
 
-// apply puts the limit of a generation in force.
-func (m *memoryLimiter) apply(c MemoryConfig) {
+// set puts the limit of a generation in force.
+func (m *memoryLimiter) set(c MemoryConfig) {
 	limit, from := m.bytes(c.Limit)
 	if before := m.budget.Stats().Limit; before == limit && limit != 0 {
 		return

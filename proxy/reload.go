@@ -159,22 +159,19 @@ func (l *lastReload) update(o admin.Outcome, observer *observe.Observer) {
 	}
 }
 
-func warnings(s *config.Snapshot) []string {
-	var lines []string
-	for _, w := range s.Warnings {
-		lines = append(lines, w.Error())
-	}
-	return lines
-}
+func warnings(s *config.Snapshot) []string { return texts(s.Warnings) }
 
 func errorLines(err error) []string {
 	var all config.Errors
 	if errors.As(err, &all) {
-		lines := make([]string, len(all))
-		for i, e := range all {
-			lines[i] = e.Error()
-		}
-		return lines
+		return texts(all)
 	}
 	return strings.Split(err.Error(), "\n") // of errors.Join, one a line
+}
+
+func texts[E error](errs []E) (lines []string) {
+	for _, e := range errs {
+		lines = append(lines, e.Error())
+	}
+	return lines
 }

@@ -32,7 +32,7 @@ func (r *reloader) rotate(ctx context.Context) admin.Outcome {
 }
 
 // rotateLater has the identities looked at again after a rejection, since the
-// Workload APIs tell only once: a rotation that was rejected is not announced
+// Workload APIs announce each identity only once: a rotation that was rejected is not announced
 // again, nor one that a rejected reload was the first to see.
 func (r *reloader) rotateLater(o *admin.Outcome, cur *Generation) {
 	switch {

@@ -24,10 +24,10 @@ const (
 
 // stages are the moments of a shutdown, from the beginning of the drain.
 type stages struct {
-	tell  time.Duration // streams are told to end
-	cut   time.Duration // what is left of connections is cut
-	force time.Duration // what is left of sessions and processes is ended
-	over  time.Duration // the process is gone
+	endStreams     time.Duration // streams that still run are ended
+	cutConnections time.Duration // what is left of connections is cut
+	endSessions    time.Duration // what is left of sessions and processes is ended
+	over           time.Duration // the process is gone
 }
 
 // stagesOf fits the stages into the timeout: a service manager kills the process
@@ -35,10 +35,10 @@ type stages struct {
 func stagesOf(timeout time.Duration) stages {
 	grace := min(endGrace, timeout/10)
 	return stages{
-		tell:  timeout - 2*grace,
-		cut:   max(timeout-grace, leastEnd/4), // also without a timeout, streams end by themselves
-		force: max(timeout-grace/3, leastEnd/2),
-		over:  max(timeout, leastEnd),
+		endStreams:     timeout - 2*grace,
+		cutConnections: max(timeout-grace, leastEnd/4), // also without a timeout, streams end by themselves
+		endSessions:    max(timeout-grace/3, leastEnd/2),
+		over:           max(timeout, leastEnd),
 	}
 }
 
@@ -91,7 +91,10 @@ func (s *shutdown) run(kill <-chan os.Signal) {
 		s.notify.stopping()
 		s.shared.ready.Store(false)
 		logs.ReloadLogger().Info().Stringer("delay", c.Delay).Stringer("timeout", c.Timeout).Msg("shutting down")
-		sleep(patience, c.Delay)
+		select {
+		case <-time.After(c.Delay):
+		case <-patience.Done():
+		}
 		timeout := c.Timeout
 		if requested := s.requested.Load(); requested != nil {
 			// What was under way at that time may have taken a part of it.
@@ -99,7 +102,7 @@ func (s *shutdown) run(kill <-chan os.Signal) {
 		}
 		end := stagesOf(timeout)
 		time.AfterFunc(end.over, s.abort) // the process ends before, or with it
-		ctx, cancel := context.WithTimeout(patience, end.force)
+		ctx, cancel := context.WithTimeout(patience, end.endSessions)
 		defer cancel()
 		forced = ctx
 		s.drainAll(forced, gen, end)
@@ -117,16 +120,16 @@ func (s *shutdown) run(kill <-chan os.Signal) {
 
 // drainAll closes every socket, and returns when no connection is left.
 func (s *shutdown) drainAll(patience context.Context, gen *Generation, end stages) {
-	deadline, cancel := context.WithTimeout(patience, end.cut)
+	deadline, cancel := context.WithTimeout(patience, end.cutConnections)
 	defer cancel()
 	s.shared.sockets.Close()
 	servers := s.shared.generations.leaving()
 	for i := range gen.served {
 		servers = append(servers, gen.served[i].server)
 	}
-	spread := min(gen.config.Drain.CloseSpread, end.tell/2)
+	spread := min(gen.config.Drain.CloseSpread, end.endStreams/2)
 	for _, server := range servers {
-		server.Drain(listeners.DrainOptions{Spread: spread, Timeout: end.tell, CloseIdle: true})
+		server.Drain(listeners.DrainOptions{Spread: spread, Timeout: end.endStreams, CloseIdle: true})
 	}
 	for _, server := range servers {
 		select {
@@ -136,15 +139,5 @@ func (s *shutdown) drainAll(patience context.Context, gen *Generation, end stage
 	}
 	for _, server := range servers {
 		server.Close()
-	}
-}
-
-// sleep returns after d, or when ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

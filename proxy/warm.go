@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -26,24 +25,16 @@ func warm(ctx context.Context, logs *logging.Logs, set *clusters.Set, reportAfte
 	until := time.Now().Add(timeout)
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	var reporting sync.WaitGroup
 	warmed := make(chan struct{})
-	reporting.Go(func() {
-		t := time.NewTimer(reportAfter)
-		defer t.Stop()
-		for {
-			select {
-			case <-warmed:
-				return
-			case <-t.C:
-				reportWait(logs, set.Warming(), until)
-				t.Reset(reportWaitEvery)
-			}
+	go func() { set.Warm(ctx); close(warmed) }()
+	for wait := reportAfter; ; wait = reportWaitEvery {
+		select {
+		case <-warmed:
+			return
+		case <-time.After(wait):
+			reportWait(logs, set.Warming(), until)
 		}
-	})
-	set.Warm(ctx)
-	close(warmed)
-	reporting.Wait()
+	}
 }
 
 func reportWait(logs *logging.Logs, names []string, until time.Time) {
