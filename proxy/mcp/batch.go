@@ -206,7 +206,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 		}
 	}
 	h.serve(w, r, reader, !a.json, b.interrupted)
-	s.rescue(reader)
+	s.outlets.rescue(reader)
 }
 
 // inform takes what is not answered.

@@ -48,6 +48,14 @@ type call struct {
 	held *held
 }
 
+// outlet is where the call is answered; nil where there is no call.
+func (c *call) outlet() eventstream.Outlet {
+	if c == nil {
+		return nil
+	}
+	return c.out
+}
+
 // answerOn makes the call one whose answer is an HTTP answer of its own.
 func (c *call) answerOn(st *eventstream.Stream) { c.out, c.stream = st, st }
 
@@ -200,7 +208,7 @@ func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edit
 
 // exchange is forward without what it does to the answer.
 func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
-	p := c.session.peer(ref.Name)
+	p := c.session.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}

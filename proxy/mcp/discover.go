@@ -21,7 +21,7 @@ func (s *session) discover(c *call) ([]byte, error) {
 // of its revisions that the gateway speaks.
 func (s *session) discoverOne(c *call, ref federation.Member) ([]byte, error) {
 	c.ask(ref.Name)
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}

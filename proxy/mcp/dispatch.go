@@ -110,7 +110,7 @@ type target struct {
 
 func (s *session) subscribe(c *call) ([]byte, error) {
 	body, to, err := s.resource(c, true)
-	if p := s.peer(to.cluster); err == nil && to.ok && p != nil {
+	if p := s.servers.at(to.cluster); err == nil && to.ok && p != nil {
 		p.subscribed(to.uri, true)
 	}
 	return body, err
@@ -118,7 +118,7 @@ func (s *session) subscribe(c *call) ([]byte, error) {
 
 func (s *session) unsubscribe(c *call) ([]byte, error) {
 	body, to, err := s.resource(c, true)
-	if p := s.peer(to.cluster); err == nil && p != nil {
+	if p := s.servers.at(to.cluster); err == nil && p != nil {
 		p.subscribed(to.uri, false)
 	}
 	return body, err
@@ -161,17 +161,17 @@ func (s *session) setLevel(c *call) ([]byte, error) {
 	if s.naming.Transparent(refs) {
 		body, m, err := c.forward(refs[0], true, nil)
 		if err == nil && !m.IsError() {
-			s.setLogLevel(level)
+			s.servers.setLogLevel(level)
 		}
 		return body, err
 	}
 	if !slices.Contains(strings.Fields(logLevels), level) {
 		return nil, spec.InvalidParams("params.level is none of: " + logLevels)
 	}
-	s.setLogLevel(level)
+	s.servers.setLogLevel(level)
 	var wg sync.WaitGroup
 	for _, ref := range refs {
-		p := s.peer(ref.Name)
+		p := s.servers.at(ref.Name)
 		if p == nil || !p.isOpen() || !p.capable("logging") {
 			continue // the level is replayed when it is opened
 		}

@@ -156,7 +156,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
 	}
-	defer s.unlisten(reader)
+	defer s.outlets.unlisten(reader)
 	h.serve(w, r, reader, true, nil)
 }
 

@@ -104,12 +104,9 @@ func (h *Hub) tendSession(s *session, now time.Time) {
 		s.end("idle", errEnded)
 		return
 	}
-	s.store.Expire(now)
-	if !s.listening() {
-		return
-	}
-	for _, p := range s.allPeers() {
-		p.revive()
+	s.outlets.store.Expire(now)
+	if s.outlets.listening() {
+		s.servers.revive()
 	}
 }
 

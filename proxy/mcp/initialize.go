@@ -92,7 +92,7 @@ func (s *session) initialize(ctx context.Context, c *call) ([]byte, error) {
 func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 	ref := c.route.Members[0]
 	c.ask(ref.Name)
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}
@@ -143,7 +143,7 @@ func (s *session) openAll(ctx context.Context, c *call, refs []federation.Member
 	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
-		p := s.peer(ref.Name)
+		p := s.servers.at(ref.Name)
 		if p == nil {
 			errs[i] = errEnded
 			continue

@@ -78,7 +78,7 @@ func (s *session) drainAll(c *call, kind spec.List, refs []federation.Member, fr
 // takes. A server that repeats a cursor has no end; it is ended here.
 func (s *session) drain(c *call, kind spec.List, ref federation.Member, from seal.Position) federation.Listing {
 	l := federation.Listing{Member: ref, Hint: federation.Freshest()}
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		l.Err = errEnded
 		return l
@@ -99,7 +99,7 @@ func (s *session) drain(c *call, kind spec.List, ref federation.Member, from sea
 // more of them. It returns where the walk goes on, nil at the end. A server that
 // repeats a cursor has no end; the walk ends there.
 func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref federation.Member, from seal.Position, visit func(federation.Page, *jsonrpc.Message) bool) (*seal.Position, error) {
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -21,112 +22,116 @@ type notice struct {
 
 // changed tells the client, soon, that lists are not what they were. Without
 // a stream it is told when it opens one.
-func (s *session) changed(methods ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (o *outlets) changed(methods ...string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, method := range methods {
-		if s.hearsLocked(method) {
-			s.dueLocked(notice{list: method})
+		if o.wants(method) && !o.closed {
+			o.dueLocked(notice{list: method})
 		}
 	}
-	s.settleLocked()
+	o.armLocked()
 }
 
-// hearsLocked reports whether the client is told of changes of a list.
-func (s *session) hearsLocked(method string) bool {
-	return !s.ended && !s.sessionless && (s.subscription == nil || s.subscription.lists[method])
+// wants reports whether the client is told of changes of a list.
+func (o *outlets) wants(method string) bool {
+	sub := o.subscription.Load()
+	return !o.deaf && (sub == nil || sub.lists[method])
 }
 
-// listChanged passes on what a server says of its lists: byte for byte, and in
-// the order of all that it says. In a federation it waits for others of its
-// kind, unless the server goes on to say something else.
-func (s *session) listChanged(p *peer, m *jsonrpc.Message, c *call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.hearsLocked(m.Method()) {
+// merge tells the client of a changed list once others of its kind may have
+// come, or before the next thing that a server says.
+func (o *outlets) merge(n notice) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
 		return
 	}
-	n := notice{list: m.Method(), msg: s.notificationLocked(p, m)}
-	if len(n.msg) > missedBytes {
-		n.msg = nil // it says no more than that there is a change
-	}
-	if !s.naming.Transparent(s.current.Members) {
-		s.dueLocked(n)
-		s.settleLocked()
+	o.dueLocked(n)
+	o.armLocked()
+}
+
+// pass tells the client of a changed list at once, in the order of all that a
+// server says.
+func (o *outlets) pass(n notice, call eventstream.Outlet) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed {
 		return
 	}
-	s.flushLocked()
-	if c != nil && c.out.Send(s.noticeLocked(n)) {
+	o.flushLocked()
+	if call != nil && call.Send(o.message(n)) {
 		return
 	}
-	s.tellLocked(n)
+	o.tellLocked(n)
 }
 
 // dueLocked notes a changed list that the client is to be told of. The last of
 // several tells the same as all of them.
-func (s *session) dueLocked(n notice) {
-	s.due = slices.DeleteFunc(s.due, func(other notice) bool { return other.list == n.list })
-	s.due = append(s.due, n)
-	s.overdue.Store(true)
+func (o *outlets) dueLocked(n notice) {
+	o.due = slices.DeleteFunc(o.due, func(other notice) bool { return other.list == n.list })
+	o.due = append(o.due, n)
+	o.overdue.Store(true)
 }
 
-// noticeLocked is the message that a notice stands for.
-func (s *session) noticeLocked(n notice) []byte {
-	switch {
-	case n.msg != nil:
+// message is what a notice stands for.
+func (o *outlets) message(n notice) []byte {
+	if n.msg != nil {
 		return n.msg
-	case s.subscription != nil:
-		return s.subscription.changed(n.list)
+	}
+	if sub := o.subscription.Load(); sub != nil {
+		return sub.changed(n.list)
 	}
 	return jsonrpc.NewNotification(n.list, []byte("{}")) // handlers in Go see nil where there are no params
 }
 
-func (s *session) settleLocked() {
-	if !s.settling && len(s.streams) > 0 && len(s.due) > 0 {
-		s.settling = true
-		s.timer = time.AfterFunc(settle, s.settled)
+// armLocked sets the timer that tells what is due, if there is a stream for it.
+func (o *outlets) armLocked() {
+	if !o.pending && !o.closed && len(o.streams) > 0 && len(o.due) > 0 {
+		o.pending = true
+		o.timer = time.AfterFunc(settle, o.settled)
 	}
 }
 
-func (s *session) settled() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settling = false
-	if !s.ended && len(s.streams) > 0 {
-		s.flushLocked()
+func (o *outlets) settled() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pending = false
+	if !o.closed && len(o.streams) > 0 {
+		o.flushLocked()
 	}
 }
 
 // flush tells the client of the lists that have changed before something else
 // that a server said after that.
-func (s *session) flush() {
-	if !s.overdue.Load() {
+func (o *outlets) flush() {
+	if !o.overdue.Load() {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.ended {
-		s.flushLocked()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.flushLocked()
 	}
 }
 
-func (s *session) flushLocked() {
-	due := s.due
-	s.due = nil
-	s.overdue.Store(false)
+func (o *outlets) flushLocked() {
+	due := o.due
+	o.due = nil
+	o.overdue.Store(false)
 	for _, n := range due {
-		s.tellLocked(n)
+		o.tellLocked(n)
 	}
 }
 
 // tellLocked delivers the notice of a changed list, or keeps it.
-func (s *session) tellLocked(n notice) {
-	msg := s.noticeLocked(n)
+func (o *outlets) tellLocked(n notice) {
+	msg := o.message(n)
 	switch {
-	case s.deliverLocked(msg):
-	case s.mayMissLocked():
-		s.missLocked(notice{list: n.list, msg: msg})
+	case o.deliverLocked(msg):
+	case o.mayMissLocked():
+		o.missLocked(notice{list: n.list, msg: msg})
 	default:
-		s.dueLocked(n)
+		o.dueLocked(n)
 	}
 }

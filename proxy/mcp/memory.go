@@ -129,7 +129,7 @@ func (h *Hub) relieve() {
 		if surplus <= 0 {
 			return
 		}
-		surplus -= s.store.Discard()
+		surplus -= s.outlets.store.Discard()
 	}
 	for _, s := range idle {
 		stats := h.opts.Memory.Stats()

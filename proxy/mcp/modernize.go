@@ -14,7 +14,7 @@ import (
 func (c *call) modernize(e *jsonrpc.Edits, ref federation.Member, m *jsonrpc.Message) {
 	code := func(code int64) { e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, code, 10)) }
 	if !c.session.modern() {
-		p := c.session.peer(ref.Name)
+		p := c.session.servers.at(ref.Name)
 		if p == nil || !p.isModern() {
 			return
 		}

@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -17,7 +16,7 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 		p.s.listChanged(p, m, c)
 		return
 	}
-	p.s.flush()
+	p.s.outlets.flush()
 	switch {
 	case method == spec.NotificationProgress:
 		p.mu.Lock()
@@ -31,57 +30,63 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 	case p.s.modern():
 		p.s.informed(p, m, c)
 	default:
-		var e jsonrpc.Edits
-		p.mapper().Notification(&e, method, m.Params())
-		p.s.tell(e.Apply(m), c)
+		p.s.outlets.tell(p.mapped(m), c.outlet())
+	}
+}
+
+// listChanged passes on what a server says of its lists: byte for byte, and in
+// the order of all that it says. In a federation it waits for others of its
+// kind, unless the server goes on to say something else.
+func (s *session) listChanged(p *peer, m *jsonrpc.Message, c *call) {
+	if !s.outlets.wants(m.Method()) {
+		return
+	}
+	n := notice{list: m.Method(), msg: p.mapped(m)}
+	if sub := s.outlets.subscription.Load(); sub != nil {
+		n.msg = sub.tag(n.msg)
+	}
+	if len(n.msg) > missedBytes {
+		n.msg = nil // it says no more than that there is a change
+	}
+	if s.naming.Transparent(s.follows().Members) {
+		s.outlets.pass(n, c.outlet())
+	} else {
+		s.outlets.merge(n)
 	}
 }
 
 // informed passes a server's notification on to a modern client: on the stream
 // of the call that it belongs to, or on one that was opened for it.
 func (s *session) informed(p *peer, m *jsonrpc.Message, c *call) {
-	var e jsonrpc.Edits
-	p.mapper().Notification(&e, m.Method(), m.Params())
-	if s.subscription == nil {
+	sub := s.outlets.subscription.Load()
+	if sub == nil {
 		// A client that asks for no log gets none (MCP 2026-07-28, Logging).
-		if m.Method() != spec.NotificationMessage || s.logLevel() != "" {
-			s.tell(e.Apply(m), c)
+		if m.Method() != spec.NotificationMessage || s.servers.logLevel() != "" {
+			s.outlets.tell(p.mapped(m), c.outlet())
 		}
 		return
 	}
-	mapped, err := jsonrpc.Parse(e.Apply(m))
-	if err != nil || !s.subscription.wants(mapped) {
+	mapped, err := jsonrpc.Parse(p.mapped(m))
+	if err != nil || !sub.wants(mapped) {
 		return
 	}
-	s.tell(s.subscription.tagged(mapped), nil)
+	s.outlets.tell(sub.tagged(mapped), nil)
 }
 
-// notificationLocked is a notification of a server as the client gets it.
-func (s *session) notificationLocked(p *peer, m *jsonrpc.Message) []byte {
+// mapped is a notification of the server as the client gets it.
+func (p *peer) mapped(m *jsonrpc.Message) []byte {
 	var e jsonrpc.Edits
-	s.mapperLocked(p.cluster).Notification(&e, m.Method(), m.Params())
-	b := e.Apply(m)
-	if s.subscription != nil {
-		if mapped, err := jsonrpc.Parse(b); err == nil { // it is made of what was parsed
-			b = s.subscription.tagged(mapped)
-		}
-	}
-	return b
+	p.mapper().Notification(&e, m.Method(), m.Params())
+	return e.Apply(m)
 }
 
 // mapper returns how this cluster's names are rewritten for the client.
 func (p *peer) mapper() federation.Mapper {
-	p.s.mu.Lock()
-	defer p.s.mu.Unlock()
-	return p.s.mapperLocked(p.cluster)
-}
-
-func (s *session) mapperLocked(cluster string) federation.Mapper {
-	ref, ok := s.current.member(cluster)
+	ref, ok := p.s.follows().member(p.cluster)
 	if !ok {
-		ref = federation.Member{Name: cluster}
+		ref = federation.Member{Name: p.cluster}
 	}
-	return s.of(ref)
+	return p.s.of(ref)
 }
 
 // of returns how what a cluster says is rewritten for the client.
@@ -101,25 +106,14 @@ func (s *session) notification(ctx context.Context, route *Route, m *jsonrpc.Mes
 		defer cancel()
 		_ = s.advance(ctx, m) // progress that does not arrive is no loss
 	case spec.NotificationRootsChanged:
-		s.broadcast(ctx, m.Raw())
+		s.servers.broadcast(ctx, m.Raw())
 	case spec.NotificationTaskStatus:
 		if p := s.clientTask(m.Params().Get("taskId").String()); p != nil {
 			_ = p.notify(ctx, m.Raw()) // a server that is gone asks no client any more
 		}
 	default:
 		if s.passes(route.Members) {
-			s.broadcast(ctx, m.Raw())
+			s.servers.broadcast(ctx, m.Raw())
 		}
 	}
-}
-
-// broadcast sends a notification to every server that has been initialised.
-// The others will ask. One that cannot be reached is found out by its next
-// call.
-func (s *session) broadcast(ctx context.Context, msg []byte) {
-	var wg sync.WaitGroup
-	for _, p := range s.allPeers() {
-		wg.Go(func() { _ = p.notify(ctx, msg) })
-	}
-	wg.Wait()
 }

@@ -44,7 +44,7 @@ func (p *peer) openLocked(route *Route, c *call) *opening {
 		o.err = err
 		close(o.done)
 		if back {
-			p.s.changed(spec.ListChanges()...)
+			p.s.outlets.changed(spec.ListChanges()...)
 		}
 	})
 	if !started {
@@ -57,7 +57,7 @@ func (p *peer) openLocked(route *Route, c *call) *opening {
 // reviveLocked opens a link that no call waits for, because notifications of
 // the server are expected.
 func (p *peer) reviveLocked() {
-	if p.link == nil && p.route != nil && (p.s.listening() || len(p.subs) > 0) {
+	if p.link == nil && p.route != nil && (p.s.outlets.listening() || len(p.subs) > 0) {
 		p.openLocked(p.route, nil)
 	}
 }
@@ -193,14 +193,14 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 		Transports: p.s.hub.opts.Transports,
 		Backoff:    &p.backoff,
 		Principal:  p.s.knownPrincipal(),
-		Alone:      p.s.modern() && p.s.logLevel() != "",
+		Alone:      p.s.modern() && p.s.servers.logLevel() != "",
 	})
 	l.up = up
 	close(l.ready)
 	if err != nil {
 		return err
 	}
-	if !up.Modern() && (p.s.mayAsk() || p.s.subscription != nil || p.s.listening()) {
+	if !up.Modern() && (p.s.mayAsk() || p.s.subscribed || p.s.outlets.listening()) {
 		// What is asked in the middle of a call may come on this stream, and so
 		// does what a subscription brings: most servers lose what they say
 		// before it is there.
@@ -242,7 +242,7 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 		p.s.own(process)
 	}
 	// A client that listens from now on finds the link.
-	if p.s.listening() {
+	if p.s.outlets.listening() {
 		up.StartListening()
 	}
 	return nil
@@ -258,7 +258,7 @@ func (p *peer) replay(ctx context.Context, l *link) error {
 		_, err := l.up.Call(ctx, jsonrpc.NewRequest(id, method, params), id, nil)
 		return err
 	}
-	if level := p.s.logLevel(); level != "" && caps.Get("logging").Exists() {
+	if level := p.s.servers.logLevel(); level != "" && caps.Get("logging").Exists() {
 		params := append(jsonrpc.AppendString([]byte(`{"level":`), level), '}')
 		if err := send(spec.LoggingSetLevel, params); err != nil {
 			return fmt.Errorf("replay the log level: %w", err)

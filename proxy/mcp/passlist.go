@@ -68,7 +68,7 @@ func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte,
 // reach opens the upstream session that a list needs, which has bounds of its
 // own: a command may take longer to start than a list may take.
 func (s *session) reach(c *call, ref federation.Member) error {
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		return errEnded
 	}

@@ -119,7 +119,7 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build request) (*json
 	if err != nil && ctx.Err() != nil {
 		p.abandon(l, id, context.Cause(ctx))
 	}
-	p.s.flush() // the client hears of a list that the call has changed before the answer
+	p.s.outlets.flush() // the client hears of a list that the call has changed before the answer
 	return m, err
 }
 

@@ -124,7 +124,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 		return
 	}
 	h.serve(w, r, reader, !a.json, c.interrupted)
-	s.rescue(reader)
+	s.outlets.rescue(reader)
 }
 
 func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message) *call {

@@ -3,7 +3,6 @@ package mcp
 import (
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -17,8 +16,8 @@ var errStreams = errors.New("too many streams of this session")
 
 // resumable makes of what a stream is made of one that the client can resume.
 func (s *session) resumable(o eventstream.Options) eventstream.Options {
-	if s.store.Enabled() {
-		o.Store = s.store
+	if s.outlets.store.Enabled() {
+		o.Store = s.outlets.store
 		// Clients of older revisions take an event without data for broken JSON.
 		o.Primes = s.version >= spec.NewestLegacy
 	}
@@ -33,7 +32,7 @@ func (s *session) resumable(o eventstream.Options) eventstream.Options {
 // the same again. The official SDKs report the refusal and give the stream up,
 // as they must: its next messages are lost.
 func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id string) {
-	reader, err := s.resume(id, h.route.Limits.Streams)
+	reader, err := s.outlets.resume(id, h.route.Limits.Streams)
 	switch {
 	case errors.Is(err, errStreams):
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
@@ -47,27 +46,8 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id 
 		return
 	}
 	if reader.Stream().Standing() {
-		s.hear()
-		defer s.unlisten(reader)
+		s.servers.startListening()
+		defer s.outlets.unlisten(reader)
 	}
 	h.serve(w, r, reader, true, nil)
-}
-
-// resume gives the stream of an event a new reader.
-func (s *session) resume(id string, limit int) (eventstream.Reader, error) {
-	st, pos, err := s.store.Find(id)
-	if err != nil {
-		return eventstream.Reader{}, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	begins := st.Standing() && !slices.Contains(s.streams, st)
-	if begins && len(s.streams) >= limit {
-		return eventstream.Reader{}, errStreams
-	}
-	reader, err := st.Resume(pos)
-	if err == nil && begins {
-		s.listenLocked(st)
-	}
-	return reader, err
 }

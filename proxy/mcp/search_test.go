@@ -135,7 +135,7 @@ func TestWhatAListLacksIsForgottenWhenItChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := session.peer("raw")
+	p := session.servers.at("raw")
 	p.notified(p.live(), m, nil)
 	call("new", `"result"`)
 

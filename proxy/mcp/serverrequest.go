@@ -50,7 +50,7 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 	}
 	switch {
 	case m.Kind() == jsonrpc.Request && p.s.modern():
-		p.s.flush()
+		p.s.outlets.flush()
 		p.s.require(p, l, m, c, related)
 	case m.Kind() == jsonrpc.Request:
 		p.s.relay(p, l, m, c)
@@ -61,7 +61,7 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 
 // relay brings a server's request to the client, and the answer back.
 func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
-	s.flush()
+	s.outlets.flush()
 	a := &ask{
 		peer:     p,
 		id:       jsonrpc.StringID(rand.Text()),
@@ -93,7 +93,7 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	if !full && !s.sessionless {
 		// Here and not on a goroutine, so that the client sees what the server
 		// said in the order in which it was said.
-		sent = s.deliver(body, c)
+		sent = s.outlets.deliver(body, c.outlet())
 	}
 	started := s.spawn(func() {
 		defer s.settle(a)
@@ -145,14 +145,12 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent bool) ([]
 		return nil, errNobody
 	}
 	for !sent {
-		s.mu.Lock()
-		heard := s.heard
-		s.mu.Unlock()
-		if sent = s.deliver(body, a.call); sent {
+		added := s.outlets.next()
+		if sent = s.outlets.deliver(body, a.call.outlet()); sent {
 			break
 		}
 		select {
-		case <-heard:
+		case <-added:
 		case <-a.withdrew:
 			return nil, errWithdrawn
 		case <-up.Done():
@@ -174,7 +172,7 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent bool) ([]
 		var e jsonrpc.Edits
 		e.Replace(id, []byte(a.id.Raw()))
 		a.peer.mapper().Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
-		s.deliver(e.Apply(a.withdrawal), a.call)
+		s.outlets.deliver(e.Apply(a.withdrawal), a.call.outlet())
 		return nil, errWithdrawn
 	case <-up.Done():
 		s.withdraw(a, upstream.ErrSessionLost)
@@ -188,14 +186,14 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent bool) ([]
 // mayListen reports whether a client may yet take a request: not when it
 // accepts JSON alone and has no other stream, nor without a session.
 func (s *session) mayListen(c *call) bool {
-	return !s.sessionless && (c == nil || c.out.Open() || s.listening())
+	return !s.sessionless && (c == nil || c.out.Open() || s.outlets.listening())
 }
 
 // withdraw tells the client that its answer is not wanted any more.
 func (s *session) withdraw(a *ask, cause error) {
 	params := append([]byte(`{"requestId":`), a.id.Raw()...)
 	params = append(jsonrpc.AppendString(append(params, `,"reason":`...), cause.Error()), '}')
-	s.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call)
+	s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
 }
 
 // request is the server's request as the client gets it.

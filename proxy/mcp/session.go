@@ -39,9 +39,8 @@ type session struct {
 	line      *line
 	anonymous bool    // sessionless, and for one call only
 	key       keptKey // sessionless: who else may use it
-	store     *eventstream.Store
-	// subscription: made for one stream of subscriptions/listen.
-	subscription *subscription
+	// subscribed: made for one stream of subscriptions/listen.
+	subscribed bool
 	// holder: who has the slot that the session took. Nil: it takes none.
 	holder *holder
 	slot   bool             // it still has it; guarded by the hub
@@ -49,37 +48,27 @@ type session struct {
 	links  [idleLists]links // guarded as the lists are
 
 	charged atomic.Int64 // to the memory budget, in bytes
-	overdue atomic.Bool  // something is due
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 
+	servers servers
+	outlets outlets
+
 	mu          sync.Mutex
 	ended       bool
-	current     *Route // of the newest generation that was seen
-	fingerprint string // of the generation that the client was last told of
-	peers       map[string]*peer
+	current     *Route                 // of the newest generation that was seen
+	fingerprint string                 // of the generation that the client was last told of
 	calls       map[jsonrpc.ID][]*call // by the client's id: some use one twice at once
 	pending     int                    // requests that have not been answered
 	queue       queue
 	asks        map[jsonrpc.ID]*ask // requests of servers, by our id
 	// clientTasks are tasks of the client, by its id, with whom they are for.
 	clientTasks map[string]*peer
-	streams     []*eventstream.Stream // of GETs, the newest last
-	heard       chan struct{}         // closed when there is a new one
-	// listened: there has been one. Between two of them missed is kept.
-	listened    bool
-	missed      []notice
-	missedBytes int
-	level       string
 	active      int // HTTP requests being served
 	last        time.Time
-	due         []notice           // changed lists that the client has not been told of
 	processes   []*process.Process // of the servers that are commands
-	// settling: the timer will tell it.
-	settling bool
-	timer    *time.Timer
 }
 
 // modern reports whether the client speaks a revision without sessions.
@@ -92,18 +81,17 @@ func (h *Hub) newSession(route *Route, principal string, init clientInit) *sessi
 		principal:   principal,
 		init:        init.params,
 		version:     init.version,
-		level:       init.level,
 		stateless:   init.version == spec.Modern,
 		naming:      federation.NewNaming(route.Namespace, route.Members),
 		current:     route,
 		fingerprint: route.fingerprint,
-		peers:       map[string]*peer{},
 		calls:       map[jsonrpc.ID][]*call{},
 		asks:        map[jsonrpc.ID]*ask{},
-		heard:       make(chan struct{}),
-		store:       eventstream.NewStore(route.Resume.limits(), h.opts.Memory),
 		last:        time.Now(),
 	}
+	s.servers = servers{s: s, byName: map[string]*peer{}, level: init.level}
+	s.outlets.store = eventstream.NewStore(route.Resume.limits(), h.opts.Memory)
+	s.outlets.added = make(chan struct{})
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
 }
@@ -129,55 +117,19 @@ func (s *session) end(reason string, cause error) {
 		return
 	}
 	s.ended = true
-	streams := slices.Clone(s.streams) // they leave the list while they are ended
-	if s.timer != nil {
-		s.timer.Stop()
-	}
-	peers := make([]*peer, 0, len(s.peers))
-	for _, p := range s.peers {
-		peers = append(peers, p)
-	}
 	s.mu.Unlock()
 
+	peers := s.servers.close()
 	s.hub.forget(s, reason)
 	s.cancel(cause)
 	s.discharge()
-	s.store.Close()
-	for _, st := range streams {
-		if s.subscription != nil {
-			s.subscription.close(st)
-		} else {
-			st.End()
-		}
-	}
+	s.outlets.close()
 	s.hub.background(func() {
 		s.wg.Wait()
 		for _, p := range peers {
 			p.leave()
 		}
 	})
-}
-
-// peer returns the cluster's place in the session; nil when it has ended.
-func (s *session) peer(cluster string) *peer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p := s.peers[cluster]
-	if p == nil && !s.ended {
-		p = &peer{s: s, cluster: cluster}
-		s.peers[cluster] = p
-	}
-	return p
-}
-
-func (s *session) allPeers() []*peer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]*peer, 0, len(s.peers))
-	for _, p := range s.peers {
-		all = append(all, p)
-	}
-	return all
 }
 
 // begin counts a request in, and ends it when the session ends.
@@ -222,26 +174,12 @@ func (s *session) finish(c *call) {
 	var gone []*peer
 	if c.route.seq < s.current.seq {
 		// It may have opened what the newest generation does not have.
-		_, gone = s.sortPeersLocked()
+		_, gone = s.servers.sort(s.current)
 	}
 	s.mu.Unlock()
 	for _, p := range gone {
 		p.leave()
 	}
-}
-
-// sortPeersLocked takes out the peers whose cluster is not of the route any
-// more.
-func (s *session) sortPeersLocked() (stay, gone []*peer) {
-	for cluster, p := range s.peers {
-		if _, ok := s.current.member(cluster); ok {
-			stay = append(stay, p)
-		} else {
-			gone = append(gone, p)
-			delete(s.peers, cluster)
-		}
-	}
-	return stay, gone
 }
 
 // only returns the call in flight, if there is exactly one.
@@ -274,6 +212,16 @@ func (s *session) cancelCall(m *jsonrpc.Message) {
 	}
 }
 
+// listen adds a stream for what belongs to no call. It reports false when there
+// are too many.
+func (s *session) listen(st *eventstream.Stream, limit int) bool {
+	if !s.outlets.listen(st, limit) {
+		return false
+	}
+	s.servers.startListening()
+	return true
+}
+
 // follow makes the session follow a generation that is now in force.
 func (s *session) follow(route *Route) {
 	s.mu.Lock()
@@ -283,9 +231,9 @@ func (s *session) follow(route *Route) {
 	}
 	differs := s.fingerprint != route.fingerprint
 	s.current, s.fingerprint = route, route.fingerprint
-	stay, gone := s.sortPeersLocked()
+	stay, gone := s.servers.sort(s.current)
 	s.mu.Unlock()
-	s.store.SetLimits(route.Resume.limits())
+	s.outlets.store.SetLimits(route.Resume.limits())
 	for _, p := range gone {
 		p.leave()
 	}
@@ -293,7 +241,7 @@ func (s *session) follow(route *Route) {
 		p.adopt(route)
 	}
 	if differs && (s.line == nil || s.line.ready()) {
-		s.changed(spec.ListChanges()...)
+		s.outlets.changed(spec.ListChanges()...)
 	}
 }
 
@@ -302,22 +250,4 @@ func (s *session) follows() *Route {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current
-}
-
-func (s *session) listening() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.streams) > 0
-}
-
-func (s *session) logLevel() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.level
-}
-
-func (s *session) setLogLevel(level string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.level = level
 }

@@ -72,7 +72,7 @@ func TestKilledStdioServerIsStartedAnew(t *testing.T) {
 		t.Fatal("no answer")
 	}
 	for _, s := range g.hub.all() {
-		for _, p := range s.allPeers() {
+		for _, p := range s.servers.all() {
 			l := p.live()
 			l.up.Close(within(t))
 			p.release(l)

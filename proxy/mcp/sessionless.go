@@ -41,7 +41,7 @@ func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) 
 		}
 	}
 	s := h.newSession(route, principal.Key(), init)
-	s.sessionless = true
+	s.sessionless, s.outlets.deaf = true, true
 	s.key = key
 	s.anonymous = anonymous
 	if err := h.lend(s); err != nil {
@@ -76,7 +76,7 @@ func (h *Hub) giveBack(s *session) {
 	s.exit()
 	var route *Route
 	var victims []*session
-	if s.shareable() {
+	if s.servers.shareable() {
 		route, victims = h.keep(s)
 	}
 	for _, victim := range victims {
@@ -88,19 +88,6 @@ func (h *Hub) giveBack(s *session) {
 	}
 	// A generation that came meanwhile did not find the session.
 	s.follow(route)
-}
-
-// shareable reports whether the next single call may use what this one used.
-// Which calls belong together only their client knows: two programs of one
-// user would share what a server keeps in a session. So every server must have
-// said that it keeps nothing.
-func (s *session) shareable() bool {
-	for _, p := range s.allPeers() {
-		if !p.shareable() {
-			return false
-		}
-	}
-	return true
 }
 
 // keep keeps a session for the next single call, and returns the route in

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 
@@ -14,7 +15,7 @@ import (
 
 // subscription is what a subscriptions/listen stream carries: the session that
 // is made for it hears what the servers say, and passes on what was asked for
-// (MCP 2026-07-28, Subscriptions).
+// (MCP 2026-07-28, Subscriptions). It is immutable once servers may speak.
 type subscription struct {
 	id jsonrpc.ID
 	// lists are the notifications of changed lists that are wanted.
@@ -72,8 +73,9 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	}
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h.route, principal.Key(), modernInit(m))
-	s.subscription = sub
-	s.listened = true // what servers say before the stream is there waits for it
+	s.subscribed = true
+	s.outlets.subscription.Store(sub)
+	s.outlets.expectStream() // what servers say before the stream is there waits for it
 	if err := h.hub.admit(s, h.route.Limits); err != nil {
 		s.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
@@ -111,7 +113,7 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		reject(w, r, m.ID(), errEnded)
 		return
 	}
-	defer s.unlisten(reader)
+	defer s.outlets.unlisten(reader)
 	h.serve(w, r, reader, true, func() []byte {
 		st.Send(sub.cancelled())
 		return sub.result()
@@ -121,16 +123,19 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 // open reaches the servers and tells them what is watched. It returns the
 // acknowledgement.
 func (s *session) open(c *call) ([]byte, error) {
-	refs, sub := c.route.Members, s.subscription
+	refs, sub := c.route.Members, *s.outlets.subscription.Load()
 	found, missing, err := s.openAll(c.ctx, c, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
 	if s.naming.Transparent(refs) {
 		caps := found[0].Initialized.Result().Get("capabilities")
+		sub.lists = maps.Clone(sub.lists)
 		for _, f := range listFilters {
 			sub.lists[f.method] = sub.lists[f.method] && caps.Get(f.capability, "listChanged").Bool()
 		}
+		narrowed := sub
+		s.outlets.subscription.Store(&narrowed)
 	}
 	watched := make([]bool, len(sub.uris))
 	var wg sync.WaitGroup
@@ -149,6 +154,7 @@ func (s *session) open(c *call) ([]byte, error) {
 		wg.Go(func() { s.watchTask(c, id) })
 	}
 	wg.Wait()
+	s.outlets.subscription.Store(&sub)
 	return sub.acknowledged(), nil
 }
 
@@ -158,7 +164,7 @@ func (s *session) watch(c *call, uri string) bool {
 	if err != nil {
 		return false
 	}
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		return false
 	}
@@ -186,7 +192,7 @@ func (s *session) watchTask(c *call, id string) {
 			return
 		}
 	}
-	p := s.peer(ref.Name)
+	p := s.servers.at(ref.Name)
 	if p == nil {
 		return
 	}
@@ -259,6 +265,15 @@ func (sub *subscription) tagged(m *jsonrpc.Message) []byte {
 	var e jsonrpc.Edits
 	e.SetMeta(m, jsonrpc.MetaSubscriptionID, []byte(sub.id.Raw()))
 	return e.Apply(m)
+}
+
+// tag does the same for a notification that was made of what was parsed.
+func (sub *subscription) tag(notification []byte) []byte {
+	m, err := jsonrpc.Parse(notification)
+	if err != nil {
+		return notification
+	}
+	return sub.tagged(m)
 }
 
 // wants reports whether the stream carries a notification of a server.

@@ -1,0 +1,120 @@
+package mcp
+
+import (
+	"context"
+	"sync"
+)
+
+// servers are the clusters' places in a session, and what each new upstream
+// session is told first. The lock is a leaf: no other is taken under it.
+type servers struct {
+	s *session
+
+	mu     sync.Mutex
+	closed bool
+	byName map[string]*peer
+	level  string // of the log that the client asked for; "": it has asked for none
+}
+
+// at returns the cluster's place in the session; nil when it has ended.
+func (v *servers) at(cluster string) *peer {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.byName[cluster]
+	if p == nil && !v.closed {
+		p = &peer{s: v.s, cluster: cluster}
+		v.byName[cluster] = p
+	}
+	return p
+}
+
+// all returns the places that there are.
+func (v *servers) all() []*peer {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.allLocked()
+}
+
+func (v *servers) allLocked() []*peer {
+	all := make([]*peer, 0, len(v.byName))
+	for _, p := range v.byName {
+		all = append(all, p)
+	}
+	return all
+}
+
+// sort takes out the places whose cluster is not of the route any more.
+func (v *servers) sort(route *Route) (stay, gone []*peer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for cluster, p := range v.byName {
+		if _, ok := route.member(cluster); ok {
+			stay = append(stay, p)
+		} else {
+			gone = append(gone, p)
+			delete(v.byName, cluster)
+		}
+	}
+	return stay, gone
+}
+
+// close makes at return nothing new, and returns the places that there are.
+func (v *servers) close() []*peer {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closed = true
+	return v.allLocked()
+}
+
+func (v *servers) logLevel() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.level
+}
+
+func (v *servers) setLogLevel(level string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.level = level
+}
+
+// startListening makes the servers send what belongs to no call.
+func (v *servers) startListening() {
+	for _, p := range v.all() {
+		if l := p.live(); l != nil {
+			l.up.StartListening()
+			p.release(l)
+		}
+	}
+}
+
+// broadcast sends a notification to every server that has been initialised.
+// The others will ask. One that cannot be reached is found out by its next
+// call.
+func (v *servers) broadcast(ctx context.Context, msg []byte) {
+	var wg sync.WaitGroup
+	for _, p := range v.all() {
+		wg.Go(func() { _ = p.notify(ctx, msg) })
+	}
+	wg.Wait()
+}
+
+// shareable reports whether the next single call may use what this one used.
+// Which calls belong together only their client knows: two programs of one
+// user would share what a server keeps in a session. So every server must have
+// said that it keeps nothing.
+func (v *servers) shareable() bool {
+	for _, p := range v.all() {
+		if !p.shareable() {
+			return false
+		}
+	}
+	return true
+}
+
+// revive brings back the servers that were lost or never came up.
+func (v *servers) revive() {
+	for _, p := range v.all() {
+		p.revive()
+	}
+}
