@@ -60,18 +60,16 @@ func TestFloodOfServerRequestsIsBounded(t *testing.T) {
 	g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, id, "Accept", "application/json")
 	eventually(t, "requests are answered", func() bool { return answers.Load() == 8 })
 	s := g.hub.find(id)
-	s.mu.Lock()
-	asks := len(s.asks)
-	s.mu.Unlock()
-	if asks > 8 {
+	inFlight := func() int {
+		s.questions.mu.Lock()
+		defer s.questions.mu.Unlock()
+		return len(s.questions.byID)
+	}
+	if asks := inFlight(); asks > 8 {
 		t.Errorf("%d requests of the server are in flight", asks)
 	}
 	close(release)
-	eventually(t, "all are settled", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.asks) == 0
-	})
+	eventually(t, "all are settled", func() bool { return inFlight() == 0 })
 }
 
 func TestBurstOfProgressReachesTheClient(t *testing.T) {

@@ -166,7 +166,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 	if s == nil {
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	if !s.batches() {
 		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, none, jsonrpc.ErrBatch.Error())
 		return
@@ -214,6 +214,6 @@ func (h *Handler) inform(r *http.Request, s *session, m *jsonrpc.Message) {
 	if m.Kind() == jsonrpc.Notification {
 		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h.route, m)
 	} else {
-		s.answered(m)
+		s.questions.answer(m)
 	}
 }

@@ -78,14 +78,6 @@ func (h *Hub) slot(s *session, limits Limits) (victims []*session, err error) {
 // anonymousKey is the principal of all clients that are not authenticated.
 const anonymousKey = string(filter.Anonymous)
 
-// knownPrincipal is the session's principal, "" for an anonymous client.
-func (s *session) knownPrincipal() string {
-	if s.principal == anonymousKey {
-		return ""
-	}
-	return s.principal
-}
-
 // vacateLocked takes a session's slot back.
 func (n *count) vacateLocked(s *session) {
 	if s.slot {

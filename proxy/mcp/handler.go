@@ -117,7 +117,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		reject(w, r, id, spec.UnsupportedVersion(h.route.offered().Versions, v))
 		return nil
 	}
-	if !s.enter(h.route) {
+	if !s.life.enter(h.route) {
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "the session has ended; initialize anew")
 		return nil
 	}
@@ -138,7 +138,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	w.Header().Set(spec.HeaderSession, s.id)
 	if id := r.Header.Get(spec.HeaderLastEventID); id != "" {
 		h.resume(w, r, s, id)
@@ -174,7 +174,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	if s == nil {
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	s.end("deleted", errEnded)
 	w.WriteHeader(http.StatusNoContent)
 }

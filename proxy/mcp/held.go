@@ -34,8 +34,8 @@ type held struct {
 	mu sync.Mutex
 	// msg is the request that the call answers now.
 	msg  *jsonrpc.Message
-	asks []*ask // the questions without an answer, in order
-	keys int    // the last one's
+	asks []*serverRequest // the questions without an answer, in order
+	keys int              // the last one's
 	// soon asks the client, if the call does not end before; nil: it need not.
 	soon *time.Timer
 	// final is the answer, once there is one.
@@ -53,7 +53,7 @@ type held struct {
 
 // ask adds a question, and sends it to the client if it waits for an answer, or
 // if it still does after some patience.
-func (k *held) ask(p *peer, a *ask, limit int, patience time.Duration) error {
+func (k *held) ask(p *peer, a *serverRequest, limit int, patience time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.final != nil {
@@ -97,7 +97,7 @@ func (k *held) dontPress() {
 }
 
 // drop forgets a question that needs no answer any more.
-func (k *held) drop(a *ask) {
+func (k *held) drop(a *serverRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, other := range k.asks {
@@ -184,7 +184,7 @@ func (k *held) resume(m *jsonrpc.Message) {
 		k.answer()
 		return
 	}
-	var open []*ask
+	var open []*serverRequest
 	for _, a := range k.asks {
 		answer := m.Params().Get("inputResponses", a.key)
 		if !answer.Exists() {

@@ -30,7 +30,7 @@ func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 		h.overloaded(w, r, jsonrpc.ID{}, err)
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	defer s.line.stream.End()
 	observer := h.observe(r)
 	out := eventstream.NewWriter(w, s.line.stream, observer)
@@ -83,11 +83,11 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		h.unread(w, r, err)
 		return
 	}
-	if !s.enter(h.route) {
+	if !s.life.enter(h.route) {
 		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "the session has ended; open a stream anew")
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	src := source{ctx: r.Context(), record: filter.RecordFrom(r.Context()), header: h.upstreamHeader(r), run: func(f func()) { f() }}
 	if err := s.handle(h.route, src, body); err != nil {
 		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())

@@ -100,7 +100,7 @@ func (h *Hub) sweep() {
 }
 
 func (h *Hub) tendSession(s *session, now time.Time) {
-	if s.idle(now) {
+	if s.life.idle(now) {
 		s.end("idle", errEnded)
 		return
 	}
@@ -146,9 +146,9 @@ func (h *Hub) background(f func()) {
 // publish makes the session one that clients can name. It reports false when
 // the session has ended already, or its route has gone meanwhile.
 func (h *Hub) publish(s *session) bool {
-	s.mu.Lock()
-	seq := s.current.seq
-	ended := s.ended
+	s.life.mu.Lock()
+	seq := s.life.route.seq
+	ended := s.life.ended
 	h.mu.Lock()
 	route, served := h.current[s.route]
 	// The route of a generation that is about to be committed is not there yet.
@@ -158,7 +158,7 @@ func (h *Hub) publish(s *session) bool {
 		h.byID[s.id] = s
 	}
 	h.mu.Unlock()
-	s.mu.Unlock()
+	s.life.mu.Unlock()
 	if !ended && served && route.seq > seq {
 		s.follow(route) // a generation that came meanwhile did not find it
 	}

@@ -48,12 +48,12 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h.route, principal.Key(), init)
 	if err := h.hub.admit(s, h.route.Limits); err != nil {
-		s.cancel(err)
+		s.life.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
 		return
 	}
-	s.enter(h.route)
-	defer s.exit()
+	s.life.enter(h.route)
+	defer s.life.exit()
 	c := h.newCall(r, s, m)
 	c.answerOn(s.newStream(h.answerTo(s, a)))
 	ctx, cancel := context.WithTimeoutCause(r.Context(), h.route.Timeouts.CallIdle, errCallIdle)

@@ -86,10 +86,10 @@ func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	s := h.hub.newSession(h.route, principal.Key(), clientInit{version: spec.NewestLegacy})
 	s.line = &line{stream: s.newStream(eventstream.Options{Open: true, Eager: true, Bytes: h.queueBytes()}), posts: posts}
 	if err := h.hub.admit(s, h.route.Limits); err != nil {
-		s.cancel(err)
+		s.life.cancel(err)
 		return nil, err
 	}
-	s.enter(h.route) // for as long as it lasts: a line is never idle
+	s.life.enter(h.route) // for as long as it lasts: a line is never idle
 	if !h.hub.publish(s) || !s.listen(s.line.stream, 1) {
 		s.end("failed", errEnded)
 		return nil, errEnded
@@ -148,13 +148,13 @@ func (s *session) handleMessage(route *Route, src source, m *jsonrpc.Message, ou
 	case m.Method() == spec.NotificationCancelled:
 		s.notification(src.ctx, route, m) // it waits for nothing, and nothing may hold it up
 	case kind == jsonrpc.Notification:
-		passed := s.reports(m)
+		passed := s.questions.reports(m)
 		src.run(func() {
 			defer passed()
 			s.notification(upstream.WithHeader(src.ctx, src.header), route, m)
 		})
 	default:
-		s.answered(m)
+		s.questions.answer(m)
 	}
 }
 
@@ -181,7 +181,7 @@ func (s *session) launch(c *call) error {
 	if err := s.begin(c); err != nil {
 		return err
 	}
-	started := s.spawn(func() {
+	started := s.life.spawn(func() {
 		defer s.finish(c)
 		c.run()
 	})
@@ -208,8 +208,8 @@ func (s *session) initializeLine(c *call) error {
 	}
 	s.init, s.version = init.params, init.version
 	s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
-	started := s.spawn(func() {
-		ctx, cancel := context.WithTimeoutCause(s.ctx, c.route.Timeouts.CallIdle, errCallIdle)
+	started := s.life.spawn(func() {
+		ctx, cancel := context.WithTimeoutCause(s.life.ctx, c.route.Timeouts.CallIdle, errCallIdle)
 		defer cancel()
 		body, err := s.initialize(ctx, c)
 		if err != nil {

@@ -47,7 +47,7 @@ func (p *peer) acquire(ctx context.Context, c *call) (*link, error) {
 		}
 		o := p.openLocked(c.route, c)
 		p.mu.Unlock()
-		if o == nil && p.s.ctx.Err() == nil {
+		if o == nil && p.s.life.ctx.Err() == nil {
 			return nil, spec.InvalidParams("the cluster " + p.cluster + " has been removed")
 		}
 		if o == nil {
@@ -106,7 +106,7 @@ func (p *peer) detachLocked(l *link) {
 	}
 	l.retired = true
 	if process := l.up.Process(); process != nil {
-		p.s.disown(process)
+		p.s.life.disown(process)
 	}
 	if l.uses == 0 {
 		p.closeLocked(l)

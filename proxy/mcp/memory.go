@@ -74,7 +74,7 @@ func (s *session) charge(n int64) error {
 		return err
 	}
 	s.charged.Add(n)
-	if s.ctx.Err() != nil {
+	if s.life.ctx.Err() != nil {
 		s.discharge() // it has ended, and would not return it
 	}
 	return nil
@@ -161,14 +161,13 @@ func (h *Hub) takeIdle(s *session) bool {
 func (h *Hub) byLastUse() (idle, busy []*session) {
 	last := map[*session]time.Time{}
 	for _, s := range h.all() {
-		s.mu.Lock()
-		last[s] = s.last
-		if s.active == 0 && s.pending == 0 {
-			idle = append(idle, s)
-		} else {
+		used, now := s.life.use()
+		last[s] = used
+		if now {
 			busy = append(busy, s)
+		} else {
+			idle = append(idle, s)
 		}
-		s.mu.Unlock()
 	}
 	for _, list := range [][]*session{idle, busy} {
 		slices.SortFunc(list, func(a, b *session) int { return last[a].Compare(last[b]) })

@@ -69,7 +69,7 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 	}
 	done := make(chan struct{})
 	c.held = &held{c: c, principal: s.principal, msg: m, done: done}
-	started := s.spawn(func() {
+	started := s.life.spawn(func() {
 		defer close(done)
 		defer h.hub.giveBack(s)
 		defer s.finish(c)

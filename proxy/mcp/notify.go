@@ -26,7 +26,7 @@ func (p *peer) notified(l *link, m *jsonrpc.Message, c *call) {
 			owner.progress(m)
 		}
 	case method == spec.NotificationCancelled:
-		p.s.withdrawn(l, m)
+		p.s.questions.withdraw(l, m)
 	case p.s.modern():
 		p.s.informed(p, m, c)
 	default:
@@ -48,7 +48,7 @@ func (s *session) listChanged(p *peer, m *jsonrpc.Message, c *call) {
 	if len(n.msg) > missedBytes {
 		n.msg = nil // it says no more than that there is a change
 	}
-	if s.naming.Transparent(s.follows().Members) {
+	if s.naming.Transparent(s.life.current().Members) {
 		s.outlets.pass(n, c.outlet())
 	} else {
 		s.outlets.merge(n)
@@ -82,7 +82,7 @@ func (p *peer) mapped(m *jsonrpc.Message) []byte {
 
 // mapper returns how this cluster's names are rewritten for the client.
 func (p *peer) mapper() federation.Mapper {
-	ref, ok := p.s.follows().member(p.cluster)
+	ref, ok := p.s.life.current().member(p.cluster)
 	if !ok {
 		ref = federation.Member{Name: p.cluster}
 	}
@@ -100,7 +100,7 @@ func (s *session) notification(ctx context.Context, route *Route, m *jsonrpc.Mes
 	case spec.NotificationInitialized:
 		// Each upstream session has had its own.
 	case spec.NotificationCancelled:
-		s.cancelCall(m)
+		s.calls.cancel(m)
 	case spec.NotificationProgress:
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
@@ -108,7 +108,7 @@ func (s *session) notification(ctx context.Context, route *Route, m *jsonrpc.Mes
 	case spec.NotificationRootsChanged:
 		s.servers.broadcast(ctx, m.Raw())
 	case spec.NotificationTaskStatus:
-		if p := s.clientTask(m.Params().Get("taskId").String()); p != nil {
+		if p := s.questions.taskOwner(m.Params().Get("taskId").String()); p != nil {
 			_ = p.notify(ctx, m.Raw()) // a server that is gone asks no client any more
 		}
 	default:

@@ -32,7 +32,7 @@ func (p *peer) openLocked(route *Route, c *call) *opening {
 	}
 	lasting := p.header
 	o := &opening{done: make(chan struct{}), since: time.Now()}
-	started := p.s.spawn(func() {
+	started := p.s.life.spawn(func() {
 		err := p.open(route, header, lasting)
 		p.mu.Lock()
 		p.opening = nil
@@ -142,7 +142,7 @@ func (p *peer) open(route *Route, header, lasting http.Header) error {
 	if cluster.IsCommand() {
 		most = max(most, upstream.LaunchTime(cluster))
 	}
-	ctx, cancel := context.WithTimeoutCause(p.s.ctx, most, errListTime)
+	ctx, cancel := context.WithTimeoutCause(p.s.life.ctx, most, errListTime)
 	defer cancel()
 	var tried []*clusters.Endpoint
 	var failure error
@@ -239,7 +239,7 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 	}
 	p.link = l
 	if process := up.Process(); process != nil {
-		p.s.own(process)
+		p.s.life.own(process)
 	}
 	// A client that listens from now on finds the link.
 	if p.s.outlets.listening() {

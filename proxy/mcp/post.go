@@ -100,7 +100,7 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	if s == nil {
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	switch m.Kind() {
 	case jsonrpc.Request:
 		h.request(w, r, s, m, a)
@@ -108,7 +108,7 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h.route, m)
 		w.WriteHeader(http.StatusAccepted)
 	case jsonrpc.Response:
-		s.answered(m)
+		s.questions.answer(m)
 		w.WriteHeader(http.StatusAccepted)
 	}
 }

@@ -20,7 +20,7 @@ const rootsTime = time.Second
 // with the answer to its own request, if that is one that may be answered so.
 // related says that the server has named the call in which it asks.
 func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related bool) {
-	a := &ask{
+	a := &serverRequest{
 		id:       jsonrpc.StringID(rand.Text()),
 		link:     l,
 		msg:      m,
@@ -28,15 +28,8 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		answer:   make(chan *jsonrpc.Message, 1),
 		withdrew: make(chan struct{}),
 	}
-	s.mu.Lock()
-	limit := s.current.Limits.Pending
-	wait := s.current.Timeouts.ServerRequest
-	flood := len(s.asks) >= 2*limit
-	if !flood {
-		s.asks[a.id] = a
-	}
-	s.mu.Unlock()
-	if flood {
+	route := s.life.current()
+	if _, flood := s.questions.add(a, route.Limits.Pending); flood {
 		return // as many as there may be are being refused
 	}
 	err := a.hold(s)
@@ -54,19 +47,17 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		if !related && m.Method() == spec.RootsList {
 			patience = rootsTime
 		}
-		if err = c.held.ask(p, a, limit, patience); err != nil {
+		if err = c.held.ask(p, a, route.Limits.Pending, patience); err != nil {
 			c.unhold()
 		}
 	default:
 		err = spec.MethodNotFound(m.Method())
 	}
 	asked := err == nil
-	started := s.spawn(func() {
+	started := s.life.spawn(func() {
 		defer func() {
 			a.lease.Release()
-			s.mu.Lock()
-			delete(s.asks, a.id)
-			s.mu.Unlock()
+			s.questions.remove(a)
 			if asked {
 				c.held.drop(a)
 				c.unhold()
@@ -74,7 +65,7 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		}()
 		var answer []byte
 		if err == nil {
-			ctx, cancel := context.WithTimeoutCause(s.ctx, wait, errUnanswered)
+			ctx, cancel := context.WithTimeoutCause(s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
 			answer, err = a.wait(ctx)
 			cancel()
 		}
@@ -88,10 +79,11 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		if err != nil {
 			answer = undeliverable(err).body(m.ID())
 		}
-		a.reply(s.ctx, answer)
+		a.reply(s.life.ctx, answer)
 	})
 	if !started {
 		a.lease.Release()
+		s.questions.remove(a)
 		if asked {
 			c.unhold() // the session has ended, and the call with it
 		}
@@ -122,17 +114,17 @@ func undeliverable(err error) *failure {
 }
 
 // wait waits for the client's answer.
-func (a *ask) wait(ctx context.Context) ([]byte, error) {
-	up := a.link.wait(ctx)
+func (r *serverRequest) wait(ctx context.Context) ([]byte, error) {
+	up := r.link.wait(ctx)
 	if up == nil {
 		return nil, errNobody
 	}
 	select {
-	case m := <-a.answer:
+	case m := <-r.answer:
 		var e jsonrpc.Edits
-		e.SetID(m, a.msg.ID())
+		e.SetID(m, r.msg.ID())
 		return e.Apply(m), nil
-	case <-a.withdrew:
+	case <-r.withdrew:
 		return nil, errWithdrawn
 	case <-up.Done():
 		return nil, errEnded

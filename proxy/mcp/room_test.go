@@ -204,9 +204,9 @@ func TestAPrincipalTakesTheProcessesOfItsOwnIdleSessionsFirst(t *testing.T) {
 	g := newGateway(t, nil, fewProcesses(3, time.Minute))
 	processes := func(id string) []*process.Process {
 		s := g.hub.find(id)
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return slices.Clone(s.processes)
+		s.life.mu.Lock()
+		defer s.life.mu.Unlock()
+		return slices.Clone(s.life.processes)
 	}
 	bob, anonymous := processes(g.initialize("Test-User", "bob")), processes(g.initialize())
 	for range 4 {

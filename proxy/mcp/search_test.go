@@ -92,9 +92,9 @@ func TestUnknownToolsCostOneWalkThroughTheList(t *testing.T) {
 			if test.session { // no test sees how many single calls are under way
 				session := g.hub.find(headers[1])
 				eventually(t, "all calls are under way", func() bool {
-					session.mu.Lock()
-					defer session.mu.Unlock()
-					return session.pending == calls || s.lists.Load() > 1
+					session.calls.mu.Lock()
+					defer session.calls.mu.Unlock()
+					return session.calls.pending == calls || s.lists.Load() > 1
 				})
 			}
 			s.answer()

@@ -13,9 +13,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// ask is a request of a server that the client is to answer: sampling,
+// serverRequest is a request of a server that the client is to answer: sampling,
 // elicitation, roots, or one that we do not know.
-type ask struct {
+type serverRequest struct {
 	peer   *peer
 	id     jsonrpc.ID // ours, towards the client; its progress token too
 	link   *link
@@ -24,7 +24,7 @@ type ask struct {
 	answer chan *jsonrpc.Message
 	lease  memory.Lease // of the request, as it came and as it goes out
 	// passing closes when the progress that the client reported last has been passed
-	// on; nil: it has reported none. It is guarded by session.mu.
+	// on; nil: it has reported none. It is guarded by questions.mu.
 	passing chan struct{}
 	// key and params are what a modern client is asked with.
 	key    string
@@ -43,7 +43,7 @@ var errWithdrawn = errors.New("the server withdrew its request")
 func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 	related := c != nil && l.up.Kind() == upstream.StreamableHTTP // elsewhere it is guessed
 	if c == nil && p.s.modern() {
-		c = p.s.only() // a borrowed session has one call at a time
+		c = p.s.calls.only() // a borrowed session has one call at a time
 	}
 	if c != nil {
 		c.touch()
@@ -62,7 +62,7 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 // relay brings a server's request to the client, and the answer back.
 func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	s.outlets.flush()
-	a := &ask{
+	a := &serverRequest{
 		peer:     p,
 		id:       jsonrpc.StringID(rand.Text()),
 		link:     l,
@@ -73,15 +73,9 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 	}
 	body := a.request(p)
 	short := a.hold(s) != nil
-	s.mu.Lock()
-	limit := s.current.Limits.Pending
-	wait := s.current.Timeouts.ServerRequest
-	full := short || len(s.asks) >= limit
-	flood := len(s.asks) >= 2*limit
-	if !flood {
-		s.asks[a.id] = a
-	}
-	s.mu.Unlock()
+	route := s.life.current()
+	full, flood := s.questions.add(a, route.Limits.Pending)
+	full = full || short
 	if flood {
 		a.lease.Release()
 		return // as many again are being told that there is no room
@@ -95,12 +89,12 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		// said in the order in which it was said.
 		sent = s.outlets.deliver(body, c.outlet())
 	}
-	started := s.spawn(func() {
+	started := s.life.spawn(func() {
 		defer s.settle(a)
 		var answer []byte
 		err := errPending
 		if !full {
-			ctx, cancel := context.WithTimeoutCause(s.ctx, wait, errUnanswered)
+			ctx, cancel := context.WithTimeoutCause(s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
 			answer, err = s.await(ctx, a, body, sent)
 			cancel()
 		}
@@ -111,7 +105,7 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		if err != nil {
 			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil)
 		}
-		a.reply(s.ctx, answer)
+		a.reply(s.life.ctx, answer)
 	})
 	if !started {
 		s.settle(a)
@@ -119,24 +113,22 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 }
 
 // hold charges the request until it is answered.
-func (a *ask) hold(s *session) error {
-	a.lease = s.hub.opts.Memory.Lease(memory.Answer)
-	return a.lease.Grow(2 * len(a.msg.Raw()))
+func (r *serverRequest) hold(s *session) error {
+	r.lease = s.hub.opts.Memory.Lease(memory.Answer)
+	return r.lease.Grow(2 * len(r.msg.Raw()))
 }
 
-// settle ends an ask.
-func (s *session) settle(a *ask) {
+// settle ends a server's request.
+func (s *session) settle(a *serverRequest) {
 	a.lease.Release()
-	s.mu.Lock()
-	delete(s.asks, a.id)
-	s.mu.Unlock()
+	s.questions.remove(a)
 	if a.call != nil {
 		a.call.unhold()
 	}
 }
 
 // await waits for the client's answer. sent: the client has the request already.
-func (s *session) await(ctx context.Context, a *ask, body []byte, sent bool) ([]byte, error) {
+func (s *session) await(ctx context.Context, a *serverRequest, body []byte, sent bool) ([]byte, error) {
 	up := a.link.wait(ctx)
 	if up == nil {
 		return nil, errNobody
@@ -161,8 +153,8 @@ func (s *session) await(ctx context.Context, a *ask, body []byte, sent bool) ([]
 	}
 	select {
 	case m := <-a.answer:
-		s.passed(ctx, a)
-		s.remember(a, m)
+		s.questions.passed(ctx, a)
+		s.questions.remember(a, m)
 		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
 		s.related(&e, federation.Member{Name: a.peer.cluster}, m.Result().Get("_meta"))
@@ -190,106 +182,40 @@ func (s *session) mayListen(c *call) bool {
 }
 
 // withdraw tells the client that its answer is not wanted any more.
-func (s *session) withdraw(a *ask, cause error) {
+func (s *session) withdraw(a *serverRequest, cause error) {
 	params := append([]byte(`{"requestId":`), a.id.Raw()...)
 	params = append(jsonrpc.AppendString(append(params, `,"reason":`...), cause.Error()), '}')
 	s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
 }
 
 // request is the server's request as the client gets it.
-func (a *ask) request(p *peer) []byte {
+func (r *serverRequest) request(p *peer) []byte {
 	var e jsonrpc.Edits
-	e.SetID(a.msg, a.id)
-	if token := a.token(); token.Exists() {
-		e.Replace(token, []byte(a.id.Raw()))
+	e.SetID(r.msg, r.id)
+	if token := r.token(); token.Exists() {
+		e.Replace(token, []byte(r.id.Raw()))
 	}
-	p.mapper().Request(&e, a.msg.Method(), a.msg.Params())
-	return e.Apply(a.msg)
+	p.mapper().Request(&e, r.msg.Method(), r.msg.Params())
+	return e.Apply(r.msg)
 }
 
-func (a *ask) token() jsonrpc.Value { return a.msg.Params().Get("_meta", "progressToken") }
+func (r *serverRequest) token() jsonrpc.Value { return r.msg.Params().Get("_meta", "progressToken") }
 
 // reply sends the answer to the server that asked.
-func (a *ask) reply(ctx context.Context, answer []byte) {
+func (r *serverRequest) reply(ctx context.Context, answer []byte) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	// A server that is gone needs no answer, and one that does not take it
 	// sees its own timeout.
-	if up := a.link.wait(ctx); up != nil {
+	if up := r.link.wait(ctx); up != nil {
 		_ = up.Send(ctx, answer)
-	}
-}
-
-// answered routes the client's answer to the server that asked. An answer that
-// no server waits for any more is dropped.
-func (s *session) answered(m *jsonrpc.Message) {
-	s.mu.Lock()
-	a := s.asks[m.ID()]
-	s.mu.Unlock()
-	if a == nil {
-		return
-	}
-	select {
-	case a.answer <- m:
-	default: // the second answer to one request
-	}
-}
-
-// withdrawn notes that a server takes its request back.
-func (s *session) withdrawn(l *link, m *jsonrpc.Message) {
-	id := m.Params().Get("requestId").ID()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, a := range s.asks {
-		if a.link == l && a.msg.ID() == id {
-			a.once.Do(func() {
-				a.withdrawal = m
-				close(a.withdrew)
-			})
-		}
-	}
-}
-
-// reports notes that the client's progress on a server's request waits to be
-// passed on, and returns what is to be called once it has been.
-func (s *session) reports(m *jsonrpc.Message) (passed func()) {
-	if m.Method() != spec.NotificationProgress {
-		return func() {}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.asks[m.Params().Get("progressToken").ID()]
-	if a == nil {
-		return func() {}
-	}
-	passing := make(chan struct{})
-	a.passing = passing
-	return func() { close(passing) }
-}
-
-// passed waits until the progress that the client reported before its answer has
-// been passed on.
-func (s *session) passed(ctx context.Context, a *ask) {
-	s.mu.Lock()
-	passing := a.passing
-	s.mu.Unlock()
-	if passing == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	select {
-	case <-passing:
-	case <-ctx.Done():
 	}
 }
 
 // advance passes the client's progress on a server's request on.
 func (s *session) advance(ctx context.Context, m *jsonrpc.Message) error {
 	token := m.Params().Get("progressToken")
-	s.mu.Lock()
-	a := s.asks[token.ID()]
-	s.mu.Unlock()
+	a := s.questions.find(token.ID())
 	if a == nil || !a.token().Exists() {
 		return nil
 	}

@@ -122,9 +122,9 @@ func TestDisconnectIsNoCancellation(t *testing.T) {
 	}
 	s := g.hub.find(id)
 	eventually(t, "the request has gone", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.active == 0
+		s.life.mu.Lock()
+		defer s.life.mu.Unlock()
+		return s.life.active == 1 // the call alone
 	})
 	select {
 	case <-a.canceled:

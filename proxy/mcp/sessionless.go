@@ -36,7 +36,7 @@ func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) 
 		if s == nil {
 			break
 		}
-		if s.enter(route) {
+		if s.life.enter(route) {
 			return s, nil
 		}
 	}
@@ -45,10 +45,10 @@ func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) 
 	s.key = key
 	s.anonymous = anonymous
 	if err := h.lend(s); err != nil {
-		s.cancel(err)
+		s.life.cancel(err)
 		return nil, err
 	}
-	s.enter(route)
+	s.life.enter(route)
 	return s, nil
 }
 
@@ -73,7 +73,7 @@ func (h *Hub) lend(s *session) error {
 
 // giveBack ends the use of what borrow returned.
 func (h *Hub) giveBack(s *session) {
-	s.exit()
+	s.life.exit()
 	var route *Route
 	var victims []*session
 	if s.servers.shareable() {
@@ -96,12 +96,12 @@ func (h *Hub) giveBack(s *session) {
 // says another thing of itself each time has others given up, those that were
 // not used for longest, its own first. They must be ended.
 func (h *Hub) keep(s *session) (route *Route, victims []*session) {
-	s.mu.Lock() // an end that comes now finds the session where it is kept
-	defer s.mu.Unlock()
+	s.life.mu.Lock() // an end that comes now finds the session where it is kept
+	defer s.life.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	route = h.current[s.route]
-	if s.anonymous || s.ended || h.closed || route == nil || len(h.kept[s.key]) >= keptLimit {
+	if s.anonymous || s.life.ended || h.closed || route == nil || len(h.kept[s.key]) >= keptLimit {
 		return nil, nil
 	}
 	limits := route.Limits

@@ -77,18 +77,18 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	s.outlets.subscription.Store(sub)
 	s.outlets.expectStream() // what servers say before the stream is there waits for it
 	if err := h.hub.admit(s, h.route.Limits); err != nil {
-		s.cancel(err)
+		s.life.cancel(err)
 		h.overloaded(w, r, m.ID(), err)
 		return
 	}
-	s.enter(h.route)
+	s.life.enter(h.route)
 	defer s.end("unsubscribed", errGone)
 	if err := s.charge(int64(len(m.Raw()))); err != nil { // the filter refers to it
-		defer s.exit()
+		defer s.life.exit()
 		h.overloaded(w, r, m.ID(), err)
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	c := h.newCall(r, s, m)
 	c.answerOn(s.newStream(h.answerTo(s, accept{sse: true})))
 	c.start(r.Context())

@@ -57,28 +57,3 @@ func (s *session) related(e *jsonrpc.Edits, ref federation.Member, meta jsonrpc.
 		e.ReplaceString(at, own)
 	}
 }
-
-// clientTaskLimit bounds the tasks of a client whose owners are remembered.
-const clientTaskLimit = 1000
-
-// remember notes that a client made a task of what a server asked: what it
-// says about the task belongs to that server.
-func (s *session) remember(a *ask, answer *jsonrpc.Message) {
-	id := answer.Result().Get("task", "taskId").String()
-	if id == "" || a.peer == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.clientTasks == nil || len(s.clientTasks) >= clientTaskLimit {
-		s.clientTasks = map[string]*peer{}
-	}
-	s.clientTasks[id] = a.peer
-}
-
-// clientTask returns the server that a client's task is for.
-func (s *session) clientTask(id string) *peer {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.clientTasks[id]
-}

@@ -41,7 +41,7 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 		h.overloaded(w, r, jsonrpc.ID{}, err)
 		return
 	}
-	defer s.exit()
+	defer s.life.exit()
 	defer s.line.stream.End()
 	// The guard has judged the Origin.
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
@@ -165,7 +165,7 @@ func (k *socket) read(ctx context.Context) {
 			_ = k.ws.Close(websocket.StatusUnsupportedData, "messages are text")
 			return
 		}
-		route := k.session.follows()
+		route := k.session.life.current()
 		lease := k.session.hub.opts.Memory.Lease(memory.Body)
 		body, err := lease.ReadAll(message, -1)
 		if err != nil {

@@ -41,9 +41,9 @@ func newGate(t testing.TB) *gate {
 func (s *gate) open() { close(s.opened) }
 
 func waiting(s *session) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.queue.waiting)
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	return len(s.calls.waiting)
 }
 
 func TestMoreCallsThanMayBeInFlightWaitForTheirTurn(t *testing.T) {
@@ -75,9 +75,10 @@ func TestMoreCallsThanMayBeInFlightWaitForTheirTurn(t *testing.T) {
 			if most := s.most.Load(); most > limit {
 				t.Errorf("%d calls were in flight", most)
 			}
-			session.mu.Lock()
-			defer session.mu.Unlock()
-			if q := session.queue; q.bytes != 0 || len(q.waiting) != 0 {
+			q := &session.calls
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if q.bytes != 0 || len(q.waiting) != 0 {
 				t.Errorf("%d calls and %d bytes still wait", len(q.waiting), q.bytes)
 			}
 		})
