@@ -61,8 +61,9 @@ func (r *Reserve) Clients() int {
 	return int(r.most)
 }
 
-// Enter counts a connection that a client has made, until Leave, and reports
-// whether it leaves the reserve alone. Nothing is counted otherwise.
+// Enter counts a connection of a client until Leave, and reports true. It reports
+// false, and counts nothing, where the connection has taken a descriptor of the
+// reserve.
 func (r *Reserve) Enter(conn any) bool {
 	if r == nil {
 		return true
@@ -81,9 +82,9 @@ func (r *Reserve) Leave() {
 	}
 }
 
-// FitsUpstream reports whether a connection to an upstream leaves the reserve
-// alone. A client can have many made. Those of health checks may use some of the
-// reserve, since without them no endpoint would be healthy.
+// FitsUpstream reports whether a connection to an upstream leaves the reserve alone.
+// One client can make the gateway open many. Those of health checks may use some of
+// the reserve, since without them no endpoint would be healthy.
 func (r *Reserve) FitsUpstream(conn any, check bool) bool {
 	switch {
 	case r == nil:

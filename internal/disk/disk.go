@@ -22,14 +22,14 @@ const (
 // ErrNoAnswer is why an operation was given up.
 var ErrNoAnswer = errors.New("the file system does not answer")
 
-// Disk bounds what is waited for a file system: in time, and in the number of
-// system calls that do not return. Operations on one path follow each other, so
-// that a path that hangs holds one thread, and an operation that was given up
-// never takes effect after a later one. It may be used concurrently.
+// Disk bounds the wait for a file system in time, and in the number of system calls
+// that do not return. Operations on one path follow each other, so that a path that
+// hangs holds one thread, and an operation that was given up never takes effect
+// after a later one. It may be used concurrently.
 type Disk struct {
 	timeout time.Duration
 	slots   chan struct{}
-	// ending ends when nothing is waited for any more.
+	// ending ends when the Disk waits for no operation any more.
 	ending context.Context
 
 	mu   sync.Mutex
@@ -104,8 +104,8 @@ func DoWithin[T any](ctx context.Context, d *Disk, timeout time.Duration, op, pa
 	return none, noAnswer()
 }
 
-// begin takes a path. Where another operation has it, it returns what is closed
-// when that one has returned.
+// begin takes a path for an operation. Where another operation has it, begin returns
+// a channel that is closed when that one has returned.
 func (d *Disk) begin(path string, done chan struct{}) (before <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,3 +1,3 @@
-// Package disk keeps file systems that do not answer, as on a network whose server is
-// gone, from holding those who use them.
+// Package disk keeps a file system that does not answer, such as one on a network
+// whose server is gone, from blocking its callers.
 package disk

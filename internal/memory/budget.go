@@ -34,13 +34,13 @@ func (k Kind) String() string { return kindNames[k] }
 // Kinds are all kinds.
 func Kinds() []Kind { return []Kind{Connection, Session, Stream, Body, Answer, Event} }
 
-// ErrExhausted is why something is refused: the memory that it would take is not
-// to be had now.
+// ErrExhausted says that something is refused because there is not enough memory for
+// it now.
 var ErrExhausted = errors.New("the gateway is short of memory")
 
 // connectionShare is the part of the limit, as its divisor, that connections may
-// take together. Only they are beyond what the limit holds otherwise: who has
-// filled it with something else must not keep health checks from connecting.
+// take together. They alone may go beyond the limit: a peer that fills the budget
+// with something else must not keep health checks from connecting.
 const connectionShare = 2
 
 // Trace tells what happens to a Budget. Every function, and a *Trace, may be
@@ -164,8 +164,8 @@ func (b *Budget) charge(k Kind, n int64, isLong bool) error {
 	return nil
 }
 
-// refuses reports whether a pressure that holds the charge already is too much
-// for it. Who fills the memory with long answers and bodies, and events, leaves
+// refuses reports whether a pressure that holds the charge already is too much for
+// it. A peer that fills the memory with long bodies, long answers and events leaves
 // room for the short ones of others.
 func refuses(k Kind, isLong bool, pressure, limit int64) bool {
 	switch {

@@ -6,11 +6,11 @@ import (
 )
 
 const (
-	// idleEvery is how often a process is looked at whose memory is not short, and
-	// how long no garbage was collected in it where it counts as idle.
+	// idleEvery is how often the Budget looks at a process whose memory is not
+	// short. A process that has collected no garbage for as long counts as idle.
 	idleEvery = 10 * time.Second
-	// worthwhile is how much an idle process keeps without need before it is
-	// returned to the system, in bytes.
+	// worthwhile is how many bytes an idle process may keep without need before
+	// they are returned to the system.
 	worthwhile = 16 << 20
 )
 

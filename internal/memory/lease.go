@@ -14,13 +14,13 @@ const (
 	// Large is the longest body, and the longest answer, in bytes, that is still
 	// let in where memory is severely short.
 	Large = 64 << 10
-	// long is what a lease has at least that holds more than that: the parts that
-	// come, and what they are put together in.
+	// long is the least that a lease for more than Large bytes takes: the parts
+	// that come, and the buffer that they are put together in.
 	long = 4 * Large
 )
 
-// Lease is what one holder keeps, such as a body that grows. The zero Lease is
-// one of a nil Budget. It must not be copied once it has grown.
+// Lease counts what one holder keeps, such as a body that grows. The zero Lease
+// charges nothing. It must not be copied once it has grown.
 type Lease struct {
 	budget        *Budget
 	kind          Kind
@@ -45,8 +45,8 @@ func (l *Lease) Grow(n int) error {
 	return nil
 }
 
-// Reserve is Grow for what is to be read of a body that begins: where memory is
-// severely short there is no room for long ones.
+// Reserve is Grow for a body that is about to be read. Where memory is severely
+// short, it refuses long ones.
 func (l *Lease) Reserve(n int) error {
 	if !l.fits(int64(n)) {
 		return ErrExhausted
@@ -54,7 +54,7 @@ func (l *Lease) Reserve(n int) error {
 	return l.Grow(n)
 }
 
-// Force is Grow for what cannot be refused. It must be little.
+// Force is Grow without a refusal, for a few bytes that must be kept.
 func (l *Lease) Force(n int) {
 	l.held += int64(n)
 	if l.budget == nil || l.held <= max(unnoticed, l.charged) {
@@ -120,12 +120,12 @@ const (
 	part = 64 << 10
 )
 
-// ReadAll reads to the end of r. The lease grows with what comes, each time
-// before it is read, and in the end by as much again: a body of several parts is
-// put together, and goes on as an edited copy. size is what was promised, less
-// than 0 for nothing. Servers are believed: an answer takes at once what it will
-// need, so that of many that come together some are read to their end. Errors are
-// those of r, or ErrExhausted.
+// ReadAll reads to the end of r. The lease grows with what comes, each time before
+// it is read, and in the end by as much again: a body of several parts is put
+// together, and goes on as an edited copy. size is the length that the peer
+// promised; it is negative where it promised none. The promise of a server is
+// believed: its answer takes at once what it will need, so that of many answers at
+// one time some can be read to their end. Errors are those of r, or ErrExhausted.
 func (l *Lease) ReadAll(r io.Reader, size int64) ([]byte, error) {
 	if !l.fits(size) {
 		return nil, ErrExhausted

@@ -49,12 +49,12 @@ func levelOf(pressure, limit int64) Level {
 	return Normal
 }
 
-// hysteresis is how far, in percent of the limit, the pressure has to fall below
-// the begin of a level before the level is said to be left: a pressure that moves
-// about a bound would else fill the log.
+// hysteresis is how far, in percent of the limit, the pressure has to fall below the
+// begin of a level before the level is said to be left: a pressure that moves around
+// a bound would otherwise fill the log.
 const hysteresis = 5
 
-// settled is the level that is told after one that was told before.
+// settled returns the level to report after the one that was reported last.
 func settled(before Level, pressure, limit int64) Level {
 	now := levelOf(pressure, limit)
 	if now >= before {
@@ -63,8 +63,8 @@ func settled(before Level, pressure, limit int64) Level {
 	return min(before, levelOf(pressure+limit/100*hysteresis, limit))
 }
 
-// Surplus is how many bytes are to be given up where memory is severely short,
-// for new sessions and streams to be let in again; else 0.
+// Surplus is how many bytes are to be given up where memory is severely short, for
+// new sessions and streams to be let in again; otherwise 0.
 func (b *Budget) Surplus() int64 {
 	if b.Level() < Severe {
 		return 0

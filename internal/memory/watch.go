@@ -35,8 +35,8 @@ func (b *Budget) Close() {
 	b.watching.Wait()
 }
 
-// Relief has a value while memory is severely short: who keeps what is idle gives
-// up as much as Surplus says. There is one receiver.
+// Relief has a value while memory is severely short: its receiver gives up what is
+// idle, as many bytes as Surplus says. There is one receiver.
 func (b *Budget) Relief() <-chan struct{} {
 	if b == nil {
 		return nil
