@@ -71,8 +71,8 @@ type Conn struct {
 
 type contextKey struct{}
 
-// FromContext returns the connection that a request came on; nil for a context
-// that is no request's of this package.
+// FromContext returns the connection that a request came on; nil for a context of
+// any other request.
 func FromContext(ctx context.Context) *Conn {
 	c, _ := ctx.Value(contextKey{}).(*Conn)
 	return c

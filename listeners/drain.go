@@ -70,7 +70,7 @@ func (s *Server) drain(options DrainOptions) {
 	}
 }
 
-// hurry has connections of HTTP/3 end that have got GOAWAY.
+// hurry ends connections of HTTP/3 that have been sent GOAWAY.
 func (s *Server) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,10 +100,10 @@ func (s *Server) wait(d time.Duration) bool {
 	}
 }
 
-// Retire ends connections of peers that may no longer be here, within spread:
-// each is told to go at a random moment in it; when it has passed, those without
-// a request are closed, and streams on the others are told to end. What is left
-// soon after is cut. It returns at once.
+// Retire ends connections of peers that are no longer authorised, within spread:
+// each is told to go at a random moment in it; when it has passed, those without a
+// request are closed, and streams on the others are told to end. What is left soon
+// after is cut. It returns at once.
 func (s *Server) Retire(conns []*Conn, spread time.Duration) {
 	now := time.Now()
 	for _, c := range conns {

@@ -42,9 +42,9 @@ func (c *Conn) awaitExpiry() {
 	})
 }
 
-// evict ends the connection of a peer that may not be here any more. What has
-// not ended by itself after the grace is cut: a stream of a kind that no
-// handler ends, or an answer whose client reads slowly.
+// evict ends the connection of a peer that is no longer authorised. What has not
+// ended by itself after the grace is cut: a stream of a kind that no handler ends,
+// or an answer whose client reads slowly.
 func (c *Conn) evict() {
 	c.end()
 	c.mu.Lock()

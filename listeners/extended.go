@@ -34,9 +34,9 @@ func webSocketOf(r *http.Request) bool {
 	return false
 }
 
-// asUpgrade is a WebSocket on a stream, told in the words of HTTP/1.1 (RFC 6455
-// section 4), so that those who serve it need to know but one form. The key
-// proves nothing here, and the answer to it goes nowhere.
+// asUpgrade writes the request for a WebSocket on a stream as one of HTTP/1.1 (RFC
+// 6455 section 4), so that handlers know a single form. The key proves nothing here,
+// and the answer to it is dropped.
 func asUpgrade(r *http.Request) *http.Request {
 	up := *r
 	up.Method, up.ProtoMajor, up.ProtoMinor = http.MethodGet, 1, 1
@@ -61,9 +61,9 @@ type streamUpgrade struct {
 	stream  *streamConn   // after Hijack
 }
 
-// WriteHeader keeps a 101 for Hijack. Every other answer is one, but none of
-// them may look as if the WebSocket was there: what is no WebSocket answers an
-// upgrade of HTTP/1.1 with 200 and means it.
+// WriteHeader keeps a 101 for Hijack. On a stream, a status of 2xx opens the
+// WebSocket, while over HTTP/1.1 a handler that serves no WebSocket may answer an
+// upgrade with 200. So such an answer becomes 501.
 func (u *streamUpgrade) WriteHeader(status int) {
 	if status == http.StatusSwitchingProtocols {
 		u.status = status

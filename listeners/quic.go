@@ -22,7 +22,7 @@ const (
 	// first, which costs it a round trip (RFC 9000 section 8.1.2).
 	unvalidatedPerSecond = 100
 	unvalidatedBurst     = 200
-	// wary is for how long after that everybody proves it. A client asks again
+	// wary is how long after that every client proves it. A client asks again
 	// before it has read the Retry, and its second packet must not begin a
 	// handshake that no server will end.
 	wary = 2 * time.Second
@@ -51,7 +51,7 @@ type quicSocket struct {
 	listener  *quic.Listener
 	limiter   *rate.Limiter
 	waryUntil atomic.Int64 // Unix nanoseconds
-	// unproven counts handshakes of clients that may not be where they say.
+	// unproven counts handshakes of clients whose address is not proven yet.
 	unproven atomic.Int64
 
 	mu     sync.Mutex
@@ -235,8 +235,8 @@ func (q *quicSocket) validates(now time.Time) bool {
 	return now.UnixNano() < q.waryUntil.Load()
 }
 
-// mostUnproven is a tenth of the listener's places: packets with forged addresses must not
-// keep its clients out, over TCP neither.
+// mostUnproven is a tenth of the listener's places: packets with forged addresses
+// must not keep its clients out, nor those over TCP.
 func (q *quicSocket) mostUnproven() int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
