@@ -11,17 +11,17 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 )
 
-// maxReplay is the longest request body that is read before anything goes
+// maxRetryBody is the longest request body that is read before anything goes
 // upstream. Such a request can be sent again when a pooled connection turns
 // out to be dead, and it keeps no upstream waiting for a slow client.
-const maxReplay = 64 << 10
+const maxRetryBody = 64 << 10
 
 // maxFrame is what net/http takes for a body that it sends over HTTP/2, in bytes,
 // where the upstream allows frames of that size, as most do.
 const maxFrame = 512 << 10
 
 // attachBody gives the upstream request its body: none, one that can be
-// replayed, or the client's own as a stream.
+// sent again, or the client's own as a stream.
 func (x *exchange) attachBody(out *http.Request) error {
 	r := x.r
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
@@ -33,7 +33,7 @@ func (x *exchange) attachBody(out *http.Request) error {
 	}
 	// A client that expects 100 has asked whether the upstream wants the body
 	// at all; reading it here would answer in its place.
-	if 0 < r.ContentLength && r.ContentLength <= maxReplay && len(r.Header["Expect"]) == 0 && len(r.Trailer) == 0 {
+	if 0 < r.ContentLength && r.ContentLength <= maxRetryBody && len(r.Header["Expect"]) == 0 && len(r.Trailer) == 0 {
 		return x.retryBody(out)
 	}
 	n := x.upload

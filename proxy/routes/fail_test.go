@@ -210,7 +210,7 @@ func TestWhatIsSafeIsTriedAgain(t *testing.T) {
 		method, body  string
 		status, tries int
 	}{
-		{"GET", "", 200, 3}, {"PUT", "body", 200, 3}, {"POST", "body", 503, 1}, {"PUT", strings.Repeat("x", maxReplay+1), 200, 3},
+		{"GET", "", 200, 3}, {"PUT", "body", 200, 3}, {"POST", "body", 503, 1}, {"PUT", strings.Repeat("x", maxRetryBody+1), 200, 3},
 		{"PUT", strings.Repeat("x", maxKept+keptRead), 503, 1},
 	} {
 		g := proxied(t, handler, "retry: {attempts: 3, retry_on: ['503']}")

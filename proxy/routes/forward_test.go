@@ -179,7 +179,7 @@ func TestBodiesOfEverySizePass(t *testing.T) {
 		b, _ := io.ReadAll(r.Body)
 		w.Write(b)
 	})
-	for _, size := range []int{0, 1, maxReplay, maxReplay + 1, 5 << 20} {
+	for _, size := range []int{0, 1, maxRetryBody, maxRetryBody + 1, 5 << 20} {
 		data := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
 		for name, body := range map[string]io.Reader{
 			"known length": bytes.NewReader(data), "chunked": struct{ io.Reader }{bytes.NewReader(data)},

@@ -11,7 +11,7 @@ import (
 // A request of HTTP/2 whose body is not as long as it says must not look whole
 // to an upstream: what is behind it there would be another request's.
 func TestABodyOfAnotherLengthThanDeclaredNeverReachesTheUpstreamWhole(t *testing.T) {
-	long := strings.Repeat("x", maxReplay+1)
+	long := strings.Repeat("x", maxRetryBody+1)
 	wrong := []struct {
 		name   string
 		fields []string
