@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
-	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
@@ -72,7 +71,7 @@ func (c *Config) withIdentities(ctx context.Context, sources *spiffe.Sources) (*
 		}
 		if m := get("cluster "+cl.Name, cl.TLS.SPIFFE); m != nil {
 			t := *cl.TLS
-			t.CACert, t.ClientCert, t.ClientKey = delivered(m, m.BundlePEM), delivered(m, m.CertPEM), config.Secret{File: delivered(m, m.KeyPEM)}
+			t.CACert, t.ClientCert, t.ClientKey = m.Bundle, m.Cert, m.Key
 			cl.TLS = &t
 		}
 	}
@@ -82,7 +81,7 @@ func (c *Config) withIdentities(ctx context.Context, sources *spiffe.Sources) (*
 // fillServer writes to t alone, and to nothing that it points to.
 func fillServer(t *tls.ServerConfig, m *spiffe.Material) {
 	if len(t.Certificates) == 0 {
-		t.Certificates = []tls.KeyPair{{Cert: delivered(m, m.CertPEM), Key: config.Secret{File: delivered(m, m.KeyPEM)}}}
+		t.Certificates = []tls.KeyPair{{Cert: m.Cert, Key: m.Key}}
 	}
 	auths := []*tls.ClientAuth{&t.ClientAuth}
 	t.Policies = slices.Clone(t.Policies)
@@ -95,7 +94,7 @@ func fillServer(t *tls.ServerConfig, m *spiffe.Material) {
 	}
 	for _, a := range auths {
 		if a.Mode != tls.ClientAuthNone && a.CACert.IsZero() {
-			a.CACert = delivered(m, m.BundlePEM)
+			a.CACert = m.Bundle
 		}
 	}
 }
@@ -108,11 +107,6 @@ func (c *Config) withoutSPIFFE() {
 			c.Clusters[i].TLS = nil
 		}
 	}
-}
-
-// delivered is a file that stands nowhere.
-func delivered(m *spiffe.Material, data []byte) config.File {
-	return config.File{Path: m.ID, Data: data}
 }
 
 // spiffeSockets are the Workload APIs that the file names.

@@ -46,16 +46,14 @@ func NewClient(cfg *ClientConfig) (*Client, error) {
 	}
 	var err error
 	if !cfg.CACert.IsZero() {
-		if c.trust, err = ParseTrust(cfg.CACert.Data); err != nil {
+		if c.trust, err = TrustOf(cfg.CACert); err != nil {
 			return nil, fmt.Errorf("tls: ca_cert: %w", err)
 		}
-		c.trust.delivered = delivered(cfg.CACert)
 	}
 	if !cfg.ClientCert.IsZero() || !cfg.ClientKey.IsZero() {
-		if c.identity, err = ParseIdentity(cfg.ClientCert.Data, cfg.ClientKey.Data, cfg.Passphrase.Data); err != nil {
+		if c.identity, err = IdentityOf(cfg.ClientCert, cfg.ClientKey, cfg.Passphrase); err != nil {
 			return nil, fmt.Errorf("tls: client_cert: %w", err)
 		}
-		c.identity.delivered = delivered(cfg.ClientCert)
 	}
 	return c, nil
 }

@@ -136,12 +136,12 @@ func TestResumedServerIsVerifiedAgain(t *testing.T) {
 	client := newClient(t, &ClientConfig{CACert: file(ca.PEM())})
 	mustConnect(t, server, client.Config("localhost", nil))
 	// Not reachable by configuration, where another trust is another Client.
-	client.trust, _ = ParseTrust(tlstest.NewCA(t, "next CA").PEM())
+	client.trust, _ = parseTrust(tlstest.NewCA(t, "next CA").PEM())
 	out := connect(t, server, client.Config("localhost", nil))
 	if out.clientErr == nil {
 		t.Fatal("the remembered server passed without its CA")
 	}
-	client.trust, _ = ParseTrust(ca.PEM())
+	client.trust, _ = parseTrust(ca.PEM())
 	if out := mustConnect(t, server, client.Config("localhost", nil)); out.client.DidResume {
 		t.Error("a session that failed verification was kept")
 	}

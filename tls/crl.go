@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	tags "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // CRLs are the revocation lists of a file. They are immutable.
@@ -29,10 +31,15 @@ type crl struct {
 	signers sync.Map
 }
 
-// ParseCRLs reads any number of lists, all in DER or all in PEM. Lists that
-// cover only a part of what their CA issued are refused: what they do not name
-// would pass. See Torn about its errors.
-func ParseCRLs(data []byte) (*CRLs, error) {
+// CRLsOf are any number of lists, all in DER or all in PEM. Lists that cover
+// only a part of what their CA issued are refused: what they do not name would
+// pass. See Torn about its errors, and config.ParseOnce about who shares the
+// result.
+func CRLsOf(f config.File) (*CRLs, error) {
+	return config.ParseOnce(func() (*CRLs, error) { return parseCRLs(f.Data) }, f)
+}
+
+func parseCRLs(data []byte) (*CRLs, error) {
 	var lists CRLs
 	if isDER(data) {
 		if err := lists.addAll(data); err != nil {

@@ -44,7 +44,7 @@ func TestEveryRevocationListOfAFileIsRead(t *testing.T) {
 		{"DER behind PEM", join(one, derOf(two)), 0},
 		{"half a list behind DER", join(derOf(one), derOf(two)[:100]), 0},
 	} {
-		lists, err := ParseCRLs(c.file)
+		lists, err := parseCRLs(c.file)
 		if c.want == 0 {
 			if err == nil || !Torn(err) {
 				t.Errorf("%s: got %v, want a torn file", c.name, err)
@@ -88,7 +88,7 @@ func TestALimitedRevocationListIsRefusedAlsoWhenTheLimitIsNotCritical(t *testing
 				Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour),
 				ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, c.id}, Critical: critical, Value: c.der}},
 			})
-			if _, err := ParseCRLs(list); err == nil || Torn(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "complete list") {
+			if _, err := parseCRLs(list); err == nil || Torn(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "complete list") {
 				t.Errorf("%s, critical %v: got %v, want an error with %q", c.name, critical, err, c.want)
 			}
 		}
@@ -156,7 +156,7 @@ func TestAListForADistributionPointIsGoodForTheCertificatesThatNameIt(t *testing
 		{"a list each", other, append(list(one), list(two)...), ""},
 		{"beside a complete list", none, append(list(one), ca.CRL(t, time.Now().Add(time.Hour))...), ""},
 	} {
-		lists, err := ParseCRLs(c.file)
+		lists, err := parseCRLs(c.file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +198,7 @@ func TestAListFromTheFutureRevokesButLetsNobodyIn(t *testing.T) {
 		{"in an hour, beside the present one", good, append(list(time.Hour), present...), ""},
 		{"in an hour, beside the present one, revoked", bad, append(list(time.Hour), present...), "was revoked by"},
 	} {
-		lists, err := ParseCRLs(c.file)
+		lists, err := parseCRLs(c.file)
 		if err != nil {
 			t.Fatal(err)
 		}

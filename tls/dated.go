@@ -3,10 +3,7 @@ package tls
 import (
 	"crypto/x509"
 	"math/big"
-	"strings"
 	"time"
-
-	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // Dated is something in use that comes to an end: a certificate or a revocation
@@ -109,7 +106,3 @@ func (c *CRLs) dated(use string) []Dated {
 func datedCertificate(use string, c *x509.Certificate) Dated {
 	return Dated{Use: use, Subject: PeerName(c), Serial: c.SerialNumber, NotBefore: c.NotBefore, NotAfter: c.NotAfter}
 }
-
-// delivered tells what a Workload API delivered from what is in a file: it
-// stands under its SPIFFE ID, and files under absolute paths.
-func delivered(f config.File) bool { return strings.HasPrefix(f.Path, "spiffe://") }

@@ -69,8 +69,11 @@ func TestADeliveredBundleEndsWithItsLastCA(t *testing.T) {
 	template.IsCA, template.BasicConstraintsValid, template.NotAfter = true, true, time.Now().Add(time.Minute)
 	leaving, _ := ca.Issue(t, template)
 	certPEM, keyPEM := ca.Client(t, "gateway")
-	for path, want := range map[string]string{"/etc/ca.crt": "", "spiffe://example.org/gateway": "CN=on its way out, server CA"} {
-		of := func(data []byte) config.File { return config.File{Path: path, Data: data} }
+	for from, c := range map[string]struct {
+		of   func([]byte) config.File
+		want string
+	}{"a file": {file, ""}, "a Workload API": {delivered, "CN=on its way out, server CA"}} {
+		of, want := c.of, c.want
 		c, err := NewClient(&ClientConfig{CACert: of(slices.Concat(leaving, ca.PEM())), ClientCert: of(certPEM), ClientKey: config.Secret{File: of(keyPEM)}})
 		if err != nil {
 			t.Fatal(err)
@@ -78,14 +81,14 @@ func TestADeliveredBundleEndsWithItsLastCA(t *testing.T) {
 		outlived := ""
 		for _, d := range c.Dated() {
 			if d.Delivered != (want != "") {
-				t.Errorf("%s: %+v", path, d)
+				t.Errorf("%s: %+v", from, d)
 			}
 			if d.Outlived {
 				outlived += d.Subject + d.Use
 			}
 		}
 		if outlived != want {
-			t.Errorf("%s: outlived is %q, want %q", path, outlived, want)
+			t.Errorf("%s: outlived is %q, want %q", from, outlived, want)
 		}
 	}
 }

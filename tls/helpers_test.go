@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -18,6 +20,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func file(data []byte) config.File     { return config.File{Path: "/test", Data: data} }
 func secret(data []byte) config.Secret { return config.Secret{File: file(data)} }
+
+// delivered is what a Workload API has delivered to spiffe://example.org/gateway.
+func delivered(data []byte) config.File {
+	return config.NewFile(&spiffe.Material{ID: spiffeid.RequireFromString("spiffe://example.org/gateway")}, data)
+}
+
 func pair(certPEM, keyPEM []byte) KeyPair {
 	return KeyPair{Cert: file(certPEM), Key: secret(keyPEM)}
 }
@@ -97,4 +105,12 @@ func mustConnect(t *testing.T, server, client *cryptotls.Config) outcome {
 func serve(t *testing.T, p KeyPair) *cryptotls.Config {
 	t.Helper()
 	return &cryptotls.Config{Certificates: []cryptotls.Certificate{tlstest.Certificate(t, p.Cert.Data, p.Key.Data)}}
+}
+
+// parseTrust is TrustOf content that no other section names.
+func parseTrust(caPEM []byte) (*Trust, error) { return TrustOf(file(caPEM)) }
+
+// parseIdentity is IdentityOf contents that no other section names.
+func parseIdentity(certPEM, keyPEM, passphrase []byte) (*Identity, error) {
+	return IdentityOf(file(certPEM), secret(keyPEM), secret(passphrase))
 }

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // Identity is a certificate with its private key. It is immutable.
@@ -24,19 +27,27 @@ type Identity struct {
 	delivered bool
 }
 
-// ParseIdentity reads a PEM certificate and its intermediates, in any order,
-// and the PEM key of one of them. It says nothing about dates. The passphrase
-// is for an encrypted key. See Torn about its errors.
-func ParseIdentity(certPEM, keyPEM, passphrase []byte) (*Identity, error) {
-	chain, err := parseCertificates(certPEM)
-	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
-	}
-	key, err := parseKey(keyPEM, passphrase)
-	if err != nil {
-		return nil, fmt.Errorf("key: %w", err)
-	}
-	return newIdentity(chain, key)
+// IdentityOf is the identity of a PEM certificate with its intermediates, in any
+// order, and the PEM key of one of them. It says nothing about dates. The
+// passphrase is for an encrypted key. See Torn about its errors, and
+// config.ParseOnce about who shares the result.
+func IdentityOf(cert config.File, key, passphrase config.Secret) (*Identity, error) {
+	return config.ParseOnce(func() (*Identity, error) {
+		chain, err := chainOf(cert)
+		if err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		signer, err := keyOf(key, passphrase)
+		if err != nil {
+			return nil, fmt.Errorf("key: %w", err)
+		}
+		id, err := newIdentity(chain, signer)
+		if err != nil {
+			return nil, err
+		}
+		id.delivered = spiffe.Of(cert) != nil
+		return id, nil
+	}, cert, key.File, passphrase.File)
 }
 
 func newIdentity(file []*x509.Certificate, key crypto.Signer) (*Identity, error) {

@@ -69,16 +69,16 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 		t.Run(c.key+"/"+c.form, func(t *testing.T) {
 			sh("{ " + c.command + "; } > made.key 2>/dev/null")
 			cert, key := read(c.key+".crt"), read("made.key")
-			if _, err := ParseIdentity(cert, key, pass); err != nil {
+			if _, err := parseIdentity(cert, key, pass); err != nil {
 				t.Error(err)
 			}
 			if !strings.Contains(c.form, "encrypted") {
 				return
 			}
-			if _, err := ParseIdentity(cert, key, nil); err == nil || !strings.Contains(err.Error(), "passphrase") {
+			if _, err := parseIdentity(cert, key, nil); err == nil || !strings.Contains(err.Error(), "passphrase") {
 				t.Errorf("without a passphrase: %v", err)
 			}
-			if _, err := ParseIdentity(cert, key, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "cannot be decrypted") || !Torn(err) {
+			if _, err := parseIdentity(cert, key, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "cannot be decrypted") || !Torn(err) {
 				t.Errorf("with a wrong one: %v", err)
 			}
 		})
@@ -97,13 +97,13 @@ func TestAnEncryptionThatIsNotReadIsToldFromAWrongPassphrase(t *testing.T) {
 		"openssl ec -camellia256",
 	} {
 		sh(form + " -in ec.key -out made.key -passout pass:secret")
-		_, err := ParseIdentity(read("ec.crt"), read("made.key"), []byte("secret"))
+		_, err := parseIdentity(read("ec.crt"), read("made.key"), []byte("secret"))
 		const way = "openssl pkcs8 -topk8 -v2 aes-256-cbc"
 		if err == nil || Torn(err) || !strings.Contains(err.Error(), "not supported") || !strings.Contains(err.Error(), way) {
 			t.Errorf("%s: got %v", form, err)
 		}
 		sh(way + " -in made.key -passin pass:secret -out converted.key -passout pass:secret")
-		if _, err := ParseIdentity(read("ec.crt"), read("converted.key"), []byte("secret")); err != nil {
+		if _, err := parseIdentity(read("ec.crt"), read("converted.key"), []byte("secret")); err != nil {
 			t.Errorf("%s: the way out does not lead out: %v", form, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestAKeyIsRefusedIfAndOnlyIfCryptoTLSCannotUseIt(t *testing.T) {
 		sh("openssl genpkey -algorithm " + key + ` -out made.key
 			openssl pkey -in made.key -pubout -out made.pub
 			openssl x509 -new -force_pubkey made.pub -CA ca.crt -CAkey ca.key -subj /CN=made -days 1 -out made.crt`)
-		_, err := ParseIdentity(read("made.crt"), read("made.key"), nil)
+		_, err := parseIdentity(read("made.crt"), read("made.key"), nil)
 		if want == "" && err != nil || want != "" && (err == nil || Torn(err) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", key, err, want)
 		}
@@ -162,7 +162,7 @@ func TestAListOfVersion1IsRefusedWithTheWayOut(t *testing.T) {
 		})
 		b.AddBytes(rest)
 	})
-	_, err := ParseCRLs(b.BytesOrPanic())
+	_, err := parseCRLs(b.BytesOrPanic())
 	if err == nil || Torn(err) || !strings.Contains(err.Error(), "version 1") {
 		t.Fatalf("got %v", err)
 	}
@@ -181,7 +181,7 @@ func TestAListOfVersion1IsRefusedWithTheWayOut(t *testing.T) {
 		if !strings.Contains(err.Error(), way) {
 			t.Errorf("%s is not a way out: %v", way, err)
 		}
-		if _, err := ParseCRLs(read(way)); err != nil {
+		if _, err := parseCRLs(read(way)); err != nil {
 			t.Errorf("with %s: %v", way, err)
 		}
 	}

@@ -42,7 +42,7 @@ func TestEachMistakeInAKeyPairHasItsOwnError(t *testing.T) {
 		{"encrypted, old form", cert, oldEncrypted, "encrypted", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := ParseIdentity(c.cert, c.key, nil)
+			_, err := parseIdentity(c.cert, c.key, nil)
 			if c.want == "" {
 				if err != nil {
 					t.Fatal(err)
@@ -62,10 +62,10 @@ func TestEachMistakeInAKeyPairHasItsOwnError(t *testing.T) {
 func TestTrustNeedsACA(t *testing.T) {
 	ca := tlstest.NewCA(t, "CA")
 	leaf, _ := ca.Server(t, "localhost")
-	if _, err := ParseTrust(leaf); err == nil || !strings.Contains(err.Error(), "no CA") {
+	if _, err := parseTrust(leaf); err == nil || !strings.Contains(err.Error(), "no CA") {
 		t.Errorf("a file without a CA: got %v", err)
 	}
-	trust, err := ParseTrust(append(leaf, ca.PEM()...))
+	trust, err := parseTrust(append(leaf, ca.PEM()...))
 	if err != nil || trust.ignored != 1 {
 		t.Errorf("a CA beside a leaf: ignored %+v, %v", trust, err)
 	}
@@ -117,7 +117,7 @@ func TestMatchName(t *testing.T) {
 func TestPeerNameIsTheFirstSANOfTheCertificate(t *testing.T) {
 	ca := tlstest.NewCA(t, "CA")
 	name := func(certPEM, keyPEM []byte) string {
-		id, err := ParseIdentity(certPEM, keyPEM, nil)
+		id, err := parseIdentity(certPEM, keyPEM, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,13 +148,13 @@ func FuzzParse(f *testing.F) {
 	f.Add(ca.PEM(), key)
 	f.Add([]byte("-----BEGIN "), []byte{0x30})
 	f.Fuzz(func(t *testing.T, cert, key []byte) {
-		if id, err := ParseIdentity(cert, key, nil); err == nil {
+		if id, err := parseIdentity(cert, key, nil); err == nil {
 			PeerName(id.Leaf)
 			if id.Certificate.PrivateKey == nil || len(id.Certificate.Certificate) == 0 {
 				t.Error("half an identity without an error")
 			}
 		}
-		if trust, err := ParseTrust(cert); err == nil && trust.pool.Equal(x509.NewCertPool()) {
+		if trust, err := parseTrust(cert); err == nil && trust.pool.Equal(x509.NewCertPool()) {
 			t.Error("trust in no CA without an error")
 		}
 	})

@@ -12,6 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
 // minRSA is what crypto/rsa signs with.
@@ -31,6 +33,16 @@ func torn(format string, args ...any) error { return tornError{fmt.Errorf(format
 func Torn(err error) bool {
 	var t tornError
 	return errors.As(err, &t)
+}
+
+// chainOf is every certificate of a PEM file.
+func chainOf(f config.File) ([]*x509.Certificate, error) {
+	return config.ParseOnce(func() ([]*x509.Certificate, error) { return parseCertificates(f.Data) }, f)
+}
+
+// keyOf is the private key of a PEM file.
+func keyOf(f, passphrase config.Secret) (crypto.Signer, error) {
+	return config.ParseOnce(func() (crypto.Signer, error) { return parseKey(f.Data, passphrase.Data) }, f.File, passphrase.File)
 }
 
 // parseCertificates reads every certificate of a PEM file.

@@ -28,7 +28,7 @@ type policy struct {
 	crls         *CRLs  // nil: no client is revoked
 	crlExpired   CRLExpired
 	names        []string
-	workload     string // our SPIFFE ID, where the trust is by a Workload API
+	workload     spiffe.ID // ours, where the trust is by a Workload API; else zero
 	forward      bool
 	tickets      *ticketKeys
 }
@@ -82,14 +82,14 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 		return p, nil
 	}
 	var err error
-	if p.trust, err = ParseTrust(auth.CACert.Data); err != nil {
+	if p.trust, err = TrustOf(auth.CACert); err != nil {
 		return nil, fmt.Errorf("client_auth.ca_cert: %w", err)
 	}
-	if p.trust.delivered = delivered(auth.CACert); p.trust.delivered {
-		p.workload = auth.CACert.Path
+	if m := spiffe.Of(auth.CACert); m != nil {
+		p.workload = m.ID
 	}
 	if !auth.CRL.IsZero() {
-		if p.crls, err = ParseCRLs(auth.CRL.Data); err != nil {
+		if p.crls, err = CRLsOf(auth.CRL); err != nil {
 			return nil, fmt.Errorf("client_auth.crl: %w", err)
 		}
 	}
@@ -104,7 +104,7 @@ func (p *policy) addPair(pair *KeyPair, acme ACME) error {
 		}
 		return nil
 	}
-	id, err := ParseIdentity(pair.Cert.Data, pair.Key.Data, pair.Passphrase.Data)
+	id, err := IdentityOf(pair.Cert, pair.Key, pair.Passphrase)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,6 @@ func (p *policy) addPair(pair *KeyPair, acme ACME) error {
 	if !hasSAN(id.Leaf) {
 		names = []string{id.Leaf.Subject.CommonName}
 	}
-	id.delivered = delivered(pair.Cert)
 	p.add(source{identity: id}, names)
 	return nil
 }
@@ -269,7 +268,7 @@ func (p *policy) verify(cs cryptotls.ConnectionState) error {
 	if err == nil && p.crls != nil {
 		err = p.checkRevocation(chains)
 	}
-	if err == nil && p.workload != "" {
+	if err == nil && !p.workload.IsZero() {
 		err = spiffe.Member(leaf, p.workload)
 	}
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -83,15 +82,15 @@ func TestResumedHandshakeIsRefusedOnceItsCertificateIsRevoked(t *testing.T) {
 }
 
 func TestPartialRevocationListsAreRefused(t *testing.T) {
-	if _, err := ParseCRLs([]byte("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")); err == nil || !Torn(err) {
+	if _, err := parseCRLs([]byte("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")); err == nil || !Torn(err) {
 		t.Errorf("garbage: %v", err)
 	}
 	ca := tlstest.NewCA(t, "CA")
 	whole := ca.CRL(t, time.Now().Add(time.Hour))
-	if _, err := ParseCRLs(whole[:len(whole)/2]); err == nil || !Torn(err) {
+	if _, err := parseCRLs(whole[:len(whole)/2]); err == nil || !Torn(err) {
 		t.Errorf("half a list: %v", err)
 	}
-	if _, err := ParseCRLs(ca.PartialCRL(t)); err == nil || !strings.Contains(err.Error(), "complete list") {
+	if _, err := parseCRLs(ca.PartialCRL(t)); err == nil || !strings.Contains(err.Error(), "complete list") {
 		t.Errorf("a partial list: %v", err)
 	}
 }
@@ -161,7 +160,7 @@ func TestOnlyOurOwnTrustDomainIsLetInByABundle(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := newMTLS(t, ClientAuthRequire)
-			m.cfg.ClientAuth.CACert = config.File{Path: "spiffe://example.org/gateway", Data: ca.PEM()}
+			m.cfg.ClientAuth.CACert = delivered(ca.PEM())
 			err := connect(t, NewServer(snapshot(t, &m.cfg, nil)).Config(nil), m.client(t, c.pair)).serverErr
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
@@ -175,7 +174,7 @@ func FuzzCRLs(f *testing.F) {
 	f.Add(ca.CRL(f, time.Now(), ca.PEM()))
 	f.Add(bytes.Repeat(derOf(ca.CRL(f, time.Now())), 2))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		lists, err := ParseCRLs(data)
+		lists, err := parseCRLs(data)
 		if err == nil && len(lists.lists) == 0 {
 			t.Error("no error and no list")
 		}

@@ -277,7 +277,7 @@ func TestVerifyJudgesOpenConnections(t *testing.T) {
 func TestVerifyFailsOnceTheCertificateExpired(t *testing.T) {
 	m := newMTLS(t, ClientAuthRequire)
 	cert, key := m.ca.Client(t, "client")
-	parsed, err := ParseIdentity(cert, key, nil)
+	parsed, err := parseIdentity(cert, key, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/tls/spiffe"
 )
 
 // Trust is the set of CAs whose signature is believed. It is immutable.
@@ -25,14 +28,26 @@ type Trust struct {
 	delivered bool
 }
 
-// ParseTrust reads the CAs of a PEM file. Certificates that are no CA are
-// passed over: as roots they would be believed for themselves. A file without
-// any CA is an error. See Torn about its errors.
-func ParseTrust(caPEM []byte) (*Trust, error) {
-	certs, err := parseCertificates(caPEM)
-	if err != nil {
-		return nil, err
-	}
+// TrustOf are the CAs of a PEM file. Certificates that are no CA are passed over:
+// as roots they would be believed for themselves. A file without any CA is an
+// error. See Torn about its errors, and config.ParseOnce about who shares the
+// result.
+func TrustOf(ca config.File) (*Trust, error) {
+	return config.ParseOnce(func() (*Trust, error) {
+		certs, err := chainOf(ca)
+		if err != nil {
+			return nil, err
+		}
+		trust, err := newTrust(certs)
+		if err != nil {
+			return nil, err
+		}
+		trust.delivered = spiffe.Of(ca) != nil
+		return trust, nil
+	}, ca)
+}
+
+func newTrust(certs []*x509.Certificate) (*Trust, error) {
 	trust := &Trust{pool: x509.NewCertPool()}
 	for _, cert := range certs {
 		if !isCA(cert) {

@@ -183,7 +183,7 @@ func (a *ClientAuth) validateCRL(s *config.Scope) {
 		}
 		return
 	}
-	lists, err := ParseCRLs(a.CRL.Data)
+	lists, err := CRLsOf(a.CRL)
 	if err != nil {
 		report(s, "crl", err)
 		return
@@ -198,7 +198,7 @@ func (a *ClientAuth) validateCRL(s *config.Scope) {
 			s.Warnf("crl", "the revocation list of %q is not valid before %s, and lets no client in till then; is one of the clocks wrong?", l.list.Issuer, date(l.list.ThisUpdate))
 		}
 	}
-	if trust, err := ParseTrust(a.CACert.Data); err == nil {
+	if trust, err := TrustOf(a.CACert); err == nil {
 		for _, name := range lists.missing(trust) {
 			s.Warnf("crl", "there is no list of the CA %s; its clients are refused", name)
 		}
@@ -255,9 +255,9 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 		s.Errorf(certField, "is missing: %s has no certificate", keyField)
 		return
 	}
-	chain, certErr := parseCertificates(cert.Data)
+	_, certErr := chainOf(cert)
 	report(s, certField, certErr)
-	signer, keyErr := parseKey(key.Data, passphrase.Data)
+	_, keyErr := keyOf(key, passphrase)
 	if errors.Is(keyErr, errNoPassphrase) && !passphrase.IsZero() {
 		report(s, passField, torn("the file is empty, and should hold the passphrase of %s", keyField))
 	} else {
@@ -266,7 +266,7 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 	if certErr != nil || keyErr != nil {
 		return
 	}
-	id, err := newIdentity(chain, signer)
+	id, err := IdentityOf(cert, key, passphrase)
 	if err != nil {
 		report(s, keyField, err)
 		return
@@ -282,7 +282,7 @@ func ValidateTrust(s *config.Scope, field string, ca config.File) {
 	if ca.IsZero() {
 		return
 	}
-	trust, err := ParseTrust(ca.Data)
+	trust, err := TrustOf(ca)
 	if err != nil {
 		report(s, field, err)
 		return

@@ -182,3 +182,34 @@ func TestWhatServesAlreadyMayRunOutAndOnlyThat(t *testing.T) {
 		t.Errorf("of other content, while the old serves: %v", errs)
 	}
 }
+
+// A thousand clusters name one key: to decrypt it takes as long as an operator
+// wanted it to.
+func TestAllThatNameAFileShareWhatItIsReadAs(t *testing.T) {
+	dir, ca := t.TempDir(), tlstest.NewCA(t, "CA")
+	cert, key := ca.Server(t, "localhost")
+	tlstest.WritePair(t, dir, "good", cert, key)
+	tlstest.WriteFile(t, dir, "ca.crt", ca.PEM())
+	tlstest.WriteFile(t, dir, "ca.crl", ca.CRL(t, time.Now().Add(time.Hour)))
+	path := tlstest.WriteFile(t, dir, "config.yaml", []byte(`
+listener:
+  certificates: [{cert: good.crt, key: good.key}]
+  client_auth: &auth {mode: require, ca_cert: ca.crt, crl: ca.crl}
+  policies: [{hosts: [a.example], client_auth: *auth}, {hosts: [b.example], certificates: [{cert: ./good.crt, key: good.key}]}]
+cluster: {ca_cert: ca.crt, client_cert: good.crt, client_key: good.key}
+`))
+	var cfg section
+	if _, err := config.Load(t.Context(), path, config.Options{}, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	server := snapshot(t, cfg.Listener, nil)
+	client, err := NewClient(cfg.Cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range server.policies {
+		if p.certificates[0].identity != client.identity || p.trust != client.trust || p.crls != server.policies[0].crls {
+			t.Errorf("policy %d has values of its own", i)
+		}
+	}
+}

@@ -113,11 +113,11 @@ func (d *decoder) scalar(n *node, v reflect.Value, s *spec) {
 		switch s.shape {
 		case shapeFile:
 			var f File
-			f, err = d.file(t.value, s)
+			f, _, err = d.file(t.value, s)
 			v.Set(reflect.ValueOf(f))
 		case shapeSecret:
 			var f Secret
-			f.File, err = d.file(t.value, s)
+			f.File, f.memo, err = d.file(t.value, s)
 			f.Data = trimNewline(f.Data)
 			v.Set(reflect.ValueOf(f))
 		default:
@@ -133,21 +133,21 @@ func (d *decoder) scalar(n *node, v reflect.Value, s *spec) {
 }
 
 // file reads a named file. A File that cannot be read keeps its path, so that
-// it does not look absent.
-func (d *decoder) file(name string, s *spec) (File, error) {
+// it does not look absent. asSecret remembers what is made of it as a Secret.
+func (d *decoder) file(name string, s *spec) (f File, asSecret *memo, err error) {
 	if name == "" {
 		if s.nonEmpty {
-			return File{}, errEmpty
+			return f, nil, errEmpty
 		}
-		return File{}, nil
+		return f, nil, nil
 	}
-	f := File{Path: d.absolute(name)}
-	data, err := d.files.get(d.ctx, f.Path, maxNamed)
+	f.Path = d.absolute(name)
+	c, err := d.files.get(d.ctx, f.Path, maxNamed)
 	if err != nil {
-		return f, fmt.Errorf("cannot read %s: %w", clipTo(f.Path, longestPath), err)
+		return f, nil, fmt.Errorf("cannot read %s: %w", clipTo(f.Path, longestPath), err)
 	}
-	f.Data = slices.Clone(WithoutBOM(data))
-	return f, nil
+	f.Data, f.memo = slices.Clip(WithoutBOM(c.data)), c.file
+	return f, c.secret, nil
 }
 
 // absolute resolves a path against the folder of the YAML file.

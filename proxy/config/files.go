@@ -41,6 +41,8 @@ type content struct {
 	data  []byte
 	err   error
 	limit int64
+	// What is made of the content as a File and as a Secret, which differ.
+	file, secret *memo
 }
 
 func newFiles(opts Options) *files {
@@ -48,18 +50,18 @@ func newFiles(opts Options) *files {
 }
 
 // get reads a file, whose path must be absolute, or returns what was read.
-func (f *files) get(ctx context.Context, path string, limit int64) ([]byte, error) {
+func (f *files) get(ctx context.Context, path string, limit int64) (content, error) {
 	c, ok := f.read[path]
 	if !ok {
 		if len(f.order) > maxFiles {
-			return nil, fmt.Errorf("more than %d files are named", maxFiles)
+			return c, fmt.Errorf("more than %d files are named", maxFiles)
 		}
-		c.limit = limit
+		c = content{limit: limit, file: new(memo), secret: new(memo)}
 		c.data, c.err = f.readNow(ctx, path, limit)
 		f.read[path] = c
 		f.order = append(f.order, path)
 	}
-	return c.data, c.err
+	return c, c.err
 }
 
 func (f *files) readNow(ctx context.Context, path string, limit int64) ([]byte, error) {

@@ -119,9 +119,9 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 // nothing moved meanwhile.
 func try(ctx context.Context, path, abs string, opts Options, v reflect.Value, s *spec) (*Snapshot, Errors) {
 	read, errors, warnings := newFiles(opts), newReporter(path), newReporter(path)
-	if data, err := read.get(ctx, abs, maxYAML); err != nil {
+	if yaml, err := read.get(ctx, abs, maxYAML); err != nil {
 		errors.add(Error{Message: "cannot read it: " + err.Error()})
-	} else if root := parse(data, errors); root != nil {
+	} else if root := parse(yaml.data, errors); root != nil {
 		d := decoder{ctx: ctx, dir: filepath.Dir(abs), env: opts.Env, files: read, report: errors}
 		d.value(root, v, s)
 		scope := Scope{at: root.here(), trail: new(trail), running: opts.Running, errors: errors, warnings: warnings}

@@ -12,12 +12,22 @@ import (
 type File struct {
 	// Path is absolute; relative paths are resolved against the YAML file.
 	Path string
-	// Data is the content as the snapshot read it, without a byte order mark.
+	// Data is the content as the snapshot read it, without a byte order mark. It
+	// is not to be modified.
 	Data []byte
+	// Origin is where the content comes from when it stands in no file, and Path
+	// is empty; nil for a file.
+	Origin any
+
+	memo *memo // shared by all that have this content; nil: nothing is remembered
 }
 
+// NewFile returns content that stands in no file, as it comes from origin, which
+// is not nil. Its copies share what ParseOnce makes of it.
+func NewFile(origin any, data []byte) File { return File{Data: data, Origin: origin, memo: new(memo)} }
+
 // IsZero reports whether the key was absent or empty.
-func (f File) IsZero() bool { return f.Path == "" }
+func (f File) IsZero() bool { return f.Path == "" && f.Origin == nil }
 
 // Equal compares contents, not paths: moving a file changes nothing.
 func (f File) Equal(o File) bool {

@@ -131,7 +131,7 @@ func (c *JWKSConfig) Validate(s *config.Scope) {
 	if !c.CACert.IsZero() {
 		if u != nil && u.Scheme == "http" {
 			s.Errorf("ca_cert", "is trust for https, but url is %s", c.URL)
-		} else if _, err := tls.ParseTrust(c.CACert.Data); err != nil {
+		} else if _, err := tls.TrustOf(c.CACert); err != nil {
 			s.Errorf("ca_cert", "%v", err)
 		}
 	}

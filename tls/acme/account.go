@@ -79,7 +79,7 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 	}
 	if !cfg.CACert.IsZero() {
 		// Validate found it sound; if it is not, the system's trust remains.
-		if pool, err := roots(cfg.CACert.Data); err == nil {
+		if pool, err := roots(cfg.CACert); err == nil {
 			transport.TLSClientConfig = &cryptotls.Config{RootCAs: pool, MinVersion: cryptotls.VersionTLS12}
 		}
 	}

@@ -86,8 +86,8 @@ func (e *ExternalAccount) macKey() (string, error) {
 }
 
 // roots are the system's, and the CAs of a PEM file.
-func roots(data []byte) (*x509.CertPool, error) {
-	trust, err := tls.ParseTrust(data)
+func roots(ca config.File) (*x509.CertPool, error) {
+	trust, err := tls.TrustOf(ca)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func roots(data []byte) (*x509.CertPool, error) {
 
 // Dated lists the CAs of the file.
 func (c *Config) Dated() []tls.Dated {
-	trust, err := tls.ParseTrust(c.CACert.Data)
+	trust, err := tls.TrustOf(c.CACert)
 	if err != nil {
 		return nil // there is no file, as Validate would have said
 	}

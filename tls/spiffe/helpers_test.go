@@ -88,11 +88,11 @@ func await[T any](t *testing.T, c <-chan T, what string) T {
 
 func (i identity) check(t *testing.T, m *spiffe.Material) {
 	t.Helper()
-	if m.ID != i.id {
+	if m.ID.String() != i.id {
 		t.Errorf("ID is %s, want %s", m.ID, i.id)
 	}
 	for name, pair := range map[string][2][]byte{
-		"CertPEM": {m.CertPEM, i.cert}, "KeyPEM": {m.KeyPEM, i.key}, "BundlePEM": {m.BundlePEM, i.bundle},
+		"CertPEM": {m.Cert.Data, i.cert}, "KeyPEM": {m.Key.Data, i.key}, "BundlePEM": {m.Bundle.Data, i.bundle},
 	} {
 		if !bytes.Equal(pair[0], pair[1]) {
 			block, _ := pem.Decode(pair[0])

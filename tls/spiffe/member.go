@@ -5,19 +5,14 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/spiffe/go-spiffe/v2/spiffeid"
 	"github.com/spiffe/go-spiffe/v2/svid/x509svid"
 )
 
 // Member reports why a certificate, whose chain was verified, is no identity of
-// the trust domain that id, our own, belongs to (SPIFFE X.509-SVID, section 5).
+// the trust domain that own, our ID, belongs to (SPIFFE X.509-SVID, section 5).
 // A bundle may hold a CA that others use as well, such as a corporate root above
 // the domain's own, and its signature alone says nothing about the domain.
-func Member(cert *x509.Certificate, id string) error {
-	own, err := spiffeid.FromString(id)
-	if err != nil {
-		return err
-	}
+func Member(cert *x509.Certificate, own ID) error {
 	peer, err := x509svid.IDFromCert(cert)
 	switch {
 	case err != nil:

@@ -27,7 +27,7 @@ func TestFirstDeliveryIsWaitedFor(t *testing.T) {
 	}
 	set(f.agent, first)
 	first.check(t, f.get(t))
-	tlstest.Certificate(t, f.get(t).CertPEM, f.get(t).KeyPEM)
+	tlstest.Certificate(t, f.get(t).Cert.Data, f.get(t).Key.Data)
 
 	path := strings.TrimPrefix(f.agent.Socket, "unix://")
 	m, err := f.Get(patiently(t), path)
@@ -242,7 +242,7 @@ func TestChangedMayCallBack(t *testing.T) {
 		m, err := s.Get(t.Context(), agent.Socket)
 		s.Keep(nil)
 		if err == nil {
-			got <- m.ID
+			got <- m.ID.String()
 		}
 	}, nil)
 	defer s.Close()

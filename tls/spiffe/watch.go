@@ -93,7 +93,7 @@ func (w *watch) deliver(ctx context.Context, m *Material) {
 	w.move()
 	s.mu.Unlock()
 
-	s.trace.updated(w.socket, m.ID)
+	s.trace.updated(w.socket, m.ID.String())
 	select {
 	case s.wake <- struct{}{}:
 	default: // the call that is due will see this delivery too
