@@ -12,14 +12,17 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// claims are what is read of a token. They are read by readToken and by nothing
+// claims are what is read of a token, its header included. They are read by readToken and by nothing
 // else: encoding/json, which the JWT library uses, takes "ISS" for "iss" and the
 // last of two members for both (RFC 7519 section 4, RFC 8725 section 2.4).
 type claims struct {
 	jwt.RegisteredClaims
 	scopes []string
-	typ    string                     // of the header
 	all    map[string]json.RawMessage // by the exact name
+
+	// Of the header: alg, kid and typ, and whether it has crit.
+	algorithm, keyID, typ string
+	critical              bool
 }
 
 // UnmarshalJSON does nothing: readToken has read the claims by the time the
@@ -42,9 +45,9 @@ func readToken(raw string) (*claims, error) {
 		return nil, fmt.Errorf("the token's claims: %w", err)
 	}
 	c := &claims{all: all}
-	var alg, kid string
+	_, c.critical = header["crit"]
 	err = errors.Join(
-		readString(header, "alg", &alg), readString(header, "kid", &kid), readString(header, "typ", &c.typ),
+		readString(header, "alg", &c.algorithm), readString(header, "kid", &c.keyID), readString(header, "typ", &c.typ),
 		readString(all, "iss", &c.Issuer), readString(all, "sub", &c.Subject), readAudience(all, &c.Audience),
 		readDate(all, "exp", &c.ExpiresAt), readDate(all, "nbf", &c.NotBefore), readDate(all, "iat", &c.IssuedAt),
 	)

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,9 @@ type verifier struct {
 	remote          *remoteSet // nil without a JWKS URL
 }
 
-// symmetric are the algorithms whose keys are secrets.
-var symmetric = []string{"HS256", "HS384", "HS512"}
-
-// asymmetric are those whose keys are public.
-var asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
-
 func newVerifier(cfg *JWTConfig, trace *AuthTrace) (*verifier, error) {
-	local, err := cfg.localKeys()
+	var err error
+	local := cfg.localKeys(func(_, file string, broken error) { err = cmp.Or(err, fmt.Errorf("%s: %w", file, broken)) })
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +64,18 @@ func (v *verifier) close() {
 	}
 }
 
-// verify returns whom the token speaks for, and its scopes. A token that needs a key which the
-// JWKS URL did not have so far waits, bounded, for one more fetch.
+// verify returns whom the token speaks for, and its scopes. A token that needs a
+// key which the JWKS URL did not have so far waits, bounded, for one more fetch.
 func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string, error) {
+	claims, err := readToken(raw)
+	if err != nil {
+		return Principal{}, nil, err
+	}
 	seen := v.remote.fetches()
-	claims, token, err := v.parse(raw)
+	err = v.verifySignature(raw, claims)
 	// The number is read again after the rest: a fetch may end in between.
-	if v.remote != nil && keyMissing(err) && (!v.remote.has(token) && v.remote.await(ctx) || v.remote.fetches() != seen) {
-		claims, _, err = v.parse(raw)
+	if v.remote != nil && keyMissing(err) && (!v.remote.has(claims) && v.remote.await(ctx) || v.remote.fetches() != seen) {
+		err = v.verifySignature(raw, claims)
 	}
 	if err != nil {
 		if v.remote != nil && keyMissing(err) && v.remote.failure() != nil {
@@ -93,13 +93,11 @@ func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string,
 	return p, claims.scopes, nil
 }
 
-func (v *verifier) parse(raw string) (*claims, *jwt.Token, error) {
-	c, err := readToken(raw)
-	if err != nil {
-		return nil, nil, err
-	}
-	token, err := v.parser.ParseWithClaims(raw, c, v.keysFor)
-	return c, token, err
+// verifySignature verifies the token that c was read of, and the claims that
+// package jwt knows: its dates, issuer and audience.
+func (v *verifier) verifySignature(raw string, c *claims) error {
+	_, err := v.parser.ParseWithClaims(raw, c, func(*jwt.Token) (any, error) { return v.keysFor(c) })
+	return err
 }
 
 // judge asks of verified claims what the configuration does, and returns whom
@@ -138,29 +136,20 @@ var errNoKey = errors.New("no key fits the token's algorithm and key id")
 
 // keysFor offers the keys that the token's header may choose from. The parser
 // has checked by now that the algorithm is an accepted one; "none" never is.
-func (v *verifier) keysFor(token *jwt.Token) (any, error) {
+func (v *verifier) keysFor(c *claims) (any, error) {
 	// An issuer that sets crit demands that it be understood, and nothing is (RFC
 	// 7515 section 4.1.11).
-	if _, critical := token.Header["crit"]; critical {
+	if c.critical {
 		return nil, errors.New("the token has critical header parameters, which are not supported")
 	}
-	algorithm, id := tokenHeader(token)
-	keys := v.local.find(algorithm, id)
+	keys := v.local.find(c.algorithm, c.keyID)
 	if v.remote != nil {
-		keys = append(keys, v.remote.keys().find(algorithm, id)...)
+		keys = append(keys, v.remote.keys().find(c.algorithm, c.keyID)...)
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("%w (alg %.16q, kid %.64q)", errNoKey, algorithm, id)
+		return nil, fmt.Errorf("%w (alg %.16q, kid %.64q)", errNoKey, c.algorithm, c.keyID)
 	}
 	return jwt.VerificationKeySet{Keys: keys}, nil
-}
-
-func tokenHeader(token *jwt.Token) (algorithm, id string) {
-	id, _ = token.Header["kid"].(string)
-	if token.Method != nil {
-		algorithm = token.Method.Alg()
-	}
-	return algorithm, id
 }
 
 // keyMissing reports whether another key could have made the difference.

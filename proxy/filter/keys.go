@@ -6,14 +6,10 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/MicahParks/jwkset"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -55,6 +51,12 @@ func (ks keySet) restrict(allowed []string) keySet {
 	}
 	return kept
 }
+
+// symmetric are the algorithms whose keys are secrets.
+var symmetric = []string{"HS256", "HS384", "HS512"}
+
+// asymmetric are those whose keys are public.
+var asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
 const minSecret = 32
 
@@ -102,104 +104,4 @@ func publicKey(value any) (key, error) {
 		return key{value: v, algorithms: []string{"EdDSA"}}, nil
 	}
 	return key{}, fmt.Errorf("a key of type %T, which verifies no token", value)
-}
-
-// parsePublicKeys reads a PEM file of public keys and certificates.
-func parsePublicKeys(data []byte) (keySet, error) {
-	var keys keySet
-	for {
-		var block *pem.Block
-		if block, data = pem.Decode(data); block == nil {
-			break
-		}
-		var value any
-		var err error
-		switch block.Type {
-		case "PUBLIC KEY":
-			value, err = x509.ParsePKIXPublicKey(block.Bytes)
-		case "RSA PUBLIC KEY":
-			value, err = x509.ParsePKCS1PublicKey(block.Bytes)
-		case "CERTIFICATE":
-			var cert *x509.Certificate
-			if cert, err = x509.ParseCertificate(block.Bytes); err == nil {
-				value = cert.PublicKey
-			}
-		case "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
-			return nil, errors.New("this is a private key, which only the issuer may have; give its public key")
-		default:
-			return nil, fmt.Errorf("a PEM block %q; PUBLIC KEY or CERTIFICATE is needed", block.Type)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("parsing %s: %w", block.Type, err)
-		}
-		k, err := publicKey(value)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, k)
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("no PEM block; PUBLIC KEY or CERTIFICATE is needed")
-	}
-	return keys, nil
-}
-
-// maxSetKeys bounds how many signatures one token can make us try.
-const maxSetKeys = 100
-
-// parseJWKS reads a JSON Web Key Set. Keys that verify no signature, or that
-// are not understood, are left out, as RFC 7517 section 5 says; so are
-// symmetric ones: a set is public.
-func parseJWKS(data []byte) (keySet, error) {
-	var set struct {
-		Keys *[]json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(data, &set); err != nil {
-		return nil, fmt.Errorf("parsing the key set: %w", err)
-	}
-	if set.Keys == nil {
-		return nil, errors.New(`this is no key set: it has no "keys"`)
-	}
-	if len(*set.Keys) > maxSetKeys {
-		return nil, fmt.Errorf("a key set of %d keys; the limit is %d", len(*set.Keys), maxSetKeys)
-	}
-	keys := keySet{}
-	for _, raw := range *set.Keys {
-		if k, ok := parseJWK(raw); ok {
-			keys = append(keys, k)
-		}
-	}
-	return keys, nil
-}
-
-func parseJWK(raw json.RawMessage) (key, bool) {
-	var m jwkset.JWKMarshal
-	if json.Unmarshal(raw, &m) != nil {
-		return key{}, false
-	}
-	if m.USE != "" && m.USE != jwkset.UseSig {
-		return key{}, false
-	}
-	if len(m.KEYOPS) > 0 && !slices.Contains(m.KEYOPS, jwkset.KeyOpsVerify) {
-		return key{}, false
-	}
-	// The certificates beside a key are not looked at, nor fetched: the key
-	// is trusted for where it came from.
-	m.X5C, m.X5U, m.X5T, m.X5TS256 = nil, "", "", ""
-	jwk, err := jwkset.NewJWKFromMarshal(m, jwkset.JWKMarshalOptions{}, jwkset.JWKValidateOptions{SkipAll: true})
-	if err != nil {
-		return key{}, false
-	}
-	k, err := publicKey(jwk.Key())
-	if err != nil {
-		return key{}, false
-	}
-	if m.ALG != "" {
-		if !slices.Contains(k.algorithms, string(m.ALG)) {
-			return key{}, false
-		}
-		k.algorithms = []string{string(m.ALG)}
-	}
-	k.id = m.KID
-	return k, true
 }

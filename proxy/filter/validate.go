@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -31,32 +30,11 @@ func (c *ClientCertConfig) Validate(s *config.Scope) {
 // Validate checks the keys, and that each algorithm has one.
 func (c *JWTConfig) Validate(s *config.Scope) {
 	c.validateClaims(s)
-	var keys keySet
 	broken := false
-	for i, f := range c.HMACSecretFiles {
-		k, err := secretKey(f.Data)
-		if err != nil {
-			s.Errorf(fmt.Sprintf("hmac_secret_files[%d]", i), "%v", err)
-			broken = true
-		}
-		keys = append(keys, k)
-	}
-	for i, f := range c.PublicKeyFiles {
-		ks, err := parsePublicKeys(f.Data)
-		if err != nil {
-			s.Errorf(fmt.Sprintf("public_key_files[%d]", i), "%v", err)
-			broken = true
-		}
-		keys = append(keys, ks...)
-	}
-	if !c.JWKS.File.IsZero() {
-		ks, err := jwksFile(c.JWKS.File)
-		if err != nil {
-			s.Errorf("jwks.file", "%v", err)
-			broken = true
-		}
-		keys = append(keys, ks...)
-	}
+	keys := c.localKeys(func(field, _ string, err error) {
+		s.Errorf(field, "%v", err)
+		broken = true
+	})
 	if len(c.HMACSecretFiles)+len(c.PublicKeyFiles) == 0 && c.JWKS.File.IsZero() && c.JWKS.URL == "" {
 		s.Errorf("", "no key to verify tokens with; give hmac_secret_files, public_key_files or jwks")
 		return
@@ -135,39 +113,4 @@ func (c *JWKSConfig) Validate(s *config.Scope) {
 			s.Errorf("ca_cert", "%v", err)
 		}
 	}
-}
-
-func jwksFile(f config.File) (keySet, error) {
-	keys, err := parseJWKS(f.Data)
-	if err == nil && len(keys) == 0 {
-		err = errors.New("the key set has no key that verifies signatures")
-	}
-	return keys, err
-}
-
-// localKeys returns the keys that need no network.
-func (c *JWTConfig) localKeys() (keySet, error) {
-	var keys keySet
-	for _, f := range c.HMACSecretFiles {
-		k, err := secretKey(f.Data)
-		if err != nil {
-			return nil, fmt.Errorf("hmac secret %s: %w", f.Path, err)
-		}
-		keys = append(keys, k)
-	}
-	for _, f := range c.PublicKeyFiles {
-		ks, err := parsePublicKeys(f.Data)
-		if err != nil {
-			return nil, fmt.Errorf("public key %s: %w", f.Path, err)
-		}
-		keys = append(keys, ks...)
-	}
-	if !c.JWKS.File.IsZero() {
-		ks, err := jwksFile(c.JWKS.File)
-		if err != nil {
-			return nil, fmt.Errorf("key set %s: %w", c.JWKS.File.Path, err)
-		}
-		keys = append(keys, ks...)
-	}
-	return keys, nil
 }
