@@ -53,7 +53,7 @@ func (m *Manager) Prepare(cfg *Config) (warning string, err error) {
 	if inUse {
 		return "", nil
 	}
-	return checkStorageWithin(m.disk, cfg.storagePath())
+	return tryStorageWithin(m.disk, cfg.storagePath())
 }
 
 // Commit makes names the ones that certificates are kept for, and challenges

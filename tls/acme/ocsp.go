@@ -67,13 +67,18 @@ func (a *account) stapleKey(name string, cert *cryptotls.Certificate) string {
 	return path.Join("ocsp", certmagic.StorageKeys.Safe(name)+"-"+hex.EncodeToString(sum[:8]))
 }
 
+// issuerOf is the certificate that signed the first of the chain.
+func issuerOf(cert *cryptotls.Certificate) (*x509.Certificate, error) {
+	if len(cert.Certificate) < 2 {
+		return nil, errors.New("the certificate comes without its issuer")
+	}
+	return x509.ParseCertificate(cert.Certificate[1])
+}
+
 // parseStaple verifies a response: that the certificate's issuer, or a
 // responder that it appointed, said it about this certificate.
 func parseStaple(der []byte, cert *cryptotls.Certificate) (staple, error) {
-	if len(cert.Certificate) < 2 {
-		return staple{}, errors.New("the certificate comes without its issuer")
-	}
-	issuer, err := x509.ParseCertificate(cert.Certificate[1])
+	issuer, err := issuerOf(cert)
 	if err != nil {
 		return staple{}, err
 	}
@@ -93,7 +98,7 @@ func parseStaple(der []byte, cert *cryptotls.Certificate) (staple, error) {
 func (a *account) fetchStaple(ctx context.Context, name string, cert *cryptotls.Certificate) (staple, error) {
 	ctx, cancel := context.WithTimeout(ctx, ocspTimeout)
 	defer cancel()
-	issuer, err := x509.ParseCertificate(cert.Certificate[1])
+	issuer, err := issuerOf(cert)
 	if err != nil {
 		return staple{}, err
 	}

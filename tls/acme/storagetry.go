@@ -12,14 +12,14 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
-// checkStorageWithin is checkStorage on a disk that may not answer.
-func checkStorageWithin(d *disk.Disk, path string) (warning string, err error) {
+// tryStorageWithin is tryStorage on a disk that may not answer.
+func tryStorageWithin(d *disk.Disk, path string) (warning string, err error) {
 	type judged struct {
 		warning string
 		err     error
 	}
 	j, err := disk.Do(context.Background(), d, "stat", path, func() (judged, error) {
-		warning, err := checkStorage(path)
+		warning, err := tryStorage(path)
 		return judged{warning, err}, nil
 	})
 	if err != nil {
@@ -28,10 +28,10 @@ func checkStorageWithin(d *disk.Disk, path string) (warning string, err error) {
 	return j.warning, j.err
 }
 
-// checkStorage reports whether certificates can be kept in a directory. It leaves
+// tryStorage tries whether certificates can be kept in a directory. It leaves
 // nothing behind: a directory that is not there is made with the first file. What
 // may pass, and does not keep a stored certificate from serving, is a warning.
-func checkStorage(path string) (warning string, err error) {
+func tryStorage(path string) (warning string, err error) {
 	existing := path
 	for {
 		info, err := os.Stat(existing)
