@@ -55,10 +55,9 @@ func newShared(o Options, observer *observe.Observer, rotated func()) *shared {
 	}
 	s.limit = memoryLimiter{budget: s.budget, logs: observer.Logs, env: o.Env, setRuntimeLimit: o.SetMemoryLimit}
 	s.sockets.KeepFree(s.reserve)
-	transports := &upstream.Transports{OnMoved: observer.Moved}
-	s.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Transports: transports, Memory: s.budget, Trace: observer.MCP})
-	s.prober = upstream.NewProber(transports)
-	s.prober.Version, s.prober.Memory = o.Version, s.budget
+	client := &upstream.Client{OnMoved: observer.Moved, Memory: s.budget}
+	s.hub = mcp.NewHub(mcp.Options{Name: "mcpgateway", Version: o.Version, Client: client, Memory: s.budget, Trace: observer.MCP})
+	s.prober = &upstream.Prober{Client: client, Version: o.Version}
 	s.prober.OnIgnored = func(cluster, endpoint string, err error, report bool) {
 		observer.MCP.Ignored("", cluster, endpoint, err, report)
 	}

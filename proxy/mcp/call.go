@@ -231,7 +231,7 @@ func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, e
 // disclaim takes out what a modern client says of itself with each request,
 // for a server to which its session has said it.
 func (c *call) disclaim(e *jsonrpc.Edits, up *upstream.Session) {
-	if !c.session.modern() || up.Modern() {
+	if !c.session.modern() || up.Server().Modern() {
 		return
 	}
 	meta := c.msg.Params().Get("_meta")

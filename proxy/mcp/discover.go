@@ -30,18 +30,18 @@ func (s *session) discoverOne(c *call, ref federation.Member) ([]byte, error) {
 		return nil, err
 	}
 	defer p.release(l)
-	offered := c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: l.up.Serves()}})
+	offered := c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: l.up.Server().Serves()}})
 	if !offered.Modern() {
 		return nil, noDiscovery()
 	}
-	if m := l.up.Discover(); m != nil {
+	if m := l.up.Server().Discover; m != nil {
 		var e jsonrpc.Edits
 		e.SetID(m, c.msg.ID())
 		e.Set(m.Result(), "supportedVersions", offered.JSON())
 		c.modernize(&e, ref, m)
 		return e.Apply(m), nil
 	}
-	init := l.up.Result().Result()
+	init := l.up.Server().Result.Result()
 	var e jsonrpc.Edits
 	e.Delete(init.Get("capabilities"), "tasks") // those of 2025-11-25 are gone
 	e.Delete(init, "protocolVersion")

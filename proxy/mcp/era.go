@@ -42,7 +42,7 @@ func (r *Route) served(ref federation.Member) (versions []string, known bool) {
 	if !ok {
 		return nil, false
 	}
-	return r.transports.Serves(cluster)
+	return r.client.Serves(cluster)
 }
 
 // offeredBy returns what the route offers, from what is known and what the

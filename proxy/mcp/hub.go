@@ -20,9 +20,9 @@ const sweepEvery = time.Second
 type Options struct {
 	// Name and Version are the serverInfo of a federation.
 	Name, Version string
-	// Transports remembers what endpoints speak; shared with the prober. It
-	// may be nil.
-	Transports *upstream.Transports
+	// Client speaks to the upstreams; the prober has the same. nil: the hub has its
+	// own.
+	Client *upstream.Client
 	// Memory is what clients make us keep charged to; nil has no limit.
 	Memory *memory.Budget
 	// Trace may be nil.
@@ -59,8 +59,8 @@ func NewHub(opts Options) *Hub {
 	if err != nil { // random keys are long enough
 		panic(err)
 	}
-	if opts.Transports == nil {
-		opts.Transports = new(upstream.Transports)
+	if opts.Client == nil {
+		opts.Client = &upstream.Client{Memory: opts.Memory}
 	}
 	h := &Hub{
 		opts:      opts,

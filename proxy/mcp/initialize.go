@@ -108,7 +108,7 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 		return nil, err
 	}
 	defer p.release(l)
-	m := l.up.Result()
+	m := l.up.Server().Result
 	s.version = m.Result().Get("protocolVersion").String()
 	var e jsonrpc.Edits
 	e.SetID(m, c.msg.ID())
@@ -154,7 +154,7 @@ func (s *session) openAll(ctx context.Context, c *call, refs []federation.Member
 				errs[i] = err
 				return
 			}
-			all[i] = federation.Profile{Member: ref, Initialized: l.up.Result(), Discovered: l.up.Discover(), Revisions: l.up.Serves()}
+			all[i] = federation.Profile{Member: ref, Initialized: l.up.Server().Result, Discovered: l.up.Server().Discover, Revisions: l.up.Server().Serves()}
 			p.release(l)
 		})
 	}

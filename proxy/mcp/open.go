@@ -176,7 +176,8 @@ func (p *peer) open(route *Route, header, lasting http.Header) error {
 
 func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cluster *clusters.Cluster, endpoint *clusters.Endpoint) error {
 	l := &link{ready: make(chan struct{}), calls: map[jsonrpc.ID]*call{}}
-	up, err := upstream.Open(ctx, cluster, endpoint, upstream.Init{Params: p.s.init}, upstream.Options{
+	up, err := p.s.hub.opts.Client.Open(ctx, cluster, endpoint, upstream.Options{
+		Init:      p.s.init,
 		OnMessage: func(m *jsonrpc.Message) { p.receive(l, m, nil) },
 		OnIgnored: func(err error, report bool) {
 			p.s.hub.opts.Trace.ignored(p.s.route, p.cluster, endpoint.ID(), err, report)
@@ -189,8 +190,6 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 		Header:     lasting,
 		MaxMessage: int64(route.Limits.Message),
 		MaxResult:  int64(route.Limits.Result),
-		Memory:     p.s.hub.opts.Memory,
-		Transports: p.s.hub.opts.Transports,
 		Backoff:    &p.backoff,
 		Principal:  p.s.knownPrincipal(),
 		Alone:      p.s.modern() && p.s.servers.logLevel() != "",
@@ -200,7 +199,7 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 	if err != nil {
 		return err
 	}
-	if !up.Modern() && (p.s.mayAsk() || p.s.subscribed || p.s.outlets.listening()) {
+	if !up.Server().Modern() && (p.s.mayAsk() || p.s.subscribed || p.s.outlets.listening()) {
 		// What is asked in the middle of a call may come on this stream, and so
 		// does what a subscription brings: most servers lose what they say
 		// before it is there.
@@ -216,11 +215,11 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 	p.mu.Lock()
 	first := p.first
 	if first == nil {
-		p.first = up.Result()
+		p.first = up.Server().Result
 	}
-	p.newest, p.modern = up.Result(), up.Modern()
+	p.newest, p.modern = up.Server().Result, up.Server().Modern()
 	p.mu.Unlock()
-	if first != nil && p.s.naming.Transparent(route.Members) && lesser(first, up.Result()) {
+	if first != nil && p.s.naming.Transparent(route.Members) && lesser(first, up.Server().Result) {
 		l.close()
 		p.s.end("upstream_changed", errChanged)
 		return errChanged
@@ -252,7 +251,7 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 // it to have. A server that refuses a part of it is no worse than one that
 // has lost it.
 func (p *peer) replay(ctx context.Context, l *link) error {
-	caps := l.up.Result().Result().Get("capabilities")
+	caps := l.up.Server().Result.Result().Get("capabilities")
 	send := func(method string, params []byte) error {
 		id := l.up.NextID()
 		_, err := l.up.Call(ctx, jsonrpc.NewRequest(id, method, params), id, nil)

@@ -243,7 +243,7 @@ func TestHealthCheckInitialisesAnewAfterARestart(t *testing.T) {
 			s := newRestartable(t, how)
 			g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{s.url}, protocol: "2025-11-25"})
 			cluster, _ := g.set.Get("alpha")
-			var probe clusters.Probe = upstream.NewProber(nil).NewProbe(cluster, cluster.Endpoints()[0])
+			var probe clusters.Probe = (&upstream.Prober{Client: new(upstream.Client)}).NewProbe(cluster, cluster.Endpoints()[0])
 			ctx := within(t)
 			defer probe.Close(ctx)
 			for range 3 {

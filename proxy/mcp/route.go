@@ -40,7 +40,7 @@ type Route struct {
 	seq uint64
 	// fingerprint says what names clients see, and where they come from.
 	fingerprint string
-	transports  *upstream.Transports
+	client      *upstream.Client
 }
 
 // newRoute prepares a route of a new generation. It touches no session: Commit
@@ -59,7 +59,7 @@ func (h *Hub) newRoute(settings Settings) (*Route, error) {
 			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
 		}
 	}
-	r := &Route{Settings: settings, fingerprint: fingerprint.String(), transports: h.opts.Transports}
+	r := &Route{Settings: settings, fingerprint: fingerprint.String(), client: h.opts.Client}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++

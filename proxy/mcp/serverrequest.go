@@ -41,7 +41,7 @@ var errWithdrawn = errors.New("the server withdrew its request")
 // receive takes what a server says on its own account. It must not block: the
 // link's other messages wait behind it.
 func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
-	related := c != nil && l.up.Kind() == upstream.StreamableHTTP // elsewhere it is guessed
+	related := c != nil && l.up.Server().Kind == upstream.StreamableHTTP // elsewhere it is guessed
 	if c == nil && p.s.modern() {
 		c = p.s.calls.only() // a borrowed session has one call at a time
 	}

@@ -17,7 +17,7 @@ func TestListDoesNotWaitForAMemberThatIsUnhealthy(t *testing.T) {
 	}
 	alpha, beta := a.backend("alpha"), b.backend("beta")
 	alpha.tune = checked
-	g := newGatewayWith(t, clusters.Options{Probers: map[string]clusters.Prober{"mcp": upstream.NewProber(nil)}}, func(c *Config) {
+	g := newGatewayWith(t, clusters.Options{Probers: map[string]clusters.Prober{"mcp": &upstream.Prober{Client: new(upstream.Client)}}}, func(c *Config) {
 		// A list that waits for the member would outlast the test.
 		c.Timeouts.List, c.Timeouts.CallIdle, c.Timeouts.CallMax = time.Hour, time.Hour, time.Hour
 	}, alpha, beta)

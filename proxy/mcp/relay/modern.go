@@ -29,7 +29,7 @@ func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 			mismatch = got
 			return
 		case got.Kind() == jsonrpc.Response && m.Method() == spec.ToolsList:
-			r.repeats.Learn(got)
+			r.tools.Admit(got, nil)
 		}
 		r.out.write(got.Raw())
 	}
@@ -45,7 +45,7 @@ func (r *Relay) modern(ctx context.Context, m *jsonrpc.Message) error {
 }
 
 func (r *Relay) modernHeader(m *jsonrpc.Message, version string) http.Header {
-	h := r.repeats.Header(m)
+	h := r.tools.Header(m)
 	h.Set(spec.HeaderVersion, version)
 	return posting(h)
 }
@@ -69,7 +69,7 @@ func (r *Relay) learn(ctx context.Context, m *jsonrpc.Message, version string) e
 		if err != nil {
 			return err
 		}
-		r.repeats.Learn(answer)
+		r.tools.Admit(answer, nil)
 		next := answer.Result().Get("nextCursor")
 		if next.Kind() != jsonrpc.String {
 			return nil

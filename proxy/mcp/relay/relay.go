@@ -41,10 +41,10 @@ type Options struct {
 
 // Relay carries the messages of one client.
 type Relay struct {
-	opts    Options
-	out     *writer
-	repeats upstream.Repeats
-	wg      sync.WaitGroup
+	opts  Options
+	out   *writer
+	tools upstream.ToolHeaders
+	wg    sync.WaitGroup
 	// say takes what needs no answer, to be sent in order.
 	say chan *jsonrpc.Message
 	// work is the context of all that is sent; end ends Run.

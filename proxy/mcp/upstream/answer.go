@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -24,10 +23,9 @@ const (
 
 // answer is the answer stream of one call, over all its resumptions.
 type answer struct {
+	request
 	t      *streamable
 	lease  *lease
-	id     jsonrpc.ID
-	on     func(*jsonrpc.Message)
 	caller *Caller // may be nil
 
 	lastID string
@@ -57,7 +55,7 @@ func (a *answer) follow(res *http.Response) (*jsonrpc.Message, error) {
 // read reads events until the response (m) or the end of the stream (err);
 // news tells that there were any.
 func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err error) {
-	events := a.t.s.events(res.Body)
+	events := a.t.in.limits.events(res.Body)
 	defer events.Close()
 	for {
 		event, err := events.Next()
@@ -65,20 +63,20 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			return nil, news, err
 		}
 		news = true
-		if event.HasID && !a.t.s.Modern() { // streams without sessions cannot be resumed
+		if event.HasID && a.repeats == nil { // streams without sessions cannot be resumed
 			a.lastID = event.ID
 		}
 		if event.HasRetry {
 			a.retry = max(event.Retry, minRetry)
 		}
-		if event.Name == "endpoint" && a.t.s.result == nil {
+		if event.Name == "endpoint" && a.t.http.server.Load() == nil {
 			return nil, news, errEndpointEvent
 		}
 		if m, ok := skimmed(event); ok {
 			if id := m.ID(); m.IsResponse() && a.concerns(id) || !m.IsCall() && id.IsZero() {
-				return nil, news, a.t.s.tooLong(m.short)
+				return nil, news, a.t.in.limits.tooLong(m.short)
 			}
-			a.t.s.skimmed(m)
+			a.t.in.skimmed(m)
 			continue
 		}
 		if event.Data == nil && a.caller != nil && a.caller.Primed != nil {
@@ -92,20 +90,20 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			if a.isAnswer(event.Data) {
 				return nil, news, &UnreadableError{err.Error()}
 			}
-			a.t.s.unreadable(event.Data, err)
+			a.t.in.unreadable(event.Data, err)
 		}
 		for _, m := range messages {
-			over := a.t.s.oversized(m)
+			over := a.t.in.limits.oversized(m)
 			switch {
 			case answers(m, a.id) && over:
-				return nil, news, a.t.s.tooLong(false)
+				return nil, news, a.t.in.limits.tooLong(false)
 			case answers(m, a.id):
 				a.caller.take(events.Lease())
 				return answerTo(a.id, m), news, nil
 			case over:
-				a.t.s.passOver(m)
+				a.t.in.passOver(m)
 			default:
-				a.t.s.route(m, a.on)
+				a.t.in.route(m, a.on)
 			}
 		}
 	}
@@ -123,17 +121,26 @@ func (a *answer) isAnswer(b []byte) bool {
 // concerns reports whether id is that of the call, whatever its type.
 func (a *answer) concerns(id jsonrpc.ID) bool { return id == a.id || id.Twin() == a.id }
 
-// skimmed returns what is known of the message in an event that was too long.
-func skimmed(event sse.Event) (*skim, bool) {
-	m, ok := event.Skimmed.(*skim)
-	return m, ok
-}
-
 // answers reports whether m is the response to the request id, on a stream that
 // was opened for it. An error without an id is the response of a server that
 // did not understand as much of the request (JSON-RPC 2.0, section 5).
 func answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
 	return m.Kind() == jsonrpc.Response && (m.ID() == id || m.ID().Twin() == id || m.ID().IsZero() && m.IsError())
+}
+
+// answerTo gives an answer the id of the call that it ends: of one that took
+// several requests each had its own, and some servers write 5 as "5" or 5.0.
+func answerTo(id jsonrpc.ID, m *jsonrpc.Message) *jsonrpc.Message {
+	if m == nil || string(m.RawID()) == id.Raw() {
+		return m
+	}
+	var e jsonrpc.Edits
+	e.SetID(m, id)
+	answer, err := jsonrpc.Parse(e.Apply(m))
+	if err != nil { // it was parsed before
+		return m
+	}
+	return answer
 }
 
 // resume asks for the rest of the stream, each time after the wait that the
@@ -150,7 +157,7 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 		if !sleep(a.lease.ctx, a.retry<<*futile, nil) {
 			return nil, &interruptedError{context.Cause(a.lease.ctx)}
 		}
-		res, err := a.t.roundTrip(a.lease.ctx, http.MethodGet, nil, a.lastID)
+		res, err := a.t.roundTrip(a.lease.ctx, http.MethodGet, nil, nil, a.lastID)
 		if err != nil {
 			cause = err
 			continue
@@ -171,31 +178,6 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 // isMessageEvent reports whether an event of any stream holds messages.
 func isMessageEvent(event sse.Event) bool {
 	return len(event.Data) > 0 && (event.Name == "" || event.Name == "message")
-}
-
-// messages returns the messages in an event of a stream that answers no call.
-func (s *Session) messages(event sse.Event) []*jsonrpc.Message {
-	if !isMessageEvent(event) {
-		return nil
-	}
-	messages, err := parse(event.Data)
-	if err != nil {
-		s.unreadable(event.Data, err)
-	}
-	return slices.DeleteFunc(messages, func(m *jsonrpc.Message) bool {
-		if s.oversized(m) {
-			s.passOver(m)
-			return true
-		}
-		return false
-	})
-}
-
-// unreadable takes what is no message and answers no call.
-func (s *Session) unreadable(b []byte, why error) {
-	if !s.drops(b, why) {
-		s.ignore(why)
-	}
 }
 
 // sleep waits, and reports false when ctx ended first. wake, which may be nil,

@@ -3,92 +3,51 @@ package upstream
 import (
 	"context"
 	"fmt"
-	"maps"
-	"sync"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// duplex matches what comes on the one stream of HTTP+SSE and stdio with the
-// calls in flight.
+// duplex is what HTTP+SSE and stdio have in common: one stream brings all that
+// the server says, and the session is bound to it.
 type duplex struct {
-	s *Session
+	life *lifetime
+	in   *inbox
 	// lease is what is charged for the message that is being read; nil for nothing.
 	lease *memory.Lease
-	mu    sync.Mutex
-	calls map[jsonrpc.ID]*pending
-	made  uint64 // calls, ever
+	calls inFlight
 }
-
-// pending is a call in flight.
-type pending struct {
-	answer chan *jsonrpc.Message // has room for the response
-	// caller takes over what the response is charged; it may be nil.
-	caller *Caller
-	// failed gets why the call has no answer that can be read.
-	failed chan error
-	routing
-	id  jsonrpc.ID
-	nth uint64 // of all calls
-
-	mu   sync.Mutex
-	on   func(*jsonrpc.Message)
-	gone bool // the call has returned
-}
-
-func newDuplex(s *Session) duplex { return duplex{s: s, calls: map[jsonrpc.ID]*pending{}} }
 
 // do makes a call whose request is sent by send, which runs in a goroutine of
 // its own: the response may come before the server says that it took the
 // request. ctx is the caller's; send's outlives it if the response came first.
-func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message), send func(context.Context) error) (*jsonrpc.Message, error) {
-	p := &pending{
-		id: id, answer: make(chan *jsonrpc.Message, 1), failed: make(chan error, 1),
-		caller: callerOf(ctx), routing: routingOf(ctx), on: on,
+func (d *duplex) do(ctx context.Context, r request, send func(context.Context) error) (*jsonrpc.Message, error) {
+	p := d.calls.add(ctx, r)
+	if p == nil {
+		return nil, &unsentError{fmt.Errorf("the request id %s is in use", r.id)}
 	}
-	d.mu.Lock()
-	_, taken := d.calls[id]
-	if !taken {
-		d.made++
-		p.nth = d.made
-		d.calls[id] = p
-	}
-	d.mu.Unlock()
-	if taken {
-		return nil, &unsentError{fmt.Errorf("the request id %s is in use", id)}
-	}
-	defer func() {
-		d.mu.Lock()
-		if d.calls[id] == p {
-			delete(d.calls, id)
-		}
-		d.mu.Unlock()
-		p.mu.Lock()
-		p.gone = true
-		p.mu.Unlock()
-	}()
+	defer d.calls.remove(p)
 
-	l := newLease(ctx, d.s.life)
+	l := newLease(ctx, d.life.ctx)
 	sent := make(chan error, 1)
-	if !d.s.spawn(func() { defer l.end(); sent <- send(l.ctx) }) {
+	if !d.life.spawn(func() { defer l.end(); sent <- send(l.ctx) }) {
 		l.end()
-		return nil, &unsentError{context.Cause(d.s.life)}
+		return nil, &unsentError{context.Cause(d.life.ctx)}
 	}
 	var failed error
 	for failed == nil {
 		select {
 		case m := <-p.answer:
 			l.handOn(drainTime)
-			return answerTo(id, m), nil
+			return answerTo(r.id, m), nil
 		case failed = <-sent:
 			sent = nil // nil: the server has taken it
 		case failed = <-p.failed:
 		case <-ctx.Done():
 			failed = &interruptedError{context.Cause(ctx)}
-		case <-d.s.life.Done():
-			failed = &interruptedError{context.Cause(d.s.life)}
+		case <-d.life.ctx.Done():
+			failed = &interruptedError{context.Cause(d.life.ctx)}
 			if sent == nil {
 				break
 			}
@@ -101,9 +60,26 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 	select {
 	case m := <-p.answer: // it came before, or with, the failure
 		l.handOn(drainTime)
-		return answerTo(id, m), nil
+		return answerTo(r.id, m), nil
 	default:
 		return nil, failed
+	}
+}
+
+// receive takes what the server sent in one piece.
+func (d *duplex) receive(b []byte) {
+	messages, err := parse(b)
+	if err != nil {
+		d.unreadable(b, err)
+		return
+	}
+	for _, m := range messages {
+		switch {
+		case !d.in.limits.oversized(m):
+			d.dispatch(m)
+		case m.Kind() != jsonrpc.Response || !d.calls.fail(m.ID(), d.in.limits.tooLong(false)):
+			d.in.passOver(m)
+		}
 	}
 }
 
@@ -112,97 +88,66 @@ func (d *duplex) do(ctx context.Context, id jsonrpc.ID, on func(*jsonrpc.Message
 // says is heard in its order, whether or not a call is in flight.
 func (d *duplex) dispatch(m *jsonrpc.Message) {
 	if m.Kind() == jsonrpc.Response {
-		if !(m.ID().IsZero() && d.dispatchError(m)) && !d.answer(m) {
-			d.s.route(m, nil)
+		if !(m.ID().IsZero() && d.calls.misunderstood(m)) && !d.calls.answered(m, d.lease) {
+			d.in.route(m, nil)
 		}
 		return
 	}
-	p := d.owner(m)
-	if p == nil {
-		d.s.route(m, nil)
+	if p := d.calls.owner(m); p != nil && p.deliver(m, d.route) {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.gone {
-		d.s.route(m, nil)
+	d.route(m, nil)
+}
+
+// route hands a message to on; what belongs to no call is shared out where
+// several sessions use the stream.
+func (d *duplex) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
+	if on == nil {
+		if h := d.calls.sharedBy(); h != nil {
+			on = h.unaddressed
+		}
+	}
+	d.in.route(m, on)
+}
+
+// unreadable takes what is no message. If it was meant as the answer to a call,
+// that call ends with why; if it cannot be told to which call, all do that are
+// in flight, since one of them would wait in vain.
+func (d *duplex) unreadable(b []byte, why error) {
+	if d.in.drops(b, why) {
 		return
 	}
-	d.s.route(m, p.on)
+	reason := &UnreadableError{why.Error()}
+	id, _, ok := salvage(b)
+	switch {
+	case ok && !id.IsZero() && d.calls.fail(id, reason):
+	case ok && !id.IsZero(): // the answer to a call that was given up
+		d.in.ignore(fmt.Errorf("id %s: %w", id, why))
+	case isMessage(b) && d.calls.failAll(reason):
+	default:
+		d.in.ignore(fmt.Errorf("%w: %s", why, snippet(b)))
+	}
 }
 
-// answer ends the call whose response m is. It reports false if there is none.
-func (d *duplex) answer(m *jsonrpc.Message) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	p := d.callLocked(m.ID())
-	if p == nil {
-		return false
+// skimmed takes what was too long to be kept.
+func (d *duplex) skimmed(m *skim) {
+	id, tooLong := m.ID(), d.in.limits.tooLong(m.short)
+	switch {
+	case m.IsResponse() && !id.IsZero() && d.calls.fail(id, tooLong):
+	case m.IsMessage() && !m.IsCall() && id.IsZero() && d.calls.failAll(tooLong):
+	default:
+		d.in.skimmed(m)
 	}
-	// What the server says from now on is not about this call.
-	maps.DeleteFunc(d.calls, func(_ jsonrpc.ID, other *pending) bool { return other == p })
-	if d.lease != nil {
-		p.caller.take(d.lease)
-	}
-	p.answer <- m
-	return true
 }
 
-// dispatchError hands an error without an id to the calls that it may be about,
-// and reports whether there are any: the server has not understood one of them,
-// and will not answer it (JSON-RPC 2.0, section 5).
-func (d *duplex) dispatchError(m *jsonrpc.Message) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	suspects := d.suspectsLocked(true)
-	for _, p := range suspects {
-		delete(d.calls, p.id)
-		p.answer <- m
-	}
-	return len(suspects) > 0
-}
+// The stream is there from the beginning, and does not move.
 
-// owner returns the call that a notification or a request belongs to. What does
-// not say which call it is about belongs to the only one.
-func (d *duplex) owner(m *jsonrpc.Message) *pending {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if id := m.Params().Get("_meta", jsonrpc.MetaSubscriptionID).ID(); !id.IsZero() {
-		return d.callLocked(id)
-	}
-	switch m.Method() {
-	case spec.Ping:
-		return nil
-	case spec.NotificationProgress:
-		if p := d.reportedLocked(m.Params().Get("progressToken").ID()); p != nil {
-			return p
-		}
-	}
-	var only *pending
-	for _, p := range d.calls {
-		switch {
-		case p.quiet:
-		case only != nil:
-			return nil
-		default:
-			only = p
-		}
-	}
-	if h := d.s.shared.Load(); only != nil && h != nil && h.onlyCaller() != only.by {
-		return nil // a call of another session, which has ended, may go on in the server
-	}
-	return only
+func (d *duplex) listen() <-chan struct{} {
+	heard := make(chan struct{})
+	close(heard)
+	return heard
 }
-
-// reportedLocked returns the call whose progress has this token.
-func (d *duplex) reportedLocked(token jsonrpc.ID) *pending {
-	if p := d.callLocked(token); p != nil && p.token == p.id {
-		return p
-	}
-	for _, p := range d.calls {
-		if !p.token.IsZero() && (p.token == token || p.token == token.Twin()) {
-			return p
-		}
-	}
-	return nil
-}
+func (d *duplex) agree(*Server)                  {}
+func (d *duplex) sessionless() bool              { return false }
+func (d *duplex) rebind(*clusters.Endpoint) bool { return false }
+func (d *duplex) rebound() <-chan struct{}       { return nil }

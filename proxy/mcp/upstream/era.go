@@ -1,122 +1,59 @@
 package upstream
 
 import (
-	"slices"
-	"time"
+	"context"
+	"errors"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// Serves returns the revisions that a cluster was found to serve: those that
-// all of its endpoints do that have said so. known is false while none has.
-// What is remembered stays true while the endpoint is down.
-func (t *Transports) Serves(c *clusters.Cluster) (versions []string, known bool) {
-	cfg := c.Config().MCP
-	switch {
-	case cfg.Protocol != "" && cfg.Protocol != "auto":
-		return []string{cfg.Protocol}, true
-	case cfg.Transport == "sse" && !c.IsCommand():
-		return withSessions(), true
-	}
-	for _, e := range c.Endpoints() {
-		k := t.get(c, e)
-		served := k.serves(c)
-		switch {
-		case served == nil:
-		case !known:
-			versions, known = served, true
-		default:
-			versions = slices.DeleteFunc(versions, func(v string) bool { return !slices.Contains(served, v) })
-		}
-	}
-	return versions, known
+// era is how a server of one of the two eras is spoken to: stateful, where
+// initialize has begun a session, and stateless, where there is none.
+type era interface {
+	// call makes a call for the client, and returns the answer with the call's id.
+	call(ctx context.Context, r request) (*jsonrpc.Message, error)
+	// send takes a notification or a response of the client.
+	send(ctx context.Context, msg []byte) error
+	// ping asks the server for a sign of life.
+	ping(ctx context.Context) error
+	// listen is that of the transport. It may be called again.
+	listen() <-chan struct{}
+	// subscribe begins or ends to hear of changes of a resource. It returns when
+	// the server knows, or with an error when it does not take the subscription.
+	subscribe(ctx context.Context, uri string, on bool) error
+	// watchTask begins to hear of a task, where the server tells only who asks.
+	watchTask(ctx context.Context, id string) error
 }
 
-// serves returns the revisions that an endpoint was found to serve, nil while
-// that is unknown.
-func (k spoken) serves(c *clusters.Cluster) []string {
-	switch {
-	case k.kind == SSE:
-		return withSessions()
-	case k.discover != nil:
-		return listed(k.discover)
-	case !k.isLegacy(c):
-	case k.listed != nil:
-		return slices.Clone(k.listed)
-	default:
-		return withSessions()
-	}
-	return nil
+// stateful is the era of servers that initialize.
+type stateful struct {
+	transport
+	ids *ids
 }
 
-// Serves returns the revisions that the server lists. One that answers no
-// server/discover cannot list any: those with sessions are assumed, or the
-// only one that the cluster's mcp.protocol names.
-func (s *Session) Serves() []string {
-	switch forced := s.forced; {
-	case forced != "":
-		return []string{forced}
-	case s.stateless != nil:
-		return listed(s.stateless.discover)
-	}
-	return withSessions()
+// ask makes a request of the gateway's own.
+func (s *stateful) ask(ctx context.Context, method string, params []byte) (*jsonrpc.Message, error) {
+	id := s.ids.next()
+	return s.call(ctx, request{body: jsonrpc.NewRequest(id, method, params), id: id})
 }
 
-// Stateless reports whether the server has said that it keeps nothing between
-// two requests of this session: it speaks a revision without sessions, or gave
-// the session no id by which it could know it again.
-func (s *Session) Stateless() bool {
-	if s.stateless != nil {
-		return true
-	}
-	t, ok := s.transport.(*streamable)
-	return ok && t.sessionID() == ""
+func (s *stateful) ping(ctx context.Context) error {
+	_, err := s.ask(ctx, spec.Ping, nil)
+	return err
 }
 
-// withSessions returns the revisions that begin with initialize.
-func withSessions() []string { return spec.Initialized() }
-
-// listed returns the revisions that an answer to server/discover lists.
-func listed(discover *jsonrpc.Message) []string {
-	all := []string{}
-	for _, v := range discover.Result().Get("supportedVersions").Each {
-		all = append(all, v.String())
+func (s *stateful) subscribe(ctx context.Context, uri string, on bool) error {
+	method := spec.ResourcesSubscribe
+	if !on {
+		method = spec.ResourcesUnsubscribe
 	}
-	return all
+	m, err := s.ask(ctx, method, append(jsonrpc.AppendString([]byte(`{"uri":`), uri), '}'))
+	if err == nil && m.IsError() {
+		err = errors.New(snippet([]byte(m.ErrorMessage())))
+	}
+	return err
 }
 
-// isLegacy reports whether the server is believed to know no revision
-// without sessions.
-func (k spoken) isLegacy(c *clusters.Cluster) bool {
-	age := legacyAge
-	if c.IsCommand() {
-		age = legacyAgeCommand
-	}
-	return time.Since(k.legacy) <= age
-}
-
-// notListedError is errNotListed of a server that lists others, of which
-// versions are those that begin with initialize and are spoken.
-type notListedError struct {
-	error
-	versions []string
-}
-
-func (e *notListedError) Unwrap() error { return e.error }
-
-// notListed returns err with what the server lists instead, if that is
-// anything.
-func notListed(err error, supported jsonrpc.Value) error {
-	var known []string
-	for _, version := range spec.Initialized() {
-		if contains(supported, version) {
-			known = append(known, version)
-		}
-	}
-	if known == nil {
-		return err
-	}
-	return &notListedError{err, known}
-}
+// watchTask has nothing to do: a server with sessions tells without being asked.
+func (s *stateful) watchTask(context.Context, string) error { return nil }

@@ -203,7 +203,7 @@ func TestOpeningOfSSEThatFailsKeepsNothing(t *testing.T) {
 			c, e := cluster(t, func(c *clusters.Config) { at(p.URL)(c); c.MCP.Transport = "sse" })
 			budget := memory.New(nil)
 			budget.SetLimit(1 << 30)
-			if _, err := open(t, c, e, func(o *Options) { o.Memory = budget }); !errors.Is(err, ErrProtocol) {
+			if _, err := open(t, c, e, func(o *settings) { o.client.Memory = budget }); !errors.Is(err, ErrProtocol) {
 				t.Fatal(err)
 			}
 			if charged := budget.Stats().Pressure; charged != 0 {

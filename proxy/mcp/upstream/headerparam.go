@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -117,7 +119,7 @@ func collect(schema jsonrpc.Value, path []string, found *[]headerParam) error {
 		if mark := property.Get("x-mcp-header"); mark.Exists() {
 			kind := property.Get("type").String()
 			switch {
-			case mark.Kind() != jsonrpc.String || !token(mark.String()):
+			case mark.Kind() != jsonrpc.String || !httpguts.ValidHeaderFieldName(mark.String()):
 				return fmt.Errorf("the x-mcp-header of %q is no header name", strings.Join(at, "."))
 			case kind != "string" && kind != "integer" && kind != "boolean":
 				return fmt.Errorf("the x-mcp-header of %q is on a parameter of type %q", strings.Join(at, "."), kind)
@@ -152,17 +154,6 @@ func annotated(v jsonrpc.Value, depth int) int {
 		}
 	}
 	return n
-}
-
-// token reports whether s is one (RFC 9110 section 5.6.2).
-func token(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // argument is the text of a call's parameter in a header, "" and false where
@@ -225,6 +216,11 @@ func requestHeaders(m *jsonrpc.Message, params []headerParam) http.Header {
 		}
 	}
 	return h
+}
+
+func (all headerParams) has(tool string) bool {
+	_, ok := all[tool]
+	return ok
 }
 
 // hold reports whether all of these are known as they are.

@@ -3,19 +3,16 @@ package upstream
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"unicode"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
 const (
@@ -27,9 +24,6 @@ const (
 // connection can be used again.
 const maxDiscarded = 64 << 10
 
-// maxFraming is how much of an event may be other than the message in it.
-const maxFraming = 1 << 10
-
 type headerKey struct{}
 
 // WithHeader returns a ctx whose Open, Call and Send carry these headers, in
@@ -38,10 +32,23 @@ func WithHeader(ctx context.Context, h http.Header) context.Context {
 	return context.WithValue(ctx, headerKey{}, h)
 }
 
+// httpClient makes the HTTP requests of a session, whichever transport they are
+// for.
+type httpClient struct {
+	limits *limits
+	known  knowledge
+	header http.Header // of every request
+	// server is nil until it is known what the server is.
+	server atomic.Pointer[Server]
+}
+
+func (c *httpClient) agree(s *Server) { c.server.Store(s) }
+
 // request makes a request of the session. Its body is sent whole and can be
 // sent again: a body that streams through an HTTP/1.1 hop while the server
-// asks something back loses some of these round trips.
-func (s *Session) request(ctx context.Context, method string, u *url.URL, body []byte) (*http.Request, error) {
+// asks something back loses some of these round trips. repeats are the headers of
+// a request without a session, nil where there is one.
+func (c *httpClient) request(ctx context.Context, method string, u *url.URL, body []byte, repeats http.Header) (*http.Request, error) {
 	var reader io.Reader
 	if body != nil {
 		reader = bytes.NewReader(body) // which gives the request GetBody
@@ -52,7 +59,7 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 	}
 	to := *u
 	req.URL = &to
-	maps.Copy(req.Header, s.opts.Header)
+	maps.Copy(req.Header, c.header)
 	if h, ok := ctx.Value(headerKey{}).(http.Header); ok {
 		maps.Copy(req.Header, h)
 	}
@@ -68,11 +75,11 @@ func (s *Session) request(ctx context.Context, method string, u *url.URL, body [
 		req.Header.Del(name)
 	}
 	req.Header.Set("Accept-Encoding", "identity")
-	if v := s.Version(); v != "" {
-		req.Header.Set(spec.HeaderVersion, v)
+	if server := c.server.Load(); server != nil {
+		req.Header.Set(spec.HeaderVersion, server.Version)
 	}
-	if h, ok := ctx.Value(requestHeadersKey{}).(http.Header); ok {
-		maps.Copy(req.Header, h)
+	if repeats != nil {
+		maps.Copy(req.Header, repeats)
 		req.Header.Set(spec.HeaderVersion, spec.Modern)
 	}
 	return req, nil
@@ -87,32 +94,10 @@ func mediaType(res *http.Response) string {
 	return kind
 }
 
-// events reads a stream, whose events are messages with some words around them.
-func (s *Session) events(body io.Reader) *sse.Reader {
-	r := sse.NewReader(body, s.longest()+maxFraming)
-	r.Skim = func(short bool) io.Writer { return &skim{short: short} }
-	r.ChargeTo(s.opts.Memory.Lease(memory.Answer))
-	return r
-}
-
 func success(res *http.Response) bool { return res.StatusCode >= 200 && res.StatusCode < 300 }
 
 // discard reads the rest of a body that no caller wants.
 func discard(body io.Reader) { _, _ = io.CopyN(io.Discard, body, maxDiscarded) }
-
-// readAll reads the body of an answer, for the caller.
-func (s *Session) readAll(res *http.Response, caller *Caller) ([]byte, error) {
-	lease := s.opts.Memory.Lease(memory.Answer)
-	defer caller.take(&lease)
-	b, err := lease.ReadAll(io.LimitReader(res.Body, s.opts.MaxResult+1), res.ContentLength)
-	switch {
-	case errors.Is(err, memory.ErrExhausted):
-		err = s.tooLong(true)
-	case err == nil && int64(len(b)) > s.opts.MaxResult:
-		err = s.tooLong(false)
-	}
-	return b, err
-}
 
 // snippet is the beginning of what a server sent, fit for a log line.
 func snippet(b []byte) string {
@@ -150,12 +135,3 @@ func port(u *url.URL) string {
 		return "80"
 	}
 }
-
-// binding is the endpoint that a session's requests go through, held so that
-// its connections outlive the generation they were made in.
-type binding struct {
-	endpoint *clusters.Endpoint
-	release  func()
-}
-
-func bind(e *clusters.Endpoint) binding { return binding{e, e.Hold()} }

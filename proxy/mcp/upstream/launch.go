@@ -8,18 +8,11 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-const (
-	// silentTime is how long a process that says nothing at all is taken to be
-	// starting, before a fresh one is tried beside it.
-	silentTime = 10 * time.Second
-	// lateTime is how long the answer to server/discover may come after the one
-	// to a ping that was sent later.
-	lateTime = time.Second
-)
+// silentTime is how long a process that says nothing at all is taken to be
+// starting, before a fresh one is tried beside it.
+const silentTime = 10 * time.Second
 
 // startTimeError says that a process did not answer in time. It is
 // context.DeadlineExceeded.
@@ -46,8 +39,7 @@ func LaunchTime(c *clusters.Cluster) time.Duration {
 // (MCP 2026-07-28, Versioning, Backward Compatibility). A process that is
 // silent may be starting still, so it runs on beside the fresh one.
 func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
-	learn, known := o.shared(o.cluster, o.endpoint)
-	if k := known(); !o.asks(k) || k.discover != nil {
+	if k := o.known.get(); !o.asks(k) || k.discover != nil {
 		a := o.start(ctx)
 		<-a.done
 		return a.session, a.err
@@ -90,7 +82,7 @@ func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 		case <-patience.C:
 			if fresh == nil {
 				beside := plain
-				beside.opts.IfFree = true // it may not be needed
+				beside.ifFree = true // it may not be needed
 				fresh = beside.start(ctx)
 				freshDone = fresh.done
 				continue
@@ -106,7 +98,7 @@ func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 		if fresh.err != nil {
 			return nil, fmt.Errorf("%w (before that, in another process: %s)", fresh.err, snippet([]byte(why.Error())))
 		}
-		learnLegacy(learn, why)
+		o.known.legacy(why)
 		return fresh.winOver(first, true), nil
 	}
 }
@@ -159,10 +151,10 @@ func (a *attempt) winOver(other *attempt, hangs bool) *Session {
 	if hangs {
 		other.cancel()
 	}
-	owned := a.session.spawn(func() {
+	owned := a.session.life.spawn(func() {
 		select {
 		case <-other.done:
-		case <-a.session.life.Done():
+		case <-a.session.Done():
 		}
 		other.discard()
 	})
@@ -182,29 +174,4 @@ func (a *attempt) discard() {
 	if a.session != nil {
 		a.session.Close(context.Background()) // a process is stopped in bounded time
 	}
-}
-
-// discoverStarting asks a process that may be starting. When it answers a ping,
-// which servers of both eras do at any time, but not the question that came
-// before, it has started and does not know the question.
-func (s *Session) discoverStarting(ctx context.Context) (*jsonrpc.Message, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	pinged := make(chan struct{})
-	defer func() { cancel(nil); <-pinged }()
-	id := s.NextID()
-	go func() {
-		defer close(pinged)
-		if !sleep(ctx, discoverTime, nil) {
-			return
-		}
-		_, err := s.transport.call(ctx, jsonrpc.NewRequest(id, spec.Ping, nil), id, nil)
-		if err == nil && sleep(ctx, lateTime, nil) {
-			cancel(errNoAnswer)
-		}
-	}()
-	m, err := s.discoverNow(ctx, false)
-	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
-		err = fmt.Errorf("%w, though it answered a ping", errNoAnswer)
-	}
-	return m, err
 }

@@ -101,8 +101,8 @@ func TestServersThatDoNotKnowDiscoverAreInitialised(t *testing.T) {
 						cfg.StartTimeout = 9 * time.Second
 					}
 				})
-				known := new(Transports)
-				p := NewProber(known).NewProbe(c, e)
+				known := new(Client)
+				p := (&Prober{Client: known}).NewProbe(c, e)
 				defer p.Close(context.Background())
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
@@ -121,9 +121,9 @@ func TestServersThatDoNotKnowDiscoverAreInitialised(t *testing.T) {
 					t.Errorf("the status says %q", got)
 				}
 				p.Close(ctx)
-				s := mustOpen(t, c, e, func(o *Options) { o.Modern, o.Transports = true, known })
-				if got := notes()[len(want):]; s.Modern() || !slices.Equal(got, []string{"start", "initialize"}) {
-					t.Errorf("the second session: modern %v, asked %q", s.Modern(), got)
+				s := mustOpen(t, c, e, func(o *settings) { o.Modern, o.client = true, known })
+				if got := notes()[len(want):]; s.Server().Modern() || !slices.Equal(got, []string{"start", "initialize"}) {
+					t.Errorf("the second session: modern %v, asked %q", s.Server().Modern(), got)
 				}
 			})
 		}
@@ -138,7 +138,7 @@ func TestProbeWaitsForAProcessThatStarts(t *testing.T) {
 			if err := syscall.Mkfifo(gate, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			p := NewProber(nil).NewProbe(c, e)
+			p := (&Prober{Client: new(Client)}).NewProbe(c, e)
 			defer p.Close(context.Background())
 			for range 3 {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -200,8 +200,8 @@ func TestHTTPServersThatHangOnDiscoverAreInitialised(t *testing.T) {
 		}
 	}
 	c, e := cluster(t, at(f.URL))
-	known := new(Transports)
-	p := NewProber(known).NewProbe(c, e)
+	known := new(Client)
+	p := (&Prober{Client: known}).NewProbe(c, e)
 	defer p.Close(context.Background())
 	// The time of a check is not longer than what is waited for discover alone.
 	ctx, cancel := context.WithTimeout(t.Context(), discoverTime)
@@ -209,8 +209,8 @@ func TestHTTPServersThatHangOnDiscoverAreInitialised(t *testing.T) {
 	if err := p.Check(ctx); err != nil {
 		t.Fatalf("the check: %v", err)
 	}
-	s := mustOpen(t, c, e, func(o *Options) { o.Modern, o.Transports = true, known })
-	if s.Modern() || discovers.Load() != 1 {
-		t.Errorf("modern %v after %d questions", s.Modern(), discovers.Load())
+	s := mustOpen(t, c, e, func(o *settings) { o.Modern, o.client = true, known })
+	if s.Server().Modern() || discovers.Load() != 1 {
+		t.Errorf("modern %v after %d questions", s.Server().Modern(), discovers.Load())
 	}
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -14,24 +15,25 @@ const maxBackoff = 30 * time.Second
 // call comes on it.
 type listener struct {
 	t      *streamable
+	heard  chan struct{} // closed when the first attempt is through
 	lastID string
 	retry  time.Duration
 	opened bool // the server has had a stream
 }
 
-func (t *streamable) listen() {
-	l := &listener{t: t, retry: defaultRetry}
-	t.s.spawn(l.run)
+func (t *streamable) listen() <-chan struct{} {
+	l := &listener{t: t, heard: make(chan struct{}), retry: defaultRetry}
+	t.life.spawn(l.run)
+	return l.heard
 }
 
 // run opens the stream again whenever it ends, until the session does or the
 // server turns out to have none.
 func (l *listener) run() {
+	heard := sync.OnceFunc(func() { close(l.heard) })
 	for failures := 0; ; {
-		l.t.mu.Lock()
-		rebound := l.t.rebound
-		l.t.mu.Unlock()
-		news, none := l.once()
+		rebound := l.t.rebound()
+		news, none := l.once(heard)
 		if none {
 			return
 		}
@@ -39,19 +41,20 @@ func (l *listener) run() {
 			failures = 0
 		}
 		wait := max(l.retry, min(l.retry<<min(failures, 16), maxBackoff))
-		if !sleep(l.t.s.life, wait, rebound) {
+		if !sleep(l.t.life.ctx, wait, rebound) {
 			return
 		}
 	}
 }
 
-// once opens one stream and reads it to its end. news tells that there were
+// once opens one stream and reads it to its end; it calls heard when the server
+// has answered, or has not. news tells that there were
 // events; none, that the server has no such stream.
-func (l *listener) once() (news, none bool) {
-	lease := newLease(l.t.s.life, l.t.s.life)
+func (l *listener) once(heard func()) (news, none bool) {
+	lease := newLease(l.t.life.ctx, l.t.life.ctx)
 	defer lease.end()
-	res, err := l.t.roundTrip(lease.ctx, http.MethodGet, nil, l.lastID)
-	l.t.s.hears()
+	res, err := l.t.roundTrip(lease.ctx, http.MethodGet, nil, nil, l.lastID)
+	heard()
 	if err != nil {
 		return false, false
 	}
@@ -66,7 +69,7 @@ func (l *listener) once() (news, none bool) {
 		return false, !mayListenLater(res.StatusCode)
 	}
 	l.opened = true
-	events := l.t.s.events(res.Body)
+	events := l.t.in.limits.events(res.Body)
 	defer events.Close()
 	for {
 		event, err := events.Next()
@@ -81,10 +84,10 @@ func (l *listener) once() (news, none bool) {
 			l.retry = max(event.Retry, minRetry)
 		}
 		if m, ok := skimmed(event); ok {
-			l.t.s.skimmed(m)
+			l.t.in.skimmed(m)
 		}
-		for _, m := range l.t.s.messages(event) {
-			l.t.s.route(m, nil)
+		for _, m := range l.t.in.messages(event) {
+			l.t.in.route(m, nil)
 		}
 	}
 }

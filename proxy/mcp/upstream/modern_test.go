@@ -20,7 +20,7 @@ func statelessPeer(t *testing.T, protocol string) *peer {
 	return strictPeer(t, protocol, streamableHandler(newServer(newHangs()), &mcp.StreamableHTTPOptions{Stateless: true}))
 }
 
-func asModern(o *Options) { o.Modern = true }
+func asModern(o *settings) { o.Modern = true }
 
 func TestServersWithoutSessionsOverEveryTransport(t *testing.T) {
 	for name, change := range map[string]func(*clusters.Config){
@@ -31,8 +31,8 @@ func TestServersWithoutSessionsOverEveryTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, e := cluster(t, change)
 			s := mustOpen(t, c, e, asModern)
-			if !s.Modern() || s.Version() != spec.Modern || s.Result().Result().Get("serverInfo", "name").String() != "peer" {
-				t.Fatalf("version %s: %s", s.Version(), s.Result().Raw())
+			if !s.Server().Modern() || s.Server().Version != spec.Modern || s.Server().Result.Result().Get("serverInfo", "name").String() != "peer" {
+				t.Fatalf("version %s: %s", s.Server().Version, s.Server().Result.Raw())
 			}
 			if got := s.mustTool("echo", `{"text":"hello"}`, nil); got != "hello" {
 				t.Errorf("echo: %q", got)
@@ -86,14 +86,14 @@ func TestEraIsAskedForOnce(t *testing.T) {
 	f := newModernFake(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
 		answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
 	})
-	known := new(Transports)
-	remember := func(o *Options) { o.Transports = known }
+	known := new(Client)
+	remember := func(o *settings) { o.client = known }
 	c, e := cluster(t, at(f.URL))
 	for range 3 {
-		if s := mustOpen(t, c, e, remember); !s.Modern() { // for a client with sessions
+		if s := mustOpen(t, c, e, remember); !s.Server().Modern() { // for a client with sessions
 			t.Fatal("the server is said to have sessions")
 		}
-		if s := mustOpen(t, c, e, remember, asModern); !s.Modern() {
+		if s := mustOpen(t, c, e, remember, asModern); !s.Server().Modern() {
 			t.Fatal("the server is said to have sessions")
 		}
 	}
@@ -104,7 +104,7 @@ func TestEraIsAskedForOnce(t *testing.T) {
 	old := newFake(t)
 	c, e = cluster(t, at(old.URL))
 	for range 3 {
-		if s := mustOpen(t, c, e, remember, asModern); s.Modern() {
+		if s := mustOpen(t, c, e, remember, asModern); s.Server().Modern() {
 			t.Fatal("the server is said to have no sessions")
 		}
 	}
@@ -120,15 +120,15 @@ func TestServerThatSpeaksTheRevisionNoMoreIsOpenedAnew(t *testing.T) {
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = w.Write(jsonrpc.NewError(m.ID(), jsonrpc.CodeUnsupportedVersion, "not any more", []byte(`{"supported":["2027-01-01"]}`)))
 	})
-	known := new(Transports)
+	known := new(Client)
 	c, e := cluster(t, at(f.URL))
-	s := mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
+	s := mustOpen(t, c, e, asModern, func(o *settings) { o.client = known })
 	if m, err := s.call("tools/call"); err != nil || m.ErrorCode() != jsonrpc.CodeUnsupportedVersion {
 		t.Errorf("%v, %v", m, err)
 	}
 	<-s.Done()
 	before := f.discovers.Load()
-	mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
+	mustOpen(t, c, e, asModern, func(o *settings) { o.client = known })
 	if f.discovers.Load() == before {
 		t.Error("what was known is still believed")
 	}
@@ -197,7 +197,7 @@ func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
 			f.answer(w, r, m)
 		}
 		c, e := cluster(t, at(f.URL))
-		if s := mustOpen(t, c, e, asModern); s.Modern() {
+		if s := mustOpen(t, c, e, asModern); s.Server().Modern() {
 			t.Error("an answer to server/discover is taken however long it is")
 		}
 	})
@@ -209,7 +209,7 @@ func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
 		c, e := cluster(t, at(f.URL))
 		budget := memory.New(nil)
 		budget.SetLimit(1 << 30)
-		s := mustOpen(t, c, e, asModern, func(o *Options) { o.Memory = budget })
+		s := mustOpen(t, c, e, asModern, func(o *settings) { o.client.Memory = budget })
 		if charged := budget.Stats().Pressure; charged < maxDiscover/2 {
 			t.Errorf("%d bytes are charged for what the session keeps", charged)
 		}
@@ -229,8 +229,8 @@ func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
 			answerJSON(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
 		})
 		c, e := cluster(t, at(f.URL))
-		known := new(Transports)
-		s := mustOpen(t, c, e, asModern, func(o *Options) { o.Transports = known })
+		known := new(Client)
+		s := mustOpen(t, c, e, asModern, func(o *settings) { o.client = known })
 		call := func(tool string) {
 			id := s.NextID()
 			if _, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", fmt.Appendf(nil, `{"name":%q}`, tool)), id, nil); err != nil {
@@ -244,8 +244,8 @@ func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
 		call("query")
 		call(fmt.Sprint("none", 2*maxUnlisted-1))
 		call(strings.Repeat("x", maxToolName+1))
-		if k := known.get(c, e); len(k.headerParams) != 1 || len(k.unlisted) > maxUnlisted {
-			t.Errorf("%d tools and %d names are remembered", len(k.headerParams), len(k.unlisted))
+		if k := known.of(c, e).tools(); len(k.params) != 1 || len(k.unlisted) > maxUnlisted {
+			t.Errorf("%d tools and %d names are remembered", len(k.params), len(k.unlisted))
 		}
 		if lists != before {
 			t.Errorf("asked for the tools %d times", lists-before)

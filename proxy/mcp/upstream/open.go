@@ -13,34 +13,38 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// Init is what a session begins with.
-type Init struct {
-	// Params is the JSON of the initialize request's params: protocolVersion,
-	// capabilities and clientInfo. The cluster's mcp.protocol, when it forces
-	// a revision, takes the place of protocolVersion.
-	Params []byte
-}
-
 // opening is one Open.
 type opening struct {
+	client   *Client
 	cluster  *clusters.Cluster
 	endpoint *clusters.Endpoint
-	params   []byte
+	known    knowledge // of the endpoint
+	opts     Options
+	check    *check // nil: the session is for a client
+	init     []byte // the params of initialize
 	forced   string // the revision that the configuration forces
-	// trial: a process is asked server/discover, and may exit of it. fallback:
-	// it is not asked, since another one gave no good answer.
-	trial, fallback bool
-	started         func(*process.Process) // is told of the process of a command
-	opts            Options
+
+	// What follows is about one process of a command.
+
+	// trial: it is asked server/discover, and may exit of it. fallback: it is not
+	// asked, since another one gave no good answer. ifFree: no process is stopped
+	// for it, and it waits for none to end, where as many run as may.
+	trial, fallback, ifFree bool
+	started                 func(*process.Process) // is told of it
 }
 
-// Open begins a session with an endpoint of c: it chooses the transport by
+// Open begins a session with an endpoint of a cluster: it chooses the transport by
 // the cluster's configuration, initialises, and declares itself initialised.
 // It is bounded by ctx, which the session outlives. An answer that begins no
 // session is an *InitializeError.
-func Open(ctx context.Context, c *clusters.Cluster, e *clusters.Endpoint, init Init, opts Options) (*Session, error) {
-	o := &opening{cluster: c, endpoint: e, params: init.Params, opts: opts}
-	if err := o.force(c.Config().MCP.Protocol); err != nil {
+func (c *Client) Open(ctx context.Context, cluster *clusters.Cluster, e *clusters.Endpoint, opts Options) (*Session, error) {
+	return c.open(ctx, cluster, e, opts, nil)
+}
+
+// open is Open, also for a health check.
+func (c *Client) open(ctx context.Context, cluster *clusters.Cluster, e *clusters.Endpoint, opts Options, check *check) (*Session, error) {
+	o := &opening{client: c, cluster: cluster, endpoint: e, known: c.of(cluster, e), opts: opts, check: check, init: opts.Init, ifFree: check != nil}
+	if err := o.force(cluster.Config().MCP.Protocol); err != nil {
 		return nil, &unsentError{err}
 	}
 	s, err := o.open(ctx)
@@ -48,15 +52,15 @@ func Open(ctx context.Context, c *clusters.Cluster, e *clusters.Endpoint, init I
 		return nil, because(ctx, err)
 	}
 	o.describe(s)
-	if s.opts.OnClose != nil {
-		context.AfterFunc(s.life, func() { s.opts.OnClose(s.Err()) })
+	if opts.OnClose != nil {
+		context.AfterFunc(s.life.ctx, func() { opts.OnClose(s.Err()) })
 	}
 	return s, nil
 }
 
 // force puts a configured revision into the params.
 func (o *opening) force(version string) error {
-	params, err := jsonrpc.ParseValue(o.params)
+	params, err := jsonrpc.ParseValue(o.init)
 	if err != nil || params.Kind() != jsonrpc.Object {
 		return errors.New("the params of initialize are no JSON object")
 	}
@@ -72,7 +76,7 @@ func (o *opening) force(version string) error {
 	}
 	var edits jsonrpc.Edits
 	edits.SetString(params, "protocolVersion", version)
-	o.forced, o.params = version, edits.ApplyTo(params)
+	o.forced, o.init = version, edits.ApplyTo(params)
 	return nil
 }
 
@@ -87,9 +91,8 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 	case "sse":
 		return o.begin(ctx, SSE)
 	}
-	known := o.opts.Transports
-	learn := func(kind Kind) { known.learn(o.cluster, o.endpoint, func(k *spoken) { k.kind = kind }) }
-	if known.get(o.cluster, o.endpoint).kind == SSE {
+	learn := func(kind Kind) { o.known.learn(func(k *spoken) { k.kind = kind }) }
+	if o.known.get().kind == SSE {
 		s, err := o.begin(ctx, SSE)
 		if err == nil || !tellsTransport(err) {
 			return s, err
@@ -143,57 +146,54 @@ func tellsTransport(err error) bool {
 
 // begin opens a session over one transport.
 func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
-	s := newSession(o.opts, kind)
-	s.forced, s.cluster = o.forced, o.cluster
-	var err error
-	switch kind {
-	case StreamableHTTP:
-		s.transport = newStreamable(s, o.endpoint)
-	case SSE:
-		err = openEvents(ctx, s, o.endpoint)
-	case Stdio:
-		err = openStdio(ctx, s, o.endpoint, o.started)
-	}
-	if err != nil {
-		s.end(err)
-		s.endCalls(err)
+	s := newSession(o.opts, o.client.Memory)
+	if err := o.connect(ctx, s, kind); err != nil {
+		s.life.end(err)
+		s.life.endCalls(err)
 		return nil, err
 	}
 	if err := o.negotiate(ctx, s); err != nil {
 		s.Close(ctx)
 		return nil, err
 	}
-	if t, ok := s.transport.(*stdio); ok {
-		t.process.SetTrial(false)
-		t.process.Serving()
+	if s.process != nil {
+		s.process.SetTrial(false)
+		s.process.Serving()
 	}
 	return s, nil
 }
 
-func (o *opening) initialize(ctx context.Context, s *Session) error {
-	id := s.NextID()
-	s.initializing = true
-	m, err := s.transport.call(ctx, jsonrpc.NewRequest(id, spec.Initialize, o.params), id, nil)
-	s.initializing = false
-	if err != nil {
-		return fmt.Errorf("initialize: %w", err)
-	}
-	if m.IsError() {
-		return &InitializeError{m, fmt.Sprintf("the server answered with error %d: %s", m.ErrorCode(), snippet([]byte(m.ErrorMessage())))}
-	}
-	version := m.Result().Get("protocolVersion").String()
-	if !slices.Contains(spec.Initialized(), version) {
-		if o.forced == "" {
-			return &InitializeError{m, fmt.Sprintf("the server answered with the protocol version %q, which is not one of %q", snippet([]byte(version)), spec.Initialized())}
+// connect gives a session its transport.
+func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
+	http := &httpClient{limits: s.limits, known: o.known, header: o.opts.Header}
+	switch kind {
+	case StreamableHTTP:
+		s.use(&streamable{http: http, life: s.life, in: s.in, ids: s.ids, verify: verifyTime, bound: bind(o.endpoint), moved: make(chan struct{})})
+	case SSE:
+		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: http, bound: bind(o.endpoint)}
+		s.use(t)
+		return t.open(ctx)
+	case Stdio:
+		p, err := o.startProcess(ctx)
+		if err != nil {
+			return err
 		}
-		version = o.forced // it is forced since the server misreports itself
-	}
-	if err := s.keep(m); err != nil {
-		return fmt.Errorf("initialize: %w", err)
-	}
-	s.version.Store(&version)
-	if err := s.Send(ctx, jsonrpc.NewNotification(spec.NotificationInitialized, nil)); err != nil {
-		return fmt.Errorf("notifications/initialized: %w", err)
+		t := &stdio{duplex: duplex{life: s.life, in: s.in}, e: o.endpoint, process: p, lines: make(chan line)}
+		s.use(t)
+		s.process = p
+		t.start()
 	}
 	return nil
+}
+
+func (o *opening) startProcess(ctx context.Context) (*process.Process, error) {
+	start := o.endpoint.Start
+	if o.ifFree {
+		start = o.endpoint.StartIfFree
+	}
+	p, err := start(ctx, process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal, Check: o.check != nil})
+	if err == nil {
+		o.started(p)
+	}
+	return p, err
 }

@@ -21,30 +21,30 @@ func TestTransportIsRememberedUntilItFails(t *testing.T) {
 	use := func(h http.Handler) { current.Store(&h) }
 	p := strictPeer(t, "http/1.1", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*current.Load()).ServeHTTP(w, r) }))
 	c, e := cluster(t, p.at("/mcp"))
-	known := new(Transports)
-	remember := func(o *Options) { o.Transports = known }
+	known := new(Client)
+	remember := func(o *settings) { o.client = known }
 
 	use(sseHandler(newServer(newHangs())))
 	s := mustOpen(t, c, e, remember)
 	posts := p.count(http.MethodPost)
-	if s.Kind() != SSE || posts != 3 {
-		t.Errorf("%v after %d POSTs", s.Kind(), posts)
+	if s.Server().Kind != SSE || posts != 3 {
+		t.Errorf("%v after %d POSTs", s.Server().Kind, posts)
 	}
 	s.Close(t.Context())
 	s = mustOpen(t, c, e, remember)
-	if n := p.count(http.MethodPost) - posts; s.Kind() != SSE || n != 2 {
-		t.Errorf("%v was probed again: %d POSTs", s.Kind(), n)
+	if n := p.count(http.MethodPost) - posts; s.Server().Kind != SSE || n != 2 {
+		t.Errorf("%v was probed again: %d POSTs", s.Server().Kind, n)
 	}
 	s.Close(t.Context())
 
 	use(streamableHandler(newServer(newHangs()), nil))
-	if s = mustOpen(t, c, e, remember); s.Kind() != StreamableHTTP {
-		t.Errorf("%v, after the server changed to Streamable HTTP", s.Kind())
+	if s = mustOpen(t, c, e, remember); s.Server().Kind != StreamableHTTP {
+		t.Errorf("%v, after the server changed to Streamable HTTP", s.Server().Kind)
 	}
 	s.Close(t.Context())
 	use(sseHandler(newServer(newHangs())))
-	if s = mustOpen(t, c, e, remember); s.Kind() != SSE {
-		t.Errorf("%v, after the server changed to HTTP+SSE", s.Kind())
+	if s = mustOpen(t, c, e, remember); s.Server().Kind != SSE {
+		t.Errorf("%v, after the server changed to HTTP+SSE", s.Server().Kind)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestVersionIsNegotiated(t *testing.T) {
 			t.Errorf("%+v: %v", test, err)
 		case test.want == "" && len(f.seen(http.MethodDelete)) != 1:
 			t.Errorf("%+v: the session was not deleted", test)
-		case test.want != "" && (err != nil || s.Version() != test.want):
+		case test.want != "" && (err != nil || s.Server().Version != test.want):
 			t.Errorf("%+v: %v", test, err)
 		}
 	}
@@ -141,7 +141,7 @@ func TestHungServerIsBoundedByContext(t *testing.T) {
 			c, e := cluster(t, func(c *clusters.Config) { at(p.URL)(c); c.MCP.Transport = transport })
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			_, err := Open(ctx, c, e, Init{[]byte(initParams)}, Options{})
+			_, err := new(Client).Open(ctx, c, e, Options{Init: []byte(initParams)})
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("Open: %v", err)
 			}
@@ -164,15 +164,17 @@ func TestSessionIDMustBePrintable(t *testing.T) {
 // known of the others is what routes offer their clients.
 func TestOneEndpointTooManyForgetsOneOther(t *testing.T) {
 	c, e := cluster(t, at("http://127.0.0.1:1/mcp"))
-	known := &Transports{known: map[transportKey]spoken{}}
-	for i := range maxTransports {
-		known.known[transportKey{"cluster", strconv.Itoa(i)}] = spoken{kind: SSE}
+	client := new(Client)
+	client.memory.by = map[memoryKey]spoken{}
+	for i := range maxMemories {
+		client.memory.by[memoryKey{"cluster", strconv.Itoa(i)}] = spoken{kind: SSE}
 	}
-	known.learn(c, e, func(k *spoken) { k.kind = StreamableHTTP })
-	if n := len(known.known); n != maxTransports {
-		t.Errorf("%d endpoints are known, want %d", n, maxTransports)
+	known := client.of(c, e)
+	known.learn(func(k *spoken) { k.kind = StreamableHTTP })
+	if n := len(client.memory.by); n != maxMemories {
+		t.Errorf("%d endpoints are known, want %d", n, maxMemories)
 	}
-	if known.get(c, e).kind != StreamableHTTP {
+	if known.get().kind != StreamableHTTP {
 		t.Error("what was learnt last is not known")
 	}
 }

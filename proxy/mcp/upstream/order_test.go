@@ -31,7 +31,7 @@ func TestMessagesAroundAnAnswerAreHeardInOrder(t *testing.T) {
 		defer mu.Unlock()
 		got = append(got, m.Method())
 	}
-	s := mustOpen(t, c, e, func(o *Options) { o.OnMessage = hear })
+	s := mustOpen(t, c, e, func(o *settings) { o.OnMessage = hear })
 	var want []string
 	for range 100 {
 		for _, when := range []string{"before", "after"} {

@@ -294,25 +294,34 @@ type session struct {
 	messages chan *jsonrpc.Message
 	ignored  chan error
 	closed   chan error
+	backoff  *process.Backoff
+}
+
+// settings are what a test opens a session with.
+type settings struct {
+	Options
+	client *Client
 }
 
 const initParams = `{"protocolVersion":"2025-11-25","capabilities":{"sampling":{},"elicitation":{},"roots":{}},"clientInfo":{"name":"test","version":"0"}}`
 
-func open(t testing.TB, c *clusters.Cluster, e *clusters.Endpoint, change ...func(*Options)) (*session, error) {
+func open(t testing.TB, c *clusters.Cluster, e *clusters.Endpoint, change ...func(*settings)) (*session, error) {
 	t.Helper()
 	s := &session{t: t, messages: make(chan *jsonrpc.Message, 100), ignored: make(chan error, 100), closed: make(chan error, 1)}
-	opts := Options{
+	opts := settings{client: new(Client), Options: Options{
+		Init:      []byte(initParams),
 		OnMessage: func(m *jsonrpc.Message) { s.messages <- m },
 		OnIgnored: func(err error, _ bool) { s.ignored <- err },
 		OnClose:   func(err error) { s.closed <- err },
-	}
+	}}
 	for _, f := range change {
 		f(&opts)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	var err error
-	s.Session, err = Open(ctx, c, e, Init{[]byte(initParams)}, opts)
+	s.backoff = opts.Backoff
+	s.Session, err = opts.client.Open(ctx, c, e, opts.Options)
 	if err != nil {
 		return nil, err
 	}
@@ -324,7 +333,7 @@ func open(t testing.TB, c *clusters.Cluster, e *clusters.Endpoint, change ...fun
 	return s, nil
 }
 
-func mustOpen(t testing.TB, c *clusters.Cluster, e *clusters.Endpoint, change ...func(*Options)) *session {
+func mustOpen(t testing.TB, c *clusters.Cluster, e *clusters.Endpoint, change ...func(*settings)) *session {
 	t.Helper()
 	s, err := open(t, c, e, change...)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -17,21 +16,13 @@ import (
 // Prober makes the health checks of kind mcp. It implements clusters.Prober.
 // Its fields must not be changed once it is in use.
 type Prober struct {
+	// Client opens the sessions, and has the processes that serve those of clients
+	// too.
+	Client *Client
 	// Version is the gateway's, for the server's eyes.
 	Version string
 	// OnIgnored is Options.OnIgnored of its sessions; it may be nil.
 	OnIgnored func(cluster, endpoint string, err error, report bool)
-	// Memory is Options.Memory of its sessions, whose processes serve the sessions
-	// of clients too; it may be nil.
-	Memory *memory.Budget
-	// Transports is what its sessions know and learn; it may be nil.
-	Transports *Transports
-}
-
-// NewProber returns a Prober whose sessions share what transports remembers,
-// which may be nil.
-func NewProber(transports *Transports) *Prober {
-	return &Prober{Version: "unknown", Transports: transports}
 }
 
 // params are those of initialize.
@@ -45,8 +36,8 @@ func (p *Prober) params() []byte {
 // next. Any JSON-RPC answer, an error too, is that of a healthy server.
 func (p *Prober) NewProbe(c *clusters.Cluster, e *clusters.Endpoint) clusters.Probe {
 	b := &probe{prober: p, cluster: c, endpoint: e}
-	if p.Transports != nil && c.IsCommand() {
-		b.watched = p.Transports.shared.watch(e)
+	if c.IsCommand() {
+		b.watched = p.Client.shared.watch(e)
 	}
 	return b
 }
@@ -86,9 +77,9 @@ func (p *probe) Check(ctx context.Context) error {
 	if errors.Is(err, clusters.ErrStarting) {
 		return err
 	}
-	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 && (p.session == nil || !p.session.Shares()) {
+	if p.cluster.IsCommand() && p.cluster.Config().MaxProcesses == 1 && (p.session == nil || !p.session.shares()) {
 		p.proven = err == nil
-		if p.session != nil && p.session.Version() == "" {
+		if p.session != nil && p.session.server == nil {
 			p.offer(p.session)
 			p.session = nil
 			return err
@@ -105,13 +96,13 @@ func (p *probe) offer(s *Session) {
 	if p.spare == nil {
 		return
 	}
-	p.prober.Transports.spares.offer(p.endpoint, p.spare, s)
+	p.prober.Client.spares.offer(p.endpoint, p.spare, s)
 	p.spare, p.offered = nil, p.spare
 }
 
 // withdraw ends the process that was offered, unless a session has it.
 func (p *probe) withdraw(ctx context.Context) {
-	if sp := p.offered; sp != nil && p.prober.Transports.spares.remove(p.endpoint, sp) {
+	if sp := p.offered; sp != nil && p.prober.Client.spares.remove(p.endpoint, sp) {
 		sp.session.Close(ctx)
 	}
 }
@@ -125,15 +116,15 @@ func (p *probe) check(ctx context.Context) error {
 			return nil
 		}
 		p.sign = p.otherSign()
-		if p.session.Modern() && !p.cluster.IsCommand() && p.session.Err() == nil {
+		if p.session.server.Modern() && !p.cluster.IsCommand() && p.session.Err() == nil {
 			// There is no session that the server could have lost. A new one would
 			// be made of what is known about the server, and ask nothing.
 			if p.failures++; p.failures < p.threshold() {
 				return verdict(err)
 			}
-			p.session.doubt() // an older server does not know the question
+			p.prober.Client.of(p.cluster, p.endpoint).doubt() // an older server does not know the question
 		}
-		if p.session.Shares() && p.session.Err() == nil && ctx.Err() == nil {
+		if p.session.shares() && p.session.Err() == nil && ctx.Err() == nil {
 			// A tool may keep the process busy for a while. Where it does not
 			// come back, others must not wait for it.
 			if p.failures++; p.failures < p.threshold() {
@@ -158,7 +149,7 @@ func (p *probe) check(ctx context.Context) error {
 		p.session, err = p.launch(ctx)
 	} else {
 		p.session, err = p.open(ctx, nil)
-		if err == nil && p.session.Modern() {
+		if err == nil && p.session.server.Modern() {
 			err = p.ping(ctx) // all that it is made of may be known
 		}
 	}
@@ -183,19 +174,14 @@ func (p *probe) open(ctx context.Context, spare *spare) (*Session, error) {
 		OnIgnored: ignored,
 		// Servers of either era take what the newer one says; the older one's
 		// first words make no sense to those that are newer only.
-		Modern:     true,
-		IfFree:     true,
-		Check:      true,
-		Anew:       p.anew,
-		Backoff:    &p.backoff,
-		Memory:     p.prober.Memory,
-		Transports: p.prober.Transports,
-		spare:      spare,
+		Modern:  true,
+		Init:    p.prober.params(),
+		Backoff: &p.backoff,
 	}
 	if spare != nil {
 		opts.OnMessage, opts.OnIgnored = spare.message, spare.ignored(ignored)
 	}
-	return Open(ctx, p.cluster, p.endpoint, Init{p.prober.params()}, opts)
+	return p.prober.Client.open(ctx, p.cluster, p.endpoint, opts, &check{anew: p.anew, spare: spare})
 }
 
 // launched is the opening of a session whose process takes its time. session
@@ -215,8 +201,8 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 	if l == nil {
 		l = &launched{since: time.Now(), done: make(chan struct{})}
 		p.launched = l
-		if p.cluster.Config().MaxProcesses == 1 && p.prober.Transports != nil {
-			p.spare = p.prober.Transports.spares.expect(p.endpoint)
+		if p.cluster.Config().MaxProcesses == 1 {
+			p.spare = p.prober.Client.spares.expect(p.endpoint)
 		}
 		spare := p.spare
 		var starting context.Context
@@ -231,7 +217,7 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 	case <-l.done:
 		p.launched = nil
 		if p.anew && errors.Is(l.err, process.ErrOverflow) {
-			p.prober.Transports.shared.giveUp(ctx, p.endpoint)
+			p.prober.Client.shared.giveUp(ctx, p.endpoint)
 		}
 		p.anew = false
 		return l.session, l.err
@@ -251,7 +237,7 @@ func (p *probe) use(ctx context.Context) bool {
 			p.leave(context.Background()) // it is ending already
 			return false
 		}
-		if t := p.prober.Transports; t != nil && p.session.Modern() && !t.shared.isApart(p.endpoint) {
+		if p.session.server.Modern() && !p.prober.Client.shared.isApart(p.endpoint) {
 			p.leave(ctx) // the one that sessions share from now on is to be watched
 			return false
 		}
@@ -299,7 +285,7 @@ func (p *probe) ping(ctx context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(until)/2)
 		defer cancel()
 	}
-	if p.sign == "" || p.session.Modern() {
+	if p.sign == "" || p.session.server.Modern() {
 		return p.session.Ping(ctx)
 	}
 	id := p.session.NextID()
@@ -311,10 +297,10 @@ func (p *probe) ping(ctx context.Context) error {
 // of life: some servers do not answer ping at all, and each check would take a
 // new session, or a new process.
 func (p *probe) otherSign() string {
-	if p.answered || p.sign != "" || p.session.Modern() {
+	if p.answered || p.sign != "" || p.session.server.Modern() {
 		return ""
 	}
-	capabilities := p.session.Result().Result().Get("capabilities")
+	capabilities := p.session.server.Result.Result().Get("capabilities")
 	for _, list := range []string{"tools", "prompts", "resources"} {
 		if capabilities.Get(list).Exists() {
 			return list + "/list"

@@ -18,7 +18,7 @@ import (
 var _ clusters.Prober = (*Prober)(nil)
 
 func newProbe(t *testing.T, c *clusters.Cluster, e *clusters.Endpoint) (check func() error) {
-	p := NewProber(new(Transports)).NewProbe(c, e)
+	p := (&Prober{Client: new(Client)}).NewProbe(c, e)
 	t.Cleanup(func() { p.Close(context.Background()) })
 	return func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -41,7 +41,7 @@ func TestProbeKeepsOneSession(t *testing.T) {
 		answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
 	}
 	c, e := cluster(t, at(f.URL))
-	p := NewProber(nil).NewProbe(c, e)
+	p := (&Prober{Client: new(Client)}).NewProbe(c, e)
 	check := func() error { return p.Check(t.Context()) }
 	for range 3 {
 		if err := check(); err != nil {
@@ -82,7 +82,7 @@ func TestAServerWithoutSessionsIsAskedAtEachCheck(t *testing.T) {
 		answer(w, r, m)
 	}
 	c, e := cluster(t, at(f.URL))
-	prober := NewProber(new(Transports))
+	prober := &Prober{Client: new(Client)}
 	probe := prober.NewProbe(c, e)
 	t.Cleanup(func() { probe.Close(context.Background()) })
 	for range 2 {
@@ -143,10 +143,10 @@ func TestAServerThatIsReplacedByAnOlderOneIsInitialised(t *testing.T) {
 				}
 			}
 			c, e := cluster(t, at(f.URL))
-			known := new(Transports)
-			probe := NewProber(known).NewProbe(c, e)
+			known := new(Client)
+			probe := (&Prober{Client: known}).NewProbe(c, e)
 			t.Cleanup(func() { probe.Close(context.Background()) })
-			remember := func(o *Options) { o.Transports = known }
+			remember := func(o *settings) { o.client = known }
 			if err := probe.Check(t.Context()); err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestAServerThatIsReplacedByAnOlderOneIsInitialised(t *testing.T) {
 				if _, err := s.call("tools/list"); !errors.Is(err, ErrSessionLost) {
 					t.Errorf("a call: %v", err)
 				}
-				if s := mustOpen(t, c, e, remember, asModern); s.Modern() {
+				if s := mustOpen(t, c, e, remember, asModern); s.Server().Modern() {
 					t.Error("a new session does not ask the server again")
 				}
 			}
@@ -191,8 +191,8 @@ func TestAServerThatIsDownStaysWhatItWas(t *testing.T) {
 		answer(w, r, m)
 	}
 	c, e := cluster(t, at(f.URL))
-	known := new(Transports)
-	probe := NewProber(known).NewProbe(c, e)
+	known := new(Client)
+	probe := (&Prober{Client: known}).NewProbe(c, e)
 	t.Cleanup(func() { probe.Close(context.Background()) })
 	if err := probe.Check(t.Context()); err != nil {
 		t.Fatal(err)
@@ -305,7 +305,7 @@ func TestAServerThatAnswersNoPingStaysHealthyAndKeepsItsSession(t *testing.T) {
 				}
 			}
 			c, e := cluster(t, at(f.URL))
-			p := NewProber(nil).NewProbe(c, e)
+			p := (&Prober{Client: new(Client)}).NewProbe(c, e)
 			defer p.Close(context.Background())
 			for n := range 4 {
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

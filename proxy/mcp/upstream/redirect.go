@@ -12,11 +12,11 @@ import (
 // answer of 307 or 308 that leads to the same origin is followed, once:
 // frameworks answer so when a slash is missing, or is there, at the end of the
 // path. Where it led to is remembered for all sessions.
-func (s *Session) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.Response, error) {
+func (c *httpClient) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.Response, error) {
 	configured := req.URL.EscapedPath() == e.URL().EscapedPath()
 	moved := false
-	if configured && s.cluster != nil {
-		if to := s.opts.Transports.get(s.cluster, e).moved; to != nil {
+	if configured {
+		if to := c.known.get().redirected; to != nil {
 			// The query stays the configured one: it may hold a key that changes.
 			u := *req.URL
 			u.Path, u.RawPath = to.Path, to.RawPath
@@ -41,10 +41,10 @@ func (s *Session) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.Resp
 			return nil, err
 		}
 		if configured && speaks(res) {
-			s.moved(e, to)
+			c.moved(e, to)
 		}
 	} else if moved && gone(res) {
-		s.moved(e, e.URL()) // the next request finds out anew
+		c.moved(e, e.URL()) // the next request finds out anew
 	}
 	if err := decode(res); err != nil {
 		res.Body.Close()
@@ -100,22 +100,11 @@ func sameResource(a, b *url.URL) bool {
 	return a.EscapedPath() == b.EscapedPath() && a.RawQuery == b.RawQuery
 }
 
-// moved remembers where the endpoint is, and tells of it when that is news.
-func (s *Session) moved(e *clusters.Endpoint, to *url.URL) {
-	if s.cluster == nil {
+// moved remembers where the endpoint is.
+func (c *httpClient) moved(e *clusters.Endpoint, to *url.URL) {
+	if to.EscapedPath() == e.URL().EscapedPath() {
+		c.known.redirected(nil)
 		return
 	}
-	if to.EscapedPath() == e.URL().EscapedPath() {
-		to = nil
-	} else {
-		to = &url.URL{Path: to.Path, RawPath: to.RawPath}
-	}
-	news := false
-	s.opts.Transports.learn(s.cluster, e, func(k *spoken) {
-		news = to != nil && (k.moved == nil || !sameResource(k.moved, to))
-		k.moved = to
-	})
-	if t := s.opts.Transports; news && t.OnMoved != nil {
-		t.OnMoved(s.cluster.Name(), e.ID(), to.Path)
-	}
+	c.known.redirected(&url.URL{Path: to.Path, RawPath: to.RawPath})
 }

@@ -48,10 +48,10 @@ func TestARedirectToTheSameOriginIsFollowedAndRemembered(t *testing.T) {
 			http.Redirect(w, r, to, status)
 		})
 		var told []string
-		transports := &Transports{OnMoved: func(cluster, _, path string) { told = append(told, cluster+" "+path) }}
+		client := &Client{OnMoved: func(cluster, _, path string) { told = append(told, cluster+" "+path) }}
 		c, e := cluster(t, at(p.URL+"/mcp"))
 		for range 2 {
-			s := mustOpen(t, c, e, func(o *Options) { o.Transports = transports })
+			s := mustOpen(t, c, e, func(o *settings) { o.client = client })
 			s.mustTool("echo", `{}`, nil)
 			s.Close(t.Context())
 		}
@@ -86,7 +86,7 @@ func TestRedirectsElsewhereAreNotFollowed(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		c, e := cluster(t, at(p.URL+"/mcp"))
-		_, err := open(t, c, e, func(o *Options) { o.Transports = new(Transports) })
+		_, err := open(t, c, e, func(o *settings) { o.client = new(Client) })
 		var refused *StatusError
 		if !errors.As(err, &refused) || refused.Code/100 != 3 {
 			t.Errorf("%s: %v", name, err)
@@ -109,12 +109,12 @@ func TestAPageThatARequestIsLedToIsNotRemembered(t *testing.T) {
 		}
 		http.Redirect(w, r, "/login", http.StatusTemporaryRedirect)
 	})
-	transports := new(Transports)
+	client := new(Client)
 	c, e := cluster(t, at(p.URL+"/mcp"))
-	if _, err := open(t, c, e, func(o *Options) { o.Transports = transports }); err == nil {
+	if _, err := open(t, c, e, func(o *settings) { o.client = client }); err == nil {
 		t.Error("a page to log in at is a server")
 	}
-	if to := transports.get(c, e).moved; to != nil {
+	if to := client.of(c, e).get().redirected; to != nil {
 		t.Errorf("%s is remembered", to)
 	}
 }
@@ -128,14 +128,14 @@ func TestAPlaceThatIsGoneIsForgotten(t *testing.T) {
 		}
 		server.ServeHTTP(w, r)
 	})
-	transports := new(Transports)
+	client := new(Client)
 	c, e := cluster(t, at(p.URL+"/mcp"))
-	transports.learn(c, e, func(k *spoken) { k.moved = &url.URL{Scheme: e.URL().Scheme, Host: e.URL().Host, Path: "/old"} })
-	_, _ = open(t, c, e, func(o *Options) { o.Transports = transports })
-	if to := transports.get(c, e).moved; to != nil {
+	client.of(c, e).learn(func(k *spoken) { k.redirected = &url.URL{Scheme: e.URL().Scheme, Host: e.URL().Host, Path: "/old"} })
+	_, _ = open(t, c, e, func(o *settings) { o.client = client })
+	if to := client.of(c, e).get().redirected; to != nil {
 		t.Fatalf("%s is still remembered", to)
 	}
-	mustOpen(t, c, e, func(o *Options) { o.Transports = transports }).mustTool("echo", `{}`, nil)
+	mustOpen(t, c, e, func(o *settings) { o.client = client }).mustTool("echo", `{}`, nil)
 }
 
 func TestTheEventStreamOfAnOldServerMayMove(t *testing.T) {

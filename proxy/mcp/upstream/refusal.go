@@ -2,22 +2,18 @@ package upstream
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // refused reads an answer whose status is no success. Some servers answer with
 // such a status and with the call's error response in the body: that is the
 // call's response. inSession says that the request named a session; then the
 // error tells what the answer says about that session.
-func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*jsonrpc.Message, error) {
-	body, err := s.readAll(res, nil)
+func (c *httpClient) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*jsonrpc.Message, error) {
+	body, err := c.limits.readAll(res, nil)
 	status := &StatusError{Code: res.StatusCode, challenged: res.Header.Get("WWW-Authenticate") != ""}
 	if err != nil {
 		body = nil
@@ -31,14 +27,15 @@ func (s *Session) refused(res *http.Response, id jsonrpc.ID, inSession bool) (*j
 		status.Response, status.Snippet = m, snippet([]byte(m.ErrorMessage()))
 		status.answers = !id.IsZero() && m.ID() == id
 	}
-	switch {
+	switch server := c.server.Load(); {
 	case inSession:
 		status.lost, status.doubtful = status.aboutSession(body)
-	case s.kind == StreamableHTTP && s.result != nil && s.stateless == nil:
+	case server == nil: // it is being found out
+	case !server.Modern():
 		// The server gave no session id when it was initialised. One that has been
 		// restarted with other settings may do so now.
 		status.lost = status.wantsSession(body)
-	case s.kind == StreamableHTTP && s.result != nil:
+	default:
 		status.lost = status.knowsNoModern()
 		status.mayHaveActed = status.lost
 	}
@@ -100,51 +97,4 @@ func (e *StatusError) knowsNoModern() bool {
 		return false // as servers without sessions say
 	}
 	return !e.answers
-}
-
-// verifyTime is how long a ping is waited for that tells whether a session is
-// lost.
-const verifyTime = 5 * time.Second
-
-// refused reads an answer whose status is no success. Where the answer leaves
-// open whether the server still knows the session, a ping decides: a session
-// that lives keeps its state.
-func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc.ID) (*jsonrpc.Message, error) {
-	m, err := t.s.refused(res, id, t.sessionID() != "")
-	var status *StatusError
-	if errors.As(err, &status) && status.doubtful {
-		status.lives = t.known(ctx)
-		status.lost = !status.lives
-		if m := status.Answer(); m != nil && status.answers && !status.lost {
-			return m, nil
-		}
-	}
-	if status != nil && status.lost && t.s.Modern() {
-		t.s.doubt()
-	}
-	t.s.noticeLoss(err)
-	return m, err
-}
-
-// known reports whether the server still knows the session, or that this
-// cannot be found out now. Servers look for the session first: one that does not
-// know it refuses a ping as well, even if it answers none.
-func (t *streamable) known(ctx context.Context) bool {
-	if t.s.life.Err() != nil {
-		return t.s.Err() == nil // it was closed here, not lost
-	}
-	pinging, cancel := context.WithTimeout(ctx, t.verify)
-	defer cancel()
-	id := t.s.NextID()
-	res, err := t.roundTrip(pinging, http.MethodPost, jsonrpc.NewRequest(id, spec.Ping, nil), "")
-	if err != nil {
-		return true
-	}
-	defer res.Body.Close()
-	if success(res) {
-		return true
-	}
-	_, err = t.s.refused(res, id, true)
-	var status *StatusError
-	return !errors.As(err, &status) || !status.lost && !status.doubtful
 }

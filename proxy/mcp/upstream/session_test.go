@@ -45,8 +45,8 @@ func eachTransport(t *testing.T, test func(t *testing.T, s *session, h *hangs)) 
 			}
 			c, e := cluster(t, change)
 			s := mustOpen(t, c, e)
-			if s.Kind() != way.kind {
-				t.Fatalf("the transport is %v, want %v", s.Kind(), way.kind)
+			if s.Server().Kind != way.kind {
+				t.Fatalf("the transport is %v, want %v", s.Server().Kind, way.kind)
 			}
 			t.Cleanup(func() { close(h.release) }) // before the session is closed
 			test(t, s, h)
@@ -62,8 +62,8 @@ func eachTransport(t *testing.T, test func(t *testing.T, s *session, h *hangs)) 
 
 func TestCallsOverEveryTransport(t *testing.T) {
 	eachTransport(t, func(t *testing.T, s *session, _ *hangs) {
-		if s.Version() == "" || s.Result().Result().Get("serverInfo", "name").String() != "peer" {
-			t.Errorf("version %q, result %s", s.Version(), s.Result().Raw())
+		if s.Server().Version == "" || s.Server().Result.Result().Get("serverInfo", "name").String() != "peer" {
+			t.Errorf("version %q, result %s", s.Server().Version, s.Server().Result.Raw())
 		}
 		if got := s.mustTool("echo", `{"text":"héllo\n\u2028"}`, nil); got != "héllo\n\u2028" {
 			t.Errorf("echo: %q", got)
@@ -139,7 +139,7 @@ func TestCallIsBoundedByItsContext(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
 		go func() {
-			if s.Kind() != Stdio {
+			if s.Server().Kind != Stdio {
 				<-h.began
 			}
 			for s.Busy() == 0 {
@@ -148,7 +148,7 @@ func TestCallIsBoundedByItsContext(t *testing.T) {
 			cancel(nil)
 		}()
 		_, err := s.tool(ctx, "hang", `{}`, nil)
-		if !errors.Is(err, context.Canceled) || Repeatable(err) && s.Kind() != Stdio {
+		if !errors.Is(err, context.Canceled) || Repeatable(err) && s.Server().Kind != Stdio {
 			t.Errorf("a hanging call: %v, repeatable %v", err, Repeatable(err))
 		}
 		if _, err := s.tool(ctx, "echo", `{}`, nil); !NotSent(err) || !errors.Is(err, context.Canceled) {
@@ -162,7 +162,7 @@ func TestCallIsBoundedByItsContext(t *testing.T) {
 
 func TestCancelledReachesTheServer(t *testing.T) {
 	eachTransport(t, func(t *testing.T, s *session, h *hangs) {
-		if s.Kind() == Stdio {
+		if s.Server().Kind == Stdio {
 			return // its hang is in another process
 		}
 		id := s.NextID()
@@ -192,7 +192,7 @@ func TestCloseEndsCallsAndReports(t *testing.T) {
 			_, err := s.tool(t.Context(), "hang", `{}`, nil)
 			failed <- err
 		}()
-		if s.Kind() == Stdio {
+		if s.Server().Kind == Stdio {
 			eventually(t, "the call is in flight", func() bool { return s.Busy() == 1 })
 		} else {
 			<-h.began

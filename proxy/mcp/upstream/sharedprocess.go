@@ -44,15 +44,15 @@ type sharedProcess struct {
 
 	session  *Session // has the process; no client speaks on it
 	sessions int      // those on their way in included
-	members  map[*Session]struct{}
+	members  map[*member]struct{}
 	born     time.Time
 	over     bool // no other session may join
 
 	mu     sync.Mutex
-	active int              // requests in flight
-	calls  map[*Session]int // of these, those that are calls, by session
-	caller *Session         // has made the first call
-	others bool             // other sessions have made calls as well
+	active int             // requests in flight
+	calls  map[*member]int // of these, those that are calls, by session
+	caller *member         // has made the first call
+	others bool            // other sessions have made calls as well
 }
 
 // find returns the shared process of an endpoint, or a new one that the caller must
@@ -72,7 +72,7 @@ func (hs *sharedProcesses) find(e *clusters.Endpoint) (h *sharedProcess, found b
 }
 
 func (hs *sharedProcesses) newSharedProcess(e *clusters.Endpoint) *sharedProcess {
-	return &sharedProcess{all: hs, endpoint: e, ready: make(chan struct{}), members: map[*Session]struct{}{}, calls: map[*Session]int{}}
+	return &sharedProcess{all: hs, endpoint: e, ready: make(chan struct{}), members: map[*member]struct{}{}, calls: map[*member]int{}}
 }
 
 func (hs *sharedProcesses) putLocked(h *sharedProcess) {
@@ -110,16 +110,16 @@ func (hs *sharedProcesses) install(h *sharedProcess, s *Session, anew bool) *sha
 			return other
 		}
 		if hs.giveUpLocked(other) {
-			s.spawn(func() { other.session.Close(context.Background()) }) // a process is stopped in bounded time
+			s.life.spawn(func() { other.session.Close(context.Background()) }) // a process is stopped in bounded time
 		}
 	}
 	hs.putLocked(h)
 	h.session, h.sessions, h.born = s, 1, time.Now()
-	s.shared.Store(h)
+	s.transport.(*stdio).calls.share(h)
 	// Its end is the fault of the session that has a call in flight then.
 	s.Process().SetOwner(process.Owner{Backoff: new(process.Backoff)})
 	s.Process().Rest()
-	context.AfterFunc(s.life, h.lost)
+	context.AfterFunc(s.life.ctx, h.lost)
 	close(h.ready)
 	return h
 }
@@ -142,9 +142,9 @@ func (hs *sharedProcesses) giveUpLocked(h *sharedProcess) (unused bool) {
 	hs.forgetLocked(h)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for s := range h.members {
-		if h.calls[s] == 0 {
-			s.end(errReplaced)
+	for m := range h.members {
+		if h.calls[m] == 0 {
+			m.life.end(errReplaced)
 		}
 	}
 	return h.sessions == 0
@@ -207,10 +207,17 @@ func (h *sharedProcess) enter() bool {
 	return true
 }
 
-// leave counts a session out. The last one ends the process, unless it is watched.
-func (h *sharedProcess) leave(ctx context.Context, s *Session) {
+// add makes m one of the sessions that share the process, which has counted it in.
+func (h *sharedProcess) add(m *member) {
 	h.all.mu.Lock()
-	delete(h.members, s)
+	defer h.all.mu.Unlock()
+	h.members[m] = struct{}{}
+}
+
+// leave counts a session out. The last one ends the process, unless it is watched.
+func (h *sharedProcess) leave(ctx context.Context, m *member) {
+	h.all.mu.Lock()
+	delete(h.members, m)
 	h.sessions--
 	last := h.sessions == 0 && (h.over || h.all.watched[h.endpoint] == 0)
 	if last {
@@ -218,7 +225,7 @@ func (h *sharedProcess) leave(ctx context.Context, s *Session) {
 	}
 	h.all.mu.Unlock()
 	h.mu.Lock()
-	if h.caller == s {
+	if h.caller == m {
 		h.caller, h.others = nil, true // its calls may go on in the server
 	}
 	h.mu.Unlock()
@@ -249,9 +256,9 @@ func (h *sharedProcess) lost() {
 	if !crashed || len(h.calls) != 1 {
 		return
 	}
-	for s := range h.calls {
-		if s.opts.Backoff != nil {
-			s.opts.Backoff.Ended(err, lived)
+	for m := range h.calls {
+		if m.backoff != nil {
+			m.backoff.Ended(err, lived)
 		}
 	}
 }
@@ -279,7 +286,7 @@ func (hs *sharedProcesses) setApartLocked(e *clusters.Endpoint) {
 
 // begin counts a request of a session in. A process without any may be stopped
 // where another one needs its place.
-func (h *sharedProcess) begin(s *Session, isCall bool) error {
+func (h *sharedProcess) begin(m *member, isCall bool) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.active == 0 {
@@ -290,18 +297,18 @@ func (h *sharedProcess) begin(s *Session, isCall bool) error {
 	}
 	h.active++
 	if isCall {
-		h.calls[s]++
+		h.calls[m]++
 		if h.caller == nil {
-			h.caller = s
+			h.caller = m
 		}
-		h.others = h.others || h.caller != s
+		h.others = h.others || h.caller != m
 	}
 	return nil
 }
 
-func (h *sharedProcess) end(s *Session, isCall bool) {
+func (h *sharedProcess) end(m *member, isCall bool) {
 	h.mu.Lock()
-	if h.session.life.Err() != nil {
+	if h.session.life.over() {
 		h.mu.Unlock()
 		return // lost must find whose calls were in flight
 	}
@@ -309,25 +316,25 @@ func (h *sharedProcess) end(s *Session, isCall bool) {
 		h.session.Process().Rest()
 	}
 	if isCall {
-		h.calls[s]--
+		h.calls[m]--
 	}
-	last := h.calls[s] == 0
+	last := h.calls[m] == 0
 	if last {
-		delete(h.calls, s)
+		delete(h.calls, m)
 	}
 	h.mu.Unlock()
 	if last && isCall {
 		h.all.mu.Lock()
 		defer h.all.mu.Unlock()
-		if h.over && h.session.life.Err() == nil {
-			s.end(errReplaced)
+		if h.over && !h.session.life.over() {
+			m.life.end(errReplaced)
 		}
 	}
 }
 
 // onlyCaller returns the session that has called the process, if no other one
 // ever has.
-func (h *sharedProcess) onlyCaller() *Session {
+func (h *sharedProcess) onlyCaller() *member {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.others {
@@ -347,22 +354,22 @@ func (h *sharedProcess) unaddressed(m *jsonrpc.Message) {
 		uri = m.Params().Get("uri").String()
 	case m.Kind() == jsonrpc.Notification && strings.HasSuffix(method, "/list_changed"):
 	case only != nil:
-		only.route(m, nil)
+		only.in.route(m, nil)
 		return
 	default:
 		err := fmt.Errorf("%s does not say which call it is about, and several sessions use the process", snippet([]byte(method)))
-		h.session.ignore(err)
+		h.session.in.ignore(err)
 		if m.Kind() == jsonrpc.Request {
-			h.session.refuse(m.ID(), err)
+			h.session.in.refuse(m.ID(), err)
 		}
 		return
 	}
 	h.all.mu.Lock()
 	members := slices.Collect(maps.Keys(h.members))
 	h.all.mu.Unlock()
-	for _, s := range members {
-		if !ofResource || s.watches(uri) {
-			s.route(m, nil)
+	for _, member := range members {
+		if !ofResource || member.subscriptions.Load().has(uri) {
+			member.in.route(m, nil)
 		}
 	}
 }

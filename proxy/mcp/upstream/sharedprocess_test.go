@@ -115,9 +115,9 @@ func (s *session) invoke(ctx context.Context, tool string, on func(*jsonrpc.Mess
 	return err
 }
 
-func sharing(known *Transports, change ...func(*Options)) func(*Options) {
-	return func(o *Options) {
-		o.Modern, o.Transports, o.Backoff, o.OnIgnored = true, known, new(process.Backoff), nil
+func sharing(known *Client, change ...func(*settings)) func(*settings) {
+	return func(o *settings) {
+		o.Modern, o.client, o.Backoff, o.OnIgnored = true, known, new(process.Backoff), nil
 		for _, f := range change {
 			f(o)
 		}
@@ -126,8 +126,8 @@ func sharing(known *Transports, change ...func(*Options)) func(*Options) {
 
 func TestAServerWithoutSessionsHasOneProcessForAll(t *testing.T) {
 	c, e, noted := statelessCommand(t)
-	known := new(Transports)
-	p := NewProber(known).NewProbe(c, e)
+	known := new(Client)
+	p := (&Prober{Client: known}).NewProbe(c, e)
 	defer p.Close(context.Background())
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -183,7 +183,7 @@ func TestAServerWithoutSessionsHasOneProcessForAll(t *testing.T) {
 // What a server says without saying to whom could be another's.
 func TestLogOfASharedProcessReachesItsOnlyCallerAlone(t *testing.T) {
 	c, e, _ := statelessCommand(t)
-	known := new(Transports)
+	known := new(Client)
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	heard := func(s *session) (n int) {
 		if err := s.invoke(t.Context(), "log", func(m *jsonrpc.Message) {
@@ -219,15 +219,15 @@ func TestLogOfASharedProcessReachesItsOnlyCallerAlone(t *testing.T) {
 		t.Error("a message that is of no call is heard")
 	}
 	// A client that wants them has a process to itself.
-	alone := mustOpen(t, c, e, sharing(known, func(o *Options) { o.Alone = true }))
-	if n := heard(alone); n != 1 || alone.Shares() {
+	alone := mustOpen(t, c, e, sharing(known, func(o *settings) { o.Alone = true }))
+	if n := heard(alone); n != 1 || alone.shares() {
 		t.Errorf("%d messages in a process of its own", n)
 	}
 }
 
 func TestAllWhoShareAProcessHearOfItsLists(t *testing.T) {
 	c, e, _ := statelessCommand(t)
-	known := new(Transports)
+	known := new(Client)
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	for _, s := range []*session{a, b} {
 		if err := s.invoke(t.Context(), "x", nil); err != nil {
@@ -248,7 +248,7 @@ func TestAllWhoShareAProcessHearOfItsLists(t *testing.T) {
 // the others.
 func TestASharedProcessThatIsMisledEndsNoOtherCalls(t *testing.T) {
 	c, e, _ := statelessCommand(t)
-	known := new(Transports)
+	known := new(Client)
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	done := make(chan error)
 	go func() { done <- a.invoke(t.Context(), "wait", nil) }()
@@ -271,7 +271,7 @@ func TestASharedProcessThatIsMisledEndsNoOtherCalls(t *testing.T) {
 
 func TestASessionThatLeavesASharedProcessCancelsItsCalls(t *testing.T) {
 	c, e, noted := statelessCommand(t)
-	known := new(Transports)
+	known := new(Client)
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	a.StartListening()
 	eventually(t, "the subscription", func() bool { return noted("listen") == 1 })
@@ -290,10 +290,11 @@ func TestASessionThatLeavesASharedProcessCancelsItsCalls(t *testing.T) {
 
 func TestASharedProcessThatCrashesSoonIsSharedNoMore(t *testing.T) {
 	c, e, noted := statelessCommand(t)
-	known := new(Transports)
-	var guilty Options
+	known := new(Client)
+	var guilty settings
+	guilty.Init = []byte(initParams)
 	sharing(known)(&guilty)
-	same := func(o *Options) { *o = guilty }
+	same := func(o *settings) { *o = guilty }
 	bystander := mustOpen(t, c, e, sharing(known))
 	crasher := mustOpen(t, c, e, same)
 	if err := crasher.invoke(t.Context(), "exit", nil); !errors.Is(err, ErrSessionLost) {
@@ -325,27 +326,27 @@ func TestASharedProcessThatCrashesSoonIsSharedNoMore(t *testing.T) {
 		t.Errorf("the call of another session: %v; %d starts", err, noted("start"))
 	}
 	// It is shared again after a while, and the health check moves there.
-	p := NewProber(known).NewProbe(c, e).(*probe)
+	p := (&Prober{Client: known}).NewProbe(c, e).(*probe)
 	defer p.Close(context.Background())
 	check := func() {
 		if err := p.Check(t.Context()); err != nil {
 			t.Error(err)
 		}
 	}
-	if check(); p.session.Shares() {
+	if check(); p.session.shares() {
 		t.Error("the health check shares a process")
 	}
 	known.shared.mu.Lock()
 	clear(known.shared.apart)
 	known.shared.mu.Unlock()
-	if check(); !p.session.Shares() {
+	if check(); !p.session.shares() {
 		t.Error("the health check keeps its own process")
 	}
 }
 
 func TestTheCrashOfASharedProcessDelaysNobodyWhoMayBeInnocent(t *testing.T) {
 	c, e, _ := statelessCommand(t)
-	known := new(Transports)
+	known := new(Client)
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	done := make(chan error)
 	go func() { done <- a.invoke(t.Context(), "wait", nil) }()
@@ -359,7 +360,7 @@ func TestTheCrashOfASharedProcessDelaysNobodyWhoMayBeInnocent(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 900*time.Millisecond) // the shortest delay is longer
 	defer cancel()
 	for _, s := range []*session{a, b} {
-		if err := e.Await(ctx, s.opts.Backoff); err != nil {
+		if err := e.Await(ctx, s.backoff); err != nil {
 			t.Errorf("a session has to wait: %v", err)
 		}
 	}
@@ -370,8 +371,8 @@ func TestASharedProcessThatDoesNotAnswerIsLeft(t *testing.T) {
 		t.Run(fmt.Sprintf("%d processes", most), func(t *testing.T) {
 			t.Parallel()
 			c, e, noted := statelessCommand(t, func(cfg *clusters.Config) { cfg.MaxProcesses = most })
-			known := new(Transports)
-			p := NewProber(known).NewProbe(c, e)
+			known := new(Client)
+			p := (&Prober{Client: known}).NewProbe(c, e)
 			defer p.Close(context.Background())
 			check := func() error {
 				ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
@@ -409,15 +410,15 @@ func TestASharedProcessThatDoesNotAnswerIsLeft(t *testing.T) {
 
 func TestASharedProcessAtRestGivesItsPlaceToAnother(t *testing.T) {
 	c, e, noted := statelessCommand(t, func(cfg *clusters.Config) { cfg.MaxProcesses = 1 })
-	known := new(Transports)
+	known := new(Client)
 	a := mustOpen(t, c, e, sharing(known))
 	if err := a.invoke(t.Context(), "x", nil); err != nil {
 		t.Fatal(err)
 	}
 	// An older client of a server of both eras begins a session.
-	old := mustOpen(t, c, e, func(o *Options) { o.Transports = known })
-	if old.Modern() || old.invoke(t.Context(), "x", nil) != nil {
-		t.Errorf("the older client speaks %s", old.Version())
+	old := mustOpen(t, c, e, func(o *settings) { o.client = known })
+	if old.Server().Modern() || old.invoke(t.Context(), "x", nil) != nil {
+		t.Errorf("the older client speaks %s", old.Server().Version)
 	}
 	if err := a.invoke(t.Context(), "x", nil); !errors.Is(err, ErrSessionLost) || !Repeatable(err) {
 		t.Errorf("the session whose process has gone: %v", err)
@@ -431,7 +432,7 @@ func TestASharedProcessAtRestGivesItsPlaceToAnother(t *testing.T) {
 
 func TestNoSessionJoinsASharedProcessThatIsBeingStopped(t *testing.T) {
 	c, e, _ := statelessCommand(t, func(cfg *clusters.Config) { cfg.MaxProcesses = 1 })
-	known := new(Transports)
+	known := new(Client)
 	a := mustOpen(t, c, e, sharing(known))
 	id := a.NextID()
 	m, err := a.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"x"}`)), id, nil)
@@ -450,7 +451,7 @@ func TestNoSessionJoinsASharedProcessThatIsBeingStopped(t *testing.T) {
 	}
 	done := make(chan error)
 	go func() {
-		_, err := open(t, c, e, func(o *Options) { o.Transports = known }) // takes its place
+		_, err := open(t, c, e, func(o *settings) { o.client = known }) // takes its place
 		done <- err
 	}()
 	eventually(t, "the process is to be stopped", h.session.Process().Taken)

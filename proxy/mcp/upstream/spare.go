@@ -108,22 +108,23 @@ func (sp *spare) ignored(ofCheck func(error, bool)) func(error, bool) {
 // adopt opens the session in the process that a health check has left for it. It
 // returns nil where there is none, or it is of no use.
 func (o *opening) adopt(ctx context.Context) (*Session, error) {
-	t := o.opts.Transports
-	if t == nil || o.opts.Check {
+	if o.check != nil {
 		return nil, nil
 	}
-	sp, err := t.spares.take(ctx, o.endpoint)
+	sp, err := o.client.spares.take(ctx, o.endpoint)
 	if sp == nil {
 		return nil, err
 	}
 	s := sp.session
 	child := s.Process()
-	if child.Use(); child.Taken() || s.life.Err() != nil {
+	if child.Use(); child.Taken() || s.life.over() {
 		s.Close(context.Background()) // it is ending already
 		return nil, nil
 	}
 	child.SetOwner(process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal})
-	s.inherit(o.opts, sp)
+	// Its reader runs already, and asks sp for the options that it needs.
+	s.limits.set(o.opts.MaxMessage, o.opts.MaxResult)
+	sp.heir.Store(&o.opts)
 	limit := o.cluster.Config().StartTimeout
 	starting, cancel := context.WithTimeoutCause(ctx, limit, startTimeError{limit})
 	defer cancel()
@@ -135,14 +136,4 @@ func (o *opening) adopt(ctx context.Context) (*Session, error) {
 		return nil, nil // a process of its own shows whether that is the server's fault
 	}
 	return s, nil
-}
-
-// inherit makes s, which a health check has opened, one of a client. Its reader
-// runs already, and asks sp for all of the options that it needs.
-func (s *Session) inherit(opts Options, sp *spare) {
-	opts = opts.limited()
-	s.mostMessage.Store(opts.MaxMessage)
-	s.mostResult.Store(opts.MaxResult)
-	s.opts.Modern, s.opts.Backoff, s.opts.OnClose = opts.Modern, opts.Backoff, opts.OnClose
-	sp.heir.Store(&opts)
 }

@@ -14,10 +14,10 @@ import (
 )
 
 // once is a command that may run once only, with its health check.
-func once(t *testing.T, discover string) (c *clusters.Cluster, e *clusters.Endpoint, known *Transports, p clusters.Probe, dir string, notes func() []string) {
+func once(t *testing.T, discover string) (c *clusters.Cluster, e *clusters.Endpoint, known *Client, p clusters.Probe, dir string, notes func() []string) {
 	c, e, dir, notes = oldCommand(t, discover, func(cfg *clusters.Config) { cfg.MaxProcesses = 1 })
-	known = new(Transports)
-	p = NewProber(known).NewProbe(c, e)
+	known = new(Client)
+	p = (&Prober{Client: known}).NewProbe(c, e)
 	t.Cleanup(func() { p.Close(context.Background()) })
 	return c, e, known, p, dir, notes
 }
@@ -35,15 +35,15 @@ func TestTheFirstSessionGetsTheProcessThatTheCheckHasStarted(t *testing.T) {
 				t.Fatalf("%s: %v", discover, err)
 			}
 			closed := make(chan error, 1)
-			s := mustOpen(t, c, e, func(o *Options) {
-				o.Modern, o.Transports, o.MaxResult = modern, known, 1<<20
+			s := mustOpen(t, c, e, func(o *settings) {
+				o.Modern, o.client, o.MaxResult = modern, known, 1<<20
 				o.OnClose = func(err error) { closed <- err }
 			})
 			if got := notes(); !slices.Equal(got, want) {
 				t.Errorf("%s: the server was asked %q, want %q", discover, got, want)
 			}
-			if s.Version() != "2025-06-18" || s.longest() != 4<<20 {
-				t.Errorf("%s: version %q, at most %d bytes are read", discover, s.Version(), s.longest())
+			if s.Server().Version != "2025-06-18" || s.limits.longest() != 4<<20 {
+				t.Errorf("%s: version %q, at most %d bytes are read", discover, s.Server().Version, s.limits.longest())
 			}
 			if err := s.Ping(t.Context()); err != nil {
 				t.Errorf("%s: %v", discover, err)
@@ -79,7 +79,7 @@ func TestASessionWaitsForTheProcessThatTheCheckIsStarting(t *testing.T) {
 	gate := starting(t, p, dir)
 	opened := make(chan *session, 1)
 	go func() {
-		s, err := open(t, c, e, func(o *Options) { o.Transports = known })
+		s, err := open(t, c, e, func(o *settings) { o.client = known })
 		if err != nil {
 			t.Error(err)
 		}
@@ -93,7 +93,7 @@ func TestASessionWaitsForTheProcessThatTheCheckIsStarting(t *testing.T) {
 	if err := p.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if s := <-opened; s == nil || s.Version() != "2025-06-18" {
+	if s := <-opened; s == nil || s.Server().Version != "2025-06-18" {
 		t.Errorf("the session is %+v", s)
 	}
 	if got := notes(); !slices.Equal(got, []string{"start", "server/discover", "initialize"}) {
@@ -124,7 +124,7 @@ func TestACheckThatEndsLeavesNoSessionWaiting(t *testing.T) {
 	}
 	opened := make(chan error, 1)
 	go func() {
-		_, err := open(t, c, e, func(o *Options) { o.Transports = known })
+		_, err := open(t, c, e, func(o *settings) { o.client = known })
 		opened <- err
 	}()
 	p.Close(t.Context())

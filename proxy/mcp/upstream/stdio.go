@@ -27,37 +27,28 @@ type stdio struct {
 	lines   chan line
 }
 
+func (*stdio) kind() Kind { return Stdio }
+
 // line is a message on its way to the process; written gets the outcome.
 type line struct {
 	data    []byte
 	written chan<- error
 }
 
-func openStdio(ctx context.Context, s *Session, e *clusters.Endpoint, started func(*process.Process)) error {
-	start := e.Start
-	if s.opts.IfFree {
-		start = e.StartIfFree
-	}
-	p, err := start(ctx, process.Owner{Backoff: s.opts.Backoff, Principal: s.opts.Principal, Check: s.opts.Check})
-	if err != nil {
-		return err
-	}
-	started(p)
-	t := &stdio{duplex: newDuplex(s), e: e, process: p, lines: make(chan line)}
-	s.transport = t
-	s.spawn(t.read)
-	s.spawn(t.write)
-	s.spawn(func() {
-		<-s.life.Done()
-		p.Stop(context.Background())
+// start reads from and writes to the process, which ends with the session.
+func (t *stdio) start() {
+	t.life.spawn(t.read)
+	t.life.spawn(t.write)
+	t.life.spawn(func() {
+		<-t.life.ctx.Done()
+		t.process.Stop(context.Background())
 	})
-	return nil
 }
 
 // read reads lines to the end of stdout, with which the session is lost.
 func (t *stdio) read() {
 	r := bufio.NewReader(t.process.Stdout)
-	lease := t.s.opts.Memory.Lease(memory.Answer)
+	lease := t.in.limits.lease()
 	t.lease = &lease
 	var err error
 	for err == nil {
@@ -73,10 +64,10 @@ func (t *stdio) read() {
 		case <-t.process.Done():
 			err = t.process.Err()
 		case <-time.After(exitGrace):
-		case <-t.s.life.Done():
+		case <-t.life.ctx.Done():
 		}
 	}
-	t.s.end(lost(err))
+	t.life.end(lost(err))
 	_, _ = io.Copy(io.Discard, r) // a full pipe would keep the process from ending
 }
 
@@ -85,7 +76,7 @@ func (t *stdio) read() {
 // ends that it answers.
 func (t *stdio) readLine(r *bufio.Reader, lease *memory.Lease) ([]byte, error) {
 	var line memory.Buffer
-	most := t.s.longest()
+	most := t.in.limits.longest()
 	for {
 		part, err := r.ReadSlice('\n')
 		whole := !errors.Is(err, bufio.ErrBufferFull)
@@ -117,7 +108,7 @@ func (t *stdio) passLine(r *bufio.Reader, m *skim, err error) error {
 	told := false
 	for errors.Is(err, bufio.ErrBufferFull) {
 		if id := m.ID(); !told && m.IsResponse() && !id.IsZero() {
-			told = t.fail(id, t.s.tooLong(m.short))
+			told = t.calls.fail(id, t.in.limits.tooLong(m.short))
 		}
 		var part []byte
 		part, err = r.ReadSlice('\n')
@@ -142,14 +133,15 @@ func (t *stdio) write() {
 				err = lost(err)
 			}
 			l.written <- err
-		case <-t.s.life.Done():
+		case <-t.life.ctx.Done():
 			return
 		}
 	}
 }
 
-func (t *stdio) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	return t.do(ctx, id, on, func(ctx context.Context) error { return t.send(ctx, req) })
+func (t *stdio) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
+	body := r.body
+	return t.do(ctx, r, func(ctx context.Context) error { return t.send(ctx, body) })
 }
 
 func (t *stdio) send(ctx context.Context, msg []byte) error {
@@ -158,21 +150,21 @@ func (t *stdio) send(ctx context.Context, msg []byte) error {
 	case t.lines <- line{frame(msg), written}:
 	case <-ctx.Done():
 		return &unsentError{context.Cause(ctx)}
-	case <-t.s.life.Done():
-		return &unsentError{context.Cause(t.s.life)}
+	case <-t.life.ctx.Done():
+		return &unsentError{context.Cause(t.life.ctx)}
 	}
 	select {
 	case err := <-written:
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	case <-t.s.life.Done():
+	case <-t.life.ctx.Done():
 		// Stop closes the pipe, which ends the write. Only how it ended tells
 		// whether the process can have read the message.
 		if err := <-written; NotSent(err) {
 			return err
 		}
-		return context.Cause(t.s.life)
+		return context.Cause(t.life.ctx)
 	}
 }
 
@@ -189,7 +181,5 @@ func frame(msg []byte) []byte {
 	return append(b, '\n')
 }
 
-func (t *stdio) listen()                        {}
-func (t *stdio) endpoint() *clusters.Endpoint   { return t.e }
-func (t *stdio) rebind(*clusters.Endpoint) bool { return false }
-func (t *stdio) close(ctx context.Context)      { t.process.Stop(ctx) }
+func (t *stdio) endpoint() *clusters.Endpoint { return t.e }
+func (t *stdio) close(ctx context.Context)    { t.process.Stop(ctx) }

@@ -9,8 +9,8 @@ import (
 func TestNoiseOnStdoutIsIgnored(t *testing.T) {
 	c, e := cluster(t, command("stdio-odd"))
 	s := mustOpen(t, c, e)
-	if s.Version() != "2025-06-18" || s.Rebind(e) {
-		t.Errorf("version %s", s.Version())
+	if s.Server().Version != "2025-06-18" || s.Rebind(e) {
+		t.Errorf("version %s", s.Server().Version)
 	}
 	t.Logf("ignored: %v", <-s.ignored)
 	if _, err := s.call("foreign"); err != nil {

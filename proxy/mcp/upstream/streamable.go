@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,10 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
+// verifyTime is how long a ping is waited for that tells whether a session is
+// lost.
+const verifyTime = 5 * time.Second
+
 // maxSessionID bounds the session id that a server may choose.
 const maxSessionID = 4096
 
@@ -23,18 +28,21 @@ const drainTime = time.Second
 // streamable is the Streamable HTTP transport: each call is a POST, and its
 // answer is JSON or a stream (MCP 2025-11-25, Transports).
 type streamable struct {
-	s      *Session
+	http   *httpClient
+	life   *lifetime
+	in     *inbox
+	ids    *ids
 	verify time.Duration // bounds the ping that tells whether the session is lost
 
-	mu      sync.Mutex
-	bound   binding
-	rebound chan struct{} // closed, and made anew, by rebind
-	id      string        // Mcp-Session-Id, "" when the server has none
+	mu    sync.Mutex
+	bound binding
+	moved chan struct{} // closed, and made anew, by rebind
+	id    string        // Mcp-Session-Id, "" when the server has none
 }
 
-func newStreamable(s *Session, e *clusters.Endpoint) *streamable {
-	return &streamable{s: s, verify: verifyTime, bound: bind(e), rebound: make(chan struct{})}
-}
+func (*streamable) kind() Kind          { return StreamableHTTP }
+func (t *streamable) agree(s *Server)   { t.http.agree(s) }
+func (t *streamable) sessionless() bool { return t.sessionID() == "" }
 
 func (t *streamable) endpoint() *clusters.Endpoint {
 	t.mu.Lock()
@@ -45,7 +53,7 @@ func (t *streamable) endpoint() *clusters.Endpoint {
 func (t *streamable) rebind(e *clusters.Endpoint) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.s.life.Err() != nil || e.ID() != t.bound.endpoint.ID() {
+	if t.life.over() || e.ID() != t.bound.endpoint.ID() {
 		return false
 	}
 	if e == t.bound.endpoint {
@@ -54,9 +62,15 @@ func (t *streamable) rebind(e *clusters.Endpoint) bool {
 	old := t.bound
 	t.bound = bind(e)
 	old.release() // what is under way keeps the old one until it ends
-	close(t.rebound)
-	t.rebound = make(chan struct{})
+	close(t.moved)
+	t.moved = make(chan struct{})
 	return true
+}
+
+func (t *streamable) rebound() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.moved
 }
 
 // sessionID returns the session id.
@@ -67,9 +81,9 @@ func (t *streamable) sessionID() string {
 }
 
 // roundTrip sends one request, in the session where there is one.
-func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, lastEventID string) (*http.Response, error) {
+func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, repeats http.Header, lastEventID string) (*http.Response, error) {
 	e := t.endpoint()
-	req, err := t.s.request(ctx, method, e.Target(), body)
+	req, err := t.http.request(ctx, method, e.Target(), body, repeats)
 	if err != nil {
 		return nil, err
 	}
@@ -79,12 +93,12 @@ func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, 
 	if lastEventID != "" {
 		req.Header.Set(spec.HeaderLastEventID, lastEventID)
 	}
-	return t.s.roundTrip(e, req)
+	return t.http.roundTrip(e, req)
 }
 
-func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	l := newLease(ctx, t.s.calls)
-	res, err := t.roundTrip(l.ctx, http.MethodPost, req, "")
+func (t *streamable) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
+	l := newLease(ctx, t.life.calls)
+	res, err := t.roundTrip(l.ctx, http.MethodPost, r.body, r.repeats, "")
 	if err != nil {
 		l.end()
 		return nil, err
@@ -92,9 +106,9 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 	if !success(res) {
 		defer l.end()
 		defer res.Body.Close()
-		return t.refused(l.ctx, res, id)
+		return t.refused(l.ctx, res, r.id)
 	}
-	if t.s.initializing {
+	if r.initializes {
 		if err := t.begin(res); err != nil {
 			res.Body.Close()
 			l.end()
@@ -103,12 +117,12 @@ func (t *streamable) call(ctx context.Context, req []byte, id jsonrpc.ID, on fun
 	}
 	switch kind := mediaType(res); kind {
 	case typeEvents:
-		a := &answer{t: t, lease: l, id: id, on: on, caller: callerOf(ctx), retry: defaultRetry}
+		a := &answer{t: t, lease: l, request: r, caller: callerOf(ctx), retry: defaultRetry}
 		return a.follow(res)
 	case typeJSON:
 		defer l.end()
 		defer res.Body.Close()
-		return t.answerJSON(res, id, on, callerOf(ctx))
+		return t.answerJSON(res, r, callerOf(ctx))
 	default:
 		discard(res.Body)
 		res.Body.Close()
@@ -133,8 +147,8 @@ func (t *streamable) begin(res *http.Response) error {
 	return nil
 }
 
-func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*jsonrpc.Message), caller *Caller) (*jsonrpc.Message, error) {
-	body, err := t.s.readAll(res, caller)
+func (t *streamable) answerJSON(res *http.Response, r request, caller *Caller) (*jsonrpc.Message, error) {
+	body, err := t.in.limits.readAll(res, caller)
 	if err != nil {
 		return nil, fmt.Errorf("read the answer: %w", err)
 	}
@@ -144,10 +158,10 @@ func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*json
 		return nil, &UnreadableError{err.Error()}
 	}
 	for _, m := range messages {
-		if answers(m, id) {
-			response = answerTo(id, m)
+		if answers(m, r.id) {
+			response = answerTo(r.id, m)
 		} else {
-			t.s.route(m, on)
+			t.in.route(m, r.on)
 		}
 	}
 	if response == nil {
@@ -157,9 +171,9 @@ func (t *streamable) answerJSON(res *http.Response, id jsonrpc.ID, on func(*json
 }
 
 func (t *streamable) send(ctx context.Context, msg []byte) error {
-	l := newLease(ctx, t.s.calls)
+	l := newLease(ctx, t.life.calls)
 	defer l.end()
-	res, err := t.roundTrip(l.ctx, http.MethodPost, msg, "")
+	res, err := t.roundTrip(l.ctx, http.MethodPost, msg, nil, "")
 	if err != nil {
 		return err
 	}
@@ -173,10 +187,10 @@ func (t *streamable) send(ctx context.Context, msg []byte) error {
 }
 
 func (t *streamable) close(ctx context.Context) {
-	if t.sessionID() != "" && t.s.Err() == nil {
+	if t.sessionID() != "" && t.life.cause() == nil {
 		// 405 means that sessions cannot be ended by clients; any other failure
 		// leaves the session to the server's own idle timeout.
-		res, err := t.roundTrip(ctx, http.MethodDelete, nil, "")
+		res, err := t.roundTrip(ctx, http.MethodDelete, nil, nil, "")
 		if err == nil {
 			discard(res.Body)
 			res.Body.Close()
@@ -196,8 +210,51 @@ func (t *streamable) drain(body io.ReadCloser, l *lease) {
 		defer body.Close()
 		discard(body)
 	}
-	if !t.s.spawn(rest) {
+	if !t.life.spawn(rest) {
 		body.Close()
 		l.end()
 	}
+}
+
+// refused reads an answer whose status is no success. Where the answer leaves
+// open whether the server still knows the session, a ping decides: a session
+// that lives keeps its state.
+func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc.ID) (*jsonrpc.Message, error) {
+	m, err := t.http.refused(res, id, t.sessionID() != "")
+	var status *StatusError
+	if errors.As(err, &status) && status.doubtful {
+		status.lives = t.known(ctx)
+		status.lost = !status.lives
+		if m := status.Answer(); m != nil && status.answers && !status.lost {
+			return m, nil
+		}
+	}
+	if server := t.http.server.Load(); status != nil && status.lost && server.Modern() {
+		t.http.known.doubt()
+	}
+	t.life.lostBy(err)
+	return m, err
+}
+
+// known reports whether the server still knows the session, or that this
+// cannot be found out now. Servers look for the session first: one that does not
+// know it refuses a ping as well, even if it answers none.
+func (t *streamable) known(ctx context.Context) bool {
+	if t.life.over() {
+		return t.life.cause() == nil // it was closed here, not lost
+	}
+	pinging, cancel := context.WithTimeout(ctx, t.verify)
+	defer cancel()
+	id := t.ids.next()
+	res, err := t.roundTrip(pinging, http.MethodPost, jsonrpc.NewRequest(id, spec.Ping, nil), nil, "")
+	if err != nil {
+		return true
+	}
+	defer res.Body.Close()
+	if success(res) {
+		return true
+	}
+	_, err = t.http.refused(res, id, true)
+	var status *StatusError
+	return !errors.As(err, &status) || !status.lost && !status.doubtful
 }

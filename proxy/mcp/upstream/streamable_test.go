@@ -151,7 +151,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 			f := newFake(t)
 			f.post = post
 			c, e := cluster(t, at(f.URL))
-			s := mustOpen(t, c, e, func(o *Options) { o.MaxMessage, o.MaxResult = 1000, 1000 })
+			s := mustOpen(t, c, e, func(o *settings) { o.MaxMessage, o.MaxResult = 1000, 1000 })
 			if m, err := s.call("tools/call"); err == nil || Repeatable(err) {
 				t.Errorf("%v, %v, repeatable %v", m, err, Repeatable(err))
 			}
@@ -207,7 +207,7 @@ func TestRequestsCarryTheSession(t *testing.T) {
 		answerJSON(w, jsonrpc.NewResult(m.ID(), nil))
 	}
 	c, e := cluster(t, at(f.URL+"/mcp"))
-	s := mustOpen(t, c, e, func(o *Options) { o.Header = http.Header{"X-Tenant": {"a"}, "Accept": {"nothing"}} })
+	s := mustOpen(t, c, e, func(o *settings) { o.Header = http.Header{"X-Tenant": {"a"}, "Accept": {"nothing"}} })
 	if _, err := s.call("x"); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
-func limited(o *Options) { o.MaxMessage, o.MaxResult = 2000, 5000 }
+func limited(o *settings) { o.MaxMessage, o.MaxResult = 2000, 5000 }
 
 // tooLong fails the test unless err names the limit of results.
 func tooLong(t *testing.T, err error) {
@@ -70,7 +70,7 @@ func TestAnswersOverTheLimitDisturbNothingElse(t *testing.T) {
 
 func TestMessagesWithinTheirLimitsPass(t *testing.T) {
 	c, e := cluster(t, command("stdio-odd"))
-	s := mustOpen(t, c, e, func(o *Options) { o.MaxMessage, o.MaxResult = 2000, 20000 })
+	s := mustOpen(t, c, e, func(o *settings) { o.MaxMessage, o.MaxResult = 2000, 20000 })
 	m, err := s.lines(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"%long"}}`, `{"jsonrpc":"2.0","id":%id,"result":{"text":"%long"}}`)
 	if err != nil || len(m.Result().Get("text").String()) != 10000 {
 		t.Errorf("the result: %v", err)
@@ -78,7 +78,7 @@ func TestMessagesWithinTheirLimitsPass(t *testing.T) {
 	if len(s.messages) != 0 {
 		t.Errorf("got %.100s", (<-s.messages).Raw())
 	}
-	s = mustOpen(t, c, e, func(o *Options) { o.MaxMessage, o.MaxResult = 20000, 5000 })
+	s = mustOpen(t, c, e, func(o *settings) { o.MaxMessage, o.MaxResult = 20000, 5000 })
 	_, err = s.lines(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"%long"}}`, `{"jsonrpc":"2.0","id":%id,"result":{"text":"%long"}}`)
 	tooLong(t, err)
 	if m := <-s.messages; m.Method() != "notifications/message" {

@@ -213,14 +213,14 @@ func TestAnUnreadableEventEndsItsCallAtOnce(t *testing.T) {
 
 func TestWhatIsIgnoredIsReportedSparingly(t *testing.T) {
 	reported, counted := 0, 0
-	s := newSession(Options{OnIgnored: func(_ error, report bool) {
+	r := &reporter{onIgnored: func(_ error, report bool) {
 		counted++
 		if report {
 			reported++
 		}
-	}}, Stdio)
+	}}
 	for range 1000 {
-		s.ignore(errors.New("noise"))
+		r.ignore(errors.New("noise"))
 	}
 	if reported != ignoredReports || counted != 1000 {
 		t.Errorf("%d of %d were reported", reported, counted)

@@ -20,20 +20,19 @@ var errNotSSE = fmt.Errorf("%w: no HTTP+SSE server", ErrProtocol)
 // errEndpointEvent: a POST was answered with the stream of HTTP+SSE.
 var errEndpointEvent = errors.New("the answer is an HTTP+SSE stream")
 
-// events is the transport of 2024-11-05: one stream brings all that the server
+// httpSSE is the transport of 2024-11-05: one stream brings all that the server
 // says, and names the URL to POST to.
-type events struct {
+type httpSSE struct {
 	duplex
+	http  *httpClient
 	bound binding
 	post  *url.URL
 	body  io.Closer
 }
 
-// openEvents opens the stream and waits for its first event, endpoint.
-func openEvents(ctx context.Context, s *Session, e *clusters.Endpoint) error {
-	t := &events{duplex: newDuplex(s), bound: bind(e)}
-	s.transport = t
-	l := newLease(ctx, s.life)
+// open opens the stream and waits for its first event, endpoint.
+func (t *httpSSE) open(ctx context.Context) error {
+	l := newLease(ctx, t.life.ctx)
 	r, err := t.connect(l)
 	if err != nil {
 		l.end()
@@ -41,7 +40,7 @@ func openEvents(ctx context.Context, s *Session, e *clusters.Endpoint) error {
 		return err
 	}
 	l.handOn(0) // the stream outlives ctx, which bounds its beginning only
-	s.spawn(func() {
+	t.life.spawn(func() {
 		defer t.bound.release()
 		defer l.end()
 		defer t.body.Close()
@@ -50,13 +49,13 @@ func openEvents(ctx context.Context, s *Session, e *clusters.Endpoint) error {
 	return nil
 }
 
-func (t *events) connect(l *lease) (*sse.Reader, error) {
+func (t *httpSSE) connect(l *lease) (*sse.Reader, error) {
 	e := t.bound.endpoint
-	req, err := t.s.request(l.ctx, http.MethodGet, e.Target(), nil)
+	req, err := t.http.request(l.ctx, http.MethodGet, e.Target(), nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := t.s.roundTrip(e, req)
+	res, err := t.http.roundTrip(e, req)
 	if err != nil {
 		return nil, err
 	}
@@ -65,13 +64,13 @@ func (t *events) connect(l *lease) (*sse.Reader, error) {
 		return nil, err
 	}
 	if !success(res) {
-		_, err := t.s.refused(res, jsonrpc.ID{}, false)
+		_, err := t.http.refused(res, jsonrpc.ID{}, false)
 		return fail(err)
 	}
 	if kind := mediaType(res); kind != typeEvents {
 		return fail(fmt.Errorf("%w: GET is answered with content type %q", errNotSSE, snippet([]byte(kind))))
 	}
-	r := t.s.events(res.Body)
+	r := t.in.limits.events(res.Body)
 	if t.post, err = awaitEndpoint(r, res.Request.URL); err != nil {
 		r.Close()
 		return fail(err)
@@ -116,7 +115,7 @@ func resolve(base *url.URL, data string) (*url.URL, error) {
 const maxEndpointURI = 8 << 10
 
 // read reads the stream to its end, with which the session is lost.
-func (t *events) read(r *sse.Reader) {
+func (t *httpSSE) read(r *sse.Reader) {
 	defer r.Close()
 	t.lease = r.Lease()
 	for {
@@ -125,7 +124,7 @@ func (t *events) read(r *sse.Reader) {
 			if errors.Is(err, io.EOF) {
 				err = errors.New("the server ended the stream")
 			}
-			t.s.end(lost(err))
+			t.life.end(lost(err))
 			return
 		}
 		if m, ok := skimmed(event); ok {
@@ -136,27 +135,28 @@ func (t *events) read(r *sse.Reader) {
 	}
 }
 
-func (t *events) call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
-	m, err := t.do(ctx, id, on, func(ctx context.Context) error { return t.deliver(ctx, req) })
-	t.s.noticeLoss(err)
+func (t *httpSSE) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
+	body := r.body
+	m, err := t.do(ctx, r, func(ctx context.Context) error { return t.deliver(ctx, body) })
+	t.life.lostBy(err)
 	return m, err
 }
 
-func (t *events) send(ctx context.Context, msg []byte) error {
-	l := newLease(ctx, t.s.life)
+func (t *httpSSE) send(ctx context.Context, msg []byte) error {
+	l := newLease(ctx, t.life.ctx)
 	defer l.end()
 	err := t.deliver(l.ctx, msg)
-	t.s.noticeLoss(err)
+	t.life.lostBy(err)
 	return err
 }
 
 // deliver POSTs a message; its answer, if any, comes on the stream.
-func (t *events) deliver(ctx context.Context, msg []byte) error {
-	req, err := t.s.request(ctx, http.MethodPost, t.post, msg)
+func (t *httpSSE) deliver(ctx context.Context, msg []byte) error {
+	req, err := t.http.request(ctx, http.MethodPost, t.post, msg, nil)
 	if err != nil {
 		return err
 	}
-	res, err := t.s.roundTrip(t.bound.endpoint, req)
+	res, err := t.http.roundTrip(t.bound.endpoint, req)
 	if err != nil {
 		return err
 	}
@@ -165,18 +165,18 @@ func (t *events) deliver(ctx context.Context, msg []byte) error {
 		discard(res.Body)
 		return nil
 	}
-	_, err = t.s.refused(res, jsonrpc.ID{}, true)
+	_, err = t.http.refused(res, jsonrpc.ID{}, true)
 	var status *StatusError
 	if errors.As(err, &status) && status.doubtful {
-		status.lives = t.s.life.Err() == nil // as long as its stream does
+		status.lives = !t.life.over() // as long as its stream does
 	}
 	return err
 }
 
-func (t *events) listen()                        {}
-func (t *events) endpoint() *clusters.Endpoint   { return t.bound.endpoint }
-func (t *events) rebind(*clusters.Endpoint) bool { return false }
+func (*httpSSE) kind() Kind                     { return SSE }
+func (t *httpSSE) agree(s *Server)              { t.http.agree(s) }
+func (t *httpSSE) endpoint() *clusters.Endpoint { return t.bound.endpoint }
 
 // close has nothing to say: the end of the stream, which the end of the
 // session's life brings, is all that this transport has.
-func (t *events) close(context.Context) {}
+func (t *httpSSE) close(context.Context) {}

@@ -1,0 +1,103 @@
+package upstream
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// questions are what a server without sessions has asked a client that expects
+// requests of the server in their place. The zero questions are none.
+type questions struct {
+	mu sync.Mutex
+	by map[jsonrpc.ID]chan *jsonrpc.Message
+}
+
+// answered takes an answer of the client.
+func (q *questions) answered(m *jsonrpc.Message) {
+	q.mu.Lock()
+	waiting := q.by[m.ID()]
+	delete(q.by, m.ID())
+	q.mu.Unlock()
+	if waiting != nil {
+		waiting <- m // it has room
+	}
+}
+
+func (q *questions) add() (jsonrpc.ID, chan *jsonrpc.Message) {
+	id, answer := jsonrpc.StringID(rand.Text()), make(chan *jsonrpc.Message, 1)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.by == nil {
+		q.by = map[jsonrpc.ID]chan *jsonrpc.Message{}
+	}
+	q.by[id] = answer
+	return id, answer
+}
+
+func (q *questions) forget(id jsonrpc.ID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.by, id)
+}
+
+// refusedError: the client does not give what the server wants to know.
+type refusedError struct{ response *jsonrpc.Message }
+
+func (e *refusedError) Error() string { return "the client gave no answer" }
+
+// fulfil shows the client what the server wants to know, res, and returns the next
+// try of the request m, with this id (MCP 2026-07-28, Multi Round-Trip Requests).
+// It ends with ctx, and with life, that of the session.
+func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next jsonrpc.ID, res jsonrpc.Value, show func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
+	type question struct {
+		key, method string
+		answer      chan *jsonrpc.Message
+	}
+	var asked []question
+	for key, input := range res.Get("inputRequests").Each {
+		id, answer := q.add()
+		defer q.forget(id)
+		request, err := jsonrpc.Parse(jsonrpc.NewRequest(id, input.Get("method").String(), input.Get("params").Raw()))
+		if err != nil {
+			return nil, fmt.Errorf("%w: it asks for input in a way that cannot be read: %w", ErrProtocol, err)
+		}
+		asked = append(asked, question{key, request.Method(), answer})
+		show(request)
+	}
+	responses := []byte{'{'}
+	for i, one := range asked {
+		var answer *jsonrpc.Message
+		select {
+		case answer = <-one.answer:
+		case <-ctx.Done():
+			return nil, &interruptedError{context.Cause(ctx)}
+		case <-life.Done():
+			return nil, &interruptedError{context.Cause(life)}
+		}
+		result := answer.Result().Raw()
+		if answer.IsError() {
+			if one.method != spec.ElicitationCreate {
+				return nil, &refusedError{answer}
+			}
+			result = []byte(`{"action":"cancel"}`)
+		}
+		if i > 0 {
+			responses = append(responses, ',')
+		}
+		responses = append(append(jsonrpc.AppendString(responses, one.key), ':'), result...)
+	}
+	var e jsonrpc.Edits
+	e.SetID(m, next)
+	e.Set(m.Params(), "inputResponses", append(responses, '}'))
+	if state := res.Get("requestState"); state.Exists() {
+		e.Set(m.Params(), "requestState", state.Raw())
+	} else {
+		e.Delete(m.Params(), "requestState")
+	}
+	return jsonrpc.Parse(e.Apply(m))
+}

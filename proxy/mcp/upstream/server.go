@@ -1,0 +1,69 @@
+package upstream
+
+import (
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
+
+// Server is what a server has said of itself when its session began. It does not
+// change.
+type Server struct {
+	// Kind is the transport that the server speaks.
+	Kind Kind
+	// Version is the negotiated protocol revision.
+	Version string
+	// Result is the server's response to initialize, or one that says the same as a
+	// server without sessions has said.
+	Result *jsonrpc.Message
+	// Discover is the server's answer to server/discover, nil where it has sessions.
+	Discover *jsonrpc.Message
+	forced   string // the revision that the configuration forces, "" for none
+}
+
+// Modern reports whether the server speaks a revision without sessions. A nil
+// Server, of which nothing is known, does not.
+func (s *Server) Modern() bool { return s != nil && s.Discover != nil }
+
+// Serves returns the revisions that the server lists. One that answers no
+// server/discover cannot list any: those with sessions are assumed, or the
+// only one that the cluster's mcp.protocol names.
+func (s *Server) Serves() []string {
+	switch {
+	case s.forced != "":
+		return []string{s.forced}
+	case s.Modern():
+		return listed(s.Discover)
+	}
+	return withSessions()
+}
+
+// introduction is what a server without sessions would have answered to
+// initialize.
+func introduction(client jsonrpc.Value, discover *jsonrpc.Message) *jsonrpc.Message {
+	res := discover.Result()
+	b := []byte(`{"protocolVersion":`)
+	b = append(b, client.Get("protocolVersion").Raw()...)
+	b = append(b, `,"capabilities":`...)
+	if caps := res.Get("capabilities"); caps.Kind() == jsonrpc.Object {
+		b = append(b, caps.Raw()...)
+	} else {
+		b = append(b, "{}"...)
+	}
+	b = append(b, `,"serverInfo":`...)
+	info := res.Get("_meta", jsonrpc.MetaServerInfo)
+	if info.Kind() != jsonrpc.Object {
+		info = res.Get("serverInfo") // where drafts had it
+	}
+	if info.Kind() == jsonrpc.Object {
+		b = append(b, info.Raw()...)
+	} else {
+		b = append(b, `{"name":"unknown","version":"unknown"}`...)
+	}
+	if said := res.Get("instructions"); said.Kind() == jsonrpc.String {
+		b = append(append(b, `,"instructions":`...), said.Raw()...)
+	}
+	m, err := jsonrpc.Parse(jsonrpc.NewResult(discover.ID(), append(b, '}')))
+	if err != nil { // it is made of what was parsed
+		return discover
+	}
+	return m
+}
