@@ -39,9 +39,10 @@ run: build examples ## try it: two strict-mTLS MCP servers behind the gateway on
 	@.ci/need openssl curl
 	@exec examples/mtls/run.sh
 
-# The timeout is that of one package; the slowest decides. Nothing is taken from
-# the cache, which does not know that tests run a binary of the same sources. Many
-# tests wait for something, so more run at one time than there are cores.
+# As many packages run at one time as there are cores (go test -p), and each that
+# ends has a line. Of one package, more tests do, since many wait for something.
+# The timeout is that of one package. Nothing is taken from the cache, which does
+# not know that tests run a binary of the same sources.
 .PHONY: test
 test: ## run every test with the race detector
 	@.ci/need openssl curl pgrep=procps gcc chromium

@@ -1,22 +1,21 @@
 package examples
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // patience is how long an event is waited for that will come.
@@ -83,7 +82,7 @@ func certificates(t *testing.T) string {
 type program struct {
 	t    *testing.T
 	cmd  *exec.Cmd
-	out  *output // both its standard output and error
+	out  *testkit.Buffer // both its standard output and error
 	done chan struct{}
 	err  error // how it ended; read after done
 }
@@ -91,7 +90,7 @@ type program struct {
 // run starts a command in the project's folder. It is ended with the test.
 func run(t *testing.T, env []string, command ...string) *program {
 	t.Helper()
-	p := &program{t: t, out: &output{}, done: make(chan struct{})}
+	p := &program{t: t, out: &testkit.Buffer{}, done: make(chan struct{})}
 	p.cmd = exec.Command(command[0], command[1:]...)
 	p.cmd.Dir = ".."
 	p.cmd.Env = append(os.Environ(), env...)
@@ -154,53 +153,14 @@ func (p *program) says(text string) {
 	})
 }
 
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(b)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // eventually polls until ok returns nil.
 func eventually(t *testing.T, ok func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("after %v: %v", patience, err)
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	testkit.RetryFor(t, patience, "a program of the example", ok)
 }
 
-// freePort asks the kernel for a port. Another process might take it before it
-// is used; nothing on the machine picks ports that way but tests.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
+// freePort is a port that no process holds.
+func freePort(t *testing.T) string { t.Helper(); return strconv.Itoa(testkit.FreePort(t)) }
 
 // fetch returns the status and the whole body.
 func fetch(t *testing.T, client *http.Client, req *http.Request) (*http.Response, string) {

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -216,17 +217,8 @@ func wait(t *testing.T, ch <-chan struct{}, what string) {
 	}
 }
 
-// eventually polls until f holds.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !f() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, what)
-		}
-		<-time.After(2 * time.Millisecond)
-	}
-}
+// eventually polls: nothing tells of what it waits for.
+var eventually = testkit.Eventually
 
 func isOpen(ch <-chan struct{}) bool {
 	select {

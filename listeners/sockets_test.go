@@ -4,10 +4,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 func TestBindReturnsTheSocketThatIsHeld(t *testing.T) {
@@ -40,7 +43,7 @@ func TestOverlappingAddressIsRefusedInWords(t *testing.T) {
 		{"0.0.0.0", "[::]"},
 	} {
 		sockets := NewSockets(nil)
-		port := freePort(t)
+		port := strconv.Itoa(testkit.FreePort(t))
 		if _, err := sockets.Bind(c.held + ":" + port); err != nil {
 			t.Fatal(err)
 		}
@@ -53,17 +56,6 @@ func TestOverlappingAddressIsRefusedInWords(t *testing.T) {
 		}
 		sockets.Close()
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
 }
 
 func TestAddressInUseIsAnError(t *testing.T) {

@@ -1,22 +1,20 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -25,7 +23,7 @@ type process struct {
 	*Gateway
 	t         *testing.T
 	dir       string
-	logs      *syncBuffer
+	logs      *testkit.Buffer
 	hup, kill chan os.Signal
 	stop      context.CancelFunc
 	done      chan struct{}
@@ -70,7 +68,7 @@ func idle(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	p := &process{t: t, dir: dir, logs: &syncBuffer{}, hup: make(chan os.Signal, 1), kill: make(chan os.Signal, 1), done: make(chan struct{})}
+	p := &process{t: t, dir: dir, logs: &testkit.Buffer{}, hup: make(chan os.Signal, 1), kill: make(chan os.Signal, 1), done: make(chan struct{})}
 	o := Options{Path: filepath.Join(dir, "config.yaml"), Version: "test", Stderr: p.logs}
 	for _, f := range edit {
 		f(&o)
@@ -149,12 +147,7 @@ func (p *process) address(listener string) string {
 // freePort is an address that no process holds.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t))
 }
 
 // deadPort is an address that refuses connections, and that no other process
@@ -232,36 +225,8 @@ func stream(t *testing.T, base string) (closeIt func(), ended <-chan error) {
 	return closeIt, done
 }
 
-func eventually(t *testing.T, what string, f func() error) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("waiting for %s: %v", what, err)
-		}
-	}
-}
-
-// syncBuffer is a log that can be read while it is written.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
-}
+// eventually polls until f returns nil: nothing tells of what it waits for.
+var eventually = testkit.Retry
 
 // write creates or overwrites a file in place.
 func write(t *testing.T, path, content string) {

@@ -3,20 +3,12 @@ package peertest
 import (
 	"os"
 	"testing"
-	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
-// Eventually waits until ok, which is polled, or fails the test.
-func Eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never happened: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
+// Eventually polls: nothing tells of what it waits for.
+var Eventually = testkit.Eventually
 
 // Descriptors counts this process's open files.
 func Descriptors(t testing.TB) int {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -331,17 +332,8 @@ func TestStderrIsHandedOnInBoundedLines(t *testing.T) {
 	}
 }
 
-// eventually waits until ok, which is polled, or fails the test.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never happened: %s", what)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
-}
+// eventually polls: nothing tells of what it waits for.
+var eventually = testkit.Eventually
 
 // descriptors counts this process's open files.
 func descriptors(t testing.TB) int {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"testing"
 )
 
@@ -14,15 +15,25 @@ const firstPort, endOfPorts = 10000, 32768
 // FreePort is a port of 127.0.0.1 that no process holds, for TCP or for UDP.
 func FreePort(t testing.TB) int {
 	t.Helper()
+	return FreePorts(t, 1)[0]
+}
+
+// FreePorts are n such ports, each another one.
+func FreePorts(t testing.TB, n int) []int {
+	t.Helper()
+	var ports []int
 	var err error
-	for range 100 {
+	for range 100 + n {
+		if len(ports) == n {
+			return ports
+		}
 		port := firstPort + rand.IntN(endOfPorts-firstPort)
-		if err = bind(port); err == nil {
-			return port
+		if err = bind(port); err == nil && !slices.Contains(ports, port) {
+			ports = append(ports, port)
 		}
 	}
-	t.Fatalf("finding a free port: %v", err)
-	return 0
+	t.Fatalf("finding %d free ports: %v", n, err)
+	return nil
 }
 
 // bind tries whether a port can be had.

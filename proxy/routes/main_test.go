@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -231,20 +232,8 @@ func proxied(t testing.TB, h http.HandlerFunc, settings ...string) *gateway {
 		strings.Join(append([]string{""}, settings...), ", "), upstream(t, h))
 }
 
-// eventually waits for something that happens on another goroutine.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for tick := time.NewTicker(2 * time.Millisecond); ; <-tick.C {
-		if ok() {
-			tick.Stop()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
+// eventually polls: nothing tells of what it waits for.
+var eventually = testkit.Eventually
 
 func writeFile(t testing.TB, dir, name, content string) string {
 	t.Helper()

@@ -1,7 +1,6 @@
 package acme
 
 import (
-	"bytes"
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
@@ -37,7 +37,7 @@ var both = []string{ChallengeTLSALPN01, ChallengeHTTP01}
 type gateway struct {
 	*Manager
 	t      *testing.T
-	log    *syncBuffer
+	log    *testkit.Buffer
 	events chan string
 	http   *http.Server
 	tls    net.Listener
@@ -49,7 +49,7 @@ type gateway struct {
 
 func newGateway(t *testing.T) *gateway {
 	t.TempDir() // so that the test's directory is removed after the manager ended
-	g := &gateway{t: t, log: &syncBuffer{}, events: make(chan string, 1000)}
+	g := &gateway{t: t, log: &testkit.Buffer{}, events: make(chan string, 1000)}
 	logger := zerolog.New(g.log)
 	g.Manager = NewManager(func() *zerolog.Logger { return &logger }, &Trace{Event: func(e Event) {
 		g.events <- strings.TrimSpace(e.Kind + " " + e.Name)
@@ -223,23 +223,6 @@ func (g *gateway) lastError(name string) error {
 		}
 	}
 	return errors.New("unknown name")
-}
-
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return strings.Clone(b.buf.String())
 }
 
 // loadedRenewer has read what is stored, and does nothing by itself.

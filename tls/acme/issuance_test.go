@@ -7,11 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/certmagic"
 	"golang.org/x/sys/unix"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 )
 
@@ -21,20 +21,8 @@ func certificateFile(cfg *Config, ext string) string {
 	return filepath.Join(string(cfg.Storage), filepath.FromSlash(certmagic.StorageKeys.CertsSitePrefix(issuer, name)), name+ext)
 }
 
-// eventually waits until ok; nothing tells of it.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	deadline := time.After(20 * time.Second)
-	for !ok() {
-		select {
-		case <-look.C:
-		case <-deadline:
-			t.Fatal(what)
-		}
-	}
-}
+// eventually polls: nothing tells of what it waits for.
+var eventually = testkit.Eventually
 
 func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
 	t.Parallel()

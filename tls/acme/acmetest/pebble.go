@@ -7,15 +7,15 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // startTimeout is long, since the first start may have to build Pebble.
@@ -49,7 +49,7 @@ type Pebble struct {
 	config     string
 	dns        string
 	management string
-	log        *log
+	log        *testkit.Buffer
 	cmd        *exec.Cmd
 	exited     chan struct{}
 }
@@ -60,12 +60,12 @@ func Start(t testing.TB, o Options) *Pebble {
 	dir := t.TempDir()
 	certFile, keyFile, ca := writeServerCertificate(t, dir)
 	p := &Pebble{
-		t: t, binary: build(t), log: &log{}, dns: startDNS(t),
+		t: t, binary: build(t), log: &testkit.Buffer{}, dns: startDNS(t),
 		CAFile: certFile, CA: ca, HTTPPort: o.HTTPPort, TLSPort: o.TLSPort,
 		config: filepath.Join(dir, "pebble.json"),
 	}
 	// Held together until all are known, so that no two are the same.
-	ports := FreePorts(t, 4)
+	ports := testkit.FreePorts(t, 4)
 	if p.HTTPPort == 0 {
 		p.HTTPPort = ports[2]
 	}
@@ -220,47 +220,4 @@ func (p *Pebble) get(url string) []byte {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// FreePorts returns ports of 127.0.0.1 that were free for TCP and for UDP a
-// moment ago.
-func FreePorts(t testing.TB, n int) []int {
-	t.Helper()
-	var ports []int
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-		if err != nil {
-			continue // a process has it for UDP
-		}
-		u.Close()
-		if ports = append(ports, port); len(ports) == n {
-			return ports
-		}
-	}
-	t.Fatal("no port is free for both")
-	return nil
-}
-
-// log collects what a process writes.
-type log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }

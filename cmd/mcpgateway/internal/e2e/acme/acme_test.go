@@ -257,7 +257,7 @@ routes:
 func TestACMEIssuerIsChangedWithoutAGap(t *testing.T) {
 	t.Parallel()
 	dir := harness.ShortDir(t)
-	ports := acmetest.FreePorts(t, 1)
+	ports := testkit.FreePorts(t, 1)
 	one := harness.NewACMEAuthority(t, dir, acmetest.Options{TLSPort: ports[0]})
 	if err := os.Rename(filepath.Join(dir, "acme-ca.crt"), filepath.Join(dir, "one.crt")); err != nil {
 		t.Fatal(err)

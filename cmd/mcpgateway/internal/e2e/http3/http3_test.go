@@ -21,7 +21,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
-	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -266,7 +265,7 @@ func TestAnotherProcessResetsTheConnectionsOfAKilledOne(t *testing.T) {
 	cert, key := ca.Server(t, "localhost", "127.0.0.1")
 	tlstest.WritePair(t, dir, "server", cert, key)
 	harness.WriteFile(t, dir, "state.key", []byte(strings.Repeat("k", 32)))
-	config := strings.Replace(harness.EdgeHTTP3Config("http://127.0.0.1:1", 100), "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", acmetest.FreePorts(t, 1)[0]), 1) + "state_key_files: [state.key]\n"
+	config := strings.Replace(harness.EdgeHTTP3Config("http://127.0.0.1:1", 100), "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", testkit.FreePort(t)), 1) + "state_key_files: [state.key]\n"
 	g := harness.Start(t, dir, config)
 	hc, dials := harness.ClientOf(t, "h3", ca.PEM(), nil)
 	url := "https://" + g.Address("public") + "/hello"

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/spiffe/spiffetest"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -315,7 +316,7 @@ func (t *rotationTable) replace(name string, cert, key []byte) {
 
 func TestTableOfRotations(t *testing.T) {
 	t.Parallel()
-	port := acmetest.FreePorts(t, 1)[0]
+	port := testkit.FreePort(t)
 	dir := harness.ShortDir(t)
 	one := harness.NewACMEAuthority(t, dir, acmetest.Options{TLSPort: port})
 	two := harness.NewACMEAuthority(t, dir, acmetest.Options{TLSPort: port})
