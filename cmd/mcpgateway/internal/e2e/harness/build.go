@@ -18,10 +18,19 @@ import (
 // test runs them in the package's own folder.
 const Root = "../../../../.."
 
-// binary is the gateway as users run it, built by the first test that needs it.
-// Packages run side by side, so one of them builds while the others wait, and
-// then find the result up to date. Its name says its content: the tests of other
-// sources in the same folder leave it alone.
+// Main runs the tests of a package of e2e, once the gateway is built: no test has
+// to wait for that in the middle of what it times.
+func Main(m *testing.M) {
+	if _, err := binary(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	m.Run()
+}
+
+// binary is the gateway as users run it. Packages run side by side, so one of them
+// builds while the others wait, and then find the result up to date. Its name says
+// its content: the tests of other sources in the same folder leave it alone.
 var binary = sync.OnceValues(func() (string, error) {
 	dir, err := filepath.Abs(filepath.Join(Root, ".cache", "e2e"))
 	if err != nil {

@@ -1,3 +1,5 @@
+// Package scenarios_test plays every scene of MCP between the official SDK's client
+// and servers, over every transport, in both eras, alone and federated.
 package scenarios_test
 
 import (
@@ -9,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
 )
 
 // asScenarioServer makes the test binary a scenario server on stdin and stdout.
@@ -21,7 +25,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	m.Run()
+	harness.Main(m)
 }
 
 // scenarioServer is an MCP server that does, as tools, all that servers do, so
