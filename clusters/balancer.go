@@ -12,6 +12,7 @@ import (
 // balancer chooses among endpoints that are equally good.
 type balancer struct {
 	roundRobin bool
+	checked    bool // the verdicts of checks count
 	next       atomic.Uint64
 }
 
@@ -40,18 +41,18 @@ func (b *balancer) choose(from []*Endpoint) *Endpoint {
 // ErrNoHealthyUpstream and says what is wrong with the endpoints.
 func (c *Cluster) Pick(exclude ...*Endpoint) (*Endpoint, error) {
 	var few [16]*Endpoint // saves an allocation for most clusters
-	candidates := c.candidates(few[:0], exclude)
+	candidates := c.balancer.candidates(few[:0], c.Endpoints(), exclude)
 	if len(candidates) == 0 {
 		return nil, c.noHealthyUpstream()
 	}
 	return c.balancer.choose(candidates), nil
 }
 
-// candidates appends to list the endpoints that are equally best.
-func (c *Cluster) candidates(list, exclude []*Endpoint) []*Endpoint {
+// candidates appends to list those of all endpoints that are equally best.
+func (b *balancer) candidates(list, all, exclude []*Endpoint) []*Endpoint {
 	best, now := noTraffic, time.Now().UnixNano()
-	for _, e := range c.Endpoints() {
-		r := c.rank(e, now)
+	for _, e := range all {
+		r := b.rank(e, now)
 		if r > best || r == noTraffic || slices.Contains(exclude, e) {
 			continue
 		}
@@ -67,12 +68,12 @@ func (c *Cluster) candidates(list, exclude []*Endpoint) []*Endpoint {
 const noTraffic = 4
 
 // rank orders endpoints by how gladly they are given traffic, best first.
-func (c *Cluster) rank(e *Endpoint, now int64) int {
+func (b *balancer) rank(e *Endpoint, now int64) int {
 	if e.unresolved != nil {
 		return noTraffic
 	}
 	r := 0
-	if c.health != nil {
+	if b.checked {
 		switch Health(e.state.verdict.Load()) {
 		case Unhealthy:
 			return noTraffic

@@ -17,7 +17,8 @@ const hurryInterval = 500 * time.Millisecond
 type checker struct {
 	cluster  *Cluster
 	endpoint *Endpoint
-	probe    Probe // nil before the checks begin, and after a panic
+	probe    Probe              // nil before the checks begin, and after a panic
+	stop     context.CancelFunc // ends its own goroutine; nil before the commit
 }
 
 // warm checks until there is a verdict or ctx ends.

@@ -3,6 +3,7 @@ package clusters
 import (
 	"context"
 	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -23,42 +24,79 @@ const (
 	unresolvedRefresh = time.Second
 )
 
-// names lists the hosts of the cluster that have to be resolved.
-func (c *Cluster) names() []string {
-	var names []string
-	for _, u := range c.urls {
-		if _, ok := literal(u); !ok && !slices.Contains(names, u.Hostname()) {
-			names = append(names, u.Hostname())
+// names are the hosts of a cluster's URLs that have to be resolved, with what was
+// found last. The lock of the cluster guards them.
+type names struct {
+	hosts    []string
+	resolver Resolver
+	answers  map[string]resolution
+	// tell is told of look-ups.
+	tell func(host string, addrs []netip.Addr, err error)
+}
+
+func newNames(urls []*url.URL, opts Options, cluster string) *names {
+	n := &names{resolver: opts.Resolver, answers: map[string]resolution{}, tell: func(string, []netip.Addr, error) {}}
+	for _, u := range urls {
+		if _, ok := literal(u); !ok && !slices.Contains(n.hosts, u.Hostname()) {
+			n.hosts = append(n.hosts, u.Hostname())
 		}
 	}
-	return names
+	if t := opts.Trace; t != nil && t.Resolved != nil {
+		n.tell = func(host string, addrs []netip.Addr, err error) { t.Resolved(cluster, host, addrs, err) }
+	}
+	return n
+}
+
+// take takes over what others have found, and reports whether that is news.
+func (n *names) take(others *names) (changed bool) {
+	for _, host := range n.hosts {
+		r, known := others.answers[host]
+		if known && !slices.Equal(r.addrs, n.answers[host].addrs) {
+			n.answers[host], changed = r, true
+		}
+	}
+	return changed
 }
 
 // discover resolves the names that are not known yet.
-func (c *Cluster) discover(ctx context.Context) {
-	unknown := slices.DeleteFunc(c.names(), func(host string) bool { return len(c.addresses[host].addrs) > 0 })
+func (n *names) discover(ctx context.Context) {
+	unknown := slices.DeleteFunc(slices.Clone(n.hosts), func(host string) bool { return len(n.answers[host].addrs) > 0 })
 	answers := make([]resolution, len(unknown))
 	var wg sync.WaitGroup
 	for i, host := range unknown {
 		wg.Go(func() {
-			addrs, err := lookup(ctx, c.opts.Resolver, host)
+			addrs, err := lookup(ctx, n.resolver, host)
 			answers[i] = resolution{addrs, err}
-			c.tellResolved(host, addrs, err)
+			n.tell(host, addrs, err)
 		})
 	}
 	wg.Wait()
 	for i, host := range unknown {
-		c.addresses[host] = answers[i]
+		n.answers[host] = answers[i]
 	}
 }
 
-// refresh resolves the names again and again, until ctx ends.
-func (c *Cluster) refresh(ctx context.Context, hosts []string) {
+// due is the time to the next look-up of a host; every is that of one which has
+// resolved.
+func (n *names) due(host string, every time.Duration) time.Duration {
+	if len(n.answers[host].addrs) == 0 {
+		every = min(every, unresolvedRefresh)
+	}
+	return spread(max(every, time.Millisecond), refreshJitter)
+}
+
+// refresh resolves the names of the cluster again and again, until ctx ends.
+func (c *Cluster) refresh(ctx context.Context) {
+	due := func(host string) time.Duration {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.names.due(host, c.cfg.DNSRefresh)
+	}
 	var wg sync.WaitGroup
-	for _, host := range hosts {
+	for _, host := range c.names.hosts {
 		wg.Go(func() {
-			for sleep(ctx, c.refreshIn(host)) {
-				addrs, err := lookup(ctx, c.opts.Resolver, host)
+			for sleep(ctx, due(host)) {
+				addrs, err := lookup(ctx, c.names.resolver, host)
 				if ctx.Err() != nil {
 					return
 				}
@@ -69,34 +107,18 @@ func (c *Cluster) refresh(ctx context.Context, hosts []string) {
 	wg.Wait()
 }
 
-func (c *Cluster) refreshIn(host string) time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	d := c.cfg.DNSRefresh
-	if len(c.addresses[host].addrs) == 0 {
-		d = min(d, unresolvedRefresh)
-	}
-	return spread(max(d, time.Millisecond), refreshJitter)
-}
-
 // resolved takes the answer of a look-up.
 func (c *Cluster) resolved(ctx context.Context, host string, addrs []netip.Addr, err error) {
 	c.mu.Lock()
-	last := c.addresses[host]
+	last := c.names.answers[host]
 	changed := err == nil && !slices.Equal(addrs, last.addrs)
 	// ctx ends with mu held, so this cluster is still the committed one.
 	if changed && ctx.Err() == nil {
-		c.addresses[host] = resolution{addrs: addrs}
-		c.replace(c.build(c.Endpoints()))
+		c.names.answers[host] = resolution{addrs: addrs}
+		c.replace(c.build(c.names, c.Endpoints()))
 	}
 	c.mu.Unlock()
 	if changed || err != nil {
-		c.tellResolved(host, addrs, err)
-	}
-}
-
-func (c *Cluster) tellResolved(host string, addrs []netip.Addr, err error) {
-	if t := c.opts.Trace; t != nil && t.Resolved != nil {
-		t.Resolved(c.cfg.Name, host, addrs, err)
+		c.names.tell(host, addrs, err)
 	}
 }

@@ -1,13 +1,13 @@
-// Package clusters owns everything between the gateway and its upstream
-// servers: endpoints and their addresses, connections and their identity,
-// balancing, retries, health, and the child processes of stdio servers.
+// Package clusters chooses where requests go: sets of clusters, endpoints and their
+// addresses, balancing, retries, health. Connections are made by clusters/transport,
+// the child processes of stdio servers run by clusters/process.
 //
 // A Set holds one generation's clusters. NewSet prepares it beside the one
 // that serves, Commit puts it in force, Release drops it. What did not change
 // is carried over: an unchanged Cluster as it is; in a changed one every
 // Endpoint whose way to connect is the same, with its pool; and where the pool
-// has to be new, the State of the same endpoint, so that health and counters
-// change by observation only, never by a reload.
+// has to be new, what is known about the same endpoint, so that health and
+// counters change by observation only, never by a reload.
 //
 // Every byte to an upstream passes through the pool of an Endpoint, and every
 // connection of a pool is made by the dialer of clusters/transport: health
@@ -28,7 +28,8 @@
 //
 // # Concurrency
 //
-// All methods of Cluster, Endpoint and Process are safe for concurrent use.
+// All methods of Cluster and Endpoint are safe for concurrent use. Lock order:
+// Cluster, then its checks, then what is known about an Endpoint.
 // NewSet, Warm, Commit and Release of sets that follow each other are called by
 // one goroutine at a time; they never block requests.
 package clusters

@@ -253,6 +253,9 @@ func endpointURL(u *url.URL) string {
 
 // endpointID names the endpoint at one address of a URL.
 func endpointID(u *url.URL, a netip.Addr) string {
+	if u == nil {
+		return "command"
+	}
 	id := endpointURL(u)
 	if u.RawQuery != "" {
 		id += "?" + hiddenQuery

@@ -7,47 +7,6 @@ import (
 	"time"
 )
 
-// warm waits for the first verdict about each endpoint that has none.
-func (c *Cluster) warm(ctx context.Context) {
-	if c.health == nil {
-		return
-	}
-	var wg sync.WaitGroup
-	c.mu.Lock()
-	for _, e := range c.Endpoints() {
-		if !c.warms(e) {
-			continue
-		}
-		k := c.checker(e)
-		wg.Go(func() { k.warm(ctx) })
-	}
-	c.mu.Unlock()
-	wg.Wait()
-}
-
-// warms reports whether warm waits for the endpoint. The state of one that serves
-// already is no business of a set that might never be committed.
-func (c *Cluster) warms(e *Endpoint) bool {
-	return !e.state.shared.Load() && Health(e.state.verdict.Load()) == Warming && c.checkable(e)
-}
-
-// isWarming reports whether one of the endpoints warms.
-func (c *Cluster) isWarming() bool { return slices.ContainsFunc(c.Endpoints(), c.warms) }
-
-// checkable reports whether active checks make sense for an endpoint.
-func (c *Cluster) checkable(e *Endpoint) bool { return c.health != nil && e.unresolved == nil }
-
-// checker returns the checker of an endpoint, made if need be. It keeps the
-// endpoint alive until it is closed. Called with mu held.
-func (c *Cluster) checker(e *Endpoint) *running {
-	k := c.checkers[e]
-	if k == nil && e.acquire() {
-		k = &running{checker: &checker{cluster: c, endpoint: e}}
-		c.checkers[e] = k
-	}
-	return k
-}
-
 // commit puts a prepared cluster in force; old, which may be nil, is the one
 // that it replaces, and has been stopped.
 func (c *Cluster) commit(old *Cluster) {
@@ -62,27 +21,21 @@ func (c *Cluster) commit(old *Cluster) {
 	}
 	c.running, c.stopRun = context.WithCancel(context.Background())
 	for _, e := range c.Endpoints() {
-		c.startChecker(e)
+		c.checks.start(c.running, e)
 	}
-	if hosts := c.names(); len(hosts) > 0 {
+	if len(c.names.hosts) > 0 {
 		ctx := c.running
-		c.work.Go(func() { c.refresh(ctx, hosts) })
+		c.work.Go(func() { c.refresh(ctx) })
 	}
 }
 
 // catchUp takes over what the DNS refresh of old found while c was prepared.
 func (c *Cluster) catchUp(old *Cluster) {
 	old.mu.Lock()
-	changed := false
-	for _, host := range c.names() {
-		r, known := old.addresses[host]
-		if known && !slices.Equal(r.addrs, c.addresses[host].addrs) {
-			c.addresses[host], changed = r, true
-		}
-	}
+	changed := c.names.take(old.names)
 	old.mu.Unlock()
 	if changed {
-		c.replace(c.build(slices.Concat(c.Endpoints(), old.Endpoints())))
+		c.replace(c.build(c.names, slices.Concat(c.Endpoints(), old.Endpoints())))
 	}
 }
 
@@ -106,41 +59,6 @@ func (c *Cluster) own(e *Endpoint) {
 	e.state.setChecked(c.health != nil)
 }
 
-func (c *Cluster) startChecker(e *Endpoint) {
-	if !c.checkable(e) {
-		return
-	}
-	k := c.checker(e)
-	if k == nil {
-		return
-	}
-	ctx, stop := context.WithCancel(c.running)
-	k.stop = stop
-	c.work.Go(func() {
-		defer e.release()
-		defer stop()
-		k.run(ctx)
-	})
-}
-
-// stopChecker ends the checker of an endpoint. Called with mu held.
-func (c *Cluster) stopChecker(e *Endpoint) {
-	k := c.checkers[e]
-	if k == nil {
-		return
-	}
-	delete(c.checkers, e)
-	if k.stop != nil {
-		k.stop()
-		return
-	}
-	// It only warmed, so its cluster does not close it.
-	c.work.Go(func() {
-		defer e.release()
-		k.close()
-	})
-}
-
 // replace swaps the list of endpoints. Called with mu held; list carries a
 // reference for each endpoint.
 func (c *Cluster) replace(list []*Endpoint) {
@@ -149,12 +67,12 @@ func (c *Cluster) replace(list []*Endpoint) {
 	for _, e := range list {
 		if c.running != nil && !slices.Contains(old, e) {
 			c.own(e)
-			c.startChecker(e)
+			c.checks.start(c.running, e)
 		}
 	}
 	for _, e := range old {
 		if !slices.Contains(list, e) {
-			c.stopChecker(e)
+			c.checks.stop(e)
 			c.disown(e)
 		}
 		e.release()
@@ -178,7 +96,7 @@ func (c *Cluster) stop() {
 	c.stopRun()
 	c.running = nil
 	for _, e := range c.Endpoints() {
-		c.stopChecker(e)
+		c.checks.stop(e)
 	}
 }
 
@@ -202,7 +120,7 @@ func (c *Cluster) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.Endpoints() {
-		c.stopChecker(e)
+		c.checks.stop(e)
 		c.disown(e)
 		e.release()
 	}

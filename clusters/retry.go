@@ -107,7 +107,7 @@ func (c *Cluster) again(req *http.Request, p RetryPolicy, reason string, attempt
 	case "":
 		return false
 	case connectFailure:
-		return allowed || len(tried) <= maxFailovers && len(c.candidates(nil, tried)) > 0
+		return allowed || len(tried) <= maxFailovers && len(c.balancer.candidates(nil, c.Endpoints(), tried)) > 0
 	case timedOut:
 		allowed = attempt < p.Attempts && slices.Contains(p.On, "504")
 	}

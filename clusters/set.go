@@ -71,7 +71,7 @@ func NewSet(cfgs []Config, previous *Set, opts Options) (*Set, error) {
 	// Nothing below fails, and nothing above holds on to anything.
 	var wg sync.WaitGroup
 	for _, c := range fresh {
-		wg.Go(func() { c.discover(context.Background()) })
+		wg.Go(func() { c.names.discover(context.Background()) })
 	}
 	wg.Wait()
 	for _, c := range fresh {
@@ -79,7 +79,7 @@ func NewSet(cfgs []Config, previous *Set, opts Options) (*Set, error) {
 		if old := previous.find(c.cfg.Name); old != nil {
 			donors = old.Endpoints()
 		}
-		list := c.build(donors)
+		list := c.build(c.names, donors)
 		c.endpoints.Store(&list)
 	}
 	for _, c := range s.clusters {
@@ -110,8 +110,8 @@ func (s *Set) All() []*Cluster { return s.clusters }
 func (s *Set) Warm(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, c := range s.clusters {
-		if c.isWarming() {
-			wg.Go(func() { c.warm(ctx) })
+		if c.checks.warming() {
+			wg.Go(func() { c.checks.warm(ctx) })
 		}
 	}
 	wg.Wait()
@@ -121,7 +121,7 @@ func (s *Set) Warm(ctx context.Context) {
 func (s *Set) Warming() []string {
 	var names []string
 	for _, c := range s.clusters {
-		if c.isWarming() {
+		if c.checks.warming() {
 			names = append(names, c.cfg.Name)
 		}
 	}

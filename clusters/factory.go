@@ -1,0 +1,207 @@
+package clusters
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
+	"github.com/mcpgateway/mcpgateway/tls"
+)
+
+// factory makes the endpoints of a cluster. It does not change.
+type factory struct {
+	cfg       *Config
+	opts      Options
+	checked   bool                 // there are active checks
+	connects  [32]byte             // ConnectFingerprint of cfg
+	urls      []*url.URL           // none for a command
+	connector *transport.Connector // nil for a command
+	headers   []transport.Header
+}
+
+// newFactory returns the factory of a cluster; previous, which may be nil, is that
+// of the cluster that serves now.
+func newFactory(cfg *Config, previous *factory, opts Options, checked bool) (*factory, error) {
+	f := &factory{cfg: cfg, opts: opts, checked: checked, connects: cfg.ConnectFingerprint()}
+	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
+		f.headers = append(f.headers, transport.Header{Name: http.CanonicalHeaderKey(name), Value: cfg.Headers[name].Text})
+	}
+	if len(cfg.Endpoints) == 0 && len(cfg.Command) == 0 {
+		return nil, errors.New("neither endpoints nor a command")
+	}
+	for i, raw := range cfg.Endpoints {
+		u, err := parseEndpoint(raw)
+		if err != nil {
+			return nil, fmt.Errorf("endpoints[%d]: %w", i, err)
+		}
+		f.urls = append(f.urls, u)
+	}
+	return f, f.connect(previous)
+}
+
+// connect takes over the connector of previous, which may be nil, if it stands for
+// the same.
+func (f *factory) connect(previous *factory) error {
+	if len(f.cfg.Command) > 0 {
+		return nil
+	}
+	secure := f.urls[0].Scheme == "https"
+	if previous != nil && previous.connector != nil && previous.connects == f.connects && (previous.connector.Identity() != nil) == secure {
+		f.connector = previous.connector
+		return nil
+	}
+	var identity *tls.Client
+	if secure {
+		var err error
+		if identity, err = tls.NewClient(f.cfg.TLS); err != nil {
+			return err
+		}
+	}
+	opts := transport.Options{Reserve: f.opts.Reserve}
+	if t := f.opts.Trace; t != nil {
+		opts.Connected = t.Connected
+	}
+	f.connector = transport.NewConnector(f.cfg.Name, identity, transport.Settings{
+		Protocols: f.cfg.Protocols, Proxy: f.cfg.Proxy,
+		ConnectTimeout: f.cfg.ConnectTimeout, IdleTimeout: f.cfg.IdleTimeout, MaxConnectionAge: f.cfg.MaxConnectionAge,
+	}, opts)
+	return nil
+}
+
+// build makes the list of endpoints from the addresses. Endpoints of donors
+// that connect in the same way are taken over; of others the state is, but for
+// ill health. It is called with the cluster's mu held, or before the cluster is shared.
+func (f *factory) build(names *names, donors []*Endpoint) []*Endpoint {
+	var list []*Endpoint
+	add := func(u *url.URL, a netip.Addr, unresolved error) {
+		e := f.newEndpoint(u, a, unresolved)
+		for _, d := range donors {
+			if d.id != e.id {
+				continue
+			}
+			if d.connects == f.connects && (d.unresolved == nil) == (unresolved == nil) && d.acquire() {
+				list = append(list, d)
+				return
+			}
+			switch {
+			case d.unresolved != nil || unresolved != nil:
+			case d.state.health() == Unhealthy:
+				e.inherit(d, newState(d.state.tally, f.checked))
+			default:
+				e.inherit(d, d.state)
+			}
+		}
+		list = append(list, e)
+	}
+	if len(f.cfg.Command) > 0 {
+		add(nil, netip.Addr{}, nil)
+	}
+	for _, u := range f.urls {
+		if a, ok := literal(u); ok {
+			add(u, a, nil)
+			continue
+		}
+		r := names.answers[u.Hostname()]
+		if len(r.addrs) == 0 {
+			add(u, netip.Addr{}, r.err)
+		}
+		for _, a := range r.addrs {
+			add(u, a, nil)
+		}
+	}
+	return list
+}
+
+// newEndpoint makes an endpoint with one reference, the list's.
+func (f *factory) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpoint {
+	e := f.bare(u, a)
+	e.unresolved = unresolved
+	defer f.configure(e)
+	switch {
+	case u == nil:
+		e.command = f.command()
+	case unresolved == nil:
+		to := transport.Target{Endpoint: e.id, URL: e.url, Address: hostPort(u, a)}
+		e.open(f.connector, to)
+		e.checks = f.bare(u, a) // with e's reference
+		e.checks.state, e.checks.avoid = e.state, e.avoid
+		to.Check = true
+		e.checks.open(f.connector, to)
+	}
+	return e
+}
+
+// bare makes an endpoint that has no way to its server.
+func (f *factory) bare(u *url.URL, a netip.Addr) *Endpoint {
+	e := &Endpoint{
+		cluster: f.cfg.Name, id: endpointID(u, a), url: withoutQuery(u), addr: a, connects: f.connects, trace: f.opts.Trace,
+		state: newState(new(tally), f.checked), avoid: new(atomic.Int64), retired: make(chan struct{}),
+	}
+	e.refs.Store(1)
+	return e
+}
+
+func (f *factory) command() *process.Command {
+	base := f.opts.Environ
+	if base == nil {
+		base = os.Environ()
+	}
+	s := process.Settings{Cluster: f.cfg.Name, Argv: f.cfg.Command, Dir: string(f.cfg.Dir), Environ: process.Environ(base, f.cfg.Env)}
+	if t := f.opts.Trace; t != nil {
+		s.Trace = t.Process
+	}
+	return process.NewCommand(s)
+}
+
+// configure gives an endpoint the settings that are swapped in place.
+func (f *factory) configure(e *Endpoint) {
+	if e.pool != nil {
+		e.pool.SetHeaders(f.headers)
+	}
+	if e.command != nil {
+		e.command.SetLimits(f.cfg.MaxProcesses, f.cfg.QueueTimeout)
+	}
+	query := f.query(e.url)
+	e.query.Store(&query)
+	if e.checks != nil {
+		e.checks.pool.SetHeaders(f.headers)
+		e.checks.query.Store(&query)
+	}
+}
+
+func withoutQuery(u *url.URL) *url.URL {
+	if u == nil {
+		return nil
+	}
+	bare := *u
+	bare.RawQuery, bare.ForceQuery = "", false
+	return &bare
+}
+
+// query is that of an endpoint: of its URL as it is configured now, and the
+// cluster's.
+func (f *factory) query(u *url.URL) string {
+	var parts []string
+	for _, own := range f.urls {
+		if u != nil && endpointURL(own) == endpointURL(u) && own.RawQuery != "" {
+			parts = append(parts, own.RawQuery)
+		}
+	}
+	if len(f.cfg.Query) > 0 {
+		values := url.Values{}
+		for name, v := range f.cfg.Query {
+			values.Set(name, v.Text)
+		}
+		parts = append(parts, values.Encode())
+	}
+	return strings.Join(parts, "&")
+}
