@@ -59,10 +59,10 @@ func (k *checker) step(ctx context.Context) time.Duration {
 	}
 	s := k.endpoint.state
 	if errors.Is(err, ErrStarting) {
-		s.starting(err, time.Now())
+		s.starting(err)
 		return min(h.Interval, hurryInterval)
 	}
-	changed, hurry := s.observe(err, h, time.Now())
+	changed, hurry := s.observe(err, h)
 	now := Health(s.verdict.Load())
 	if t := k.cluster.opts.Trace; changed && t != nil && t.Health != nil {
 		t.Health(k.cluster.cfg.Name, k.endpoint.id, now == Healthy, err)

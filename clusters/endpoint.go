@@ -130,9 +130,6 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response
 		status = res.StatusCode
 	}
 	e.state.requests.Add(1)
-	if err != nil {
-		e.state.failures.Add(1)
-	}
 	if ce := (*transport.ConnectError)(nil); errors.As(err, &ce) && req.Context().Err() == nil {
 		e.avoid.Store(time.Now().Add(avoidFor).UnixNano())
 	} else if err == nil && e.avoid.Load() != 0 {

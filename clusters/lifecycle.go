@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"time"
 )
 
 // commit puts a prepared cluster in force; old, which may be nil, is the one
@@ -46,7 +45,7 @@ func (c *Cluster) doubt(old *Cluster) {
 	for _, e := range c.Endpoints() {
 		s := e.state
 		if s.shared.Load() && s.health() == Unhealthy && (!same() || c.query(e.url) != old.query(e.url)) {
-			s.settle(Warming, nil, time.Now())
+			s.settle(Warming)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // state is what is known about an endpoint: health and counters. It belongs to
@@ -23,8 +22,6 @@ type state struct {
 	mu        sync.Mutex
 	good, bad int // checks in a row
 	lastErr   error
-	lastCheck time.Time
-	since     time.Time // of the verdict
 }
 
 // tally is the part of a state that does not depend on how the server is reached.
@@ -33,12 +30,11 @@ type tally struct {
 
 	active   atomic.Int64  // requests in flight
 	requests atomic.Uint64 // tries
-	failures atomic.Uint64 // tries without a response
 }
 
 // newState returns the state of an endpoint that has no verdict yet.
 func newState(t *tally, checked bool) *state {
-	s := &state{tally: t, since: time.Now()}
+	s := &state{tally: t}
 	s.checked.Store(checked)
 	return s
 }
@@ -47,10 +43,10 @@ func newState(t *tally, checked bool) *state {
 // changed, and whether the next check should follow soon: until the first
 // verdict, and on the way back to health, waiting a whole interval for each
 // success would keep a good endpoint out of use.
-func (s *state) observe(err error, h *HealthCheck, now time.Time) (changed, hurry bool) {
+func (s *state) observe(err error, h *HealthCheck) (changed, hurry bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastCheck, s.lastErr = now, err
+	s.lastErr = err
 	if err == nil {
 		s.good, s.bad = s.good+1, 0
 	} else {
@@ -65,7 +61,6 @@ func (s *state) observe(err error, h *HealthCheck, now time.Time) (changed, hurr
 		is = Unhealthy
 	}
 	if is != was {
-		s.since = now
 		s.verdict.Store(int32(is))
 	}
 	return is != was, is == Warming || is == Unhealthy && err == nil
@@ -73,25 +68,25 @@ func (s *state) observe(err error, h *HealthCheck, now time.Time) (changed, hurr
 
 // starting takes note of a check that found a process that is starting. That
 // is neither a success nor a failure.
-func (s *state) starting(err error, now time.Time) {
+func (s *state) starting(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastCheck, s.lastErr = now, err
+	s.lastErr = err
 }
 
 // settle is observe for a verdict that needs no check.
-func (s *state) settle(h Health, err error, now time.Time) {
+func (s *state) settle(h Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.verdict.Store(int32(h))
-	s.lastErr, s.since, s.good, s.bad = err, now, 0, 0
+	s.lastErr, s.good, s.bad = nil, 0, 0
 }
 
 // setChecked turns the verdict on or off. What checks found out before they
 // were turned off is too old to be believed when they are turned on again.
 func (s *state) setChecked(on bool) {
 	if s.checked.Swap(on) && !on {
-		s.settle(Warming, nil, time.Time{})
+		s.settle(Warming)
 	}
 }
 
@@ -105,13 +100,13 @@ func (s *state) health() Health {
 }
 
 // report is health for operators, who learn of Unauthorized too, with the error of
-// the last check, and when that and the verdict were made.
-func (s *state) report() (h Health, err error, lastCheck, since time.Time) {
+// the last check.
+func (s *state) report() (h Health, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h = s.health()
 	if h == Unhealthy && errors.Is(s.lastErr, ErrUnauthorized) {
 		h = Unauthorized
 	}
-	return h, s.lastErr, s.lastCheck, s.since
+	return h, s.lastErr
 }

@@ -1,7 +1,5 @@
 package clusters
 
-import "time"
-
 // Status is what an operator sees of an endpoint.
 type Status struct {
 	ID      string
@@ -10,13 +8,10 @@ type Status struct {
 	// LastError is why the last check failed, or why the name has no address; nil
 	// after a check that succeeded.
 	LastError error
-	LastCheck time.Time // zero: there was none
-	Since     time.Time // when Health became what it is
 	// Protocol is what SetProtocol was last called with.
 	Protocol string
 	Active   int    // requests in flight
 	Requests uint64 // tries
-	Failures uint64 // tries without a response
 	// Processes of a command that run, and MaxProcesses that may; Waiting are
 	// sessions that wait for one.
 	Processes    int
@@ -58,10 +53,9 @@ func (e *Endpoint) Status() Status {
 		Address:  e.Address(),
 		Active:   e.Active(),
 		Requests: s.requests.Load(),
-		Failures: s.failures.Load(),
 		Earlier:  s.shared.Load(),
 	}
-	st.Health, st.LastError, st.LastCheck, st.Since = s.report()
+	st.Health, st.LastError = s.report()
 	if e.unresolved != nil {
 		st.Health, st.LastError = Unresolved, e.unresolved
 	}
