@@ -17,20 +17,21 @@ var large = map[string]struct {
 	most   int
 	reason string
 }{
-	"clusters.Cluster":             {44, "a cluster as a RoundTripper, its endpoints and their health: the health could be a type"},
-	"clusters.Endpoint":            {24, "an endpoint counts what each connection and request tells it"},
+	"clusters.Cluster":             {24, "a cluster as a RoundTripper, its endpoints and their inheritance"},
+	"clusters.Endpoint":            {26, "an endpoint counts what each connection and request tells it"},
 	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
 	"listeners.Conn":               {34, "a net.Conn, whose ten methods count, and the phases of a connection under one lock"},
 	"listeners.Server":             {34, "one server for HTTP/1.1, 2 and 3: the protocols could be types"},
-	"proxy.Gateway":                {49, "the life of a configuration; commit and shutdown could be types"},
+	"proxy.Config":                 {21, "what concerns several sections of the file, a check each"},
 	"proxy/mcp.Handler":            {38, "the transports of clients could be types"},
 	"proxy/mcp.Hub":                {40, "the registry of sessions and the catalogue could be types"},
-	"proxy/mcp.call":               {28, "a call, its stream and its suspension"},
-	"proxy/mcp.peer":               {32, "a cluster's place in a session"},
-	"proxy/mcp.session":            {121, "calls, questions, outlets and servers could be types"},
+	"proxy/mcp.call":               {29, "a call, its stream and its suspension"},
+	"proxy/mcp.outlets":            {25, "the streams of a session, and what waits for one, under one lock"},
+	"proxy/mcp.peer":               {33, "a cluster's place in a session"},
+	"proxy/mcp.session":            {71, "the answers to each method could be functions of a call"},
 	"proxy/mcp/eventstream.Stream": {21, "what is written, kept, sent and sent again, under one lock"},
 	"proxy/mcp/relay.Relay":        {32, "a client and a server at once: the two sides could be types"},
-	"proxy/mcp/upstream.Session":   {72, "the transports and the life of a session could be types"},
+	"proxy/mcp/upstream.Session":   {21, "the façade of the package: each method gives a call to one of its parts"},
 	"proxy/routes.exchange":        {24, "one request from its beginning to its end"},
 	"tls/acme.account":             {31, "registration, keys and storage of one account under one lock"},
 }
