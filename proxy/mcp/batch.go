@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -160,7 +161,7 @@ func (b *batch) interrupted() []byte {
 }
 
 // batch takes a batch of a session of Streamable HTTP.
-func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a accept) {
+func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a downstream.Accept) {
 	var none jsonrpc.ID
 	s := h.session(w, r, none)
 	if s == nil {
@@ -168,12 +169,12 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 	}
 	defer s.life.exit()
 	if !s.batches() {
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, none, jsonrpc.ErrBatch.Error())
+		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, none, jsonrpc.ErrBatch.Error())
 		return
 	}
 	members, err := parseBatch(body, h.route.Limits.Pending)
 	if err != nil {
-		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
+		downstream.Refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}
 	b := newBatch(nil, members, h.hub.opts.Memory.Lease(memory.Answer))
@@ -205,7 +206,7 @@ func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a a
 			h.inform(r, s, m.msg)
 		}
 	}
-	h.serve(w, r, reader, !a.json, b.interrupted)
+	h.serve(w, r, reader, !a.JSON, b.interrupted)
 	s.outlets.rescue(reader)
 }
 

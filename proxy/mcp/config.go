@@ -2,14 +2,13 @@ package mcp
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 )
@@ -133,37 +132,16 @@ func (c *Config) Validate(s *config.Scope) {
 			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q would let every web page call; name the origins", origin)
 			continue
 		}
-		if _, err := parseOrigin(origin); err != nil {
+		if err := downstream.CheckOrigin(origin); err != nil {
 			s.Errorf(fmt.Sprintf("allowed_origins[%d]", i), "%q %v", origin, err)
 		}
 	}
 	for i, name := range c.ForwardHeaders {
-		switch canonical := http.CanonicalHeaderKey(name); {
-		case !headerName(name):
-			s.Errorf(fmt.Sprintf("forward_headers[%d]", i), "%q is not a header name", name)
-		case slices.Contains(neverForwarded, canonical) || strings.HasPrefix(canonical, "Mcp-"):
-			s.Errorf(fmt.Sprintf("forward_headers[%d]", i), "%s belongs to this hop and never goes upstream", canonical)
+		if err := downstream.CheckForwarded(name); err != nil {
+			s.Errorf(fmt.Sprintf("forward_headers[%d]", i), "%v", err)
 		}
 	}
 	if c.Timeouts.CallMax < c.Timeouts.CallIdle && s.IsSet("timeouts") {
 		s.Warnf("timeouts", "call_max is shorter than call_idle, which therefore never applies")
 	}
-}
-
-// neverForwarded are the headers that are ours on each hop, or that hold the
-// client's credentials for the gateway.
-var neverForwarded = []string{
-	"Accept", "Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Host", "Keep-Alive",
-	"Last-Event-Id", "Origin", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
-// headerName reports whether s is a token (RFC 9110 section 5.6.2).
-func headerName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -87,7 +88,7 @@ func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) federation.Offer {
 	}
 	defer h.hub.giveBack(s)
 	c := h.newCall(r, s, m)
-	c.answerOn(s.newStream(h.answerTo(s, accept{})))
+	c.answerOn(s.newStream(h.answerTo(s, downstream.Accept{})))
 	c.start(r.Context())
 	defer c.stop()
 	found, _, _ := s.openAll(c.ctx, c, h.route.Members)

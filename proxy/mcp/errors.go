@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
@@ -137,22 +136,4 @@ func outcome(err error) *failure {
 	}
 	// What is left comes from the network.
 	return internal(http.StatusBadGateway, filter.FlagUpstreamConnectionTermination, "the connection to the server was lost; whether it acted on the request is unknown")
-}
-
-// refuse answers a request that is not served as JSON-RPC at all.
-func refuse(w http.ResponseWriter, r *http.Request, status, code int, id jsonrpc.ID, text string) {
-	filter.RecordFrom(r.Context()).SetReason(text)
-	writeJSON(w, status, jsonrpc.NewError(id, code, text, nil))
-}
-
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", filter.RetryAfter)
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone needs no answer
 }

@@ -3,16 +3,14 @@ package mcp
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-	"github.com/mcpgateway/mcpgateway/tls"
 )
 
 // HandlerConfig is what one generation says about one route.
@@ -32,7 +30,7 @@ type Handler struct {
 	hub     *Hub
 	route   *Route
 	cfg     *Config
-	guard   guard
+	guard   *downstream.Guard
 	forward []string // canonical names of headers that may go upstream
 }
 
@@ -40,7 +38,15 @@ type Handler struct {
 // Commit puts the handler in force. It fails when the configuration names a
 // cluster that the generation does not have.
 func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
-	guard, err := newGuard(cfg.Config, cfg.Hosts)
+	hosts := cfg.Config.AllowedHosts
+	if len(hosts) == 0 {
+		hosts = cfg.Hosts
+	}
+	forward := traceHeaders()
+	for _, name := range cfg.Config.ForwardHeaders {
+		forward = append(forward, http.CanonicalHeaderKey(name))
+	}
+	guard, err := downstream.NewGuard(hosts, cfg.Config.AllowedOrigins, forward)
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", cfg.Route, err)
 	}
@@ -57,12 +63,11 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	forward := traceHeaders()
-	for _, name := range cfg.Config.ForwardHeaders {
-		forward = append(forward, http.CanonicalHeaderKey(name))
-	}
 	return &Handler{hub: h, route: route, cfg: cfg.Config, guard: guard, forward: forward}, nil
 }
+
+// Guard serves by next, which authenticates, what may come here at all.
+func (h *Handler) Guard(next http.Handler) http.Handler { return h.guard.Wrap(next) }
 
 // ServeHTTP serves MCP's Streamable HTTP (revisions 2025-03-26 to 2025-11-25),
 // and the other transports of the route on paths of their own, to clients that
@@ -92,12 +97,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) notAllowed(w http.ResponseWriter, r *http.Request) {
-	notAllowed(w, r, "GET, POST, DELETE")
-}
-
-func notAllowed(w http.ResponseWriter, r *http.Request, allow string) {
-	w.Header().Set("Allow", allow)
-	refuse(w, r, http.StatusMethodNotAllowed, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "method not allowed")
+	downstream.NotAllowed(w, r, "GET, POST, DELETE")
 }
 
 // session finds the session that the request names, and enters it. Where
@@ -106,11 +106,11 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 	s := h.hub.find(r.Header.Get(spec.HeaderSession))
 	switch {
 	case s == nil || s.route != h.route.Name || s.line != nil:
-		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
+		downstream.Refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
 		return nil
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
-		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to another principal")
+		downstream.Refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to another principal")
 		return nil
 	}
 	if v := r.Header.Get(spec.HeaderVersion); v != "" && v != s.version && !spec.IsLegacy(v) {
@@ -118,7 +118,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		return nil
 	}
 	if !s.life.enter(h.route) {
-		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "the session has ended; initialize anew")
+		downstream.Refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "the session has ended; initialize anew")
 		return nil
 	}
 	return s
@@ -130,8 +130,8 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 		h.notAllowed(w, r)
 		return
 	}
-	if a := parseAccept(r); !a.sse && !a.wildcard {
-		refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the answer is text/event-stream")
+	if a := downstream.ParseAccept(r); !a.Streams() {
+		downstream.Refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the answer is text/event-stream")
 		return
 	}
 	s := h.session(w, r, jsonrpc.ID{})
@@ -153,7 +153,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	reader := st.Reader()
 	if !s.listen(st, h.route.Limits.Streams) {
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
-		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
+		downstream.Refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
 	}
 	defer s.outlets.unlisten(reader)
@@ -167,7 +167,7 @@ func (h *Handler) queueBytes() int { return 4 * int(h.route.Limits.Message) }
 // delete ends a session.
 func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get(spec.HeaderSession) == "" {
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, spec.HeaderSession+" is missing")
+		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, spec.HeaderSession+" is missing")
 		return
 	}
 	s := h.session(w, r, jsonrpc.ID{})
@@ -179,26 +179,7 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// upstreamHeader returns what of the client's headers goes upstream. Its
-// credentials are for the gateway and do not.
+// upstreamHeader returns what of the client's headers goes upstream.
 func (h *Handler) upstreamHeader(r *http.Request) http.Header {
-	out := http.Header{}
-	for _, name := range h.forward {
-		if values := r.Header[name]; len(values) > 0 {
-			out[name] = values
-		}
-	}
-	for name, values := range r.Header {
-		// Those that the server does not know are for others on the way.
-		if strings.HasPrefix(name, spec.HeaderParam) {
-			out[name] = values
-		}
-	}
-	delete(out, tls.ForwardedHeader) // the gateway alone sets it
-	if conn := listeners.FromContext(r.Context()); conn != nil {
-		if identity := conn.ForwardedIdentity(); identity != "" {
-			out[tls.ForwardedHeader] = []string{identity}
-		}
-	}
-	return out
+	return downstream.Forward(r, h.forward)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -321,12 +320,4 @@ func within(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-// loopbackRequest is a request that came over loopback, for host.
-func loopbackRequest(host string) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
-	r.Host = host
-	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}
-	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
 }

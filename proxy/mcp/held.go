@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -267,7 +268,7 @@ func (h *Hub) giveUpLocked(principal string) bool {
 
 // proceed serves the request of a client that brings what a parked call waits
 // for.
-func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept, id string) {
+func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept, id string) {
 	k := h.hub.take(id)
 	if k == nil {
 		reject(w, r, m.ID(), spec.InvalidParams(errState.Error()))
@@ -287,7 +288,7 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mes
 
 // attend writes what the call has to say, until it is through or asks for
 // input.
-func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a accept) {
+func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a downstream.Accept) {
 	// No client could ever fetch the answer of a client that has gone; of a modern
 	// one it is the cancellation. One that has the word may go.
 	stop := context.AfterFunc(r.Context(), func() {
@@ -295,7 +296,7 @@ func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a acce
 			k.c.cancel(errGone)
 		}
 	})
-	h.serve(w, r, k.c.stream.Reader(), !a.json, k.interrupted)
+	h.serve(w, r, k.c.stream.Reader(), !a.JSON, k.interrupted)
 	stop()
 	if parked, ok := k.waits(); ok {
 		close(parked)

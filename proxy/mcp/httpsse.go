@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -18,11 +19,11 @@ const sessionParam = "sessionId"
 // messages are to be posted to (MCP 2024-11-05, Transports, HTTP with SSE).
 func (h *Handler) openSSE(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
-		notAllowed(w, r, "GET")
+		downstream.NotAllowed(w, r, "GET")
 		return
 	}
-	if a := parseAccept(r); !a.sse && !a.wildcard {
-		refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the answer is text/event-stream")
+	if a := downstream.ParseAccept(r); !a.Streams() {
+		downstream.Refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the answer is text/event-stream")
 		return
 	}
 	s, err := h.openLine(r, true)
@@ -61,19 +62,19 @@ func (l sseLine) Alive() error { return l.Comment() }
 func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 	var none jsonrpc.ID
 	if r.Method != http.MethodPost {
-		notAllowed(w, r, "POST")
+		downstream.NotAllowed(w, r, "POST")
 		return
 	}
 	s := h.hub.find(r.URL.Query().Get(sessionParam))
 	switch {
 	case s == nil || s.line == nil || !s.line.posts || s.route != h.route.Name:
-		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "there is no such session; open a stream anew")
+		downstream.Refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "there is no such session; open a stream anew")
 		return
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
-		refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, none, "the session belongs to another principal")
+		downstream.Refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, none, "the session belongs to another principal")
 		return
-	case refuseBody(w, r):
+	case downstream.RefuseBody(w, r):
 		return
 	}
 	lease := h.hub.opts.Memory.Lease(memory.Body)
@@ -84,13 +85,13 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.life.enter(h.route) {
-		refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "the session has ended; open a stream anew")
+		downstream.Refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "the session has ended; open a stream anew")
 		return
 	}
 	defer s.life.exit()
 	src := source{ctx: r.Context(), record: filter.RecordFrom(r.Context()), header: h.upstreamHeader(r), run: func(f func()) { f() }}
 	if err := s.handle(h.route, src, body); err != nil {
-		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
+		downstream.Refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -38,11 +39,11 @@ func parseInit(m *jsonrpc.Message) (clientInit, error) {
 }
 
 // initialize begins a session.
-func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
 	record := filter.RecordFrom(r.Context())
 	init, err := parseInit(m)
 	if err != nil {
-		writeJSON(w, http.StatusOK, failed(err).body(m.ID()))
+		downstream.WriteJSON(w, http.StatusOK, failed(err).body(m.ID()))
 		return
 	}
 	principal := filter.PrincipalFrom(r.Context())
@@ -70,13 +71,13 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 		f := failed(err)
 		record.SetFlag(f.flag)
 		record.SetReason(f.Error())
-		writeJSON(w, f.answer.Status, f.body(m.ID()))
+		downstream.WriteJSON(w, f.answer.Status, f.body(m.ID()))
 		return
 	}
 	h.hub.opts.Trace.sessionOpened(s.route)
 	w.Header().Set(spec.HeaderSession, s.id)
 	c.answer(http.StatusOK, m.ID(), body)
-	h.serve(w, r, c.stream.Reader(), !a.json, nil)
+	h.serve(w, r, c.stream.Reader(), !a.JSON, nil)
 }
 
 // initialize returns the answer to initialize.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -11,16 +12,16 @@ import (
 // modern serves a message of the revision without sessions: each request says
 // itself who asks, and a session that is borrowed for it holds what the
 // servers' connections need (MCP 2026-07-28, Streamable HTTP).
-func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
 	switch m.Kind() {
 	case jsonrpc.Notification:
 		w.WriteHeader(http.StatusAccepted) // the revision defines none over HTTP
 		return
 	case jsonrpc.Response:
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this revision has no requests that a client could answer")
+		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this revision has no requests that a client could answer")
 		return
 	}
-	if f := checkModern(r.Header, m); f != nil {
+	if f := downstream.CheckHeaders(r.Header, m); f != nil {
 		if f.Code == jsonrpc.CodeUnsupportedVersion {
 			h.refuseVersion(w, r, m, r.Header.Get(spec.HeaderVersion))
 			return
@@ -39,7 +40,7 @@ func (h *Handler) modern(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 }
 
 // single serves one request of a client without a session.
-func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
 	principal := filter.PrincipalFrom(r.Context())
 	state, _, err := h.hub.openState(h.route.Name, principal.Key(), m)
 	if err != nil {
@@ -59,7 +60,7 @@ func (h *Handler) single(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mess
 }
 
 // once runs the only call of a borrowed session, and gives the session back.
-func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
+func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a downstream.Accept) {
 	c := h.newCall(r, s, m)
 	c.answerOn(s.newStream(h.answerTo(s, a)))
 	if err := s.begin(c); err != nil {
@@ -111,5 +112,5 @@ func reject(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
 		record.SetFlag(f.flag)
 	}
 	record.SetReason(f.Error())
-	writeJSON(w, f.answer.StatelessStatus(), f.body(id))
+	downstream.WriteJSON(w, f.answer.StatelessStatus(), f.body(id))
 }

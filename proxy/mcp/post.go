@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -15,12 +16,12 @@ import (
 // post takes one message.
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	var none jsonrpc.ID
-	a := parseAccept(r)
-	if a.none() {
-		refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, none, "the answer is application/json or text/event-stream")
+	a := downstream.ParseAccept(r)
+	if a.None() {
+		downstream.Refuse(w, r, http.StatusNotAcceptable, jsonrpc.CodeInvalidRequest, none, "the answer is application/json or text/event-stream")
 		return
 	}
-	if refuseBody(w, r) {
+	if downstream.RefuseBody(w, r) {
 		return
 	}
 	// The body is read whole before anything goes upstream: streaming it
@@ -41,17 +42,17 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err != nil {
-		refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
+		downstream.Refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}
 	h.note(r, m)
-	if isModern(r, m) {
+	if downstream.IsModern(r, m) {
 		h.modern(w, r, m, a)
 		return
 	}
 	switch ids := r.Header.Values(spec.HeaderSession); {
 	case len(ids) > 1:
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), "more than one "+spec.HeaderSession)
+		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), "more than one "+spec.HeaderSession)
 	case m.Kind() == jsonrpc.Request && m.Method() == spec.Initialize:
 		h.initialize(w, r, m, a)
 	case len(ids) == 0 || ids[0] == "":
@@ -78,11 +79,11 @@ func (h *Handler) unread(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	var long *http.MaxBytesError
 	if errors.As(err, &long) {
-		refuse(w, r, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the message is longer than limits.message")
+		downstream.Refuse(w, r, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the message is longer than limits.message")
 		return
 	}
 	filter.RecordFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
-	refuse(w, r, http.StatusBadRequest, jsonrpc.CodeParseError, jsonrpc.ID{}, "the message did not come whole")
+	downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeParseError, jsonrpc.ID{}, "the message did not come whole")
 }
 
 // note records what the access log says about the message.
@@ -95,7 +96,7 @@ func (h *Handler) note(r *http.Request, m *jsonrpc.Message) {
 }
 
 // inSession takes a message of a session.
-func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
 	s := h.session(w, r, m.ID())
 	if s == nil {
 		return
@@ -115,7 +116,7 @@ func (h *Handler) inSession(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 
 // request runs a call and answers it. The call outlives the HTTP request: a
 // disconnect is no cancellation.
-func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a accept) {
+func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m *jsonrpc.Message, a downstream.Accept) {
 	c := h.newCall(r, s, m)
 	c.answerOn(s.newStream(s.resumable(h.answerTo(s, a))))
 	reader := c.stream.Reader()
@@ -123,7 +124,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 		h.decline(w, r, s, m.ID(), err)
 		return
 	}
-	h.serve(w, r, reader, !a.json, c.interrupted)
+	h.serve(w, r, reader, !a.JSON, c.interrupted)
 	s.outlets.rescue(reader)
 }
 
@@ -138,10 +139,10 @@ func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message) *call
 }
 
 // answerTo says what the stream of the HTTP answer to a POST is made of.
-func (h *Handler) answerTo(s *session, a accept) eventstream.Options {
+func (h *Handler) answerTo(s *session, a downstream.Accept) eventstream.Options {
 	// A client that takes anything, as curl does, gets streams only where it
 	// has a session in which to answer what comes on them.
-	return eventstream.Options{Open: a.sse || a.wildcard && !s.sessionless, Eager: a.sse, Bytes: h.queueBytes()}
+	return eventstream.Options{Open: a.SSE || a.Wildcard && !s.sessionless, Eager: a.SSE, Bytes: h.queueBytes()}
 }
 
 // interrupted is the answer of a call whose connection must end before the
@@ -169,19 +170,19 @@ func (h *Handler) decline(w http.ResponseWriter, r *http.Request, s *session, id
 	case errors.Is(err, memory.ErrExhausted):
 		status = f.answer.Status
 	}
-	writeJSON(w, status, f.body(id))
+	downstream.WriteJSON(w, status, f.body(id))
 }
 
 // sessionless takes a message of a client without a session: single calls,
 // as curl makes them.
-func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a accept) {
+func (h *Handler) sessionless(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
 	version := r.Header.Get(spec.HeaderVersion)
 	switch {
 	case version != "" && !spec.IsLegacy(version):
 		h.refuseVersion(w, r, m, version)
 		return
 	case m.Kind() == jsonrpc.Response, spec.Request(m.Method()).NeedsSession:
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), spec.HeaderSession+" is missing: this needs a session")
+		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, m.ID(), spec.HeaderSession+" is missing: this needs a session")
 		return
 	case m.Kind() == jsonrpc.Notification:
 		w.WriteHeader(http.StatusAccepted)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -36,13 +37,13 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id 
 	switch {
 	case errors.Is(err, errStreams):
 		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
-		refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, err.Error())
+		downstream.Refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, err.Error())
 		return
 	case errors.Is(err, memory.ErrExhausted):
 		h.overloaded(w, r, jsonrpc.ID{}, err)
 		return
 	case err != nil:
-		refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidParams, jsonrpc.ID{}, err.Error())
+		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidParams, jsonrpc.ID{}, err.Error())
 		return
 	}
 	if reader.Stream().Standing() {

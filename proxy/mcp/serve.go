@@ -5,6 +5,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 )
 
@@ -15,7 +16,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, reader eventstre
 		Ending:    ending(r),
 		Expiry:    filter.PrincipalFrom(r.Context()).ExpiresAt,
 		Last:      last,
-		WriteJSON: writeJSON,
+		WriteJSON: downstream.WriteJSON,
 		Observer:  h.observe(r),
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -177,5 +178,5 @@ func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.
 	}
 	filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
 	filter.RecordFrom(r.Context()).SetReason(err.Error())
-	writeJSON(w, status, internal(status, filter.FlagOverload, err.Error()).body(id))
+	downstream.WriteJSON(w, status, internal(status, filter.FlagOverload, err.Error()).body(id))
 }

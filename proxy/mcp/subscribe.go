@@ -7,6 +7,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -90,7 +91,7 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	}
 	defer s.life.exit()
 	c := h.newCall(r, s, m)
-	c.answerOn(s.newStream(h.answerTo(s, accept{sse: true})))
+	c.answerOn(s.newStream(h.answerTo(s, downstream.Accept{SSE: true})))
 	c.start(r.Context())
 	ack, err := s.open(c)
 	c.stop()

@@ -14,6 +14,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -25,7 +26,7 @@ const subprotocol = "mcp"
 // or several frames, either way.
 func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
-		notAllowed(w, r, "GET")
+		downstream.NotAllowed(w, r, "GET")
 		return
 	}
 	if r.ProtoMajor != 1 || !slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") }) {
@@ -33,7 +34,7 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Connection", "Upgrade")
 			w.Header().Set("Upgrade", "websocket") // RFC 9110 section 15.5.22
 		}
-		refuse(w, r, http.StatusUpgradeRequired, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
+		downstream.Refuse(w, r, http.StatusUpgradeRequired, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
 		return
 	}
 	s, err := h.openLine(r, false)

@@ -26,6 +26,7 @@ var floors = []string{
 	"proxy/admin",
 	"proxy/routes",
 	"proxy/mcp",
+	"proxy/mcp/downstream",
 	"proxy/mcp/federation",
 	"proxy/mcp/relay",
 	"proxy/mcp/upstream",

@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"errors"
@@ -16,6 +16,13 @@ type origin struct {
 	host string
 	// port has digits only; that of the scheme where the origin names none.
 	port string
+}
+
+// CheckOrigin says what is wrong with a configured origin. The error continues a
+// sentence that begins with the origin.
+func CheckOrigin(text string) error {
+	_, err := parseOrigin(text)
+	return err
 }
 
 // parseOrigin reads an origin as browsers serialise it (RFC 6454 section 6.2).

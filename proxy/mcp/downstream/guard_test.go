@@ -1,7 +1,9 @@
-package mcp
+package downstream
 
 import (
+	"context"
 	cryptotls "crypto/tls"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -15,9 +17,17 @@ func remoteRequest(host string) *http.Request {
 	return r
 }
 
-func guardOf(t *testing.T, hosts, origins []string) guard {
+// loopbackRequest is a request that came over loopback, for host.
+func loopbackRequest(host string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, "/mcp", nil)
+	r.Host = host
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80}
+	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+}
+
+func guardOf(t *testing.T, hosts, origins []string) *Guard {
 	t.Helper()
-	g, err := newGuard(&Config{AllowedHosts: hosts, AllowedOrigins: origins}, nil)
+	g, err := NewGuard(hosts, origins, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +116,7 @@ func TestAReboundNameIsRefusedOffLoopback(t *testing.T) {
 
 func TestHostsThatWouldLetEveryoneInAreRefused(t *testing.T) {
 	for _, pattern := range []string{"*", "*example.com", "", "*."} {
-		if _, err := newGuard(&Config{AllowedHosts: []string{pattern}}, nil); err == nil {
+		if _, err := NewGuard([]string{pattern}, nil, nil); err == nil {
 			t.Errorf("%q is accepted", pattern)
 		}
 	}

@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"net/http"
@@ -18,14 +18,14 @@ const (
 	paramsEchoed = 64
 )
 
-// Guard serves by next, which authenticates, what may come here at all. It
+// Wrap serves by next, which authenticates, what may come here at all. It
 // stands before authentication: a rebound name or a foreign page is refused
 // whatever user it speaks for, a browser's preflight has no credentials, and pages
 // must be able to read why their call was refused.
-func (h *Handler) Guard(next http.Handler) http.Handler {
+func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if reason := h.guard.check(r); reason != "" {
-			refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, reason)
+		if reason := g.check(r); reason != "" {
+			Refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, reason)
 			return
 		}
 		if origin := r.Header.Get("Origin"); origin != "" {
@@ -33,7 +33,7 @@ func (h *Handler) Guard(next http.Handler) http.Handler {
 			header.Add("Vary", "Origin")
 			header.Set("Access-Control-Allow-Origin", origin)
 			if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-				h.preflight(header, r)
+				g.preflight(header, r)
 				w.WriteHeader(http.StatusNoContent)
 				return
 			}
@@ -44,7 +44,7 @@ func (h *Handler) Guard(next http.Handler) http.Handler {
 		if r.URL.Query().Has("access_token") {
 			filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
 			w.Header()["Www-Authenticate"] = []string{`Bearer error="invalid_request"`}
-			refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "a token in the query is not accepted; send it in the Authorization header")
+			Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "a token in the query is not accepted; send it in the Authorization header")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -52,10 +52,10 @@ func (h *Handler) Guard(next http.Handler) http.Handler {
 }
 
 // preflight says what a page may send.
-func (h *Handler) preflight(header http.Header, r *http.Request) {
+func (g *Guard) preflight(header http.Header, r *http.Request) {
 	allow := slices.Concat([]string{
 		"Accept", "Authorization", "Content-Type", spec.HeaderLastEventID, spec.HeaderMethod, spec.HeaderName, spec.HeaderVersion, spec.HeaderSession,
-	}, h.forward)
+	}, g.headers)
 	echoed := 0
 	for _, value := range r.Header.Values("Access-Control-Request-Headers") {
 		for name := range strings.SplitSeq(value, ",") {

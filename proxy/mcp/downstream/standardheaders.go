@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"net/http"
@@ -7,8 +7,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// isModern reports whether a message is of a revision without sessions.
-func isModern(r *http.Request, m *jsonrpc.Message) bool {
+// IsModern reports whether a message is of a revision without sessions.
+func IsModern(r *http.Request, m *jsonrpc.Message) bool {
 	if m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).Exists() {
 		return true
 	}
@@ -16,10 +16,10 @@ func isModern(r *http.Request, m *jsonrpc.Message) bool {
 	return v >= spec.Modern && len(v) == len(spec.Modern)
 }
 
-// checkModern compares the headers of a modern request with its body (MCP
+// CheckHeaders compares the headers of a modern request with its body (MCP
 // 2026-07-28, Streamable HTTP, Server Validation), and sees that the body says
 // who asks.
-func checkModern(header http.Header, m *jsonrpc.Message) *spec.Error {
+func CheckHeaders(header http.Header, m *jsonrpc.Message) *spec.Error {
 	meta := m.Params().Get("_meta")
 	version, err := single(header, spec.HeaderVersion)
 	if err != nil {

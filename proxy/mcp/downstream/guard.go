@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"fmt"
@@ -10,34 +10,34 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// guard keeps web pages out that reach the gateway through a victim's browser.
+// Guard keeps web pages out that reach the gateway through a victim's browser.
 // With DNS rebinding a page of evil.example sends its requests here as to a
 // server of its own: Host and Origin agree, and both name the attacker. So an
 // origin that agrees with the Host proves nothing until the Host is one that the
 // configuration names, or loopback on a loopback connection (MCP 2025-11-25,
 // Transports, Security Warning).
-type guard struct {
+type Guard struct {
 	hosts   []hostname.Pattern // empty: nothing is configured
 	origins map[origin]bool    // empty: nothing is configured
+	headers []string           // that pages may send besides the specification's
 }
 
-func newGuard(cfg *Config, matchHosts []string) (guard, error) {
-	hosts := cfg.AllowedHosts
-	if len(hosts) == 0 {
-		hosts = matchHosts
-	}
-	var g guard
+// NewGuard returns the guard of a route. hosts are the patterns of hosts that are
+// served, and origins those that may call; of none of either there is a default
+// that lets no foreign page in. headers are those of clients that go upstream.
+func NewGuard(hosts, origins, headers []string) (*Guard, error) {
+	g := &Guard{headers: headers}
 	for _, h := range hosts {
 		p, err := hostname.ParsePattern(h)
 		if err != nil {
-			return guard{}, fmt.Errorf("the host %q %w", h, err)
+			return nil, fmt.Errorf("the host %q %w", h, err)
 		}
 		g.hosts = append(g.hosts, p)
 	}
-	for _, text := range cfg.AllowedOrigins {
+	for _, text := range origins {
 		o, err := parseOrigin(text)
 		if err != nil {
-			return guard{}, fmt.Errorf("allowed_origins: %q %w", text, err)
+			return nil, fmt.Errorf("allowed_origins: %q %w", text, err)
 		}
 		if g.origins == nil {
 			g.origins = map[origin]bool{}
@@ -48,7 +48,7 @@ func newGuard(cfg *Config, matchHosts []string) (guard, error) {
 }
 
 // check returns why the request is refused, or "".
-func (g *guard) check(r *http.Request) string {
+func (g *Guard) check(r *http.Request) string {
 	host, ok := hostname.Canonical(r.Host)
 	switch {
 	case !ok || len(g.hosts) > 0 && !g.serves(host):
@@ -67,7 +67,7 @@ func (g *guard) check(r *http.Request) string {
 }
 
 // checkOrigin judges the origin of a request whose host may be served.
-func (g *guard) checkOrigin(r *http.Request, text, host string) string {
+func (g *Guard) checkOrigin(r *http.Request, text, host string) string {
 	o, err := parseOrigin(text)
 	if err != nil {
 		return "this origin may not call here: it is no origin of a web page"
@@ -92,7 +92,7 @@ func (g *guard) checkOrigin(r *http.Request, text, host string) string {
 	return ""
 }
 
-func (g *guard) serves(host string) bool {
+func (g *Guard) serves(host string) bool {
 	for _, p := range g.hosts {
 		if p.Matches(host) {
 			return true
