@@ -11,7 +11,8 @@ import (
 
 // Check loads the file at path and builds everything that a generation is made
 // of, short of what others could notice: it binds no address, dials no upstream and
-// starts no process; so what a SPIFFE agent would deliver is left out. The error is config.Errors where the file is at fault.
+// starts no process; so what a SPIFFE agent would deliver is left out. The error is
+// config.Errors where the file is at fault.
 func Check(ctx context.Context, path string, env func(string) (string, bool)) (*config.Snapshot, error) {
 	cfg, snapshot, err := Load(ctx, path, config.Options{Env: env})
 	if err != nil {

@@ -31,9 +31,9 @@ func (r *reloader) rotate(ctx context.Context) admin.Outcome {
 	return o
 }
 
-// rotateLater has the identities looked at again after a rejection, since the
-// Workload APIs announce each identity only once: a rotation that was rejected is not announced
-// again, nor one that a rejected reload was the first to see.
+// rotateLater has the identities looked at again after a rejection, since a Workload
+// API announces each identity only once: one whose rotation was rejected is not
+// announced again, nor one that a rejected reload was the first to see.
 func (r *reloader) rotateLater(o *admin.Outcome, cur *Generation) {
 	switch {
 	case o.Result != admin.Rejected:
