@@ -217,7 +217,7 @@ func (e *Endpoint) release() {
 		e.checks.release()
 	}
 	if e.pool != nil {
-		// A TLS goodbye to a dead peer can take seconds, for which a commit must not
+		// close_notify to a dead peer can take seconds, for which a commit must not
 		// wait.
 		go e.pool.Close()
 	}

@@ -45,7 +45,7 @@ func (c *Cluster) doubt(old *Cluster) {
 	for _, e := range c.Endpoints() {
 		s := e.state
 		if s.shared.Load() && s.health() == Unhealthy && (!same() || c.query(e.url) != old.query(e.url)) {
-			s.settle(Warming)
+			s.forget()
 		}
 	}
 }

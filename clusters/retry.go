@@ -63,8 +63,8 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	policy, _ := ctx.Value(retryKey{}).(RetryPolicy)
 	onPick, _ := ctx.Value(pickKey{}).(func(*Endpoint))
-	payload := newReplay(req)
-	defer payload.settle()
+	body := newRetryBody(req)
+	defer body.finish()
 	var tried []*Endpoint
 	var last error
 	for attempt := 1; ; attempt++ {
@@ -73,16 +73,16 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 			e, err = c.Pick() // there is no other; the same may do now
 		}
 		if err != nil {
-			payload.giveUp()
+			body.giveUp()
 			return nil, cmp.Or(last, err)
 		}
 		if onPick != nil {
 			onPick(e)
 		}
-		res, err := e.try(payload.request(), policy.PerTryTimeout)
+		res, err := e.try(body.request(), policy.PerTryTimeout)
 		reason := failure(res, err)
 		tried = append(tried, e)
-		if ctx.Err() != nil || !c.again(req, policy, reason, attempt, tried) || !payload.again() {
+		if ctx.Err() != nil || !c.again(req, policy, reason, attempt, tried) || !body.again() {
 			return res, err
 		}
 		if t := c.opts.Trace; t != nil && t.Retry != nil {
@@ -93,7 +93,7 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		last = err
 		if reason != connectFailure && !sleep(ctx, retryBackoff(attempt)) {
-			payload.giveUp()
+			body.giveUp()
 			return nil, context.Cause(ctx)
 		}
 	}

@@ -74,11 +74,11 @@ func (s *state) starting(err error) {
 	s.lastErr = err
 }
 
-// settle is observe for a verdict that needs no check.
-func (s *state) settle(h Health) {
+// forget takes back what checks have found out.
+func (s *state) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.verdict.Store(int32(h))
+	s.verdict.Store(int32(Warming))
 	s.lastErr, s.good, s.bad = nil, 0, 0
 }
 
@@ -86,7 +86,7 @@ func (s *state) settle(h Health) {
 // were turned off is too old to be believed when they are turned on again.
 func (s *state) setChecked(on bool) {
 	if s.checked.Swap(on) && !on {
-		s.settle(Warming)
+		s.forget()
 	}
 }
 

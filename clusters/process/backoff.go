@@ -18,8 +18,8 @@ const (
 )
 
 // Backoff keeps a process that fails from being started again and again. Each
-// of those who start processes of a command has one: the crashes of one delay
-// no other. The zero Backoff delays nothing.
+// owner of processes of a command has one: the crashes of its processes delay no
+// other owner. The zero Backoff delays nothing.
 type Backoff struct {
 	mu       sync.Mutex
 	failures int // in a row

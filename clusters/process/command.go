@@ -10,9 +10,9 @@ import (
 )
 
 // How long Start waits for the backoff of the command, and for that of the
-// owner, to pass; a longer one is an error at once. The first holds up all who
-// use the command. The second holds up one client, which rather waits a few
-// seconds for a server that was restarted than lose a call.
+// owner, to pass; a longer one is an error at once. The first delays every
+// session of the command. The second delays one client, for which a few seconds
+// are better than a lost call while its server is restarted.
 const (
 	maxStartWait = time.Second
 	maxOwnWait   = 4 * time.Second

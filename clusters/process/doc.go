@@ -3,7 +3,7 @@
 // they write to stderr, and ends them with all that they have started.
 //
 // A Process has an environment of its own making (Environ) and a process group
-// of its own. What is said over its pipes is its user's business.
+// of its own. What is sent over its pipes, its user decides.
 //
 // All methods are safe for concurrent use. The lock of a command's slots is
 // never held while that of a Process is taken, nor the other way around; that of

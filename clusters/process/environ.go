@@ -12,7 +12,7 @@ import (
 )
 
 // inherited are the only variables that a child process gets from the gateway:
-// its other ones may hold secrets that are none of the child's business.
+// its other ones may hold secrets, which a child must not see.
 var inherited = []string{"PATH", "HOME", "LANG", "TMPDIR"}
 
 // Environ is the environment of a command whose own variables are given, in a

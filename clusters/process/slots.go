@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// maxWaiting bounds those who wait for a process of one command.
+// maxWaiting bounds the starts that wait for a process of one command.
 const maxWaiting = 1024
 
 // slots are the places of a command's processes, max_processes of them. Where
@@ -110,7 +110,7 @@ func (s *slots) free(p *Process) {
 	s.grantLocked()
 }
 
-// grant gives slots that have become free to those who wait.
+// grant gives slots that have become free to the starts that wait.
 func (s *slots) grant() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -127,7 +127,7 @@ func (s *slots) grantLocked() {
 	s.makeRoomLocked()
 }
 
-// makeRoomLocked stops a process at rest for each of those who wait.
+// makeRoomLocked stops a process at rest for each of the starts that wait.
 func (s *slots) makeRoomLocked() {
 	for s.leaving < len(s.waiting) && s.first != nil {
 		p := s.victimLocked(s.waiting[s.leaving].owner)

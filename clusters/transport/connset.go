@@ -269,7 +269,7 @@ func (cs *connectionSet) close() {
 	for _, t := range timers {
 		t.Stop()
 	}
-	// First as net/http would, which says goodbye in TLS; then what is left.
+	// First as net/http would, which sends close_notify in TLS; then what is left.
 	cs.closeIdle()
 	for _, c := range conns {
 		c.Close()

@@ -40,7 +40,8 @@ func dropIfClosed(c net.Conn) {
 		return
 	}
 	closed := false
-	// Control and not Read: that would wait for the one who waits for bytes.
+	// Control and not Read: Read would wait for the end of the Read that waits for
+	// bytes.
 	err = raw.Control(func(fd uintptr) {
 		var b [longestAlert + 1]byte
 		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)

@@ -89,7 +89,7 @@ func (d *dialer) connectQUIC(ctx context.Context) (*quicConn, error) {
 	return c, nil
 }
 
-// Close says goodbye to the server, and closes the socket.
+// Close sends CONNECTION_CLOSE to the server, and closes the socket.
 func (c *quicConn) Close() error {
 	c.once.Do(func() {
 		c.closing()

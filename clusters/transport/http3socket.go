@@ -39,7 +39,7 @@ func (s *udpSocket) WriteMsgUDP(b, oob []byte, _ *net.UDPAddr) (n, oobn int, err
 // WriteTo leaves out the address as WriteMsgUDP does.
 func (s *udpSocket) WriteTo(b []byte, _ net.Addr) (int, error) { return s.Write(b) }
 
-// ReadBatch passes over the news that some packet was too large for the path:
+// ReadBatch passes over the error that some packet was too large for the path:
 // finding that out is what such packets were sent for, and no reason to end the
 // connection.
 func (s *udpSocket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {

@@ -206,7 +206,7 @@ func (t *http3Transport) acquire(ctx context.Context, short int64) (c *http3Conn
 			return nil, false, d.err
 		}
 		t.mu.Lock()
-		// Even when it has ended already: the request then learns why, and does
+		// Even when it has ended already: the request then fails for that reason, and does
 		// not dial again and again.
 		if d.conn.active < maxStreams && !d.conn.draining && d.conn.crowd.join(short) {
 			fresh := d.conn.take()
@@ -248,7 +248,7 @@ func (t *http3Transport) dial(d *http3Dial) {
 	t.dialing = nil
 	if d.conn, d.err = c, err; err == nil {
 		t.conns = append(t.conns, c)
-		t.rest(c) // everybody may have left
+		t.rest(c) // all requests that waited may have ended
 	}
 }
 

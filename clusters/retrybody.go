@@ -6,73 +6,73 @@ import (
 	"sync"
 )
 
-// replay gives a request to several tries. Its body can be sent again if it can
+// retryBody gives a request to several tries. Its body can be sent again if it can
 // be had again (GetBody), or if no reader has touched it.
-type replay struct {
+type retryBody struct {
 	req  *http.Request
 	body *lazyBody // nil when there is no body, or it can be had again
 	next io.ReadCloser
 	used bool
 }
 
-func newReplay(req *http.Request) *replay {
-	p := &replay{req: req}
+func newRetryBody(req *http.Request) *retryBody {
+	b := &retryBody{req: req}
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
-		p.body = &lazyBody{ReadCloser: req.Body}
+		b.body = &lazyBody{ReadCloser: req.Body}
 	}
-	return p
+	return b
 }
 
 // request is the request for the next try.
-func (p *replay) request() *http.Request {
-	first := !p.used
-	p.used = true
+func (b *retryBody) request() *http.Request {
+	first := !b.used
+	b.used = true
 	switch {
-	case p.body != nil:
-		out := p.req.WithContext(p.req.Context())
-		out.Body = p.body
+	case b.body != nil:
+		out := b.req.WithContext(b.req.Context())
+		out.Body = b.body
 		return out
-	case first || p.next == nil:
-		return p.req
+	case first || b.next == nil:
+		return b.req
 	}
-	out := p.req.WithContext(p.req.Context())
-	out.Body, p.next = p.next, nil
+	out := b.req.WithContext(b.req.Context())
+	out.Body, b.next = b.next, nil
 	return out
 }
 
 // again prepares one more try, and reports whether there can be one.
-func (p *replay) again() bool {
+func (b *retryBody) again() bool {
 	switch {
-	case p.body != nil:
-		return p.body.untouched()
-	case p.req.GetBody == nil:
+	case b.body != nil:
+		return b.body.untouched()
+	case b.req.GetBody == nil:
 		return true
 	}
-	if p.next != nil {
+	if b.next != nil {
 		return true
 	}
 	var err error
-	p.next, err = p.req.GetBody()
+	b.next, err = b.req.GetBody()
 	return err == nil
 }
 
 // giveUp closes the body of a request that no try has got.
-func (p *replay) giveUp() {
-	if !p.used && p.body == nil && p.req.Body != nil {
-		p.req.Body.Close()
+func (b *retryBody) giveUp() {
+	if !b.used && b.body == nil && b.req.Body != nil {
+		b.req.Body.Close()
 	}
-	if p.body != nil {
-		p.body.Close()
+	if b.body != nil {
+		b.body.Close()
 	}
 }
 
-// settle is called when there will be no more try.
-func (p *replay) settle() {
-	if p.next != nil {
-		p.next.Close()
+// finish is called when there will be no more try.
+func (b *retryBody) finish() {
+	if b.next != nil {
+		b.next.Close()
 	}
-	if p.body != nil {
-		p.body.settle()
+	if b.body != nil {
+		b.body.finish()
 	}
 }
 
@@ -80,10 +80,10 @@ func (p *replay) settle() {
 // the body also of a request that it could not connect for.
 type lazyBody struct {
 	io.ReadCloser
-	mu      sync.Mutex
-	read    bool
-	closed  bool // the transport asked for it
-	settled bool
+	mu     sync.Mutex
+	read   bool
+	closed bool // the transport asked for it
+	over   bool
 }
 
 func (b *lazyBody) Read(p []byte) (int, error) {
@@ -96,7 +96,7 @@ func (b *lazyBody) Read(p []byte) (int, error) {
 func (b *lazyBody) Close() error {
 	b.mu.Lock()
 	b.closed = true
-	now := b.read || b.settled
+	now := b.read || b.over
 	b.mu.Unlock()
 	if now {
 		return b.ReadCloser.Close()
@@ -110,9 +110,9 @@ func (b *lazyBody) untouched() bool {
 	return !b.read
 }
 
-func (b *lazyBody) settle() {
+func (b *lazyBody) finish() {
 	b.mu.Lock()
-	b.settled = true
+	b.over = true
 	now := b.closed && !b.read
 	b.mu.Unlock()
 	if now {
