@@ -14,7 +14,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path"
 	"sync"
 	"time"
 
@@ -36,8 +35,8 @@ const (
 	pollTimeout      = 2 * time.Minute
 )
 
-// account is one account definition with what belongs to it: storage, HTTP
-// client, and what certmagic needs. It lives until another definition takes its
+// account is one account definition with what belongs to it: what is stored of
+// it, HTTP client, and what certmagic needs. It lives until another definition takes its
 // place. What the authority knows it by is its registration.
 type account struct {
 	definition string
@@ -45,10 +44,8 @@ type account struct {
 	email      string
 	keyID      string
 	macKey     string
-	issuerKey  string // the authority, as part of a storage key
 
-	storage *storage
-	locks   *lock.Locks
+	*store
 	cache   *certmagic.Cache // always empty; see the package's comment
 	http    *http.Client
 	zap     *zap.Logger
@@ -90,7 +87,6 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 		email:      cfg.Email,
 		keyID:      cfg.ExternalAccount.KeyID,
 		macKey:     macKey,
-		issuerKey:  (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
 		http:       &http.Client{Transport: &retryAfterTransport{transport}, Timeout: httpTimeout},
 		zap:        logger,
 		tell:       tell,
@@ -101,8 +97,12 @@ func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *
 	ending, leave := context.WithCancel(context.Background())
 	context.AfterFunc(a.ctx, func() { time.AfterFunc(endTimeout, leave) })
 	d := disk.New(ending, disk.Timeout)
-	a.storage = &storage{&certmagic.FileStorage{Path: cfg.storagePath()}, d}
-	a.locks = lock.New(d, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) })
+	a.store = &store{
+		storage:   &storage{&certmagic.FileStorage{Path: cfg.storagePath()}, d},
+		locks:     lock.New(d, cfg.storagePath(), func(err error) { tell(Event{Kind: EventLock, Err: err}) }),
+		issuerKey: (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
+		holder:    cfg.holder(),
+	}
 	a.cache = certmagic.NewCache(certmagic.CacheOptions{
 		// Nothing is in it to be asked about.
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, fs.ErrNotExist },
@@ -145,24 +145,6 @@ func (a *account) client() *acmez.Client {
 	return c
 }
 
-// registrationKey is where the registration is stored. One that is bound to an
-// external account is another one.
-func (a *account) registrationKey(file string) string {
-	holder := "default"
-	if a.email != "" {
-		holder = a.email
-	}
-	if a.keyID != "" {
-		holder += "_eab_" + a.keyID
-	}
-	return path.Join(a.prefix(), "users", certmagic.StorageKeys.Safe(holder), file)
-}
-
-// prefix of what is stored for the authority, besides certificates.
-func (a *account) prefix() string {
-	return path.Join("acme", certmagic.StorageKeys.Safe(a.issuerKey))
-}
-
 // registration is the stored one, or a new one: of several gateways, one
 // registers.
 func (a *account) registration(ctx context.Context, client *acmez.Client) (acme.Account, error) {
@@ -186,37 +168,6 @@ func (a *account) registration(ctx context.Context, client *acmez.Client) (acme.
 		return acme.Account{}, err
 	}
 	return a.register(ctx, client)
-}
-
-// lockRegistration keeps other gateways, and other names, from registering.
-func (a *account) lockRegistration(ctx context.Context) (unlock func(), err error) {
-	locked, err := a.locks.Acquire(ctx, "register_"+a.registrationKey(""), "the ACME account")
-	if err != nil {
-		return nil, fmt.Errorf("lock the registration of the ACME account: %w", err)
-	}
-	return locked.Release, nil
-}
-
-func (a *account) loadRegistration(ctx context.Context) (acme.Account, error) {
-	var registered acme.Account
-	data, err := a.storage.Load(ctx, a.registrationKey("account.json"))
-	if err != nil {
-		return registered, err
-	}
-	key, err := a.storage.Load(ctx, a.registrationKey("account.key"))
-	if err != nil {
-		return registered, err
-	}
-	if err = json.Unmarshal(data, &registered); err == nil && registered.Location == "" {
-		err = errors.New("it has no location")
-	}
-	if err != nil {
-		return registered, &damagedError{a.registrationKey("account.json"), err}
-	}
-	if registered.PrivateKey, err = certmagic.PEMDecodePrivateKey(key); err != nil {
-		return registered, &damagedError{a.registrationKey("account.key"), err}
-	}
-	return registered, nil
 }
 
 // damagedError is about a file that was read and makes no sense, as after a power

@@ -89,14 +89,14 @@ func (s *solver) CleanUp(ctx context.Context, challenge acme.Challenge) error {
 
 // dropChallenges removes what an order left behind whose gateway was killed. The
 // lock of the name is held, so that no order is under way.
-func (a *account) dropChallenges(ctx context.Context, name string) {
+func (s *store) dropChallenges(ctx context.Context, name string) {
 	for _, name := range []string{name, reverseName(name)} {
-		_ = a.storage.Delete(ctx, a.challengeKey(name)) // there is none, as a rule
+		_ = s.storage.Delete(ctx, s.challengeKey(name)) // there is none, as a rule
 	}
 }
 
-func (a *account) challengeKey(serverName string) string {
-	return path.Join(a.prefix(), "challenge_tokens", certmagic.StorageKeys.Safe(serverName)+".json")
+func (s *store) challengeKey(serverName string) string {
+	return path.Join(s.prefix(), "challenge_tokens", certmagic.StorageKeys.Safe(serverName)+".json")
 }
 
 // challengeLife is how long a stored challenge is answered: longer than an order
@@ -104,15 +104,15 @@ func (a *account) challengeKey(serverName string) string {
 const challengeLife = time.Hour
 
 // loadChallenge reads what another gateway has asked for.
-func (a *account) loadChallenge(ctx context.Context, incoming string) (acme.Challenge, error) {
-	info, err := a.storage.Stat(ctx, a.challengeKey(incoming))
+func (s *store) loadChallenge(ctx context.Context, incoming string) (acme.Challenge, error) {
+	info, err := s.storage.Stat(ctx, s.challengeKey(incoming))
 	if err != nil {
 		return acme.Challenge{}, err
 	}
 	if age := time.Since(info.Modified); age > challengeLife {
 		return acme.Challenge{}, fmt.Errorf("the stored challenge of %s is %s old", incoming, age.Round(time.Minute))
 	}
-	data, err := a.storage.Load(ctx, a.challengeKey(incoming))
+	data, err := s.storage.Load(ctx, s.challengeKey(incoming))
 	if err != nil {
 		return acme.Challenge{}, err
 	}

@@ -113,6 +113,19 @@ func (c *Config) Dated() []tls.Dated {
 // storagePath is the directory under its shortest name.
 func (c *Config) storagePath() string { return filepath.Clean(string(c.Storage)) }
 
+// holder tells accounts with one authority apart. One that is bound to an
+// external account is another one.
+func (c *Config) holder() string {
+	holder := "default"
+	if c.Email != "" {
+		holder = c.Email
+	}
+	if id := c.ExternalAccount.KeyID; id != "" {
+		holder += "_eab_" + id
+	}
+	return holder
+}
+
 // definition differs where two configurations are different accounts.
 func (c *Config) definition() string {
 	h := sha256.New()

@@ -58,18 +58,18 @@ func parsePair(name string, chain, key []byte) (*cryptotls.Certificate, error) {
 // save stores a certificate. All of it is on the disk before any of it replaces
 // what is there: a disk that fills up does not leave the key of one certificate
 // beside the chain of another.
-func (a *account) save(name string, i *issuance) error {
-	return a.storage.do(context.Background(), "write", certmagic.StorageKeys.SiteCert(a.issuerKey, name), func() error { return a.saveFiles(name, i) })
+func (s *store) save(name string, i *issuance) error {
+	return s.storage.do(context.Background(), "write", certmagic.StorageKeys.SiteCert(s.issuerKey, name), func() error { return s.saveFiles(name, i) })
 }
 
-func (a *account) saveFiles(name string, i *issuance) (err error) {
+func (s *store) saveFiles(name string, i *issuance) (err error) {
 	files := []struct {
 		key  string
 		data []byte
 	}{
-		{certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name), i.key},
-		{certmagic.StorageKeys.SiteCert(a.issuerKey, name), i.chain},
-		{certmagic.StorageKeys.SiteMeta(a.issuerKey, name), i.meta},
+		{certmagic.StorageKeys.SitePrivateKey(s.issuerKey, name), i.key},
+		{certmagic.StorageKeys.SiteCert(s.issuerKey, name), i.chain},
+		{certmagic.StorageKeys.SiteMeta(s.issuerKey, name), i.meta},
 	}
 	var written []string
 	defer func() {
@@ -78,14 +78,14 @@ func (a *account) saveFiles(name string, i *issuance) (err error) {
 		}
 	}()
 	for _, f := range files {
-		path, err := writeBeside(a.storage.Filename(f.key), f.data)
+		path, err := writeBeside(s.storage.Filename(f.key), f.data)
 		if err != nil {
 			return err
 		}
 		written = append(written, path)
 	}
 	for n, f := range files {
-		if err := os.Rename(written[n], a.storage.Filename(f.key)); err != nil {
+		if err := os.Rename(written[n], s.storage.Filename(f.key)); err != nil {
 			return err
 		}
 	}
@@ -94,10 +94,10 @@ func (a *account) saveFiles(name string, i *issuance) (err error) {
 
 // probe reports whether a certificate could be stored: before it is ordered,
 // since authorities count what they issue.
-func (a *account) probe(name string) error {
-	key := certmagic.StorageKeys.SiteCert(a.issuerKey, name)
-	return a.storage.do(context.Background(), "write", key, func() error {
-		path, err := writeBeside(a.storage.Filename(key), bytes.Repeat([]byte{'.'}, probeSize))
+func (s *store) probe(name string) error {
+	key := certmagic.StorageKeys.SiteCert(s.issuerKey, name)
+	return s.storage.do(context.Background(), "write", key, func() error {
+		path, err := writeBeside(s.storage.Filename(key), bytes.Repeat([]byte{'.'}, probeSize))
 		if err != nil {
 			return err
 		}

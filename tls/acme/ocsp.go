@@ -62,7 +62,7 @@ func (h *held) hasResponder() bool {
 	return len(h.leaf().OCSPServer) > 0 && len(h.tls.Certificate) > 1
 }
 
-func (a *account) stapleKey(name string, cert *cryptotls.Certificate) string {
+func (s *store) stapleKey(name string, cert *cryptotls.Certificate) string {
 	sum := sha256.Sum256(cert.Leaf.Raw)
 	return path.Join("ocsp", certmagic.StorageKeys.Safe(name)+"-"+hex.EncodeToString(sum[:8]))
 }

@@ -235,9 +235,6 @@ func (k *renewer) lock() (*lock.Lock, error) {
 	return locked, nil
 }
 
-// lockKey names the lock under which the certificate of a name is ordered.
-func (a *account) lockKey(name string) string { return "keep_" + a.issuerKey + "_" + name }
-
 // adopt serves what the account has now.
 func (k *renewer) adopt(h *held) {
 	if !h.same(k.own) {

@@ -41,26 +41,26 @@ func (h *held) expired() bool { return !time.Now().Before(h.leaf().NotAfter) }
 // load reads the certificate of a name. The error is fs.ErrNotExist when there
 // is none; any other may be another gateway's write that is under way, since
 // the files of a certificate are not replaced together.
-func (a *account) load(ctx context.Context, name string) (*held, error) {
-	cert, err := a.loadPair(ctx, a.issuerKey, name)
+func (s *store) load(ctx context.Context, name string) (*held, error) {
+	cert, err := s.loadPair(ctx, s.issuerKey, name)
 	if err != nil {
 		return nil, err
 	}
-	h := &held{tls: cert, renewal: a.loadRenewalInfo(ctx, name), issued: a.issued(ctx, name)}
-	if der, err := a.storage.Load(ctx, a.stapleKey(name, cert)); err == nil {
-		if s, err := parseStaple(der, cert); err == nil && s.usable() {
-			h = h.stapled(s)
+	h := &held{tls: cert, renewal: s.loadRenewalInfo(ctx, name), issued: s.issued(ctx, name)}
+	if der, err := s.storage.Load(ctx, s.stapleKey(name, cert)); err == nil {
+		if last, err := parseStaple(der, cert); err == nil && last.usable() {
+			h = h.stapled(last)
 		}
 	}
 	return h, nil
 }
 
-func (a *account) loadPair(ctx context.Context, issuerKey, name string) (*cryptotls.Certificate, error) {
-	certPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SiteCert(issuerKey, name))
+func (s *store) loadPair(ctx context.Context, issuerKey, name string) (*cryptotls.Certificate, error) {
+	certPEM, err := s.storage.Load(ctx, certmagic.StorageKeys.SiteCert(issuerKey, name))
 	if err != nil {
 		return nil, err
 	}
-	keyPEM, err := a.storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuerKey, name))
+	keyPEM, err := s.storage.Load(ctx, certmagic.StorageKeys.SitePrivateKey(issuerKey, name))
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +74,13 @@ func (a *account) loadPair(ctx context.Context, issuerKey, name string) (*crypto
 // loadFormer is what another authority was the last to issue for a name; nil where
 // nothing is in date. A change of the authority is not over when the process is
 // restarted.
-func (a *account) loadFormer(ctx context.Context, name string) (former *held) {
-	issuers, err := a.storage.List(ctx, path.Dir(certmagic.StorageKeys.CertsPrefix(a.issuerKey)), false)
+func (s *store) loadFormer(ctx context.Context, name string) (former *held) {
+	issuers, err := s.storage.List(ctx, path.Dir(certmagic.StorageKeys.CertsPrefix(s.issuerKey)), false)
 	if err != nil {
 		return nil
 	}
 	for _, issuer := range issuers {
-		cert, err := a.loadPair(ctx, path.Base(issuer), name)
+		cert, err := s.loadPair(ctx, path.Base(issuer), name)
 		if err != nil {
 			continue
 		}
@@ -95,8 +95,8 @@ func (a *account) loadFormer(ctx context.Context, name string) (former *held) {
 
 // issued is when the certificate of a name was stored, as far as that is known: a
 // time to come is of another clock.
-func (a *account) issued(ctx context.Context, name string) time.Time {
-	info, err := a.storage.Stat(ctx, certmagic.StorageKeys.SiteCert(a.issuerKey, name))
+func (s *store) issued(ctx context.Context, name string) time.Time {
+	info, err := s.storage.Stat(ctx, certmagic.StorageKeys.SiteCert(s.issuerKey, name))
 	if err != nil || info.Modified.After(time.Now()) {
 		return time.Time{}
 	}
@@ -104,8 +104,8 @@ func (a *account) issued(ctx context.Context, name string) time.Time {
 }
 
 // loadRenewalInfo is what the authority said when it issued the certificate.
-func (a *account) loadRenewalInfo(ctx context.Context, name string) *acme.RenewalInfo {
-	data, err := a.storage.Load(ctx, certmagic.StorageKeys.SiteMeta(a.issuerKey, name))
+func (s *store) loadRenewalInfo(ctx context.Context, name string) *acme.RenewalInfo {
+	data, err := s.storage.Load(ctx, certmagic.StorageKeys.SiteMeta(s.issuerKey, name))
 	if err != nil {
 		return nil
 	}
