@@ -6,9 +6,11 @@
 // A [Hub] lives as long as the process and owns the downstream sessions. A
 // [Route] belongs to one generation and knows what that generation's file says
 // to the sessions of one route; a [Handler] serves it over HTTP. Neither holds a
-// session, so that a reload costs none.
-// Each request looks its session up in the hub and serves it with the
-// clusters of the generation that took the request.
+// session, so that a reload costs none. Each request looks its session up in the
+// hub and serves it with the clusters of the generation that took the request.
+//
+// What is a function of one request stands in proxy/mcp/downstream, and what is
+// one of messages of several servers in proxy/mcp/federation.
 //
 // A client of a revision without sessions borrows one for each request: the
 // servers' connections need what a session holds, whatever the client speaks.
