@@ -58,10 +58,12 @@ func advice(identity *tls.Client) string {
 	return "the server seems to refuse the client certificate: is it issued by a CA that the server trusts, and for client authentication?"
 }
 
+// notEstablished is all that net/http says of an HTTP/2 connection that ends before
+// its first request.
+const notEstablished = "http2: client conn could not be established"
+
 // hungUp reports whether the other side has closed the connection.
 func hungUp(err error) bool {
-	// net/http says no more of an HTTP/2 connection that ends before it began.
-	const notEstablished = "http2: client conn could not be established"
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) ||
 		errors.Is(err, io.ErrUnexpectedEOF) || strings.Contains(err.Error(), notEstablished)
 }
