@@ -9,9 +9,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// pagesRead bounds the search for a tool's parameters.
-const pagesRead = 100
-
 // modern sends a request of the revision without sessions: all that the
 // gateway must know is in it, and is repeated in headers (MCP 2026-07-28,
 // Streamable HTTP, Request Metadata).
@@ -50,31 +47,25 @@ func (r *Relay) modernHeader(m *jsonrpc.Message, version string) http.Header {
 	return posting(h)
 }
 
-// learn reads the definitions of the tools for what they want in headers, on
-// behalf of the client that sent m.
+// learn asks for the definition of the tool that m calls, for what it wants in
+// headers, on behalf of the client that sent m.
 func (r *Relay) learn(ctx context.Context, m *jsonrpc.Message, version string) error {
 	meta := append([]byte(`{"_meta":`), m.Params().Get("_meta").Raw()...)
-	params := append(meta[:len(meta):len(meta)], '}')
-	for range pagesRead {
-		list, err := jsonrpc.Parse(jsonrpc.NewRequest(jsonrpc.StringID(rand.Text()), spec.ToolsList, params))
-		if err != nil {
-			return err
+	page := func(cursor []byte) (answer *jsonrpc.Message, err error) {
+		params := meta[:len(meta):len(meta)]
+		if cursor != nil {
+			params = append(append(params, `,"cursor":`...), cursor...)
 		}
-		var answer *jsonrpc.Message
+		list, err := jsonrpc.Parse(jsonrpc.NewRequest(jsonrpc.StringID(rand.Text()), spec.ToolsList, append(params, '}')))
+		if err != nil {
+			return nil, err
+		}
 		err = r.exchange(ctx, list, r.modernHeader(list, version), func(got *jsonrpc.Message, _ http.Header) {
 			if got.Kind() == jsonrpc.Response {
 				answer = got
 			}
 		})
-		if err != nil {
-			return err
-		}
-		r.tools.Admit(answer, nil)
-		next := answer.Result().Get("nextCursor")
-		if next.Kind() != jsonrpc.String {
-			return nil
-		}
-		params = append(append(append(meta[:len(meta):len(meta)], `,"cursor":`...), next.Raw()...), '}')
+		return answer, err
 	}
-	return nil
+	return r.tools.Search(m.Params().Get("name").String(), page, nil)
 }
