@@ -20,18 +20,10 @@ type writer struct {
 	broken func(error)
 }
 
-// write writes a message. Newlines in it are white space: in strings JSON does
-// not allow them.
 func (w *writer) write(msg []byte) {
-	line := make([]byte, 0, len(msg)+1)
-	for _, c := range msg {
-		if c == '\n' || c == '\r' {
-			c = ' '
-		}
-		line = append(line, c)
-	}
+	line := jsonrpc.Line(msg)
 	w.mu.Lock()
-	_, err := w.out.Write(append(line, '\n'))
+	_, err := w.out.Write(line)
 	w.mu.Unlock()
 	if err != nil {
 		w.broken(fmt.Errorf("writing to the client: %w", err))

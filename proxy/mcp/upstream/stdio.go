@@ -147,7 +147,7 @@ func (t *stdio) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
 func (t *stdio) send(ctx context.Context, msg []byte) error {
 	written := make(chan error, 1)
 	select {
-	case t.lines <- line{frame(msg), written}:
+	case t.lines <- line{jsonrpc.Line(msg), written}:
 	case <-ctx.Done():
 		return &unsentError{context.Cause(ctx)}
 	case <-t.life.ctx.Done():
@@ -166,19 +166,6 @@ func (t *stdio) send(ctx context.Context, msg []byte) error {
 		}
 		return context.Cause(t.life.ctx)
 	}
-}
-
-// frame makes one line of a message. JSON has line breaks between its tokens
-// only, where a space does as well.
-func frame(msg []byte) []byte {
-	b := make([]byte, 0, len(msg)+1)
-	for _, c := range msg {
-		if c == '\n' || c == '\r' {
-			c = ' '
-		}
-		b = append(b, c)
-	}
-	return append(b, '\n')
 }
 
 func (t *stdio) endpoint() *clusters.Endpoint { return t.e }
