@@ -43,7 +43,7 @@ func (c *Cluster) Pick(exclude ...*Endpoint) (*Endpoint, error) {
 	var few [16]*Endpoint // saves an allocation for most clusters
 	candidates := c.balancer.candidates(few[:0], c.Endpoints(), exclude)
 	if len(candidates) == 0 {
-		return nil, c.noHealthyUpstream()
+		return nil, noHealthyUpstream(c.cfg.Name, c.Endpoints())
 	}
 	return c.balancer.choose(candidates), nil
 }
@@ -87,9 +87,8 @@ func (b *balancer) rank(e *Endpoint, now int64) int {
 	return r
 }
 
-func (c *Cluster) noHealthyUpstream() error {
+func noHealthyUpstream(cluster string, all []*Endpoint) error {
 	const most = 3
-	all := c.Endpoints()
 	var why []string
 	for i, e := range all {
 		if i == most {
@@ -103,5 +102,5 @@ func (c *Cluster) noHealthyUpstream() error {
 		}
 		why = append(why, text)
 	}
-	return fmt.Errorf("cluster %s: %w (%s)", c.cfg.Name, ErrNoHealthyUpstream, strings.Join(why, "; "))
+	return fmt.Errorf("cluster %s: %w (%s)", cluster, ErrNoHealthyUpstream, strings.Join(why, "; "))
 }

@@ -46,8 +46,13 @@ func (k *checker) run(ctx context.Context) {
 	}
 }
 
+// newProbe returns a probe of what health checks go through.
 func (k *checker) newProbe() Probe {
-	return k.cluster.prober.NewProbe(k.cluster, k.endpoint.forChecks())
+	e := k.endpoint
+	if e.checks != nil {
+		e = e.checks
+	}
+	return k.cluster.prober.NewProbe(k.cluster, e)
 }
 
 // step makes one check and returns the time to the next.

@@ -16,21 +16,21 @@ import (
 // the process cannot be started, or may not be yet because the last one failed.
 // ctx bounds the start only: the caller must Stop the process, or see it end.
 func (e *Endpoint) Start(ctx context.Context, owner process.Owner) (*process.Process, error) {
-	return e.start(ctx, owner, process.Queue)
+	return start(ctx, e, owner, process.Queue)
 }
 
 // StartIfFree is Start for a purpose that is worth no process of others, nor
 // waiting: where max_processes run the error is process.ErrOverflow at once.
 func (e *Endpoint) StartIfFree(ctx context.Context, owner process.Owner) (*process.Process, error) {
-	return e.start(ctx, owner, process.DontQueue)
+	return start(ctx, e, owner, process.DontQueue)
 }
 
-func (e *Endpoint) start(ctx context.Context, owner process.Owner, q process.Queuing) (*process.Process, error) {
+func start(ctx context.Context, e *Endpoint, owner process.Owner, q process.Queuing) (*process.Process, error) {
 	if e.command == nil {
 		return nil, fmt.Errorf("cluster %s has no command", e.cluster)
 	}
 	if !e.acquire() {
-		return nil, e.connectError(transport.ErrRetired)
+		return nil, connectError(e, transport.ErrRetired)
 	}
 	p, err := e.command.Start(ctx, owner, q, e.release)
 	if err == nil {
@@ -40,7 +40,7 @@ func (e *Endpoint) start(ctx context.Context, owner process.Owner, q process.Que
 	if errors.Is(err, process.ErrOverflow) {
 		return nil, err
 	}
-	return nil, e.connectError(err)
+	return nil, connectError(e, err)
 }
 
 // Await waits, as Start does, until owner may use a process of the command that
@@ -50,7 +50,7 @@ func (e *Endpoint) Await(ctx context.Context, owner *process.Backoff) error {
 		return nil
 	}
 	if err := owner.Await(ctx); err != nil { // the command's own backoff delays starts only
-		return e.connectError(err)
+		return connectError(e, err)
 	}
 	return nil
 }

@@ -122,9 +122,22 @@ func (e *Endpoint) Hold() (release func()) {
 // body to its end or close it.
 func (e *Endpoint) RoundTrip(req *http.Request) (*http.Response, error) { return e.try(req, 0) }
 
-func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response, error) {
+// try is RoundTrip with a bound on the time to the response header; 0 is none.
+func (e *Endpoint) try(req *http.Request, timeout time.Duration) (res *http.Response, err error) {
 	start := time.Now()
-	res, err := e.roundTrip(req, timeout)
+	err = e.unresolved
+	if e.command != nil {
+		err = errors.New("a command is spoken to over its pipes, not by HTTP")
+	}
+	if err == nil {
+		res, err = e.pool.Send(req, timeout)
+	} else {
+		err = connectError(e, err)
+		// A RoundTripper closes the body also when it fails (http.RoundTripper).
+		if req.Body != nil {
+			req.Body.Close()
+		}
+	}
 	status := 0
 	if err == nil {
 		status = res.StatusCode
@@ -141,58 +154,9 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (*http.Response
 	return res, err
 }
 
-func (e *Endpoint) roundTrip(req *http.Request, timeout time.Duration) (*http.Response, error) {
-	err := e.unresolved
-	if e.command != nil {
-		err = errors.New("a command is spoken to over its pipes, not by HTTP")
-	}
-	if err == nil {
-		return e.pool.Send(req, timeout)
-	}
-	// A RoundTripper closes the body also when it fails (http.RoundTripper).
-	if req.Body != nil {
-		req.Body.Close()
-	}
-	return nil, e.connectError(err)
-}
-
-// connectError says that err has kept a request from reaching a server.
-func (e *Endpoint) connectError(err error) error {
+// connectError says that err has kept a request from reaching the server of e.
+func connectError(e *Endpoint, err error) error {
 	return &transport.ConnectError{Cluster: e.cluster, Endpoint: e.id, Err: err}
-}
-
-// open gives the endpoint a pool, whose exchanges keep it alive.
-func (e *Endpoint) open(n *transport.Connector, t transport.Target) {
-	e.pool = transport.NewPool(n, t, func() bool {
-		if !e.acquire() {
-			return false
-		}
-		e.state.active.Add(1)
-		return true
-	}, func() {
-		e.state.active.Add(-1)
-		e.release()
-	})
-}
-
-// forChecks returns the endpoint that health checks go through.
-func (e *Endpoint) forChecks() *Endpoint {
-	if e.checks != nil {
-		return e.checks
-	}
-	return e
-}
-
-// inherit takes over what is known about d, the same endpoint; s is the state
-// that follows from that of d.
-func (e *Endpoint) inherit(d *Endpoint, s *state) {
-	e.state = s
-	if e.command != nil {
-		e.command.Succeed(d.command)
-	}
-	if e.checks != nil {
-		e.checks.state = s
-	}
 }
 
 // acquire counts a reference, unless there is none left.

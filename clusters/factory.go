@@ -95,9 +95,9 @@ func (f *factory) build(names *names, donors []*Endpoint) []*Endpoint {
 			switch {
 			case d.unresolved != nil || unresolved != nil:
 			case d.state.health() == Unhealthy:
-				e.inherit(d, newState(d.state.tally, f.checked))
+				inherit(e, d, newState(d.state.tally, f.checked))
 			default:
-				e.inherit(d, d.state)
+				inherit(e, d, d.state)
 			}
 		}
 		list = append(list, e)
@@ -131,11 +131,11 @@ func (f *factory) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpo
 		e.command = f.command()
 	case unresolved == nil:
 		to := transport.Target{Endpoint: e.id, URL: e.url, Address: hostPort(u, a)}
-		e.open(f.connector, to)
+		f.open(e, to)
 		e.checks = f.bare(u, a) // with e's reference
 		e.checks.state, e.checks.avoid = e.state, e.avoid
 		to.Check = true
-		e.checks.open(f.connector, to)
+		f.open(e.checks, to)
 	}
 	return e
 }
@@ -160,6 +160,32 @@ func (f *factory) command() *process.Command {
 		s.Trace = t.Process
 	}
 	return process.NewCommand(s)
+}
+
+// open gives an endpoint a pool, whose exchanges keep it alive.
+func (f *factory) open(e *Endpoint, t transport.Target) {
+	e.pool = transport.NewPool(f.connector, t, func() bool {
+		if !e.acquire() {
+			return false
+		}
+		e.state.active.Add(1)
+		return true
+	}, func() {
+		e.state.active.Add(-1)
+		e.release()
+	})
+}
+
+// inherit has e take over what is known about d, the same endpoint; s is the state
+// that follows from that of d.
+func inherit(e, d *Endpoint, s *state) {
+	e.state = s
+	if e.command != nil {
+		e.command.Succeed(d.command)
+	}
+	if e.checks != nil {
+		e.checks.state = s
+	}
 }
 
 // configure gives an endpoint the settings that are swapped in place.

@@ -12,8 +12,7 @@ func (c *Cluster) commit(old *Cluster) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old != nil {
-		c.catchUp(old)
-		c.doubt(old)
+		c.succeed(old)
 	}
 	for _, e := range c.Endpoints() {
 		c.own(e)
@@ -28,19 +27,16 @@ func (c *Cluster) commit(old *Cluster) {
 	}
 }
 
-// catchUp takes over what the DNS refresh of old found while c was prepared.
-func (c *Cluster) catchUp(old *Cluster) {
+// succeed takes over what the DNS refresh of old found while c was prepared, and
+// takes back what the checks of old have found to be ill, where c reaches it in
+// another way. Called with mu held.
+func (c *Cluster) succeed(old *Cluster) {
 	old.mu.Lock()
 	changed := c.names.take(old.names)
 	old.mu.Unlock()
 	if changed {
 		c.replace(c.build(c.names, slices.Concat(c.Endpoints(), old.Endpoints())))
 	}
-}
-
-// doubt takes back what the checks of old have found to be ill, where this
-// cluster reaches it in another way. Called with mu held.
-func (c *Cluster) doubt(old *Cluster) {
 	same := sync.OnceValue(func() bool { return c.cfg.reachFingerprint() == old.cfg.reachFingerprint() })
 	for _, e := range c.Endpoints() {
 		s := e.state
@@ -99,13 +95,7 @@ func (c *Cluster) stop() {
 	}
 }
 
-// retain and release count the sets that refer to the cluster.
-func (c *Cluster) retain() {
-	c.mu.Lock()
-	c.sets++
-	c.mu.Unlock()
-}
-
+// release is called when a set no longer refers to the cluster.
 func (c *Cluster) release() {
 	c.mu.Lock()
 	c.sets--

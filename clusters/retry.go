@@ -66,6 +66,7 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := newRetryBody(req)
 	defer body.finish()
 	var tried []*Endpoint
+	others := func() bool { return len(c.balancer.candidates(nil, c.Endpoints(), tried)) > 0 }
 	var last error
 	for attempt := 1; ; attempt++ {
 		e, err := c.Pick(tried...)
@@ -82,7 +83,7 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		res, err := e.try(body.request(), policy.PerTryTimeout)
 		reason := failure(res, err)
 		tried = append(tried, e)
-		if ctx.Err() != nil || !c.again(req, policy, reason, attempt, tried) || !body.again() {
+		if ctx.Err() != nil || !policy.again(req, reason, attempt, len(tried), others) || !body.again() {
 			return res, err
 		}
 		if t := c.opts.Trace; t != nil && t.Retry != nil {
@@ -99,15 +100,15 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// again reports whether there should be another try. tried holds the endpoints
-// so far.
-func (c *Cluster) again(req *http.Request, p RetryPolicy, reason string, attempt int, tried []*Endpoint) bool {
+// again reports whether there should be another try, after so many tried endpoints.
+// others reports whether there are any more.
+func (p *RetryPolicy) again(req *http.Request, reason string, attempt, tried int, others func() bool) bool {
 	allowed := attempt < p.Attempts && slices.Contains(p.On, reason)
 	switch reason {
 	case "":
 		return false
 	case connectFailure:
-		return allowed || len(tried) <= maxFailovers && len(c.balancer.candidates(nil, c.Endpoints(), tried)) > 0
+		return allowed || tried <= maxFailovers && others()
 	case timedOut:
 		allowed = attempt < p.Attempts && slices.Contains(p.On, "504")
 	}

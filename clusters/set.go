@@ -83,7 +83,9 @@ func NewSet(cfgs []Config, previous *Set, opts Options) (*Set, error) {
 		c.endpoints.Store(&list)
 	}
 	for _, c := range s.clusters {
-		c.retain()
+		c.mu.Lock()
+		c.sets++
+		c.mu.Unlock()
 	}
 	return s, nil
 }

@@ -17,8 +17,6 @@ var large = map[string]struct {
 	most   int
 	reason string
 }{
-	"clusters.Cluster":             {24, "a cluster as a RoundTripper, its endpoints and their inheritance"},
-	"clusters.Endpoint":            {26, "an endpoint counts what each connection and request tells it"},
 	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
 	"listeners.Conn":               {34, "a net.Conn, whose ten methods count, and the phases of a connection under one lock"},
 	"listeners.Server":             {34, "one server for HTTP/1.1, 2 and 3: the protocols could be types"},
