@@ -37,9 +37,9 @@ func forget(o *observe.Observer, gen *Generation, living []*Generation) {
 	type series struct{ label, name string }
 	used := map[series]bool{}
 	for _, l := range living {
-		l.config.eachLabel(func(label, name string) { used[series{label, name}] = true })
+		eachLabel(l.config, func(label, name string) { used[series{label, name}] = true })
 	}
-	gen.config.eachLabel(func(label, name string) {
+	eachLabel(gen.config, func(label, name string) {
 		if !used[series{label, name}] {
 			o.Forget(label, name)
 		}
@@ -50,7 +50,7 @@ func forget(o *observe.Observer, gen *Generation, living []*Generation) {
 }
 
 // eachLabel calls f with each listener and route, by which metrics are labelled.
-func (c *Config) eachLabel(f func(label, name string)) {
+func eachLabel(c *Config, f func(label, name string)) {
 	for i := range c.Listeners {
 		f("listener", c.Listeners[i].Name)
 	}

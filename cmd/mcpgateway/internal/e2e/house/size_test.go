@@ -20,7 +20,6 @@ var large = map[string]struct {
 	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
 	"listeners.Conn":               {34, "a net.Conn, whose ten methods count, and the phases of a connection under one lock"},
 	"listeners.Server":             {34, "one server for HTTP/1.1, 2 and 3: the protocols could be types"},
-	"proxy.Config":                 {21, "what concerns several sections of the file, a check each"},
 	"proxy/mcp.Handler":            {38, "the transports of clients could be types"},
 	"proxy/mcp.Hub":                {40, "the registry of sessions and the catalogue could be types"},
 	"proxy/mcp.call":               {29, "a call, its stream and its suspension"},
