@@ -14,9 +14,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// batches reports whether the session has them. It must have been initialised.
-func (s *session) batches() bool { return s.version == spec.Batches }
-
 // member is one element of a batch.
 type member struct {
 	msg *jsonrpc.Message

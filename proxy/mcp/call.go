@@ -143,7 +143,7 @@ func (c *call) run() {
 	var body []byte
 	err := c.await()
 	if err == nil {
-		body, err = c.session.dispatch(c)
+		body, err = dispatcher{c.session, c}.answer()
 	}
 	status, flag := c.status, filter.Flag("")
 	if err != nil {

@@ -6,39 +6,39 @@ import (
 )
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
-func (s *session) discover(c *call) ([]byte, error) {
-	if o := c.route.offered(); !o.Unknown && !o.Modern() {
+func (d dispatcher) discover() ([]byte, error) {
+	if o := d.c.route.offered(); !o.Unknown && !o.Modern() {
 		return nil, noDiscovery() // no server need be asked
 	}
-	refs := c.route.Members
-	if s.naming.Transparent(refs) {
-		return s.discoverOne(c, refs[0])
+	refs := d.c.route.Members
+	if d.s.naming.Transparent(refs) {
+		return d.discoverOne(refs[0])
 	}
-	return s.discoverAll(c, refs)
+	return d.discoverAll(refs)
 }
 
 // discoverOne passes on who the only server is and what it can do, and those
 // of its revisions that the gateway speaks.
-func (s *session) discoverOne(c *call, ref federation.Member) ([]byte, error) {
-	c.ask(ref.Name)
-	p := s.servers.at(ref.Name)
+func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
+	d.c.ask(ref.Name)
+	p := d.s.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}
-	l, err := p.acquire(c.ctx, c)
+	l, err := p.acquire(d.c.ctx, d.c)
 	if err != nil {
 		return nil, err
 	}
 	defer p.release(l)
-	offered := c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: l.up.Server().Serves()}})
+	offered := d.c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: l.up.Server().Serves()}})
 	if !offered.Modern() {
 		return nil, noDiscovery()
 	}
 	if m := l.up.Server().Discover; m != nil {
 		var e jsonrpc.Edits
-		e.SetID(m, c.msg.ID())
+		e.SetID(m, d.c.msg.ID())
 		e.Set(m.Result(), "supportedVersions", offered.JSON())
-		c.modernize(&e, ref, m)
+		d.c.modernize(&e, ref, m)
 		return e.Apply(m), nil
 	}
 	init := l.up.Server().Result.Result()
@@ -57,7 +57,7 @@ func (s *session) discoverOne(c *call, ref federation.Member) ([]byte, error) {
 			e.Set(init, "_meta", object(jsonrpc.MetaServerInfo, info.Raw()))
 		}
 	}
-	return jsonrpc.NewResult(c.msg.ID(), e.ApplyTo(init)), nil
+	return jsonrpc.NewResult(d.c.msg.ID(), e.ApplyTo(init)), nil
 }
 
 // object is a JSON object of one member.
@@ -68,12 +68,12 @@ func object(key string, value []byte) []byte {
 
 // discoverAll says what all servers together can do. Those that do not answer
 // in time are named, and what the client keeps of this is of no age.
-func (s *session) discoverAll(c *call, refs []federation.Member) ([]byte, error) {
-	found, missing, err := s.openAll(c.ctx, c, refs)
+func (d dispatcher) discoverAll(refs []federation.Member) ([]byte, error) {
+	found, missing, err := d.openAll(d.c.ctx, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
-	offered := c.route.offeredBy(found)
+	offered := d.c.route.offeredBy(found)
 	if !offered.Modern() {
 		return nil, noDiscovery()
 	}
@@ -88,9 +88,9 @@ func (s *session) discoverAll(c *call, refs []federation.Member) ([]byte, error)
 	}
 	b = hint.Append(append(b, ','))
 	b = append(append(b, `,"_meta":{"`...), jsonrpc.MetaServerInfo...)
-	b = append(append(b, `":`...), s.hub.serverInfo()...)
+	b = append(append(b, `":`...), d.s.hub.serverInfo()...)
 	if len(missing) > 0 {
 		b = federation.AppendUnavailable(append(b, ','), missing)
 	}
-	return jsonrpc.NewResult(c.msg.ID(), append(b, "}}"...)), nil
+	return jsonrpc.NewResult(d.c.msg.ID(), append(b, "}}"...)), nil
 }

@@ -91,7 +91,7 @@ func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) federation.Offer {
 	c.answerOn(s.newStream(h.answerTo(s, downstream.Accept{})))
 	c.start(r.Context())
 	defer c.stop()
-	found, _, _ := s.openAll(c.ctx, c, h.route.Members)
+	found, _, _ := dispatcher{s, c}.openAll(c.ctx, h.route.Members)
 	return h.route.offeredBy(found)
 }
 

@@ -90,7 +90,7 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.life.exit()
 	src := source{ctx: r.Context(), record: filter.RecordFrom(r.Context()), header: h.upstreamHeader(r), run: func(f func()) { f() }}
-	if err := s.handle(h.route, src, body); err != nil {
+	if err := s.line.handle(h.route, src, body); err != nil {
 		downstream.Refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return
 	}

@@ -1,6 +1,10 @@
 package mcp
 
-import "github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+import (
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
 
 // identity is whose a session is, and of what kind. It is fixed when the session
 // is published, and needs no lock then; a line sets init, version and naming
@@ -33,4 +37,24 @@ func (i *identity) knownPrincipal() string {
 		return ""
 	}
 	return i.principal
+}
+
+// passes reports whether what the specification does not know passes to the
+// only server. Where the route hides tools of it nothing does: the server may
+// have ways of its own to call a tool.
+func (i *identity) passes(refs []federation.Member) bool {
+	return i.naming.Transparent(refs) && refs[0].Tools.All()
+}
+
+// batches reports whether the session has them. It must have been initialised.
+func (i *identity) batches() bool { return i.version == spec.Batches }
+
+// mayAsk reports whether servers may ask the client of a modern request.
+func (i *identity) mayAsk() bool {
+	if !i.modern() {
+		return false
+	}
+	init, err := jsonrpc.ParseValue(i.init)
+	caps := init.Get("capabilities")
+	return err == nil && (caps.Get("elicitation").Exists() || caps.Get("sampling").Exists() || caps.Get("roots").Exists())
 }

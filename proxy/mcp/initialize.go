@@ -59,7 +59,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	c.answerOn(s.newStream(h.answerTo(s, a)))
 	ctx, cancel := context.WithTimeoutCause(r.Context(), h.route.Timeouts.CallIdle, errCallIdle)
 	defer cancel()
-	body, err := s.initialize(ctx, c)
+	body, err := dispatcher{s, c}.initialize(ctx)
 	if err == nil && r.Context().Err() != nil {
 		err = errGone // and would never end the session
 	}
@@ -81,23 +81,23 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 }
 
 // initialize returns the answer to initialize.
-func (s *session) initialize(ctx context.Context, c *call) ([]byte, error) {
-	if s.naming.Transparent(c.route.Members) {
-		return s.initializeOne(ctx, c)
+func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
+	if d.s.naming.Transparent(d.c.route.Members) {
+		return d.initializeOne(ctx)
 	}
-	return s.initializeAll(ctx, c), nil
+	return d.initializeAll(ctx), nil
 }
 
 // initializeOne passes initialize on to the only cluster, and its answer
 // back: who it is, what it can do and what it has to say are the server's.
-func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
-	ref := c.route.Members[0]
-	c.ask(ref.Name)
-	p := s.servers.at(ref.Name)
+func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
+	ref := d.c.route.Members[0]
+	d.c.ask(ref.Name)
+	p := d.s.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}
-	l, err := p.acquire(ctx, c)
+	l, err := p.acquire(ctx, d.c)
 	var refused *upstream.InitializeError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {
 		answer := refused.Response.Error()
@@ -110,23 +110,23 @@ func (s *session) initializeOne(ctx context.Context, c *call) ([]byte, error) {
 	}
 	defer p.release(l)
 	m := l.up.Server().Result
-	s.version = m.Result().Get("protocolVersion").String()
+	d.s.version = m.Result().Get("protocolVersion").String()
 	var e jsonrpc.Edits
-	e.SetID(m, c.msg.ID())
+	e.SetID(m, d.c.msg.ID())
 	return e.Apply(m), nil
 }
 
 // initializeAll initialises all clusters at once. One that is down or hung is
 // not the others' fault.
-func (s *session) initializeAll(ctx context.Context, c *call) []byte {
-	found, _, _ := s.openAll(ctx, c, c.route.Members)
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), s.version)
+func (d dispatcher) initializeAll(ctx context.Context) []byte {
+	found, _, _ := d.openAll(ctx, d.c.route.Members)
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), d.s.version)
 	b = append(append(b, `,"capabilities":`...), federation.SessionCapabilities(found)...)
-	b = append(append(b, `,"serverInfo":`...), s.hub.serverInfo()...)
+	b = append(append(b, `,"serverInfo":`...), d.s.hub.serverInfo()...)
 	if text := federation.Instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
 	}
-	return jsonrpc.NewResult(c.msg.ID(), append(b, '}'))
+	return jsonrpc.NewResult(d.c.msg.ID(), append(b, '}'))
 }
 
 // serverInfo is who answers for a federation.
@@ -138,19 +138,19 @@ func (h *Hub) serverInfo() []byte {
 // openAll opens the upstream sessions of all clusters at once, and waits for
 // none longer than for a list. It returns, in the order of refs, those that
 // were opened, and the names of the others with why.
-func (s *session) openAll(ctx context.Context, c *call, refs []federation.Member) (found []federation.Profile, missing []string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.List, errListTime)
+func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (found []federation.Profile, missing []string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.c.route.Timeouts.List, errListTime)
 	defer cancel()
 	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
-		p := s.servers.at(ref.Name)
+		p := d.s.servers.at(ref.Name)
 		if p == nil {
 			errs[i] = errEnded
 			continue
 		}
 		wg.Go(func() {
-			l, err := p.acquire(ctx, c)
+			l, err := p.acquire(ctx, d.c)
 			if err != nil {
 				errs[i] = err
 				return
@@ -169,7 +169,7 @@ func (s *session) openAll(ctx context.Context, c *call, refs []federation.Member
 	}
 	err = errors.Join(errs...)
 	if len(missing) > 0 {
-		s.hub.opts.Trace.unavailable(s.route, c.msg.Method(), missing, err)
+		d.s.hub.opts.Trace.unavailable(d.s.route, d.c.msg.Method(), missing, err)
 	}
 	return found, missing, err
 }

@@ -7,49 +7,49 @@ import (
 )
 
 // learn keeps the catalogue.
-func (s *session) learn(c *call, kind spec.List, ref federation.Member, pages []federation.Page, whole bool) {
-	if kind.ID {
+func (l lister) learn(ref federation.Member, pages []federation.Page, whole bool) {
+	if l.kind.ID {
 		return
 	}
 	var names []string
 	seen := map[string]bool{}
 	for _, p := range pages {
 		for _, item := range p.Items {
-			name := item.Get(kind.Key).String()
+			name := item.Get(l.kind.Key).String()
 			names = append(names, name)
-			if kind.Method != spec.ToolsList || !ref.Tools.Shows(name) {
+			if l.kind.Method != spec.ToolsList || !ref.Tools.Shows(name) {
 				continue
 			}
 			if seen[name] {
-				if s.naming.Transparent(c.route.Members) {
-					s.report(ref, kind, name, "the server lists the name twice, of which clients see one")
+				if l.s.naming.Transparent(l.c.route.Members) {
+					l.report(ref, name, "the server lists the name twice, of which clients see one")
 				}
 				continue
 			}
 			seen[name] = true
-			if before, after := s.hub.catalogue.Tool(s.route, ref.Name, name, item, s.modern()); before != after {
-				s.hub.opts.Trace.toolChanged(s.route, ref.Name, name, before, after)
+			if before, after := l.s.hub.catalogue.Tool(l.s.route, ref.Name, name, item, l.s.modern()); before != after {
+				l.s.hub.opts.Trace.toolChanged(l.s.route, ref.Name, name, before, after)
 			}
 		}
 	}
-	s.hub.catalogue.Learn(s.route, ref.Name, kind, names, whole)
+	l.s.hub.catalogue.Learn(l.s.route, ref.Name, l.kind, names, whole)
 }
 
 // admit returns the items of a page that the specification allows, and reports
 // the others. whole reports whether they are the items as they were. first and
 // last tell which part of the list the page is.
-func (s *session) admit(ref federation.Member, kind spec.List, items []jsonrpc.Value, first, last bool) (admitted []jsonrpc.Value, whole bool) {
-	admitted, whole, refused := federation.Admit(ref, kind, items, s.modern())
-	s.hub.catalogue.Refuse(s.route, ref.Name, kind.Method, s.modern(), refused, first, last)
+func (l lister) admit(ref federation.Member, items []jsonrpc.Value, first, last bool) (admitted []jsonrpc.Value, whole bool) {
+	admitted, whole, refused := federation.Admit(ref, l.kind, items, l.s.modern())
+	l.s.hub.catalogue.Refuse(l.s.route, ref.Name, l.kind.Method, l.s.modern(), refused, first, last)
 	for _, r := range refused {
-		s.report(ref, kind, r.Name, "left out: "+r.Reason)
+		l.report(ref, r.Name, "left out: "+r.Reason)
 	}
 	return admitted, whole
 }
 
 // report tells operators about a name, once.
-func (s *session) report(ref federation.Member, kind spec.List, name, reason string) {
-	if s.hub.catalogue.FirstReport(s.route, ref.Name, kind.Label+" "+name+" "+reason) {
-		s.hub.opts.Trace.name(s.route, ref.Name, kind.Label, name, reason)
+func (l lister) report(ref federation.Member, name, reason string) {
+	if l.s.hub.catalogue.FirstReport(l.s.route, ref.Name, l.kind.Label+" "+name+" "+reason) {
+		l.s.hub.opts.Trace.name(l.s.route, ref.Name, l.kind.Label, name, reason)
 	}
 }

@@ -19,6 +19,7 @@ import (
 // 2024-11-05), or a WebSocket. All that is for the client goes over it, and
 // the session lasts as long as it does.
 type line struct {
+	s      *session
 	stream *eventstream.Stream
 	// posts: messages come by POSTs that name the session.
 	posts bool
@@ -84,7 +85,7 @@ var errInitialize = errors.New("the session has not been initialized")
 func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 	principal := filter.PrincipalFrom(r.Context())
 	s := h.hub.newSession(h.route, principal.Key(), clientInit{version: spec.NewestLegacy})
-	s.line = &line{stream: s.newStream(eventstream.Options{Open: true, Eager: true, Bytes: h.queueBytes()}), posts: posts}
+	s.line = &line{s: s, stream: s.newStream(eventstream.Options{Open: true, Eager: true, Bytes: h.queueBytes()}), posts: posts}
 	if err := h.hub.admit(s, h.route.Limits); err != nil {
 		s.life.cancel(err)
 		return nil, err
@@ -113,19 +114,19 @@ type source struct {
 
 // handle takes what came for a line's session. The error says why it is no
 // message.
-func (s *session) handle(route *Route, src source, body []byte) error {
+func (l *line) handle(route *Route, src source, body []byte) error {
 	m, err := jsonrpc.Parse(body)
-	if errors.Is(err, jsonrpc.ErrBatch) && s.line.ready() && s.batches() {
+	if errors.Is(err, jsonrpc.ErrBatch) && l.ready() && l.s.batches() {
 		members, err := parseBatch(body, route.Limits.Pending)
 		if err != nil {
 			return err
 		}
-		b := newBatch(s.line, members, s.hub.opts.Memory.Lease(memory.Answer))
+		b := newBatch(l, members, l.s.hub.opts.Memory.Lease(memory.Answer))
 		for i, member := range members {
 			if member.refusal != nil {
 				b.member(i).Finish(http.StatusOK, member.refusal)
 			} else {
-				s.handleMessage(route, src, member.msg, b.member(i))
+				l.handleMessage(route, src, member.msg, b.member(i))
 			}
 		}
 		return nil
@@ -133,93 +134,76 @@ func (s *session) handle(route *Route, src source, body []byte) error {
 	if err != nil {
 		return err
 	}
-	s.handleMessage(route, src, m, s.line)
+	l.handleMessage(route, src, m, l)
 	return nil
 }
 
-func (s *session) handleMessage(route *Route, src source, m *jsonrpc.Message, out eventstream.Outlet) {
+func (l *line) handleMessage(route *Route, src source, m *jsonrpc.Message, out eventstream.Outlet) {
 	switch kind := m.Kind(); {
 	case kind == jsonrpc.Request:
-		if err := s.handleRequest(route, src, m, out); err != nil {
+		if err := l.handleRequest(route, src, m, out); err != nil {
 			out.Finish(http.StatusOK, failed(err).body(m.ID()))
 		}
-	case !s.line.ready():
+	case !l.ready():
 		// There is nothing yet that it could be about.
 	case m.Method() == spec.NotificationCancelled:
-		s.notification(src.ctx, route, m) // it waits for nothing, and nothing may hold it up
+		l.s.notification(src.ctx, route, m) // it waits for nothing, and nothing may hold it up
 	case kind == jsonrpc.Notification:
-		passed := s.questions.reports(m)
+		passed := l.s.questions.reports(m)
 		src.run(func() {
 			defer passed()
-			s.notification(upstream.WithHeader(src.ctx, src.header), route, m)
+			l.s.notification(upstream.WithHeader(src.ctx, src.header), route, m)
 		})
 	default:
-		s.questions.answer(m)
+		l.s.questions.answer(m)
 	}
 }
 
 // handleRequest sets a request in motion, whose answer goes to out.
-func (s *session) handleRequest(route *Route, src source, m *jsonrpc.Message, out eventstream.Outlet) error {
+func (l *line) handleRequest(route *Route, src source, m *jsonrpc.Message, out eventstream.Outlet) error {
 	if v := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion); v.Exists() {
 		if m.Method() == spec.ServerDiscover {
 			return noDiscovery()
 		}
 		return spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
 	}
-	c := &call{session: s, route: route, msg: m, out: out, record: src.record, header: src.header}
+	c := &call{session: l.s, route: route, msg: m, out: out, record: src.record, header: src.header}
 	switch {
 	case m.Method() == spec.Initialize:
-		return s.initializeLine(c)
-	case m.Method() != spec.Ping && !s.line.ready():
+		return l.initialize(c)
+	case m.Method() != spec.Ping && !l.ready():
 		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: errInitialize.Error()}
 	}
-	return s.launch(c)
+	return l.s.launch(c)
 }
 
-// launch runs a call on a goroutine of the session.
-func (s *session) launch(c *call) error {
-	if err := s.begin(c); err != nil {
-		return err
-	}
-	started := s.life.spawn(func() {
-		defer s.finish(c)
-		c.run()
-	})
-	if !started {
-		c.stop()
-		s.finish(c)
-		return errEnded
-	}
-	return nil
-}
-
-// initializeLine answers initialize on a line. Where it fails the line ends
+// initialize answers initialize on a line. Where it fails the line ends
 // after the answer: the client begins anew with another one.
-func (s *session) initializeLine(c *call) error {
+func (l *line) initialize(c *call) error {
 	init, err := parseInit(c.msg)
 	if err != nil {
 		return err
 	}
-	if !s.line.advance(stageInitializing) {
+	if !l.advance(stageInitializing) {
 		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: "the session is initialized already"}
 	}
-	if err := s.charge(int64(len(init.params))); err != nil {
+	if err := l.s.charge(int64(len(init.params))); err != nil {
 		return err
 	}
-	s.init, s.version = init.params, init.version
-	s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
-	started := s.life.spawn(func() {
-		ctx, cancel := context.WithTimeoutCause(s.life.ctx, c.route.Timeouts.CallIdle, errCallIdle)
+	l.s.init, l.s.version = init.params, init.version
+	l.s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
+	started := l.s.life.spawn(func() {
+		ctx, cancel := context.WithTimeoutCause(l.s.life.ctx, c.route.Timeouts.CallIdle, errCallIdle)
 		defer cancel()
-		body, err := s.initialize(ctx, c)
+		body, err := dispatcher{l.s, c}.initialize(ctx)
 		if err != nil {
 			f := failed(err)
 			c.record.SetFlag(f.flag)
 			c.record.SetReason(f.Error())
-			s.line.stream.Finish(f.answer.Status, f.body(c.msg.ID()))
+			l.stream.Finish(f.answer.Status, f.body(c.msg.ID()))
 			return
 		}
-		s.line.advance(stageReady)
+		l.advance(stageReady)
 		c.answer(http.StatusOK, c.msg.ID(), body)
 	})
 	if !started {

@@ -17,15 +17,22 @@ import (
 // pagesDrained bounds the walk through the pages of one server.
 const pagesDrained = 1000
 
-// list answers a list of one kind.
-func (s *session) list(c *call, kind spec.List) ([]byte, error) {
-	from, err := s.cursor(c, kind)
+// lister reads the lists of one kind from the servers, for one call.
+type lister struct {
+	s    *session
+	c    *call
+	kind spec.List
+}
+
+// answer answers a request for the list.
+func (l lister) answer() ([]byte, error) {
+	from, err := l.cursor()
 	if err != nil {
 		return nil, err
 	}
-	refs := c.route.Members
-	if s.naming.Transparent(refs) {
-		return s.passList(c, kind, from)
+	refs := l.c.route.Members
+	if l.s.naming.Transparent(refs) {
+		return l.pass(from)
 	}
 	if from.Cluster != "" {
 		i := slices.IndexFunc(refs, func(r federation.Member) bool { return r.Name == from.Cluster })
@@ -34,12 +41,12 @@ func (s *session) list(c *call, kind spec.List) ([]byte, error) {
 		}
 		refs = refs[i:]
 	}
-	return s.merge(c, kind, from, s.drainAll(c, kind, refs, from))
+	return l.merge(from, l.drainAll(refs, from))
 }
 
 // cursor opens the cursor of a request for a list.
-func (s *session) cursor(c *call, kind spec.List) (seal.Position, error) {
-	v := c.msg.Params().Get("cursor")
+func (l lister) cursor() (seal.Position, error) {
+	v := l.c.msg.Params().Get("cursor")
 	// Some clients begin with an empty cursor, which is none of ours.
 	if !v.Exists() || v.Kind() == jsonrpc.Null || v.Kind() == jsonrpc.String && v.String() == "" {
 		return seal.Position{}, nil
@@ -47,20 +54,20 @@ func (s *session) cursor(c *call, kind spec.List) (seal.Position, error) {
 	if v.Kind() != jsonrpc.String {
 		return seal.Position{}, spec.InvalidParams("params.cursor is not a string")
 	}
-	p, err := c.session.hub.seal.OpenCursor(s.scope(kind), v.String(), time.Now())
+	p, err := l.s.hub.seal.OpenCursor(l.scope(), v.String(), time.Now())
 	if err != nil {
 		return seal.Position{}, spec.InvalidParams(err.Error())
 	}
 	return p, nil
 }
 
-func (s *session) scope(kind spec.List) seal.Scope {
-	return seal.Scope{Route: s.route, Principal: s.principal, Method: kind.Method}
+func (l lister) scope() seal.Scope {
+	return seal.Scope{Route: l.s.route, Principal: l.s.principal, Method: l.kind.Method}
 }
 
 // drainAll walks through the lists of all clusters at once. The first one
 // begins at from.
-func (s *session) drainAll(c *call, kind spec.List, refs []federation.Member, from seal.Position) []federation.Listing {
+func (l lister) drainAll(refs []federation.Member, from seal.Position) []federation.Listing {
 	all := make([]federation.Listing, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
@@ -68,7 +75,7 @@ func (s *session) drainAll(c *call, kind spec.List, refs []federation.Member, fr
 		if i == 0 {
 			start = from
 		}
-		wg.Go(func() { all[i] = s.drain(c, kind, ref, start) })
+		wg.Go(func() { all[i] = l.drain(ref, start) })
 	}
 	wg.Wait()
 	return all
@@ -76,37 +83,37 @@ func (s *session) drainAll(c *call, kind spec.List, refs []federation.Member, fr
 
 // drain reads pages of one cluster until it has as much as a page of ours
 // takes. A server that repeats a cursor has no end; it is ended here.
-func (s *session) drain(c *call, kind spec.List, ref federation.Member, from seal.Position) federation.Listing {
-	l := federation.Listing{Member: ref, Hint: federation.Freshest()}
-	p := s.servers.at(ref.Name)
+func (l lister) drain(ref federation.Member, from seal.Position) federation.Listing {
+	listing := federation.Listing{Member: ref, Hint: federation.Freshest()}
+	p := l.s.servers.at(ref.Name)
 	if p == nil {
-		l.Err = errEnded
-		return l
+		listing.Err = errEnded
+		return listing
 	}
-	t := p.patience(c.route)
+	t := p.patience(l.c.route)
 	if p.hopeless(t) {
-		l.Err = errHopeless
-		return l
+		listing.Err = errHopeless
+		return listing
 	}
-	ctx, cancel := context.WithTimeoutCause(c.ctx, t, errListTime)
+	ctx, cancel := context.WithTimeoutCause(l.c.ctx, t, errListTime)
 	defer cancel()
-	l.Next, l.Err = s.walk(ctx, c, kind, ref, from, func(p federation.Page, m *jsonrpc.Message) bool { return l.Add(kind, p, m) })
-	s.learn(c, kind, ref, l.Pages, from.Page == nil && l.Next == nil && l.Err == nil)
-	return l
+	listing.Next, listing.Err = l.walk(ctx, ref, from, func(p federation.Page, m *jsonrpc.Message) bool { return listing.Add(l.kind, p, m) })
+	l.learn(ref, listing.Pages, from.Page == nil && listing.Next == nil && listing.Err == nil)
+	return listing
 }
 
 // walk reads the pages of one cluster, from a position on, until visit wants no
 // more of them. It returns where the walk goes on, nil at the end. A server that
 // repeats a cursor has no end; the walk ends there.
-func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref federation.Member, from seal.Position, visit func(federation.Page, *jsonrpc.Message) bool) (*seal.Position, error) {
-	p := s.servers.at(ref.Name)
+func (l lister) walk(ctx context.Context, ref federation.Member, from seal.Position, visit func(federation.Page, *jsonrpc.Message) bool) (*seal.Position, error) {
+	p := l.s.servers.at(ref.Name)
 	if p == nil {
 		return nil, errEnded
 	}
 	at := seal.Position{Cluster: ref.Name, Page: from.Page, Trail: from.Trail}
 	seen := map[string]bool{}
 	for range pagesDrained {
-		m, err := s.listPage(ctx, c, kind, p, ref, at.Page)
+		m, err := l.page(ctx, p, ref, at.Page)
 		if err != nil || m == nil { // nil: the server has no such lists
 			return nil, err
 		}
@@ -114,7 +121,7 @@ func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref federat
 		if next != nil && seen[*next.Page] {
 			next = nil
 		}
-		items, _ := s.admit(ref, kind, federation.Items(kind, m), at.Page == nil, next == nil)
+		items, _ := l.admit(ref, federation.Items(l.kind, m), at.Page == nil, next == nil)
 		more := visit(federation.Page{At: at, Items: items}, m)
 		if next == nil || !more {
 			return next, nil
@@ -125,22 +132,22 @@ func (s *session) walk(ctx context.Context, c *call, kind spec.List, ref federat
 	return nil, nil
 }
 
-// listPage fetches one page; nil when the server has no such lists.
-func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
-	if !p.capable(kind.Capability) {
+// page fetches one page; nil when the server has no such lists.
+func (l lister) page(ctx context.Context, p *peer, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
+	if !p.capable(l.kind.Capability) {
 		return nil, nil
 	}
-	c.ask(ref.Name)
-	m, err := p.exchange(ctx, c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
-		if c.msg.Method() != kind.Method { // a call of another kind needs the list
-			return jsonrpc.NewRequest(id, kind.Method, federation.CursorParams(cursor))
+	l.c.ask(ref.Name)
+	m, err := p.exchange(ctx, l.c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
+		if l.c.msg.Method() != l.kind.Method { // a call of another kind needs the list
+			return jsonrpc.NewRequest(id, l.kind.Method, federation.CursorParams(cursor))
 		}
 		var e jsonrpc.Edits
-		e.SetID(c.msg, id)
-		c.disclaim(&e, up)
-		e.Delete(c.msg.Params().Get("_meta"), "progressToken")
-		federation.SetCursor(&e, c.msg, cursor)
-		return e.Apply(c.msg)
+		e.SetID(l.c.msg, id)
+		l.c.disclaim(&e, up)
+		e.Delete(l.c.msg.Params().Get("_meta"), "progressToken")
+		federation.SetCursor(&e, l.c.msg, cursor)
+		return e.Apply(l.c.msg)
 	})
 	switch {
 	case err != nil:
@@ -150,30 +157,30 @@ func (s *session) listPage(ctx context.Context, c *call, kind spec.List, p *peer
 	case m.ErrorCode() == jsonrpc.CodeMethodNotFound:
 		return nil, nil
 	}
-	return nil, fmt.Errorf("%s: the server answered %d: %s", kind.Method, m.ErrorCode(), m.ErrorMessage())
+	return nil, fmt.Errorf("%s: the server answered %d: %s", l.kind.Method, m.ErrorCode(), m.ErrorMessage())
 }
 
 // merge makes one page of ours of what the clusters said.
-func (s *session) merge(c *call, kind spec.List, from seal.Position, all []federation.Listing) ([]byte, error) {
+func (l lister) merge(from seal.Position, all []federation.Listing) ([]byte, error) {
 	if missing, err := federation.Missing(all); len(missing) > 0 {
-		s.hub.opts.Trace.unavailable(s.route, kind.Method, missing, err)
+		l.s.hub.opts.Trace.unavailable(l.s.route, l.kind.Method, missing, err)
 		if len(missing) == len(all) {
-			if c.ctx.Err() != nil {
-				return nil, context.Cause(c.ctx)
+			if l.c.ctx.Err() != nil {
+				return nil, context.Cause(l.c.ctx)
 			}
 			return nil, all[0].Err
 		}
 	}
 	merge := federation.Merge{
-		Kind:   kind,
-		Naming: s.naming,
-		Seal:   s.sealID,
+		Kind:   l.kind,
+		Naming: l.s.naming,
+		Seal:   l.s.sealID,
 		Owner: func(own string) (federation.Member, bool) {
-			return federation.First(c.route.Members, own, c.known(kind.Method))
+			return federation.First(l.c.route.Members, own, resolver{l.s, l.c}.known(l.kind.Method))
 		},
-		Cursor: func(next seal.Position) string { return s.hub.seal.Cursor(s.scope(kind), next, time.Now()) },
-		Report: func(m federation.Member, name, reason string) { s.report(m, kind, name, reason) },
-		Modern: s.modern(),
+		Cursor: func(next seal.Position) string { return l.s.hub.seal.Cursor(l.scope(), next, time.Now()) },
+		Report: func(m federation.Member, name, reason string) { l.report(m, name, reason) },
+		Modern: l.s.modern(),
 	}
-	return jsonrpc.NewResult(c.msg.ID(), merge.Page(all, from)), nil
+	return jsonrpc.NewResult(l.c.msg.ID(), merge.Page(all, from)), nil
 }

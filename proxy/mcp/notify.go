@@ -104,7 +104,7 @@ func (s *session) notification(ctx context.Context, route *Route, m *jsonrpc.Mes
 	case spec.NotificationProgress:
 		ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		_ = s.advance(ctx, m) // progress that does not arrive is no loss
+		_ = s.questions.advance(ctx, m) // progress that does not arrive is no loss
 	case spec.NotificationRootsChanged:
 		s.servers.broadcast(ctx, m.Raw())
 	case spec.NotificationTaskStatus:

@@ -11,23 +11,23 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// passList passes one page of the only cluster on, byte for byte but for the
+// pass passes one page of the only cluster on, byte for byte but for the
 // cursor and for what no client of the route gets. A page of which nothing is
 // left is passed over, since many clients read one page only.
-func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte, error) {
-	ref := c.route.Members[0]
+func (l lister) pass(from seal.Position) ([]byte, error) {
+	ref := l.c.route.Members[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
 		return nil, spec.InvalidParams(seal.ErrCursor.Error())
 	}
-	if err := s.reach(c, ref); err != nil {
+	if err := l.reach(ref); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.route.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(l.c.ctx, l.c.route.Timeouts.List, errListTime)
 	defer cancel()
 	var body []byte
 	left := false // something was left out
 	for range pagesDrained {
-		m, err := c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) { federation.SetCursor(e, c.msg, from.Page) })
+		m, err := l.c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) { federation.SetCursor(e, l.c.msg, from.Page) })
 		if err != nil && body != nil && errors.Is(err, errListTime) {
 			return body, nil // the client goes on where there was no time to
 		}
@@ -35,24 +35,24 @@ func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte,
 			return nil, err
 		}
 		var e jsonrpc.Edits
-		e.SetID(m, c.msg.ID())
-		c.modernize(&e, ref, m)
+		e.SetID(m, l.c.msg.ID())
+		l.c.modernize(&e, ref, m)
 		if m.IsError() {
 			return e.Apply(m), nil
 		}
 		next := federation.Following(ref.Name, from, m)
-		list := m.Result().Get(kind.Member)
-		items := federation.Items(kind, m)
-		admitted, whole := s.admit(ref, kind, items, from.Page == nil, next == nil)
-		shown := ref.Shown(kind, admitted)
+		list := m.Result().Get(l.kind.Member)
+		items := federation.Items(l.kind, m)
+		admitted, whole := l.admit(ref, items, from.Page == nil, next == nil)
+		shown := ref.Shown(l.kind, admitted)
 		if !whole || len(shown) < len(items) {
 			e.Replace(list, federation.Join(shown))
 			left = true
 		}
-		s.learn(c, kind, ref, []federation.Page{{Items: admitted}}, from.Page == nil && next == nil)
+		l.learn(ref, []federation.Page{{Items: admitted}}, from.Page == nil && next == nil)
 		switch at := m.Result().Get("nextCursor"); {
 		case next != nil:
-			e.ReplaceString(at, s.hub.seal.Cursor(s.scope(kind), *next, time.Now()))
+			e.ReplaceString(at, l.s.hub.seal.Cursor(l.scope(), *next, time.Now()))
 		case at.Kind() == jsonrpc.String:
 			e.Delete(m.Result(), "nextCursor")
 		}
@@ -67,14 +67,14 @@ func (s *session) passList(c *call, kind spec.List, from seal.Position) ([]byte,
 
 // reach opens the upstream session that a list needs, which has bounds of its
 // own: a command may take longer to start than a list may take.
-func (s *session) reach(c *call, ref federation.Member) error {
-	p := s.servers.at(ref.Name)
+func (l lister) reach(ref federation.Member) error {
+	p := l.s.servers.at(ref.Name)
 	if p == nil {
 		return errEnded
 	}
-	l, err := p.acquire(c.ctx, c)
+	up, err := p.acquire(l.c.ctx, l.c)
 	if err == nil {
-		p.release(l)
+		p.release(up)
 	}
 	return err
 }

@@ -15,6 +15,8 @@ const clientTaskLimit = 1000
 // answered, and the tasks that it made of such. The lock is a leaf: no other is
 // taken under it.
 type questions struct {
+	s *session
+
 	mu    sync.Mutex
 	byID  map[jsonrpc.ID]*serverRequest // by our id
 	tasks map[string]*peer              // of the client, by its id, with whom they are for

@@ -19,7 +19,7 @@ const rootsTime = time.Second
 // require takes a request of a server for a modern client: the client is asked
 // with the answer to its own request, if that is one that may be answered so.
 // related says that the server has named the call in which it asks.
-func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related bool) {
+func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, related bool) {
 	a := &serverRequest{
 		id:       jsonrpc.StringID(rand.Text()),
 		link:     l,
@@ -28,11 +28,11 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		answer:   make(chan *jsonrpc.Message, 1),
 		withdrew: make(chan struct{}),
 	}
-	route := s.life.current()
-	if _, flood := s.questions.add(a, route.Limits.Pending); flood {
+	route := q.s.life.current()
+	if _, flood := q.add(a, route.Limits.Pending); flood {
 		return // as many as there may be are being refused
 	}
-	err := a.hold(s)
+	err := a.hold(q.s)
 	switch m.Method() {
 	case spec.SamplingCreateMessage, spec.ElicitationCreate, spec.RootsList:
 		if err != nil {
@@ -54,10 +54,10 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		err = spec.MethodNotFound(m.Method())
 	}
 	asked := err == nil
-	started := s.life.spawn(func() {
+	started := q.s.life.spawn(func() {
 		defer func() {
 			a.lease.Release()
-			s.questions.remove(a)
+			q.remove(a)
 			if asked {
 				c.held.drop(a)
 				c.unhold()
@@ -65,11 +65,11 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		}()
 		var answer []byte
 		if err == nil {
-			ctx, cancel := context.WithTimeoutCause(s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
+			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
 			answer, err = a.wait(ctx)
 			cancel()
 		}
-		s.hub.opts.Trace.serverRequest(s.route, p.cluster, m.Method(), err)
+		q.s.hub.opts.Trace.serverRequest(q.s.route, p.cluster, m.Method(), err)
 		switch {
 		case errors.Is(err, errWithdrawn):
 			return
@@ -79,25 +79,15 @@ func (s *session) require(p *peer, l *link, m *jsonrpc.Message, c *call, related
 		if err != nil {
 			answer = undeliverable(err).body(m.ID())
 		}
-		a.reply(s.life.ctx, answer)
+		a.reply(q.s.life.ctx, answer)
 	})
 	if !started {
 		a.lease.Release()
-		s.questions.remove(a)
+		q.remove(a)
 		if asked {
 			c.unhold() // the session has ended, and the call with it
 		}
 	}
-}
-
-// mayAsk reports whether servers may ask the client of a modern request.
-func (s *session) mayAsk() bool {
-	if !s.modern() {
-		return false
-	}
-	init, err := jsonrpc.ParseValue(s.init)
-	caps := init.Get("capabilities")
-	return err == nil && (caps.Get("elicitation").Exists() || caps.Get("sampling").Exists() || caps.Get("roots").Exists())
 }
 
 // undeliverable answers a server whose request cannot be brought to its client.

@@ -9,14 +9,20 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
+// resolver finds who owns a name that a client uses, for one call.
+type resolver struct {
+	s *session
+	c *call
+}
+
 // resolve finds who owns the name of a tool or prompt, as the client calls
 // it, and what its owner calls it. list is the method whose lists hold it.
-func (s *session) resolve(c *call, list, name string) (federation.Member, string, error) {
-	ref, own, err := s.owner(c, list, name)
+func (r resolver) resolve(list, name string) (federation.Member, string, error) {
+	ref, own, err := r.owner(list, name)
 	if err != nil {
 		return federation.Member{}, "", err
 	}
-	shown, err := s.shows(c, ref, list, own)
+	shown, err := r.shows(ref, list, own)
 	if err == nil && !shown {
 		err = unknown(list, name)
 	}
@@ -27,33 +33,34 @@ func (s *session) resolve(c *call, list, name string) (federation.Member, string
 // Where the route hides tools, the name must be one that the cluster lists:
 // many servers take another spelling of a name, in capitals or with a space
 // behind it, for the name itself, and so a pattern alone does not hide a tool.
-func (s *session) shows(c *call, ref federation.Member, list, name string) (bool, error) {
+func (r resolver) shows(ref federation.Member, list, name string) (bool, error) {
 	switch {
 	case list != spec.ToolsList || ref.Tools.All():
 		return true, nil
 	case !ref.Tools.Shows(name):
 		return false, nil
-	case c.knows(ref, list, name):
+	case r.knows(ref, list, name):
 		return true, nil
 	}
-	return s.lists(c, ref, name)
+	return r.lists(ref, name)
 }
 
 // lists asks the cluster for its tools, and reports whether one of them has
 // this name.
-func (s *session) lists(c *call, ref federation.Member, name string) (bool, error) {
+func (r resolver) lists(ref federation.Member, name string) (bool, error) {
 	kind, _ := spec.ListOf(spec.ToolsList)
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.route.Timeouts.List, errListTime)
+	list := lister{r.s, r.c, kind}
+	ctx, cancel := context.WithTimeoutCause(r.c.ctx, r.c.route.Timeouts.List, errListTime)
 	defer cancel()
 	found := false
 	walk := func() (complete bool, err error) {
 		complete = true
-		_, err = s.walk(ctx, c, kind, ref, seal.Position{}, func(p federation.Page, _ *jsonrpc.Message) bool {
-			s.learn(c, kind, ref, []federation.Page{p}, false)
+		_, err = list.walk(ctx, ref, seal.Position{}, func(p federation.Page, _ *jsonrpc.Message) bool {
+			list.learn(ref, []federation.Page{p}, false)
 			for _, tool := range p.Items {
 				listed := tool.Get(kind.Key).String()
 				found = found || listed == name
-				complete = complete && c.hasName(ref, spec.ToolsList, listed)
+				complete = complete && r.hasName(ref, spec.ToolsList, listed)
 			}
 			return !found
 		})
@@ -63,17 +70,17 @@ func (s *session) lists(c *call, ref federation.Member, name string) (bool, erro
 		_, err := walk()
 		return found, err
 	}
-	known := func() bool { return found || c.knows(ref, spec.ToolsList, name) }
-	return s.search(ctx, c, ref.Name, spec.ToolsList, known, walk)
+	known := func() bool { return found || r.knows(ref, spec.ToolsList, name) }
+	return r.search(ctx, ref.Name, spec.ToolsList, known, walk)
 }
 
 // owner is resolve, whether or not the route shows what it finds.
-func (s *session) owner(c *call, list, name string) (federation.Member, string, error) {
-	ref, own, ok := s.naming.Owner(c.route.Members, name, c.known(list))
-	if !ok && !s.naming.Prefixes() {
+func (r resolver) owner(list, name string) (federation.Member, string, error) {
+	ref, own, ok := r.s.naming.Owner(r.c.route.Members, name, r.known(list))
+	if !ok && !r.s.naming.Prefixes() {
 		// No client may have listed yet, as with a single call without a session.
-		s.searchAll(c, list, name)
-		ref, own, ok = s.naming.Owner(c.route.Members, name, c.known(list))
+		r.searchAll(list, name)
+		ref, own, ok = r.s.naming.Owner(r.c.route.Members, name, r.known(list))
 	}
 	if !ok {
 		return federation.Member{}, "", unknown(list, name)
@@ -82,15 +89,15 @@ func (s *session) owner(c *call, list, name string) (federation.Member, string, 
 }
 
 // searchAll looks for a name in the lists of all clusters.
-func (s *session) searchAll(c *call, list, name string) {
+func (r resolver) searchAll(list, name string) {
 	kind, _ := spec.ListOf(list)
-	ctx, cancel := context.WithTimeoutCause(c.ctx, c.route.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(r.c.ctx, r.c.route.Timeouts.List, errListTime)
 	defer cancel()
-	known := func() bool { _, ok := federation.First(c.route.Members, name, c.known(list)); return ok }
-	_, _ = s.search(ctx, c, "", list, known, func() (complete bool, err error) {
+	known := func() bool { _, ok := federation.First(r.c.route.Members, name, r.known(list)); return ok }
+	_, _ = r.search(ctx, "", list, known, func() (complete bool, err error) {
 		complete = true
-		for _, l := range s.drainAll(c, kind, c.route.Members, seal.Position{}) {
-			complete = complete && l.Err == nil && l.Next == nil && c.hasAll(kind, l)
+		for _, l := range (lister{r.s, r.c, kind}).drainAll(r.c.route.Members, seal.Position{}) {
+			complete = complete && l.Err == nil && l.Next == nil && r.hasAll(kind, l)
 		}
 		return complete, nil
 	})
@@ -98,10 +105,10 @@ func (s *session) searchAll(c *call, list, name string) {
 
 // hasAll reports whether the catalogue has all names that a cluster lists: it
 // has room for so many.
-func (c *call) hasAll(kind spec.List, l federation.Listing) bool {
+func (r resolver) hasAll(kind spec.List, l federation.Listing) bool {
 	for _, p := range l.Pages {
 		for _, item := range p.Items {
-			if !c.hasName(l.Member, kind.Method, item.Get(kind.Key).String()) {
+			if !r.hasName(l.Member, kind.Method, item.Get(kind.Key).String()) {
 				return false
 			}
 		}
@@ -110,8 +117,8 @@ func (c *call) hasAll(kind spec.List, l federation.Listing) bool {
 }
 
 // resolveURI does the same for a resource.
-func (s *session) resolveURI(c *call, uri string) (federation.Member, string, error) {
-	ref, own, ok := s.naming.OwnerOfURI(c.route.Members, uri, c.known(spec.ResourcesList))
+func (r resolver) resolveURI(uri string) (federation.Member, string, error) {
+	ref, own, ok := r.s.naming.OwnerOfURI(r.c.route.Members, uri, r.known(spec.ResourcesList))
 	if !ok {
 		return federation.Member{}, "", unknown(spec.ResourcesList, uri)
 	}
@@ -119,19 +126,19 @@ func (s *session) resolveURI(c *call, uri string) (federation.Member, string, er
 }
 
 // known tells which cluster was last seen to have a name, and the route shows it.
-func (c *call) known(list string) federation.Known {
-	return func(ref federation.Member, name string) bool { return c.knows(ref, list, name) }
+func (r resolver) known(list string) federation.Known {
+	return func(ref federation.Member, name string) bool { return r.knows(ref, list, name) }
 }
 
 // knows reports whether the cluster was last seen to have the name, and the
 // route shows it.
-func (c *call) knows(ref federation.Member, list, name string) bool {
-	return ref.Shows(list, name) && c.hasName(ref, list, name)
+func (r resolver) knows(ref federation.Member, list, name string) bool {
+	return ref.Shows(list, name) && r.hasName(ref, list, name)
 }
 
 // hasName reports whether the cluster was last seen to have the name.
-func (c *call) hasName(ref federation.Member, list, name string) bool {
-	return c.session.hub.catalogue.Has(c.route.Name, ref.Name, list, name)
+func (r resolver) hasName(ref federation.Member, list, name string) bool {
+	return r.s.hub.catalogue.Has(r.c.route.Name, ref.Name, list, name)
 }
 
 func unknown(list, name string) error {

@@ -122,8 +122,8 @@ func (all *searches) expire() {
 
 // search looks for a name: by known, or else by walk, which learns what there is
 // and reports whether that is all.
-func (s *session) search(ctx context.Context, c *call, cluster, method string, known func() bool, walk func() (complete bool, err error)) (found bool, err error) {
-	all, what, who := s.hub.searches, searched{s.route, cluster, method}, c.searcher()
+func (r resolver) search(ctx context.Context, cluster, method string, known func() bool, walk func() (complete bool, err error)) (found bool, err error) {
+	all, what, who := r.s.hub.searches, searched{r.s.route, cluster, method}, r.searcher()
 	for {
 		mine, over, complete := all.begin(what, who)
 		// A search may have ended since the caller has looked.
@@ -156,14 +156,13 @@ func (all *searches) run(what searched, who searcher, mine *search, known func()
 }
 
 // searcher tells who sees the same lists as the caller.
-func (c *call) searcher() searcher {
-	s := c.session
-	who := searcher{session: s}
-	if s.sessionless {
-		who = searcher{key: s.key}
+func (r resolver) searcher() searcher {
+	who := searcher{session: r.s}
+	if r.s.sessionless {
+		who = searcher{key: r.s.key}
 	}
 	var text strings.Builder
-	header := lasting(c.header)
+	header := lasting(r.c.header)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		if strings.HasPrefix(name, spec.HeaderParam) {
 			continue // it concerns no list

@@ -51,17 +51,17 @@ func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
 	switch {
 	case m.Kind() == jsonrpc.Request && p.s.modern():
 		p.s.outlets.flush()
-		p.s.require(p, l, m, c, related)
+		p.s.questions.require(p, l, m, c, related)
 	case m.Kind() == jsonrpc.Request:
-		p.s.relay(p, l, m, c)
+		p.s.questions.relay(p, l, m, c)
 	case m.Kind() == jsonrpc.Notification:
 		p.notified(l, m, c)
 	}
 }
 
 // relay brings a server's request to the client, and the answer back.
-func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
-	s.outlets.flush()
+func (q *questions) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
+	q.s.outlets.flush()
 	a := &serverRequest{
 		peer:     p,
 		id:       jsonrpc.StringID(rand.Text()),
@@ -72,9 +72,9 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		withdrew: make(chan struct{}),
 	}
 	body := a.request(p)
-	short := a.hold(s) != nil
-	route := s.life.current()
-	full, flood := s.questions.add(a, route.Limits.Pending)
+	short := a.hold(q.s) != nil
+	route := q.s.life.current()
+	full, flood := q.add(a, route.Limits.Pending)
 	full = full || short
 	if flood {
 		a.lease.Release()
@@ -84,31 +84,31 @@ func (s *session) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 		c.hold()
 	}
 	sent := false
-	if !full && !s.sessionless {
+	if !full && !q.s.sessionless {
 		// Here and not on a goroutine, so that the client sees what the server
 		// said in the order in which it was said.
-		sent = s.outlets.deliver(body, c.outlet())
+		sent = q.s.outlets.deliver(body, c.outlet())
 	}
-	started := s.life.spawn(func() {
-		defer s.settle(a)
+	started := q.s.life.spawn(func() {
+		defer q.settle(a)
 		var answer []byte
 		err := errPending
 		if !full {
-			ctx, cancel := context.WithTimeoutCause(s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
-			answer, err = s.await(ctx, a, body, sent)
+			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
+			answer, err = q.await(ctx, a, body, sent)
 			cancel()
 		}
-		s.hub.opts.Trace.serverRequest(s.route, p.cluster, m.Method(), err)
+		q.s.hub.opts.Trace.serverRequest(q.s.route, p.cluster, m.Method(), err)
 		if errors.Is(err, errWithdrawn) {
 			return
 		}
 		if err != nil {
 			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil)
 		}
-		a.reply(s.life.ctx, answer)
+		a.reply(q.s.life.ctx, answer)
 	})
 	if !started {
-		s.settle(a)
+		q.settle(a)
 	}
 }
 
@@ -119,26 +119,26 @@ func (r *serverRequest) hold(s *session) error {
 }
 
 // settle ends a server's request.
-func (s *session) settle(a *serverRequest) {
+func (q *questions) settle(a *serverRequest) {
 	a.lease.Release()
-	s.questions.remove(a)
+	q.remove(a)
 	if a.call != nil {
 		a.call.unhold()
 	}
 }
 
 // await waits for the client's answer. sent: the client has the request already.
-func (s *session) await(ctx context.Context, a *serverRequest, body []byte, sent bool) ([]byte, error) {
+func (q *questions) await(ctx context.Context, a *serverRequest, body []byte, sent bool) ([]byte, error) {
 	up := a.link.wait(ctx)
 	if up == nil {
 		return nil, errNobody
 	}
-	if !sent && !s.mayListen(a.call) {
+	if !sent && !q.mayListen(a.call) {
 		return nil, errNobody
 	}
 	for !sent {
-		added := s.outlets.next()
-		if sent = s.outlets.deliver(body, a.call.outlet()); sent {
+		added := q.s.outlets.next()
+		if sent = q.s.outlets.deliver(body, a.call.outlet()); sent {
 			break
 		}
 		select {
@@ -153,39 +153,39 @@ func (s *session) await(ctx context.Context, a *serverRequest, body []byte, sent
 	}
 	select {
 	case m := <-a.answer:
-		s.questions.passed(ctx, a)
-		s.questions.remember(a, m)
+		q.passed(ctx, a)
+		q.remember(a, m)
 		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
-		s.related(&e, federation.Member{Name: a.peer.cluster}, m.Result().Get("_meta"))
+		q.s.related(&e, federation.Member{Name: a.peer.cluster}, m.Result().Get("_meta"))
 		return e.Apply(m), nil
 	case <-a.withdrew:
 		id := a.withdrawal.Params().Get("requestId")
 		var e jsonrpc.Edits
 		e.Replace(id, []byte(a.id.Raw()))
 		a.peer.mapper().Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
-		s.outlets.deliver(e.Apply(a.withdrawal), a.call.outlet())
+		q.s.outlets.deliver(e.Apply(a.withdrawal), a.call.outlet())
 		return nil, errWithdrawn
 	case <-up.Done():
-		s.withdraw(a, upstream.ErrSessionLost)
+		q.retract(a, upstream.ErrSessionLost)
 		return nil, upstream.ErrSessionLost
 	case <-ctx.Done():
-		s.withdraw(a, context.Cause(ctx))
+		q.retract(a, context.Cause(ctx))
 		return nil, context.Cause(ctx)
 	}
 }
 
 // mayListen reports whether a client may yet take a request: not when it
 // accepts JSON alone and has no other stream, nor without a session.
-func (s *session) mayListen(c *call) bool {
-	return !s.sessionless && (c == nil || c.out.Open() || s.outlets.listening())
+func (q *questions) mayListen(c *call) bool {
+	return !q.s.sessionless && (c == nil || c.out.Open() || q.s.outlets.listening())
 }
 
-// withdraw tells the client that its answer is not wanted any more.
-func (s *session) withdraw(a *serverRequest, cause error) {
+// retract tells the client that its answer is not wanted any more.
+func (q *questions) retract(a *serverRequest, cause error) {
 	params := append([]byte(`{"requestId":`), a.id.Raw()...)
 	params = append(jsonrpc.AppendString(append(params, `,"reason":`...), cause.Error()), '}')
-	s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
+	q.s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
 }
 
 // request is the server's request as the client gets it.
@@ -213,9 +213,9 @@ func (r *serverRequest) reply(ctx context.Context, answer []byte) {
 }
 
 // advance passes the client's progress on a server's request on.
-func (s *session) advance(ctx context.Context, m *jsonrpc.Message) error {
+func (q *questions) advance(ctx context.Context, m *jsonrpc.Message) error {
 	token := m.Params().Get("progressToken")
-	a := s.questions.find(token.ID())
+	a := q.find(token.ID())
 	if a == nil || !a.token().Exists() {
 		return nil
 	}

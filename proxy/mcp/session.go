@@ -58,7 +58,7 @@ func (h *Hub) newSession(route *Route, principal string, init clientInit) *sessi
 	s.life.begin(s, route)
 	s.servers = servers{s: s, byName: map[string]*peer{}, level: init.level}
 	s.calls.byID = map[jsonrpc.ID][]*call{}
-	s.questions.byID = map[jsonrpc.ID]*serverRequest{}
+	s.questions.s, s.questions.byID = s, map[jsonrpc.ID]*serverRequest{}
 	s.outlets.store = eventstream.NewStore(route.Resume.limits(), h.opts.Memory)
 	s.outlets.added = make(chan struct{})
 	return s
@@ -109,6 +109,23 @@ func (s *session) finish(c *call) {
 	for _, p := range s.life.outlived(c.route) {
 		p.leave()
 	}
+}
+
+// launch runs a call on a goroutine of the session.
+func (s *session) launch(c *call) error {
+	if err := s.begin(c); err != nil {
+		return err
+	}
+	started := s.life.spawn(func() {
+		defer s.finish(c)
+		c.run()
+	})
+	if !started {
+		c.stop()
+		s.finish(c)
+		return errEnded
+	}
+	return nil
 }
 
 // listen adds a stream for what belongs to no call. It reports false when there

@@ -93,7 +93,7 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	c := h.newCall(r, s, m)
 	c.answerOn(s.newStream(h.answerTo(s, downstream.Accept{SSE: true})))
 	c.start(r.Context())
-	ack, err := s.open(c)
+	ack, err := watcher{s, c}.open()
 	c.stop()
 	if err == nil && !h.hub.publish(s) {
 		err = errEnded
@@ -121,27 +121,33 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.M
 	})
 }
 
+// watcher makes servers tell what a subscription asks for.
+type watcher struct {
+	s *session
+	c *call
+}
+
 // open reaches the servers and tells them what is watched. It returns the
 // acknowledgement.
-func (s *session) open(c *call) ([]byte, error) {
-	refs, sub := c.route.Members, *s.outlets.subscription.Load()
-	found, missing, err := s.openAll(c.ctx, c, refs)
+func (w watcher) open() ([]byte, error) {
+	refs, sub := w.c.route.Members, *w.s.outlets.subscription.Load()
+	found, missing, err := dispatcher{w.s, w.c}.openAll(w.c.ctx, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
-	if s.naming.Transparent(refs) {
+	if w.s.naming.Transparent(refs) {
 		caps := found[0].Initialized.Result().Get("capabilities")
 		sub.lists = maps.Clone(sub.lists)
 		for _, f := range listFilters {
 			sub.lists[f.method] = sub.lists[f.method] && caps.Get(f.capability, "listChanged").Bool()
 		}
 		narrowed := sub
-		s.outlets.subscription.Store(&narrowed)
+		w.s.outlets.subscription.Store(&narrowed)
 	}
 	watched := make([]bool, len(sub.uris))
 	var wg sync.WaitGroup
 	for i, uri := range sub.uris {
-		wg.Go(func() { watched[i] = s.watch(c, uri) })
+		wg.Go(func() { watched[i] = w.watch(uri) })
 	}
 	wg.Wait()
 	var uris []string
@@ -152,29 +158,29 @@ func (s *session) open(c *call) ([]byte, error) {
 	}
 	sub.uris = uris
 	for id := range sub.tasks {
-		wg.Go(func() { s.watchTask(c, id) })
+		wg.Go(func() { w.watchTask(id) })
 	}
 	wg.Wait()
-	s.outlets.subscription.Store(&sub)
+	w.s.outlets.subscription.Store(&sub)
 	return sub.acknowledged(), nil
 }
 
 // watch subscribes to one resource, at the server that has it.
-func (s *session) watch(c *call, uri string) bool {
-	ref, own, err := s.resolveURI(c, uri)
+func (w watcher) watch(uri string) bool {
+	ref, own, err := resolver{w.s, w.c}.resolveURI(uri)
 	if err != nil {
 		return false
 	}
-	p := s.servers.at(ref.Name)
+	p := w.s.servers.at(ref.Name)
 	if p == nil {
 		return false
 	}
-	l, err := p.acquire(c.ctx, c)
+	l, err := p.acquire(w.c.ctx, w.c)
 	if err != nil {
 		return false
 	}
 	defer p.release(l)
-	if !p.capable("resources", "subscribe") || l.up.Subscribe(c.ctx, own, true) != nil {
+	if !p.capable("resources", "subscribe") || l.up.Subscribe(w.c.ctx, own, true) != nil {
 		return false
 	}
 	p.subscribed(own, true)
@@ -183,26 +189,26 @@ func (s *session) watch(c *call, uri string) bool {
 
 // watchTask asks the server that has a task to tell of it. Its state can be
 // asked for in any case, so that nothing is lost where it does not.
-func (s *session) watchTask(c *call, id string) {
-	refs := c.route.Members
+func (w watcher) watchTask(id string) {
+	refs := w.c.route.Members
 	ref, own := refs[0], id
-	if !s.naming.Transparent(refs) {
-		cluster, inner, ok := s.openID(federation.TaskID, id)
-		member, there := c.route.member(cluster)
+	if !w.s.naming.Transparent(refs) {
+		cluster, inner, ok := w.s.openID(federation.TaskID, id)
+		member, there := w.c.route.member(cluster)
 		if ref, own = member, inner; !ok || !there {
 			return
 		}
 	}
-	p := s.servers.at(ref.Name)
+	p := w.s.servers.at(ref.Name)
 	if p == nil {
 		return
 	}
-	l, err := p.acquire(c.ctx, c)
+	l, err := p.acquire(w.c.ctx, w.c)
 	if err != nil {
 		return
 	}
 	defer p.release(l)
-	_ = l.up.WatchTask(c.ctx, own)
+	_ = l.up.WatchTask(w.c.ctx, own)
 }
 
 // acknowledged is the first message of the stream: what of the filter is

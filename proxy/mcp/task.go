@@ -33,19 +33,19 @@ func (s *session) idScope(kind string) seal.Scope {
 }
 
 // task forwards a request about a task to the server that has it.
-func (s *session) task(c *call) ([]byte, error) {
-	at := c.msg.Params().Get("taskId")
-	refs := c.route.Members
-	if s.naming.Transparent(refs) {
-		body, _, err := c.forward(refs[0], false, nil)
+func (d dispatcher) task() ([]byte, error) {
+	at := d.c.msg.Params().Get("taskId")
+	refs := d.c.route.Members
+	if d.s.naming.Transparent(refs) {
+		body, _, err := d.c.forward(refs[0], false, nil)
 		return body, err
 	}
-	cluster, own, ok := s.openID(federation.TaskID, at.String())
-	ref, member := c.route.member(cluster)
+	cluster, own, ok := d.s.openID(federation.TaskID, at.String())
+	ref, member := d.c.route.member(cluster)
 	if !ok || !member {
 		return nil, spec.InvalidParams("unknown task")
 	}
-	body, _, err := c.forward(ref, spec.Request(c.msg.Method()).Idempotent, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	body, _, err := d.c.forward(ref, spec.Request(d.c.msg.Method()).Idempotent, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
 	return body, err
 }
 

@@ -194,7 +194,7 @@ func (k *socket) read(ctx context.Context) {
 			lease.MoveTo(kept)
 			k.errands <- func() { defer kept.Release(); f() }
 		}}
-		if err := k.session.handle(route, src, body); err != nil {
+		if err := k.session.line.handle(route, src, body); err != nil {
 			k.session.line.Finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
 		}
 		lease.Release() // a call has one of its own
