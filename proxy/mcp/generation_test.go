@@ -127,6 +127,7 @@ func TestEndpointRemovedMeansInitialisingElsewhere(t *testing.T) {
 	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{a.url}})
 	c := g.connect(nil)
 	invoke(t, c, "whoami", nil)
+	eventually(t, "the client listens", func() bool { return a.gets.Load() == 1 })
 	g.commit(nil, backend{name: "alpha", endpoints: []string{b.url}})
 	before := a.requests.Load()
 	if invoke(t, c, "whoami", nil) != "alpha" || b.requests.Load() == 0 {
