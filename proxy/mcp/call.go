@@ -44,8 +44,8 @@ type call struct {
 	placed bool          // it counts as in flight; guarded by session.mu
 
 	status int // of the HTTP answer, where a server's error has one of its own
-	// held is how the call of a client without a session waits for its input.
-	held *held
+	// suspended is how the call of a client without a session waits for its input.
+	suspended *suspended
 }
 
 // outlet is where the call is answered; nil where there is no call.
@@ -125,8 +125,8 @@ func tokenOf(m *jsonrpc.Message) jsonrpc.Value {
 func (c *call) progress(m *jsonrpc.Message) {
 	c.touch()
 	token := c.token()
-	if c.held != nil {
-		token = tokenOf(c.held.current()) // each try has one of its own
+	if c.suspended != nil {
+		token = tokenOf(c.suspended.current()) // each try has one of its own
 	}
 	if !token.Exists() {
 		return
@@ -165,8 +165,8 @@ func (c *call) run() {
 	}
 	c.session.hub.opts.Trace.call(c.route.Name, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
 	c.caller.Shrink(len(body))
-	if c.held != nil {
-		c.held.conclude(status, body)
+	if c.suspended != nil {
+		c.suspended.conclude(status, body)
 		return
 	}
 	c.answer(status, c.msg.ID(), body)

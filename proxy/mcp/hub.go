@@ -31,10 +31,11 @@ type Options struct {
 
 // Hub owns the downstream sessions of all routes, for the life of the process.
 type Hub struct {
-	opts      Options
-	seal      *seal.Sealer
-	catalogue *federation.Catalogue
-	searches  *searches
+	opts        Options
+	seal        *seal.Sealer
+	catalogue   *federation.Catalogue
+	searches    *searches
+	suspensions *suspensions
 
 	mu     sync.Mutex
 	closed bool
@@ -44,8 +45,6 @@ type Hub struct {
 	current   map[string]*Route
 	byID      map[string]*session
 	kept      map[keptKey][]*session // for single calls, not in use
-	held      map[string]*held       // calls that wait for input
-	parked    map[string]int         // how many of them, by principal
 	counts    map[string]*count      // by route
 	running   int                    // goroutines of background
 	idle      chan struct{}          // closed when there is none, once Close waits
@@ -63,17 +62,16 @@ func NewHub(opts Options) *Hub {
 		opts.Client = &upstream.Client{Memory: opts.Memory}
 	}
 	h := &Hub{
-		opts:      opts,
-		seal:      sealer,
-		catalogue: federation.NewCatalogue(),
-		searches:  newSearches(),
-		current:   map[string]*Route{},
-		byID:      map[string]*session{},
-		kept:      map[keptKey][]*session{},
-		held:      map[string]*held{},
-		parked:    map[string]int{},
-		counts:    map[string]*count{},
-		stop:      make(chan struct{}),
+		opts:        opts,
+		seal:        sealer,
+		catalogue:   federation.NewCatalogue(),
+		searches:    newSearches(),
+		suspensions: newSuspensions(opts.Memory),
+		current:     map[string]*Route{},
+		byID:        map[string]*session{},
+		kept:        map[keptKey][]*session{},
+		counts:      map[string]*count{},
+		stop:        make(chan struct{}),
 	}
 	h.background(h.sweep)
 	return h
@@ -224,10 +222,8 @@ func (h *Hub) Close(ctx context.Context) {
 	idle := make(chan struct{})
 	h.idle = idle
 	close(h.stop)
-	for id, k := range h.held {
-		h.unparkLocked(id, k)
-	}
 	h.mu.Unlock()
+	h.suspensions.close()
 	for _, s := range h.all() {
 		s.end("shutdown", errEnded)
 	}

@@ -53,21 +53,6 @@ func (c *call) answer(status int, id jsonrpc.ID, body []byte) {
 // keep the answer. It is not 503: the request is not to be sent again.
 func unheard(id jsonrpc.ID) []byte { return failed(&upstream.TooLongError{Short: true}).body(id) }
 
-// keepFinal charges the answer of a call that is parked, until it is no longer. It
-// reports false where there is no memory for it.
-func (h *Hub) keepFinal(k *held, bytes int) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.held[k.id] != k {
-		return true // nothing fetches it any more
-	}
-	if h.opts.Memory.Charge(memory.Answer, int64(bytes)) != nil {
-		return false
-	}
-	k.charged = int64(bytes)
-	return true
-}
-
 // charge takes more for the session. The error is memory.ErrExhausted.
 func (s *session) charge(n int64) error {
 	if err := s.hub.opts.Memory.Charge(memory.Session, n); err != nil {

@@ -69,7 +69,7 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 		return
 	}
 	done := make(chan struct{})
-	c.held = &held{c: c, principal: s.principal, msg: m, done: done}
+	c.suspended = &suspended{c: c, principal: s.principal, msg: m, done: done}
 	started := s.life.spawn(func() {
 		defer close(done)
 		defer h.hub.giveBack(s)
@@ -82,7 +82,7 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, s *session, m *js
 		h.decline(w, r, s, m.ID(), errEnded)
 		return
 	}
-	h.attend(w, r, c.held, a)
+	h.attend(w, r, c.suspended, a)
 }
 
 // modernInit makes of a request's _meta what a session begins with.

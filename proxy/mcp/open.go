@@ -208,7 +208,7 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 		up.Heard(hearing)
 		cancel()
 	}
-	if err := p.replay(ctx, l); err != nil {
+	if err := p.restore(ctx, l); err != nil {
 		l.close()
 		return err
 	}
@@ -247,10 +247,10 @@ func (p *peer) openAt(ctx context.Context, route *Route, lasting http.Header, cl
 	return nil
 }
 
-// replay brings a new upstream session to the state that the client believes
+// restore brings a new upstream session to the state that the client believes
 // it to have. A server that refuses a part of it is no worse than one that
 // has lost it.
-func (p *peer) replay(ctx context.Context, l *link) error {
+func (p *peer) restore(ctx context.Context, l *link) error {
 	caps := l.up.Server().Result.Result().Get("capabilities")
 	send := func(method string, params []byte) error {
 		id := l.up.NextID()

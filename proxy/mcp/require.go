@@ -38,7 +38,7 @@ func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, relat
 		if err != nil {
 			break
 		}
-		if c == nil || c.held == nil || !spec.Request(c.msg.Method()).MayRequireInput {
+		if c == nil || c.suspended == nil || !spec.Request(c.msg.Method()).MayRequireInput {
 			err = errNobody
 			break
 		}
@@ -47,7 +47,7 @@ func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, relat
 		if !related && m.Method() == spec.RootsList {
 			patience = rootsTime
 		}
-		if err = c.held.ask(p, a, route.Limits.Pending, patience); err != nil {
+		if err = c.suspended.ask(p, a, route.Limits.Pending, patience); err != nil {
 			c.unhold()
 		}
 	default:
@@ -59,7 +59,7 @@ func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, relat
 			a.lease.Release()
 			q.remove(a)
 			if asked {
-				c.held.drop(a)
+				c.suspended.drop(a)
 				c.unhold()
 			}
 		}()

@@ -17,8 +17,8 @@ import (
 // the left to the right, and none is held while something is read from or
 // written to a network:
 //
-//	held → peer → outlets → eventstream.Stream → eventstream.Store
-//	held → peer → lifetime → servers, holder, process
+//	suspended → peer → outlets → eventstream.Stream → eventstream.Store
+//	suspended → peer → lifetime → servers, holder, process
 //	lifetime → Hub, where a session is published or kept
 //
 // Those of calls and of questions are leaves, as is that of servers. The locks of

@@ -8,25 +8,17 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// heldLimit bounds the calls that wait for the input of modern clients, those
-// included whose server has meanwhile answered all the same.
-const heldLimit = 1024
-
-// heldShare bounds those of one principal.
-const heldShare = heldLimit / 4
-
-// held is a call of a modern client to a server that has sessions, and asks in
+// suspended is a call of a modern client to a server that has sessions, and asks in
 // the middle of the call. The client cannot be asked on a stream: its request
 // ends with input_required, the call to the server goes on, and the client's
 // next request takes it up (MCP 2026-07-28, Multi Round-Trip Requests).
-type held struct {
+type suspended struct {
 	c *call
 	// principal: whose the call is.
 	principal string
@@ -42,19 +34,19 @@ type held struct {
 	// final is the answer, once there is one.
 	final  []byte
 	status int
-	// id names the call while it is parked: the client has the word.
-	id     string
-	parked chan struct{} // closed when the HTTP request that parked it is through
-	timer  *time.Timer
-	since  time.Time // when it was parked; guarded by the hub
-	// charged is what final takes of the memory budget while the call is parked;
-	// guarded by the hub.
+	// id names the call while it is suspended: the client has the word.
+	id      string
+	through chan struct{} // closed when the HTTP request that suspended it is through
+	timer   *time.Timer
+	since   time.Time // when it was suspended; guarded by suspensions
+	// charged is what final takes of the memory budget while the call is suspended;
+	// guarded by suspensions.
 	charged int64
 }
 
 // ask adds a question, and sends it to the client if it waits for an answer, or
 // if it still does after some patience.
-func (k *held) ask(p *peer, a *serverRequest, limit int, patience time.Duration) error {
+func (k *suspended) ask(p *peer, a *serverRequest, limit int, patience time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.final != nil {
@@ -72,7 +64,7 @@ func (k *held) ask(p *peer, a *serverRequest, limit int, patience time.Duration)
 	switch {
 	case k.id != "": // the client is asked with its next request
 	case patience == 0:
-		k.park()
+		k.suspend()
 	case k.soon == nil:
 		k.soon = time.AfterFunc(patience, k.press)
 	}
@@ -80,17 +72,17 @@ func (k *held) ask(p *peer, a *serverRequest, limit int, patience time.Duration)
 }
 
 // press asks the client what could wait until now.
-func (k *held) press() {
+func (k *suspended) press() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.soon != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
-		k.park()
+		k.suspend()
 	}
 	k.soon = nil
 }
 
 // dontPress ends the patience. k.mu is held.
-func (k *held) dontPress() {
+func (k *suspended) dontPress() {
 	if k.soon != nil {
 		k.soon.Stop()
 		k.soon = nil
@@ -98,7 +90,7 @@ func (k *held) dontPress() {
 }
 
 // drop forgets a question that needs no answer any more.
-func (k *held) drop(a *serverRequest) {
+func (k *suspended) drop(a *serverRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, other := range k.asks {
@@ -109,13 +101,13 @@ func (k *held) drop(a *serverRequest) {
 	}
 }
 
-// park answers the client's request with the questions. k.mu is held.
-func (k *held) park() {
+// suspend answers the client's request with the questions. k.mu is held.
+func (k *suspended) suspend() {
 	k.dontPress()
 	hub := k.c.session.hub
-	k.id, k.parked = rand.Text(), make(chan struct{})
-	if !hub.hold(k) {
-		k.id, k.parked = "", nil // the client waits for the answer, which is the error
+	k.id, k.through = rand.Text(), make(chan struct{})
+	if !hub.suspensions.add(k) {
+		k.id, k.through = "", nil // the client waits for the answer, which is the error
 		k.c.cancel(errPending)
 		return
 	}
@@ -128,10 +120,10 @@ func (k *held) park() {
 }
 
 // conclude takes the answer of the call.
-func (k *held) conclude(status int, body []byte) {
+func (k *suspended) conclude(status int, body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.id != "" && !k.c.session.hub.keepFinal(k, len(body)) {
+	if k.id != "" && !k.c.session.hub.suspensions.charge(k, len(body)) {
 		status, body = http.StatusOK, unheard(k.c.msg.ID())
 	}
 	k.dontPress()
@@ -142,12 +134,12 @@ func (k *held) conclude(status int, body []byte) {
 }
 
 // answer gives the client the answer. k.mu is held.
-func (k *held) answer() {
+func (k *suspended) answer() {
 	k.c.answer(k.status, k.msg.ID(), k.addressed())
 }
 
 // addressed is the answer with the id of the request that it answers now.
-func (k *held) addressed() []byte {
+func (k *suspended) addressed() []byte {
 	if k.msg == k.c.msg {
 		return k.final
 	}
@@ -161,7 +153,7 @@ func (k *held) addressed() []byte {
 }
 
 // current is the request that the call answers now.
-func (k *held) current() *jsonrpc.Message {
+func (k *suspended) current() *jsonrpc.Message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.msg
@@ -169,14 +161,14 @@ func (k *held) current() *jsonrpc.Message {
 
 // waits reports whether the client has the word. The HTTP request that gave it
 // to the client says so when it is through.
-func (k *held) waits() (parked chan struct{}, ok bool) {
+func (k *suspended) waits() (through chan struct{}, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.parked, k.id != ""
+	return k.through, k.id != ""
 }
 
 // resume goes on with the call for the request m, which brings answers.
-func (k *held) resume(m *jsonrpc.Message) {
+func (k *suspended) resume(m *jsonrpc.Message) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.msg, k.id = m, ""
@@ -201,82 +193,21 @@ func (k *held) resume(m *jsonrpc.Message) {
 	}
 	k.asks = open
 	if len(open) > 0 {
-		k.park()
+		k.suspend()
 	}
 }
 
-// hold keeps a parked call. Where there is no room the one that was parked
-// longest is given up: one of the same principal, or where only the room for
-// all has run out, an anonymous one. It reports false when there is none.
-func (h *Hub) hold(k *held) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		return false
-	}
-	if k.principal != anonymousKey && h.parked[k.principal] >= heldShare {
-		h.giveUpLocked(k.principal)
-	}
-	if len(h.held) >= heldLimit && !h.giveUpLocked(k.principal) && !h.giveUpLocked(anonymousKey) {
-		return false
-	}
-	id := k.id // which the next request changes while the timer may be firing
-	h.held[id] = k
-	h.parked[k.principal]++
-	k.since = time.Now()
-	k.timer = time.AfterFunc(k.c.route.Timeouts.ServerRequest, func() { h.take(id) })
-	return true
-}
-
-// take returns a parked call, once.
-func (h *Hub) take(id string) *held {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	k := h.held[id]
-	if k != nil {
-		h.unparkLocked(id, k)
-	}
-	return k
-}
-
-func (h *Hub) unparkLocked(id string, k *held) {
-	k.timer.Stop()
-	h.opts.Memory.Return(memory.Answer, k.charged)
-	k.charged = 0
-	delete(h.held, id)
-	if h.parked[k.principal]--; h.parked[k.principal] == 0 {
-		delete(h.parked, k.principal)
-	}
-}
-
-// giveUpLocked cancels the principal's call that was parked longest.
-func (h *Hub) giveUpLocked(principal string) bool {
-	if h.parked[principal] == 0 {
-		return false
-	}
-	var oldest string
-	for id, k := range h.held {
-		if k.principal == principal && (oldest == "" || k.since.Before(h.held[oldest].since)) {
-			oldest = id
-		}
-	}
-	k := h.held[oldest]
-	h.unparkLocked(oldest, k)
-	k.c.cancel(errPending)
-	return true
-}
-
-// proceed serves the request of a client that brings what a parked call waits
+// proceed serves the request of a client that brings what a suspended call waits
 // for.
 func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept, id string) {
-	k := h.hub.take(id)
+	k := h.hub.suspensions.take(id)
 	if k == nil {
 		reject(w, r, m.ID(), spec.InvalidParams(errState.Error()))
 		return
 	}
-	parked, _ := k.waits()
+	through, _ := k.waits()
 	select {
-	case <-parked:
+	case <-through:
 	case <-r.Context().Done():
 		k.c.cancel(errGone)
 		return
@@ -288,7 +219,7 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mes
 
 // attend writes what the call has to say, until it is through or asks for
 // input.
-func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a downstream.Accept) {
+func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *suspended, a downstream.Accept) {
 	// No client could ever fetch the answer of a client that has gone; of a modern
 	// one it is the cancellation. One that has the word may go.
 	stop := context.AfterFunc(r.Context(), func() {
@@ -298,8 +229,8 @@ func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a down
 	})
 	h.serve(w, r, k.c.stream.Reader(), !a.JSON, k.interrupted)
 	stop()
-	if parked, ok := k.waits(); ok {
-		close(parked)
+	if through, ok := k.waits(); ok {
+		close(through)
 		return
 	}
 	k.c.cancel(errGone)
@@ -307,6 +238,6 @@ func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *held, a down
 }
 
 // interrupted is the answer of a call whose connection must end first.
-func (k *held) interrupted() []byte {
+func (k *suspended) interrupted() []byte {
 	return interruption(k.current().ID())
 }

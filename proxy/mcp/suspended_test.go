@@ -88,9 +88,9 @@ func TestInputThatNeverComesCancelsTheCall(t *testing.T) {
 		t.Fatalf("answered %v", answer)
 	}
 	eventually(t, "the end of the call", func() bool {
-		g.hub.mu.Lock()
-		defer g.hub.mu.Unlock()
-		return len(g.hub.held) == 0
+		g.hub.suspensions.mu.Lock()
+		defer g.hub.suspensions.mu.Unlock()
+		return len(g.hub.suspensions.byID) == 0
 	})
 	if _, answer := g.modernCall("ann", "elicit", withState(state)+accepted); errorCode(answer) != -32602.0 {
 		t.Errorf("too late: %v", answer)
@@ -161,25 +161,25 @@ func TestQuestionsWithoutParamsAreAsked(t *testing.T) {
 }
 
 // The race detector sees what is wrong here.
-func TestParkedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
+func TestSuspendedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 	hub := NewHub(Options{})
 	defer hub.Close(within(t))
 	route := &Route{Settings: Settings{Timeouts: Timeouts{ServerRequest: time.Nanosecond}}}
-	k := &held{c: &call{route: route}, id: "one"}
-	if !hub.hold(k) {
+	k := &suspended{c: &call{route: route}, id: "one"}
+	if !hub.suspensions.add(k) {
 		t.Fatal("there is no room")
 	}
 	k.mu.Lock()
 	k.id = "two"
 	k.mu.Unlock()
 	eventually(t, "the first time runs out", func() bool {
-		hub.mu.Lock()
-		defer hub.mu.Unlock()
-		return hub.held["one"] == nil
+		hub.suspensions.mu.Lock()
+		defer hub.suspensions.mu.Unlock()
+		return hub.suspensions.byID["one"] == nil
 	})
 }
 
-func TestParkedCallsOfOneLockNobodyOut(t *testing.T) {
+func TestSuspendedCallsOfOneLockNoOtherOut(t *testing.T) {
 	hub := NewHub(Options{})
 	defer hub.Close(within(t))
 	route := &Route{Settings: Settings{Timeouts: Timeouts{ServerRequest: time.Hour}}}
@@ -187,21 +187,21 @@ func TestParkedCallsOfOneLockNobodyOut(t *testing.T) {
 	park := func(principal string, n int) bool {
 		id := fmt.Sprint(principal, n)
 		c := &call{route: route, cancel: func(error) { canceled[id] = true }}
-		return hub.hold(&held{c: c, principal: principal, id: id})
+		return hub.suspensions.add(&suspended{c: c, principal: principal, id: id})
 	}
-	for i := range 2 * heldLimit {
+	for i := range 2 * suspendedLimit {
 		if !park(anonymousKey, i) || !park("robot", i) {
 			t.Fatalf("call %d is not kept", i)
 		}
 	}
-	if n := hub.parked["robot"]; n != heldShare || len(hub.held) != heldLimit {
-		t.Errorf("%d calls of one principal are kept, %d in all", n, len(hub.held))
+	if n := hub.suspensions.byPrincipal["robot"]; n != suspendedShare || len(hub.suspensions.byID) != suspendedLimit {
+		t.Errorf("%d calls of one principal are kept, %d in all", n, len(hub.suspensions.byID))
 	}
-	last := 2*heldLimit - 1
+	last := 2*suspendedLimit - 1
 	if !canceled["robot0"] || canceled[fmt.Sprint("robot", last)] || !canceled[anonymousKey+"0"] || canceled[fmt.Sprint(anonymousKey, last)] {
-		t.Error("others than those parked longest were given up")
+		t.Error("others than those suspended longest were given up")
 	}
-	for i := range heldShare {
+	for i := range suspendedShare {
 		if !park("ann", i) || canceled[fmt.Sprint("ann", i)] {
 			t.Fatalf("call %d of another principal is not kept", i)
 		}
