@@ -50,7 +50,7 @@ func RetryFor(t testing.TB, patience time.Duration, what string, f func() error)
 		if err == nil {
 			return
 		}
-		if _, now := err.(fatal); now || time.Now().After(deadline) {
+		if _, now := errors.AsType[fatal](err); now || time.Now().After(deadline) {
 			t.Fatalf("waiting for %s: %v", what, err)
 		}
 		time.Sleep(pause)
