@@ -69,7 +69,7 @@ func TestAnAnswerEndsItsCall(t *testing.T) {
 		t.Error("a call is ended twice")
 	}
 	why := errors.New("unreadable")
-	if !f.failAll(why) || <-other.failed != why { //nolint:errorlint // it is that very error
+	if !f.failAll(why) || <-other.failed != why {
 		t.Error("an answer without an id does not end the call that it may be about")
 	}
 	f.remove(other)
