@@ -41,7 +41,7 @@ type call struct {
 	cluster string // the last one that was asked
 
 	turn   chan struct{} // closed when the call has its place; nil: it need not wait
-	placed bool          // it counts as in flight; guarded by session.mu
+	placed bool          // it counts as in flight; guarded by calls.mu
 
 	status int // of the HTTP answer, where a server's error has one of its own
 	// suspended is how the call of a client without a session waits for its input.

@@ -15,6 +15,11 @@
 // A client of a revision without sessions borrows one for each request: the
 // servers' connections need what a session holds, whatever the client speaks.
 //
+// A session has six parts: its identity, which does not change, and with a lock
+// each its lifetime, its servers, its calls, the questions that servers ask its
+// client, and the outlets on which the client hears. What answers one call, the
+// dispatcher with its lister and resolver, belongs to that call alone.
+//
 // A session owns one peer for each cluster of its route: the upstream
 // session, opened when first needed, that belongs to this downstream session
 // alone. What is said to an upstream, and how, is the business of
