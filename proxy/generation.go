@@ -101,6 +101,6 @@ func (g *Generation) find(name string) *served {
 
 // serve answers a request that came on a listener. The caller holds a use.
 func (g *Generation) serve(listener string, w http.ResponseWriter, r *http.Request) {
-	filter.RecordFrom(r.Context()).SetGeneration(g.number)
+	filter.RequestInfoFrom(r.Context()).SetGeneration(g.number)
 	g.handlers[listener].ServeHTTP(w, r)
 }

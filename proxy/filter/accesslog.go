@@ -12,35 +12,35 @@ import (
 // requestIDHeader carries the request's id upstream, and from trusted proxies.
 const requestIDHeader = "X-Request-Id"
 
-// AccessLog gives every request a Record, serves it by next, and hands emit
+// AccessLog gives every request a RequestInfo, serves it by next, and hands emit
 // one Entry when it has ended, also when next panics. emit may be nil: then
-// the Record is still there for those who ask for it. emit is called by the
+// the RequestInfo is still there for those who ask for it. emit is called by the
 // request's goroutine and should not block.
 func AccessLog(next http.Handler, emit func(*Entry)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		started := time.Now()
 		// One allocation for what lives as long as the request.
 		x := &struct {
-			record Record
+			info   RequestInfo
 			writer responseWriter
 		}{}
-		x.record.id = requestID(r)
+		x.info.id = requestID(r)
 		x.writer.ResponseWriter = w
-		r = r.WithContext(context.WithValue(r.Context(), recordKey{}, &x.record))
+		r = r.WithContext(context.WithValue(r.Context(), requestInfoKey{}, &x.info))
 		if emit != nil {
-			defer func() { emit(newEntry(r, &x.record, &x.writer, started)) }()
+			defer func() { emit(newEntry(r, &x.info, &x.writer, started)) }()
 		}
 		next.ServeHTTP(&x.writer, r)
 		x.writer.finish()
 	})
 }
 
-func newEntry(r *http.Request, record *Record, w *responseWriter, started time.Time) *Entry {
-	f := record.snapshot()
+func newEntry(r *http.Request, info *RequestInfo, w *responseWriter, started time.Time) *Entry {
+	f := info.snapshot()
 	e := &Entry{
 		Time:       started,
 		Duration:   time.Since(started),
-		RequestID:  record.id,
+		RequestID:  info.id,
 		Method:     clip(r.Method, maxName),
 		Host:       clip(r.Host, maxName),
 		Path:       clip(r.URL.EscapedPath(), maxPath),

@@ -25,7 +25,7 @@ func logged(h http.HandlerFunc, r *http.Request) (e *Entry, w *httptest.Response
 
 func TestEveryRequestLeavesOneEntry(t *testing.T) {
 	e, _ := logged(func(w http.ResponseWriter, r *http.Request) {
-		rec := RecordFrom(r.Context())
+		rec := RequestInfoFrom(r.Context())
 		rec.SetGeneration(7)
 		rec.SetRoute("tools")
 		rec.SetCluster("github")
@@ -80,7 +80,7 @@ func TestAnAbortedRequestIsLoggedWithoutStatus(t *testing.T) {
 			}
 		}()
 		AccessLog(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			RecordFrom(r.Context()).SetFlag(FlagDownstreamConnectionTermination)
+			RequestInfoFrom(r.Context()).SetFlag(FlagDownstreamConnectionTermination)
 			panic(http.ErrAbortHandler)
 		}), func(entry *Entry) { e = entry }).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
 	}()
@@ -93,7 +93,7 @@ func TestWhatAClientChoosesIsBounded(t *testing.T) {
 	r := httptest.NewRequest("GET", "/"+strings.Repeat("a", 1<<16), nil)
 	r.Host = strings.Repeat("h", 1000)
 	e, _ := logged(func(w http.ResponseWriter, r *http.Request) {
-		RecordFrom(r.Context()).SetMCP("m\n\x00\xff", strings.Repeat("\u20ac", 1000))
+		RequestInfoFrom(r.Context()).SetMCP("m\n\x00\xff", strings.Repeat("\u20ac", 1000))
 	}, r)
 	if len(e.Path) > maxPath+3 || len(e.Host) > maxName+3 || len(e.MCPTool) > maxName+3 {
 		t.Errorf("lengths %d, %d, %d", len(e.Path), len(e.Host), len(e.MCPTool))
@@ -118,7 +118,7 @@ func TestTheWriterKeepsItsAbilities(t *testing.T) {
 				t.Errorf("hijack: %v", err)
 				return
 			}
-			RecordFrom(r.Context()).AddBytes(5)
+			RequestInfoFrom(r.Context()).AddBytes(5)
 			fmt.Fprint(rw, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
 			rw.Flush()
 			conn.Close()
@@ -160,7 +160,7 @@ func TestARecordMayBeFilledFromAnywhere(t *testing.T) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
-				rec := RecordFrom(r.Context())
+				rec := RequestInfoFrom(r.Context())
 				rec.SetCluster("c")
 				rec.SetFlag(FlagNoRoute)
 				rec.AddBytes(1)
@@ -171,7 +171,7 @@ func TestARecordMayBeFilledFromAnywhere(t *testing.T) {
 	if e.Bytes != 8 || e.Cluster != "c" {
 		t.Errorf("%+v", e)
 	}
-	RecordFrom(t.Context()).SetRoute("there is no record")
+	RequestInfoFrom(t.Context()).SetRoute("there is no record")
 }
 
 func TestErrorsAreJSON(t *testing.T) {

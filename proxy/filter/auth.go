@@ -56,7 +56,7 @@ func (a *Auth) Wrap(next http.Handler) http.Handler { return a.WrapResource(next
 func (a *Auth) WrapResource(next http.Handler, res *Resource) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, refused := a.authenticate(r, res)
-		rec := RecordFrom(r.Context())
+		rec := RequestInfoFrom(r.Context())
 		if refused != nil {
 			rec.SetFlag(FlagUnauthorized)
 			rec.SetReason(refused.reason.Error())

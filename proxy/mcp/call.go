@@ -26,7 +26,7 @@ type call struct {
 	// stream is that of the HTTP answer, which out is then; nil: the call shares one
 	// with others.
 	stream  *eventstream.Stream
-	record  *filter.Record
+	info    *filter.RequestInfo
 	header  http.Header
 	started time.Time
 	lease   memory.Lease // of the message, from begin to finish
@@ -150,10 +150,10 @@ func (c *call) run() {
 		f := failed(err)
 		flag = f.flag
 		if f.flag != "" {
-			c.record.SetFlag(f.flag)
+			c.info.SetFlag(f.flag)
 		}
 		if f.cause != nil {
-			c.record.SetReason(f.cause.Error())
+			c.info.SetReason(f.cause.Error())
 		}
 		switch {
 		case c.session.modern():
@@ -242,7 +242,7 @@ func (c *call) disclaim(e *jsonrpc.Edits, up *upstream.Session) {
 
 // ask notes the cluster that is asked.
 func (c *call) ask(cluster string) {
-	c.record.SetCluster(cluster)
+	c.info.SetCluster(cluster)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cluster = cluster

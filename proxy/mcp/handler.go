@@ -109,7 +109,7 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, id jsonrpc.ID)
 		downstream.Refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, id, "there is no such session; initialize anew")
 		return nil
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
+		filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
 		downstream.Refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, id, "the session belongs to another principal")
 		return nil
 	}
@@ -152,7 +152,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) {
 	st := s.newStream(s.resumable(eventstream.Options{Kind: eventstream.Standing, Open: true, Eager: true, Bytes: h.queueBytes()}))
 	reader := st.Reader()
 	if !s.listen(st, h.route.Limits.Streams) {
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
+		filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagOverload)
 		downstream.Refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "too many streams of this session")
 		return
 	}

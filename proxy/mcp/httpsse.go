@@ -71,7 +71,7 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		downstream.Refuse(w, r, http.StatusNotFound, jsonrpc.CodeInvalidRequest, none, "there is no such session; open a stream anew")
 		return
 	case s.principal != filter.PrincipalFrom(r.Context()).Key():
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
+		filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
 		downstream.Refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, none, "the session belongs to another principal")
 		return
 	case downstream.RefuseBody(w, r):
@@ -89,7 +89,7 @@ func (h *Handler) postSSE(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.life.exit()
-	src := source{ctx: r.Context(), record: filter.RecordFrom(r.Context()), header: h.upstreamHeader(r), run: func(f func()) { f() }}
+	src := source{ctx: r.Context(), info: filter.RequestInfoFrom(r.Context()), header: h.upstreamHeader(r), run: func(f func()) { f() }}
 	if err := s.line.handle(h.route, src, body); err != nil {
 		downstream.Refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
 		return

@@ -40,7 +40,7 @@ func parseInit(m *jsonrpc.Message) (clientInit, error) {
 
 // initialize begins a session.
 func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
-	record := filter.RecordFrom(r.Context())
+	info := filter.RequestInfoFrom(r.Context())
 	init, err := parseInit(m)
 	if err != nil {
 		downstream.WriteJSON(w, http.StatusOK, failed(err).body(m.ID()))
@@ -69,8 +69,8 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.
 	if err != nil {
 		s.end("failed", errEnded)
 		f := failed(err)
-		record.SetFlag(f.flag)
-		record.SetReason(f.Error())
+		info.SetFlag(f.flag)
+		info.SetReason(f.Error())
 		downstream.WriteJSON(w, f.answer.Status, f.body(m.ID()))
 		return
 	}

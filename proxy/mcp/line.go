@@ -106,7 +106,7 @@ func (h *Handler) openLine(r *http.Request, posts bool) (*session, error) {
 // source is what messages of a line came by: a POST, or a WebSocket.
 type source struct {
 	ctx    context.Context
-	record *filter.Record
+	info   *filter.RequestInfo
 	header http.Header // that goes upstream
 	// run does what may take time.
 	run func(f func())
@@ -167,7 +167,7 @@ func (l *line) handleRequest(route *Route, src source, m *jsonrpc.Message, out e
 		}
 		return spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
 	}
-	c := &call{session: l.s, route: route, msg: m, out: out, record: src.record, header: src.header}
+	c := &call{session: l.s, route: route, msg: m, out: out, info: src.info, header: src.header}
 	switch {
 	case m.Method() == spec.Initialize:
 		return l.initialize(c)
@@ -198,8 +198,8 @@ func (l *line) initialize(c *call) error {
 		body, err := dispatcher{l.s, c}.initialize(ctx)
 		if err != nil {
 			f := failed(err)
-			c.record.SetFlag(f.flag)
-			c.record.SetReason(f.Error())
+			c.info.SetFlag(f.flag)
+			c.info.SetReason(f.Error())
 			l.stream.Finish(f.answer.Status, f.body(c.msg.ID()))
 			return
 		}

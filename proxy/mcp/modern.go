@@ -107,10 +107,10 @@ func modernInit(m *jsonrpc.Message) clientInit {
 // reject answers a modern request that is not served.
 func reject(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
 	f := failed(err)
-	record := filter.RecordFrom(r.Context())
+	info := filter.RequestInfoFrom(r.Context())
 	if f.flag != "" {
-		record.SetFlag(f.flag)
+		info.SetFlag(f.flag)
 	}
-	record.SetReason(f.Error())
+	info.SetReason(f.Error())
 	downstream.WriteJSON(w, f.answer.StatelessStatus(), f.body(id))
 }

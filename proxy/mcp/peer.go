@@ -114,7 +114,7 @@ func (p *peer) once(ctx context.Context, c *call, l *link, build request) (*json
 		delete(l.calls, id)
 		p.mu.Unlock()
 	}()
-	c.record.SetEndpoint(l.up.Endpoint().ID())
+	c.info.SetEndpoint(l.up.Endpoint().ID())
 	m, err := l.up.Call(upstream.WithCaller(upstream.WithHeader(ctx, c.header), &c.caller), build(l.up, id), id, func(m *jsonrpc.Message) { p.receive(l, m, c) })
 	if err != nil && ctx.Err() != nil {
 		p.abandon(l, id, context.Cause(ctx))

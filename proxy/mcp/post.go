@@ -82,7 +82,7 @@ func (h *Handler) unread(w http.ResponseWriter, r *http.Request, err error) {
 		downstream.Refuse(w, r, http.StatusRequestEntityTooLarge, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "the message is longer than limits.message")
 		return
 	}
-	filter.RecordFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
+	filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagDownstreamConnectionTermination)
 	downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeParseError, jsonrpc.ID{}, "the message did not come whole")
 }
 
@@ -92,7 +92,7 @@ func (h *Handler) note(r *http.Request, m *jsonrpc.Message) {
 	if m.Method() == spec.ToolsCall {
 		tool = m.Params().Get("name").String()
 	}
-	filter.RecordFrom(r.Context()).SetMCP(m.Method(), tool)
+	filter.RequestInfoFrom(r.Context()).SetMCP(m.Method(), tool)
 }
 
 // inSession takes a message of a session.
@@ -133,7 +133,7 @@ func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message) *call
 		session: s,
 		route:   h.route,
 		msg:     m,
-		record:  filter.RecordFrom(r.Context()),
+		info:    filter.RequestInfoFrom(r.Context()),
 		header:  h.upstreamHeader(r),
 	}
 }
@@ -160,9 +160,9 @@ func (h *Handler) decline(w http.ResponseWriter, r *http.Request, s *session, id
 		return
 	}
 	f := failed(err)
-	record := filter.RecordFrom(r.Context())
-	record.SetFlag(f.flag)
-	record.SetReason(err.Error())
+	info := filter.RequestInfoFrom(r.Context())
+	info.SetFlag(f.flag)
+	info.SetReason(err.Error())
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, errEnded):

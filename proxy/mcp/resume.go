@@ -36,7 +36,7 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, s *session, id 
 	reader, err := s.outlets.resume(id, h.route.Limits.Streams)
 	switch {
 	case errors.Is(err, errStreams):
-		filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
+		filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagOverload)
 		downstream.Refuse(w, r, http.StatusTooManyRequests, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, err.Error())
 		return
 	case errors.Is(err, memory.ErrExhausted):

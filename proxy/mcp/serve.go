@@ -46,13 +46,13 @@ func (o observer) Begun() (done func()) {
 
 // Interrupted implements eventstream.Observer.
 func (o observer) Interrupted(end eventstream.End) {
-	record := filter.RecordFrom(o.r.Context())
+	info := filter.RequestInfoFrom(o.r.Context())
 	switch end {
 	case eventstream.Gone:
-		record.SetFlag(filter.FlagDownstreamConnectionTermination)
+		info.SetFlag(filter.FlagDownstreamConnectionTermination)
 	case eventstream.Drained:
-		record.SetFlag(filter.FlagDrained)
+		info.SetFlag(filter.FlagDrained)
 	case eventstream.Expired:
-		record.SetFlag(filter.FlagUnauthorized)
+		info.SetFlag(filter.FlagUnauthorized)
 	}
 }

@@ -176,7 +176,7 @@ func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.
 	if errors.Is(err, errPrincipal) {
 		status = http.StatusTooManyRequests
 	}
-	filter.RecordFrom(r.Context()).SetFlag(filter.FlagOverload)
-	filter.RecordFrom(r.Context()).SetReason(err.Error())
+	filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagOverload)
+	filter.RequestInfoFrom(r.Context()).SetReason(err.Error())
 	downstream.WriteJSON(w, status, internal(status, filter.FlagOverload, err.Error()).body(id))
 }

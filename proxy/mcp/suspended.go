@@ -212,7 +212,7 @@ func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Mes
 		k.c.cancel(errGone)
 		return
 	}
-	filter.RecordFrom(r.Context()).SetCluster(k.c.asked())
+	filter.RequestInfoFrom(r.Context()).SetCluster(k.c.asked())
 	k.resume(m)
 	h.attend(w, r, k, a)
 }

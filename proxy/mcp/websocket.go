@@ -46,15 +46,15 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 	defer s.line.stream.End()
 	// The guard has judged the Origin.
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
-	record := filter.RecordFrom(r.Context())
+	info := filter.RequestInfoFrom(r.Context())
 	if err != nil {
-		record.SetReason(err.Error())
+		info.SetReason(err.Error())
 		return
 	}
 	ws.SetReadLimit(int64(h.route.Limits.Message))
 	conn := listeners.FromContext(r.Context())
 	defer h.hub.streamBegun(h.route.Name, conn)()
-	k := &socket{ws: ws, session: s, record: record, header: h.upstreamHeader(r), ending: ending(r), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
+	k := &socket{ws: ws, session: s, info: info, header: h.upstreamHeader(r), ending: ending(r), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
 	k.serve(filter.PrincipalFrom(r.Context()).ExpiresAt)
 }
 
@@ -62,7 +62,7 @@ func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
 type socket struct {
 	ws      *websocket.Conn
 	session *session
-	record  *filter.Record // of the upgrade
+	info    *filter.RequestInfo // of the upgrade
 	header  http.Header
 	ending  <-chan struct{} // closed when the connection must end
 	over    chan struct{}   // closed when nothing more is read
@@ -91,10 +91,10 @@ func (k *socket) serve(expiry time.Time) {
 	case eventstream.Answered:
 		code, reason = websocket.StatusInternalError, "the session could not begin"
 	case eventstream.Drained:
-		k.record.SetFlag(filter.FlagDrained)
+		k.info.SetFlag(filter.FlagDrained)
 		code, reason = websocket.StatusGoingAway, "the gateway closes this connection"
 	case eventstream.Expired:
-		k.record.SetFlag(filter.FlagUnauthorized)
+		k.info.SetFlag(filter.FlagUnauthorized)
 		code, reason = websocket.StatusPolicyViolation, "the credentials have expired"
 	}
 	// A connection that the client has closed, or that was closed for what it
@@ -109,14 +109,14 @@ func (k *socket) parted() {
 	select {
 	case <-k.over:
 	default:
-		k.record.SetFlag(filter.FlagDownstreamConnectionTermination) // it takes nothing
+		k.info.SetFlag(filter.FlagDownstreamConnectionTermination) // it takes nothing
 		return
 	}
 	switch status := websocket.CloseStatus(k.last); {
 	case k.last == nil, errors.Is(k.last, websocket.ErrMessageTooBig):
-		k.record.SetFlag(filter.FlagDownstreamProtocolError)
+		k.info.SetFlag(filter.FlagDownstreamProtocolError)
 	case status != websocket.StatusNormalClosure && status != websocket.StatusGoingAway:
-		k.record.SetFlag(filter.FlagDownstreamConnectionTermination)
+		k.info.SetFlag(filter.FlagDownstreamConnectionTermination)
 	}
 }
 
@@ -124,7 +124,7 @@ func (k *socket) parted() {
 func (k *socket) Message(msg []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), eventstream.WriteTimeout)
 	defer cancel()
-	k.record.AddBytes(int64(len(msg)))
+	k.info.AddBytes(int64(len(msg)))
 	return k.ws.Write(ctx, websocket.MessageText, msg)
 }
 
@@ -176,7 +176,7 @@ func (k *socket) read(ctx context.Context) {
 		case errors.Is(err, memory.ErrExhausted):
 			// What is left of the message would have to be read, and an error that
 			// names no request ends no call of the client.
-			k.record.SetFlag(filter.FlagOverload)
+			k.info.SetFlag(filter.FlagOverload)
 			_ = k.ws.Close(websocket.StatusTryAgainLater, err.Error())
 			return
 		case err != nil:
@@ -188,8 +188,8 @@ func (k *socket) read(ctx context.Context) {
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return
 		}
-		// No line of the log tells of the record of one message: there is one for all.
-		src := source{ctx: ctx, record: filter.RecordFrom(ctx), header: k.header, run: func(f func()) {
+		// No line of the log tells of the RequestInfo of one message: there is one for all.
+		src := source{ctx: ctx, info: filter.RequestInfoFrom(ctx), header: k.header, run: func(f func()) {
 			kept := new(memory.Lease)
 			lease.MoveTo(kept)
 			k.errands <- func() { defer kept.Release(); f() }

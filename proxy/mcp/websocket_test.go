@@ -240,7 +240,7 @@ func FuzzLine(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer s.line.stream.End()
-		src := source{ctx: context.Background(), record: filter.RecordFrom(context.Background()), header: http.Header{}, run: func(f func()) { f() }}
+		src := source{ctx: context.Background(), info: filter.RequestInfoFrom(context.Background()), header: http.Header{}, run: func(f func()) { f() }}
 		for _, body := range [][]byte{first, second} {
 			if err := s.line.handle(h.route, src, append([]byte(nil), body...)); err != nil && parseCode(err) != -32600 && parseCode(err) != -32700 {
 				t.Error(err)

@@ -141,7 +141,7 @@ func (x *exchange) copyEvents(resp *http.Response) {
 		}
 		switch {
 		case last, err != nil && whole && why != nil && x.endedBy(why):
-			x.record.SetFlag(endFlag(why))
+			x.info.SetFlag(endFlag(why))
 			return
 		case err == io.EOF:
 			return

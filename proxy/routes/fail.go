@@ -21,11 +21,11 @@ type failure struct {
 }
 
 // fail answers a request that got no response header from upstream. The client
-// learns the kind of failure; the record, what really happened.
+// learns the kind of failure; the log, what really happened.
 func (x *exchange) fail(err error) {
 	f := x.classify(err)
-	x.record.SetFlag(f.flag)
-	x.record.SetReason(err.Error())
+	x.info.SetFlag(f.flag)
+	x.info.SetReason(err.Error())
 	if f.status == 0 {
 		panic(http.ErrAbortHandler) // the client is gone
 	}
@@ -90,8 +90,8 @@ func (x *exchange) classify(err error) failure {
 
 // protocolError answers in place of an upstream that does not keep to HTTP.
 func (x *exchange) protocolError(reason string) {
-	x.record.SetFlag(filter.FlagUpstreamProtocolError)
-	x.record.SetReason(reason)
+	x.info.SetFlag(filter.FlagUpstreamProtocolError)
+	x.info.SetReason(reason)
 	filter.WriteError(x.w, http.StatusBadGateway, string(filter.FlagUpstreamProtocolError), "the upstream does not keep to HTTP")
 }
 
@@ -101,7 +101,7 @@ func (x *exchange) endedBy(cause error) bool { return errors.Is(context.Cause(x.
 // abort ends an answer that has begun and cannot be completed. The client must
 // see that it is not whole: never a clean end.
 func (x *exchange) abort(flag filter.Flag, err error) {
-	x.record.SetFlag(flag)
-	x.record.SetReason(err.Error())
+	x.info.SetFlag(flag)
+	x.info.SetReason(err.Error())
 	panic(http.ErrAbortHandler)
 }

@@ -71,7 +71,7 @@ type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	control *http.ResponseController
-	record  *filter.Record
+	info    *filter.RequestInfo
 	conn    *listeners.Conn // nil in front of no listener
 	ctx     context.Context // of the upstream side
 	cancel  context.CancelCauseFunc
@@ -99,10 +99,10 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
 		forwarder: f, w: w, r: r,
 		control: http.NewResponseController(w),
-		record:  filter.RecordFrom(r.Context()),
+		info:    filter.RequestInfoFrom(r.Context()),
 		conn:    listeners.FromContext(r.Context()),
 	}
-	x.record.SetCluster(f.cluster.Name())
+	x.info.SetCluster(f.cluster.Name())
 	x.ctx, x.cancel = context.WithCancelCause(r.Context())
 	defer x.cancel(nil)
 	x.watch.start(f.timeout, f.idle, x.expire)
@@ -178,7 +178,7 @@ func (x *exchange) outgoing() (*http.Request, error) {
 }
 
 func (x *exchange) outgoingContext() context.Context {
-	ctx := clusters.OnPick(x.ctx, func(e *clusters.Endpoint) { x.record.SetEndpoint(e.ID()) })
+	ctx := clusters.OnPick(x.ctx, func(e *clusters.Endpoint) { x.info.SetEndpoint(e.ID()) })
 	if x.retry.Attempts > 1 {
 		ctx = clusters.WithRetry(ctx, x.retry)
 	}

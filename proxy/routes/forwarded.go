@@ -42,7 +42,7 @@ func setForwarded(h http.Header, r *http.Request) {
 			h[tls.ForwardedHeader] = []string{identity}
 		}
 	}
-	if id := filter.RecordFrom(r.Context()).RequestID(); id != "" {
+	if id := filter.RequestInfoFrom(r.Context()).RequestID(); id != "" {
 		h["X-Request-Id"] = []string{id}
 	}
 }

@@ -39,11 +39,11 @@ func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if rt != nil {
-		filter.RecordFrom(r.Context()).SetRoute(rt.name)
+		filter.RequestInfoFrom(r.Context()).SetRoute(rt.name)
 		rt.handler.ServeHTTP(w, r)
 		return
 	}
-	rec := filter.RecordFrom(r.Context())
+	rec := filter.RequestInfoFrom(r.Context())
 	if refused.status == http.StatusBadRequest || refused.status == http.StatusMisdirectedRequest {
 		rec.SetFlag(filter.FlagDownstreamProtocolError)
 	} else {

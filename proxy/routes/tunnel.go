@@ -40,8 +40,8 @@ func (t *tunnel) end() {
 // credentials that opened the tunnel expire.
 func (t *tunnel) run() {
 	t.watch.replace(func(cause error) {
-		t.record.SetFlag(filter.FlagStreamIdleTimeout)
-		t.record.SetReason(cause.Error())
+		t.info.SetFlag(filter.FlagStreamIdleTimeout)
+		t.info.SetReason(cause.Error())
 		t.end()
 	})
 	var pumps, end sync.WaitGroup
@@ -55,10 +55,10 @@ func (t *tunnel) run() {
 			case <-t.over:
 				return
 			case <-t.conn.Ending():
-				t.record.SetFlag(filter.FlagDrained)
+				t.info.SetFlag(filter.FlagDrained)
 				t.goAway(statusGoingAway)
 			case <-expired:
-				t.record.SetFlag(filter.FlagUnauthorized)
+				t.info.SetFlag(filter.FlagUnauthorized)
 				t.goAway(statusPolicyViolation)
 			}
 			t.end()
@@ -104,7 +104,7 @@ func (t *tunnel) toClient(p []byte) error {
 
 func (t *tunnel) writeClient(p []byte) error {
 	n, err := t.client.Write(p)
-	t.record.AddBytes(int64(n))
+	t.info.AddBytes(int64(n))
 	return err
 }
 

@@ -42,7 +42,7 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 	defer upstream.Close()
 	conn, buffered, err := x.control.Hijack()
 	if err != nil {
-		x.record.SetReason("taking over the connection: " + err.Error())
+		x.info.SetReason("taking over the connection: " + err.Error())
 		filter.WriteError(x.w, http.StatusInternalServerError, "internal_error", "the connection cannot be upgraded")
 		return
 	}
@@ -51,8 +51,8 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 		defer x.conn.Stream()()
 	}
 	if err := x.switching(conn, resp.Header, asked); err != nil {
-		x.record.SetFlag(filter.FlagDownstreamConnectionTermination)
-		x.record.SetReason(err.Error())
+		x.info.SetFlag(filter.FlagDownstreamConnectionTermination)
+		x.info.SetReason(err.Error())
 		return
 	}
 	t := newTunnel(x, conn, early(buffered.Reader), upstream)

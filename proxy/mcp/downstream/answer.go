@@ -10,7 +10,7 @@ import (
 
 // Refuse answers a request that is not served as JSON-RPC at all, and records why.
 func Refuse(w http.ResponseWriter, r *http.Request, status, code int, id jsonrpc.ID, text string) {
-	filter.RecordFrom(r.Context()).SetReason(text)
+	filter.RequestInfoFrom(r.Context()).SetReason(text)
 	WriteJSON(w, status, jsonrpc.NewError(id, code, text, nil))
 }
 

@@ -42,7 +42,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		// MCP 2025-11-25, Authorization, Token Requirements: query strings end
 		// up in logs. RFC 6750 section 3.1 names the error.
 		if r.URL.Query().Has("access_token") {
-			filter.RecordFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
+			filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
 			w.Header()["Www-Authenticate"] = []string{`Bearer error="invalid_request"`}
 			Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "a token in the query is not accepted; send it in the Authorization header")
 			return

@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// Record collects the facts of one request that only those who serve it know.
+// RequestInfo collects the facts of one request that only those who serve it know.
 // All methods may be called by several goroutines at once, also after the
 // request has ended, when they change nothing that the log still reads.
-type Record struct {
+type RequestInfo struct {
 	id string
 
 	mu    sync.Mutex
@@ -25,46 +25,46 @@ type facts struct {
 	spliced                  int64
 }
 
-type recordKey struct{}
+type requestInfoKey struct{}
 
-// RecordFrom returns the record of the request that ctx belongs to. Outside of
+// RequestInfoFrom returns that of the request that ctx belongs to. Outside of
 // an AccessLog it returns one that no log reads, never nil.
-func RecordFrom(ctx context.Context) *Record {
-	if r, ok := ctx.Value(recordKey{}).(*Record); ok {
+func RequestInfoFrom(ctx context.Context) *RequestInfo {
+	if r, ok := ctx.Value(requestInfoKey{}).(*RequestInfo); ok {
 		return r
 	}
-	return &Record{}
+	return &RequestInfo{}
 }
 
 // RequestID identifies the request in logs, and upstream as X-Request-Id.
 // Empty outside of an AccessLog.
-func (r *Record) RequestID() string { return r.id }
+func (r *RequestInfo) RequestID() string { return r.id }
 
 // SetGeneration names the generation that serves the request.
-func (r *Record) SetGeneration(number uint64) {
+func (r *RequestInfo) SetGeneration(number uint64) {
 	r.set(func(f *facts) { f.generation = number })
 }
 
 // SetRoute names the route that matched.
-func (r *Record) SetRoute(name string) { r.set(func(f *facts) { f.route = name }) }
+func (r *RequestInfo) SetRoute(name string) { r.set(func(f *facts) { f.route = name }) }
 
 // SetCluster names the cluster that was asked; of several, the last stays.
-func (r *Record) SetCluster(name string) { r.set(func(f *facts) { f.cluster = name }) }
+func (r *RequestInfo) SetCluster(name string) { r.set(func(f *facts) { f.cluster = name }) }
 
 // SetEndpoint names the endpoint that was asked; after a retry, the last one.
-func (r *Record) SetEndpoint(id string) { r.set(func(f *facts) { f.endpoint = id }) }
+func (r *RequestInfo) SetEndpoint(id string) { r.set(func(f *facts) { f.endpoint = id }) }
 
 // SetPrincipal names who is asking.
-func (r *Record) SetPrincipal(p Principal) { r.set(func(f *facts) { f.principal = p }) }
+func (r *RequestInfo) SetPrincipal(p Principal) { r.set(func(f *facts) { f.principal = p }) }
 
 // SetMCP names the JSON-RPC method, and for tools/call the tool.
-func (r *Record) SetMCP(method, tool string) {
+func (r *RequestInfo) SetMCP(method, tool string) {
 	r.set(func(f *facts) { f.mcpMethod, f.mcpTool = method, tool })
 }
 
 // SetFlag says why the gateway decided the request's fate. The first flag
 // stays: what follows is its consequence.
-func (r *Record) SetFlag(flag Flag) {
+func (r *RequestInfo) SetFlag(flag Flag) {
 	r.set(func(f *facts) {
 		if f.flag == "" {
 			f.flag = flag
@@ -74,7 +74,7 @@ func (r *Record) SetFlag(flag Flag) {
 
 // SetReason says the same for people who read the log; it never reaches the
 // client. The first reason stays.
-func (r *Record) SetReason(text string) {
+func (r *RequestInfo) SetReason(text string) {
 	r.set(func(f *facts) {
 		if f.reason == "" {
 			f.reason = text
@@ -83,15 +83,15 @@ func (r *Record) SetReason(text string) {
 }
 
 // AddBytes counts bytes sent to the client over a hijacked connection.
-func (r *Record) AddBytes(n int64) { r.set(func(f *facts) { f.spliced += n }) }
+func (r *RequestInfo) AddBytes(n int64) { r.set(func(f *facts) { f.spliced += n }) }
 
-func (r *Record) set(change func(*facts)) {
+func (r *RequestInfo) set(change func(*facts)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change(&r.facts)
 }
 
-func (r *Record) snapshot() facts {
+func (r *RequestInfo) snapshot() facts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.facts
