@@ -22,6 +22,9 @@ type exchange struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 	upgrade bool
+	// wire is what net/http sees of ctx, and interrupt ends it: see interruption.
+	wire      context.Context
+	interrupt *interruption // nil: wire is ctx
 	// connected says that a connection was chosen for the request; until then
 	// nothing of it was sent.
 	connected atomic.Bool
@@ -63,7 +66,8 @@ func (p *Pool) begin(req *http.Request) (*exchange, error) {
 				dropIfClosed(info.Conn)
 			}
 			if x.head = headOf(info.Conn); x.head != nil {
-				x.head.begin(x.inform != nil)
+				x.head.begin(x, x.inform != nil)
+				x.interrupt.carriedBy(info.Conn, x.head)
 			}
 			c := overHTTP2(info.Conn)
 			if c == nil {
@@ -93,9 +97,15 @@ func (p *Pool) begin(req *http.Request) (*exchange, error) {
 	if x.inform, _ = req.Context().Value(interimKey{}).(func(int, textproto.MIMEHeader) error); x.inform != nil {
 		trace.Got1xxResponse = x.informed // without, net/http bounds them
 	}
-	x.ctx = httptrace.WithClientTrace(x.ctx, trace)
+	x.wire = x.ctx
+	if !p.dialer.http3() && !p.http2.Load() {
+		x.interrupt = newInterruption(x)
+		x.wire = x.interrupt.ctx
+	}
+	x.wire = httptrace.WithClientTrace(x.wire, trace)
 	var err error
 	if x.set, err = p.enter(x); err != nil {
+		x.interrupt.end()
 		x.cancel(nil)
 		return nil, err
 	}
@@ -164,6 +174,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 		x.boundRepeats(out)
 	}
 	res, err := transport.RoundTrip(out)
+	x.interrupt.answered()
 	if timer != nil && !timer.Stop() && err == nil {
 		// The timer fired as the header came: the body is lost already.
 		res.Body.Close()
@@ -191,7 +202,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 // outgoing is the request as it goes to the server. The caller's is not
 // modified (http.RoundTripper).
 func (x *exchange) outgoing(req *http.Request) *http.Request {
-	out := req.WithContext(x.ctx)
+	out := req.WithContext(x.wire)
 	u := *req.URL
 	u.Scheme, u.Host, u.User = x.pool.dialer.URL.Scheme, x.pool.dialer.URL.Host, nil
 	out.URL = &u
@@ -216,8 +227,9 @@ func (x *exchange) explain(err error) error {
 		return ce
 	case ended != nil:
 		err = ended
-	case cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled):
-		// net/http reports some cancellations by the bare word.
+	case cause != nil && (errors.Is(err, context.Canceled) || x.interrupt.closed()):
+		// net/http reports some cancellations by the bare word, and those that close
+		// the connection as an error of that.
 		err = cause
 	}
 	d := x.pool.dialer
@@ -275,6 +287,7 @@ func (x *exchange) wasEnded() error {
 // finish is called when the exchange is over, however it went.
 func (x *exchange) finish() {
 	x.finished.Do(func() {
+		x.interrupt.end()
 		x.cancel(nil)
 		x.leaveLane()
 		x.set.leave(x)

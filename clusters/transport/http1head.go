@@ -24,6 +24,7 @@ const (
 // section 7.6.1).
 type headScan struct {
 	mu    sync.Mutex
+	of    *exchange // the one that the connection was given to last
 	on    bool
 	first bool // the next line is that of the status
 	final bool // that was not 1xx
@@ -35,13 +36,34 @@ type headScan struct {
 	informs bool
 }
 
-// begin awaits the answer to a request. informs says that restoreInterim will be
-// called.
-func (s *headScan) begin(informs bool) {
+// begin awaits the answer to the request of x. informs says that restoreInterim will
+// be called.
+func (s *headScan) begin(x *exchange, informs bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.of = x
 	s.on, s.first, s.line, s.last = true, true, s.line[:0], false
 	s.found, s.interim, s.informs = nil, nil, informs
+}
+
+// closeFor closes the connection c, which s scans, unless it carries the request of
+// another exchange than x by now. It reports whether it did.
+func (s *headScan) closeFor(x *exchange, c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of != x {
+		return false
+	}
+	// Below TLS, whose farewell may wait for a peer that does not read. net/http
+	// closes the rest, as it finds the end.
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = t.NetConn()
+	}
+	if t, ok := c.(*trackedConn); ok {
+		c = t.Conn
+	}
+	_ = c.Close()
+	return true
 }
 
 // connection returns the lines of Connection in the last answer.

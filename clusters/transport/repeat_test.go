@@ -9,11 +9,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -306,5 +309,76 @@ func TestAPostWithoutBodyOrBeforeAllOthersIsNotSentAgain(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// net/http puts a connection among the idle ones before the request that it
+// answered has left it. One that is cancelled in this moment closes the connection
+// under the next request, which then fails with the cause of the first.
+func TestARequestDoesNotFailByTheEndOfTheOneBefore(t *testing.T) {
+	for name, written := range map[string]bool{"before it is written": false, "after": true} {
+		t.Run(name, func(t *testing.T) {
+			served := make(chan string, 10)
+			hold := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				served <- r.URL.Path
+				if written && r.URL.Path == "/second" {
+					<-hold
+				}
+			}))
+			t.Cleanup(server.Close)
+			pool := connect(t, cluster(t, "kept", server.URL))
+			post := func(ctx context.Context, path string) error {
+				req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL+path, strings.NewReader("{}"))
+				if err != nil {
+					return err
+				}
+				res, err := pool.RoundTrip(req)
+				if err == nil {
+					res.Body.Close()
+				}
+				return err
+			}
+			first, cancel := context.WithCancelCause(t.Context())
+			gone := errors.New("the client of the first has gone")
+			firstOver, left := make(chan struct{}), make(chan struct{})
+			second := make(chan error, 1)
+			idle := func(error) {
+				defer close(left)
+				taken := make(chan struct{})
+				go func() {
+					took := sync.OnceFunc(func() {
+						close(taken)
+						if !written {
+							<-left
+						}
+					})
+					trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { took() }}
+					second <- post(httptrace.WithClientTrace(t.Context(), trace), "/second")
+				}()
+				<-taken
+				if written {
+					for path := range served {
+						if path == "/second" {
+							break
+						}
+					}
+				}
+				cancel(gone)
+				select {
+				case <-firstOver: // it has closed the connection
+				case <-time.After(100 * time.Millisecond): // it waits for its answer
+				}
+			}
+			ctx := httptrace.WithClientTrace(first, &httptrace.ClientTrace{PutIdleConn: idle})
+			if err := post(ctx, "/first"); err != nil && !errors.Is(err, gone) {
+				t.Errorf("the first: %v", err)
+			}
+			close(firstOver)
+			close(hold)
+			if err := <-second; err != nil {
+				t.Errorf("the second: %v", err)
+			}
+		})
 	}
 }
