@@ -62,7 +62,7 @@ func (d dispatcher) named(list string, safe bool) ([]byte, error) {
 	if at.Kind() != jsonrpc.String {
 		return nil, spec.InvalidParams("params.name is not a string")
 	}
-	ref, own, err := resolver{d.s, d.c}.resolve(list, at.String())
+	ref, own, err := resolver(d).resolve(list, at.String())
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +90,7 @@ func (d dispatcher) resource(safe bool) ([]byte, target, error) {
 	if at.Kind() != jsonrpc.String {
 		return nil, target{}, spec.InvalidParams("params.uri is not a string")
 	}
-	ref, own, err := resolver{d.s, d.c}.resolveURI(at.String())
+	ref, own, err := resolver(d).resolveURI(at.String())
 	if err != nil {
 		return nil, target{}, err
 	}
@@ -135,10 +135,10 @@ func (d dispatcher) complete() ([]byte, error) {
 	name := at.Get("name")
 	switch at.Get("type").String() {
 	case "ref/prompt":
-		ref, own, err = resolver{d.s, d.c}.resolve(spec.PromptsList, name.String())
+		ref, own, err = resolver(d).resolve(spec.PromptsList, name.String())
 	case "ref/resource":
 		name = at.Get("uri")
-		ref, own, err = resolver{d.s, d.c}.resolveURI(name.String())
+		ref, own, err = resolver(d).resolveURI(name.String())
 	default:
 		err = spec.InvalidParams("params.ref.type is neither ref/prompt nor ref/resource")
 	}

@@ -131,7 +131,7 @@ type watcher struct {
 // acknowledgement.
 func (w watcher) open() ([]byte, error) {
 	refs, sub := w.c.route.Members, *w.s.outlets.subscription.Load()
-	found, missing, err := dispatcher{w.s, w.c}.openAll(w.c.ctx, refs)
+	found, missing, err := dispatcher(w).openAll(w.c.ctx, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
@@ -167,7 +167,7 @@ func (w watcher) open() ([]byte, error) {
 
 // watch subscribes to one resource, at the server that has it.
 func (w watcher) watch(uri string) bool {
-	ref, own, err := resolver{w.s, w.c}.resolveURI(uri)
+	ref, own, err := resolver(w).resolveURI(uri)
 	if err != nil {
 		return false
 	}
