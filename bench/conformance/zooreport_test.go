@@ -73,8 +73,8 @@ func TestOnlyOutagesExplainLostCalls(t *testing.T) {
 	}
 }
 
-// The README names what the lock files hold.
-func TestTheREADMENamesTheVersionsOfTheZoo(t *testing.T) {
+// docs/CONFORMANCE.md names what the lock files hold.
+func TestThePageNamesTheVersionsOfTheZoo(t *testing.T) {
 	read := func(path ...string) string {
 		b, err := os.ReadFile(filepath.Join(path...))
 		if err != nil {
@@ -96,7 +96,7 @@ func TestTheREADMENamesTheVersionsOfTheZoo(t *testing.T) {
 	locked := func(name string) string {
 		return version(`"node_modules/`+name+`": \{\s+"version": "`, "package-lock.json")
 	}
-	readme := read("..", "..", "README.md")
+	page := read("..", "..", "docs", "CONFORMANCE.md")
 	for _, want := range []string{
 		fmt.Sprintf("Python SDK %s, %s, %s and %s,", python("mcp", "mcp-1.9"), python("mcp", "mcp-1.25"), python("mcp", "mcp-1"), python("mcp", "mcp-2")),
 		fmt.Sprintf("FastMCP %s and %s,", python("fastmcp", "fastmcp-2"), python("fastmcp", "fastmcp-4")),
@@ -105,8 +105,8 @@ func TestTheREADMENamesTheVersionsOfTheZoo(t *testing.T) {
 		fmt.Sprintf("mcp-go %s and,", version(`mark3labs/mcp-go v`, "zoo/mcp-go/go.mod")),
 		fmt.Sprintf("rmcp %s.", version(`name = "rmcp"\nversion = "`, "zoo/rmcp/Cargo.lock")),
 	} {
-		if !strings.Contains(readme, want) {
-			t.Errorf("README.md does not say %q", want)
+		if !strings.Contains(page, want) {
+			t.Errorf("CONFORMANCE.md does not say %q", want)
 		}
 	}
 }
