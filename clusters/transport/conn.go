@@ -35,8 +35,8 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 	case n <= 0:
 	case c.http2:
 		c.silence.heard.Add(int64(n))
-	case !c.secure:
-		c.head.see(p[:n])
+	case !c.secure && !c.head.see(p[:n]):
+		return 0, net.ErrClosed
 	}
 	return n, err
 }

@@ -66,8 +66,7 @@ func (p *Pool) begin(req *http.Request) (*exchange, error) {
 				dropIfClosed(info.Conn)
 			}
 			if x.head = headOf(info.Conn); x.head != nil {
-				x.head.begin(x, x.inform != nil)
-				x.interrupt.carriedBy(info.Conn, x.head)
+				x.interrupt.carriedBy(x.head, x.head.begin(x.inform != nil))
 			}
 			c := overHTTP2(info.Conn)
 			if c == nil {
@@ -79,9 +78,9 @@ func (p *Pool) begin(req *http.Request) (*exchange, error) {
 				switch x.tries++; {
 				case x.once && x.tries > 1:
 					x.carrier.Store(nil) // nothing is sent on it
-					x.cancel(errEnded)
+					x.stop(errEnded)
 				case x.tries > sendTries:
-					x.cancel(ErrRefused)
+					x.stop(ErrRefused)
 				}
 			}
 		},
@@ -98,7 +97,7 @@ func (p *Pool) begin(req *http.Request) (*exchange, error) {
 		trace.Got1xxResponse = x.informed // without, net/http bounds them
 	}
 	x.wire = x.ctx
-	if !p.dialer.http3() && !p.http2.Load() {
+	if p.dialer.http1() && (x.upgrade || !p.http2.Load()) {
 		x.interrupt = newInterruption(x)
 		x.wire = x.interrupt.ctx
 	}
@@ -163,7 +162,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	}
 	var timer *time.Timer
 	if tryTimeout > 0 {
-		timer = time.AfterFunc(tryTimeout, func() { x.cancel(ErrTryTimeout) })
+		timer = time.AfterFunc(tryTimeout, func() { x.stop(ErrTryTimeout) })
 	}
 	out := x.outgoing(req)
 	if x.lane != nil && isLong {
@@ -186,6 +185,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 			c.question(x.heard.Load())
 		}
 		x.repeatable, err = repeatable(err)
+		x.repeatable = x.repeatable && x.ctx.Err() == nil
 		return nil, x.explain(err)
 	}
 	if c != nil && c.silence.quiet.Load() {
@@ -227,9 +227,8 @@ func (x *exchange) explain(err error) error {
 		return ce
 	case ended != nil:
 		err = ended
-	case cause != nil && (errors.Is(err, context.Canceled) || x.interrupt.closed()):
-		// net/http reports some cancellations by the bare word, and those that close
-		// the connection as an error of that.
+	case cause != nil && errors.Is(err, context.Canceled) && !errors.Is(cause, context.Canceled):
+		// net/http reports some cancellations by the bare word.
 		err = cause
 	}
 	d := x.pool.dialer
@@ -271,10 +270,16 @@ func (x *exchange) end(cause error) {
 	}
 	conn := x.conn
 	x.mu.Unlock()
-	x.cancel(cause)
+	x.stop(cause)
 	if conn != nil {
 		conn.Close()
 	}
+}
+
+// stop cancels the exchange. net/http knows of it when stop returns.
+func (x *exchange) stop(cause error) {
+	x.cancel(cause)
+	x.interrupt.now()
 }
 
 // wasEnded is the cause given to end, if any.

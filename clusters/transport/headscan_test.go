@@ -7,7 +7,7 @@ import (
 
 func TestALineOfConnectionThatGoesOnIsKeptOnlyUpToItsBound(t *testing.T) {
 	var s headScan
-	s.begin(nil, false)
+	s.begin(false)
 	s.see([]byte("HTTP/1.1 200 OK\r\nConnection: close,\r\n X-A,\r\n"))
 	s.see([]byte(strings.Repeat(" "+strings.Repeat("x", 1000)+",\r\n", 200)))
 	s.see([]byte("\r\n"))

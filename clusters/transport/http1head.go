@@ -24,7 +24,8 @@ const (
 // section 7.6.1).
 type headScan struct {
 	mu    sync.Mutex
-	of    *exchange // the one that the connection was given to last
+	turn  uint64 // of the connection's requests, the one that is answered
+	isCut bool   // nothing that is read goes on to net/http
 	on    bool
 	first bool // the next line is that of the status
 	final bool // that was not 1xx
@@ -36,33 +37,27 @@ type headScan struct {
 	informs bool
 }
 
-// begin awaits the answer to the request of x. informs says that restoreInterim will
-// be called.
-func (s *headScan) begin(x *exchange, informs bool) {
+// begin awaits the answer to a request, and returns its turn. informs says that
+// restoreInterim will be called.
+func (s *headScan) begin(informs bool) (turn uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.of = x
+	s.turn++
 	s.on, s.first, s.line, s.last = true, true, s.line[:0], false
 	s.found, s.interim, s.informs = nil, nil, informs
+	return s.turn
 }
 
-// closeFor closes the connection c, which s scans, unless it carries the request of
-// another exchange than x by now. It reports whether it did.
-func (s *headScan) closeFor(x *exchange, c net.Conn) bool {
+// cut keeps the rest of an answer from net/http, if it is that of the turn and its
+// header has not come whole. It reports whether it did: then net/http does not put
+// the connection among the idle ones any more.
+func (s *headScan) cut(turn uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.of != x {
+	if s.turn != turn || !s.on {
 		return false
 	}
-	// Below TLS, whose farewell may wait for a peer that does not read. net/http
-	// closes the rest, as it finds the end.
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
-	if t, ok := c.(*trackedConn); ok {
-		c = t.Conn
-	}
-	_ = c.Close()
+	s.isCut = true
 	return true
 }
 
@@ -73,16 +68,19 @@ func (s *headScan) connection() []string {
 	return s.found
 }
 
-// see is told what was read.
-func (s *headScan) see(p []byte) {
+// see is told what was read. It reports whether net/http may have it.
+func (s *headScan) see(p []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.isCut {
+		return false
+	}
 	for s.on && len(p) > 0 {
 		part, rest, whole := bytes.Cut(p, []byte("\n"))
 		p = rest
 		if !whole {
 			s.keep(part)
-			return
+			return true
 		}
 		if len(s.line) > 0 {
 			s.keep(part)
@@ -91,6 +89,7 @@ func (s *headScan) see(p []byte) {
 		s.end(bytes.TrimSuffix(part, []byte("\r")))
 		s.line = s.line[:0]
 	}
+	return true
 }
 
 func (s *headScan) keep(part []byte) {
@@ -157,7 +156,9 @@ type secureConn struct {
 
 func (c *secureConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.head.see(p[:n])
+	if n > 0 && !c.head.see(p[:n]) {
+		return 0, net.ErrClosed
+	}
 	return n, err
 }
 

@@ -382,3 +382,69 @@ func TestARequestDoesNotFailByTheEndOfTheOneBefore(t *testing.T) {
 		})
 	}
 }
+
+// Who gives up a request that waits on a kept connection costs that connection, and
+// has nothing sent again.
+func TestARequestThatIsGivenUpIsNotSentAgain(t *testing.T) {
+	var asked, dialed atomic.Int32
+	began := make(chan struct{}, 10)
+	over := make(chan struct{})
+	var together sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/warm" {
+			together.Done()
+			together.Wait()
+			return
+		}
+		asked.Add(1)
+		began <- struct{}{}
+		<-over
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			dialed.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	defer close(over)
+	pool := connect(t, cluster(t, "kept", server.URL))
+	warm := func(n int) {
+		together.Add(n)
+		var asking sync.WaitGroup
+		for range n {
+			asking.Go(func() {
+				req, _ := http.NewRequest(http.MethodGet, server.URL+"/warm", nil)
+				res, err := pool.RoundTrip(req)
+				if err != nil {
+					t.Error(err)
+					together.Done()
+					return
+				}
+				res.Body.Close()
+			})
+		}
+		asking.Wait()
+	}
+	warm(3)
+	ctx, cancel := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/hang", nil)
+	go func() {
+		<-began
+		cancel()
+	}()
+	if _, err := pool.RoundTrip(req); !errors.Is(err, context.Canceled) {
+		t.Errorf("a GET that was cancelled: %v", err)
+	}
+	req, _ = http.NewRequest(http.MethodPut, server.URL+"/hang", strings.NewReader("{}"))
+	if _, err := pool.Send(req, 50*time.Millisecond); !errors.Is(err, transport.ErrTryTimeout) {
+		t.Errorf("a PUT without an answer in time: %v", err)
+	}
+	warm(1)
+	if n := dialed.Load(); n != 3 {
+		t.Errorf("%d connections were made, want 3", n)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the server was asked %d times, want 2", n)
+	}
+}
