@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // requester is one worker's way to send requests: one connection, and with MCP
@@ -107,7 +109,7 @@ func (c *caller) send(ctx context.Context, n int) error {
 		return err
 	}
 	text := fmt.Sprintf("ping-%d.", n)
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/call","params":{"name":%q,"arguments":{"text":%q}}}`, n, c.tools[n%len(c.tools)], text)
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":%q,"params":{"name":%q,"arguments":{"text":%q}}}`, n, spec.ToolsCall, c.tools[n%len(c.tools)], text)
 	_, err := c.post(ctx, body, http.StatusOK, text)
 	return err
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // attack is one way to make the gateway keep memory.
@@ -124,7 +126,7 @@ func unfinished(ctx context.Context, g *gateway, hc *http.Client) bool {
 const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"pressure","version":"1"}}}`
 
 func toolCall(tool string) string {
-	return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"` + tool + `","arguments":{}}}`
+	return `{"jsonrpc":"2.0","id":1,"method":"` + spec.ToolsCall + `","params":{"name":"` + tool + `","arguments":{}}}`
 }
 
 // begin begins a session.

@@ -75,7 +75,7 @@ func (g *gateway) watch(ctx context.Context, howLong, patience time.Duration) *h
 // call calls a tool without a session.
 func (g *gateway) call(hc *http.Client, h *honest) error {
 	began := time.Now()
-	res, err := g.post(context.Background(), hc, "/honest", "", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"small","arguments":{}}}`)
+	res, err := g.post(context.Background(), hc, "/honest", "", toolCall("small"))
 	if err != nil {
 		return err
 	}
