@@ -1,8 +1,10 @@
 package transport
 
 import (
+	cryptotls "crypto/tls"
 	"net"
 	"net/http"
+	"syscall"
 )
 
 // trackedConn is a connection that its connection set can close.
@@ -13,6 +15,32 @@ type trackedConn struct {
 	http2   bool // set before net/http has the connection
 	silence silence
 	head    headScan
+	check   closedCheck
+}
+
+func newTrackedConn(c net.Conn, cs *connectionSet, secure bool) *trackedConn {
+	t := &trackedConn{Conn: c, set: cs, secure: secure}
+	t.check.secure = secure
+	if s, ok := c.(syscall.Conn); ok {
+		t.check.raw, _ = s.SyscallConn()
+	}
+	t.check.look = t.check.peek
+	return t
+}
+
+// trackedUnder returns the connection of a connection set that is c, or under c, and
+// nil where there is none.
+func trackedUnder(c net.Conn) *trackedConn {
+	switch c := c.(type) {
+	case *trackedConn:
+		return c
+	case *secureConn:
+		return c.tracked
+	case *cryptotls.Conn:
+		t, _ := c.NetConn().(*trackedConn)
+		return t
+	}
+	return nil
 }
 
 // CloseWrite half-closes the connection where it can be: an upgraded one may
@@ -36,6 +64,20 @@ func (c *trackedConn) Read(p []byte) (int, error) {
 	case c.http2:
 		c.silence.heard.Add(int64(n))
 	case !c.secure && !c.head.see(p[:n]):
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// secureConn is a TLS connection that speaks HTTP/1.1.
+type secureConn struct {
+	*cryptotls.Conn
+	tracked *trackedConn // under it
+}
+
+func (c *secureConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.tracked.head.see(p[:n]) {
 		return 0, net.ErrClosed
 	}
 	return n, err

@@ -144,7 +144,7 @@ func (cs *connectionSet) dial(ctx context.Context, alpn []string) (net.Conn, err
 	defer context.AfterFunc(cs.ctx, cancel)()
 	var tcp *trackedConn
 	c, err := cs.pool.dialer.dial(ctx, alpn, func(c net.Conn) net.Conn {
-		tcp = &trackedConn{Conn: c, set: cs, secure: cs.pool.dialer.identity != nil}
+		tcp = newTrackedConn(c, cs, cs.pool.dialer.identity != nil)
 		return tcp
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func (cs *connectionSet) dial(ctx context.Context, alpn []string) (net.Conn, err
 	if secure, ok := c.(*cryptotls.Conn); ok {
 		tcp.http2 = secure.ConnectionState().NegotiatedProtocol == "h2"
 		if !tcp.http2 {
-			c = &secureConn{Conn: secure}
+			c = &secureConn{secure, tcp}
 		}
 	} else {
 		tcp.http2 = !cs.http1

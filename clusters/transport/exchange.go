@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,14 +18,14 @@ import (
 // exchange is one request on its way through a pool, from before its
 // connection is chosen until its response body is closed.
 type exchange struct {
-	pool    *Pool
-	set     *connectionSet
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	upgrade bool
-	// wire is what net/http sees of ctx, and interrupt ends it: see interruption.
-	wire      context.Context
-	interrupt *interruption // nil: wire is ctx
+	pool      *Pool
+	set       *connectionSet
+	upgrade   bool
+	interrupt interruption
+	// trace, url and body are parts of the request and the response.
+	trace httptrace.ClientTrace
+	url   url.URL
+	body  streamBody
 	// connected says that a connection was chosen for the request; until then
 	// nothing of it was sent.
 	connected atomic.Bool
@@ -34,7 +35,7 @@ type exchange struct {
 	// on it when the request got it.
 	carrier atomic.Pointer[trackedConn]
 	heard   atomic.Int64
-	head    *headScan // of an HTTP/1.1 connection
+	scan    *headScan // of an HTTP/1.1 connection
 	lane    *lane     // nil where there are none
 	offLane sync.Once
 	flow    *flow        // of a long body on a lane
@@ -56,65 +57,63 @@ type exchange struct {
 // begin makes the exchange of a request, which the user of the pool has counted.
 func (p *Pool) begin(req *http.Request) (*exchange, error) {
 	x := &exchange{pool: p, upgrade: isUpgrade(req)}
-	x.ctx, x.cancel = context.WithCancelCause(req.Context())
-	trace := &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
-			x.connected.Store(true)
-			// QUIC delivers the alerts that a lost TCP connection hides.
-			x.fresh.Store(!info.Reused && !p.dialer.http3())
-			if info.Reused && info.WasIdle && x.set.http1 {
-				dropIfClosed(info.Conn)
-			}
-			if x.head = headOf(info.Conn); x.head != nil {
-				x.interrupt.carriedBy(x.head, x.head.begin(x.inform != nil))
-			}
-			c := overHTTP2(info.Conn)
-			if c == nil {
-				x.leaveLane()
-			} else {
-				x.heard.Store(c.silence.heard.Load())
-				x.carrier.Store(c)
-				// Only a request without body is repeated there.
-				switch x.tries++; {
-				case x.once && x.tries > 1:
-					x.carrier.Store(nil) // nothing is sent on it
-					x.stop(errEnded)
-				case x.tries > sendTries:
-					x.stop(ErrRefused)
-				}
-			}
-		},
-	}
+	x.trace.GotConn = x.gotConn
 	if long(req) {
 		// x.flow is nil where there are no lanes, and set before the round trip.
-		trace.WroteRequest = func(httptrace.WroteRequestInfo) {
+		x.trace.WroteRequest = func(httptrace.WroteRequestInfo) {
 			if x.flow != nil {
 				x.flow.sent()
 			}
 		}
 	}
 	if x.inform, _ = req.Context().Value(interimKey{}).(func(int, textproto.MIMEHeader) error); x.inform != nil {
-		trace.Got1xxResponse = x.informed // without, net/http bounds them
+		x.trace.Got1xxResponse = x.informed // without, net/http bounds them
 	}
-	x.wire = x.ctx
-	if p.dialer.http1() && (x.upgrade || !p.http2.Load()) {
-		x.interrupt = newInterruption(x)
-		x.wire = x.interrupt.ctx
-	}
-	x.wire = httptrace.WithClientTrace(x.wire, trace)
+	x.interrupt.begin(req.Context(), &x.trace)
 	var err error
 	if x.set, err = p.enter(x); err != nil {
 		x.interrupt.end()
-		x.cancel(nil)
 		return nil, err
 	}
 	return x, nil
 }
 
+// gotConn is told of the connection that net/http, or an http3Transport, has chosen
+// for the request, again where it is repeated.
+func (x *exchange) gotConn(info httptrace.GotConnInfo) {
+	x.connected.Store(true)
+	// QUIC delivers the alerts that a lost TCP connection hides.
+	x.fresh.Store(!info.Reused && !x.pool.dialer.http3())
+	x.scan = nil
+	c := trackedUnder(info.Conn)
+	if c != nil && c.http2 {
+		x.interrupt.carriedBy(nil, 0)
+		x.heard.Store(c.silence.heard.Load())
+		x.carrier.Store(c)
+		// Only a request without body is repeated there.
+		switch x.tries++; {
+		case x.once && x.tries > 1:
+			x.carrier.Store(nil) // nothing is sent on it
+			x.interrupt.stop(errEnded)
+		case x.tries > sendTries:
+			x.interrupt.stop(ErrRefused)
+		}
+		return
+	}
+	if c != nil {
+		if info.Reused && info.WasIdle {
+			c.dropIfClosed()
+		}
+		x.scan = &c.head
+		x.interrupt.carriedBy(x.scan, x.scan.begin(x.inform != nil))
+	}
+	x.leaveLane()
+}
+
 // informed is told of a 1xx answer.
 func (x *exchange) informed(status int, header textproto.MIMEHeader) error {
-	if x.head != nil {
-		x.head.restoreInterim(header)
+	if x.scan != nil {
+		x.scan.restoreInterim(header)
 	}
 	return x.inform(status, header)
 }
@@ -162,7 +161,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	}
 	var timer *time.Timer
 	if tryTimeout > 0 {
-		timer = time.AfterFunc(tryTimeout, func() { x.stop(ErrTryTimeout) })
+		timer = time.AfterFunc(tryTimeout, func() { x.interrupt.stop(ErrTryTimeout) })
 	}
 	out := x.outgoing(req)
 	if x.lane != nil && isLong {
@@ -181,19 +180,19 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	}
 	c := x.carrier.Load()
 	if err != nil {
-		if c != nil && x.ctx.Err() != nil && x.wasEnded() == nil && x.tries <= sendTries {
+		if c != nil && x.interrupt.why() != nil && x.wasEnded() == nil && x.tries <= sendTries {
 			c.question(x.heard.Load())
 		}
 		x.repeatable, err = repeatable(err)
-		x.repeatable = x.repeatable && x.ctx.Err() == nil
+		x.repeatable = x.repeatable && x.interrupt.why() == nil
 		return nil, x.explain(err)
 	}
 	if c != nil && c.silence.quiet.Load() {
 		c.silence.quiet.Store(false)
 	}
 	x.answered()
-	if x.head != nil {
-		x.head.restore(res)
+	if x.scan != nil {
+		x.scan.restore(res)
 	}
 	x.attach(res)
 	return res, nil
@@ -202,10 +201,10 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 // outgoing is the request as it goes to the server. The caller's is not
 // modified (http.RoundTripper).
 func (x *exchange) outgoing(req *http.Request) *http.Request {
-	out := req.WithContext(x.wire)
-	u := *req.URL
-	u.Scheme, u.Host, u.User = x.pool.dialer.URL.Scheme, x.pool.dialer.URL.Host, nil
-	out.URL = &u
+	out := req.WithContext(x.interrupt.ctx)
+	x.url = *req.URL
+	x.url.Scheme, x.url.Host, x.url.User = x.pool.dialer.URL.Scheme, x.pool.dialer.URL.Host, nil
+	out.URL = &x.url
 	if headers := *x.pool.headers.Load(); len(headers) > 0 {
 		out.Header = req.Header.Clone()
 		if out.Header == nil {
@@ -221,7 +220,7 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 // explain turns an error of the transport into one that says what happened, and
 // whether the request was sent.
 func (x *exchange) explain(err error) error {
-	ended, cause := x.wasEnded(), context.Cause(x.ctx)
+	ended, cause := x.wasEnded(), x.interrupt.why()
 	switch ce := (*ConnectError)(nil); {
 	case errors.As(err, &ce):
 		return ce
@@ -259,7 +258,8 @@ func (x *exchange) attach(res *http.Response) {
 		x.finish()
 		return
 	}
-	res.Body = &streamBody{body{res.Body, x}}
+	x.body = streamBody{body{res.Body, x}}
+	res.Body = &x.body
 }
 
 // end stops the exchange from our side; reading the body then fails with cause.
@@ -270,16 +270,10 @@ func (x *exchange) end(cause error) {
 	}
 	conn := x.conn
 	x.mu.Unlock()
-	x.stop(cause)
+	x.interrupt.stop(cause)
 	if conn != nil {
 		conn.Close()
 	}
-}
-
-// stop cancels the exchange. net/http knows of it when stop returns.
-func (x *exchange) stop(cause error) {
-	x.cancel(cause)
-	x.interrupt.now()
 }
 
 // wasEnded is the cause given to end, if any.
@@ -293,7 +287,6 @@ func (x *exchange) wasEnded() error {
 func (x *exchange) finish() {
 	x.finished.Do(func() {
 		x.interrupt.end()
-		x.cancel(nil)
 		x.leaveLane()
 		x.set.leave(x)
 		x.pool.done()

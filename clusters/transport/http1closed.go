@@ -2,13 +2,20 @@ package transport
 
 import (
 	"errors"
-	"net"
 	"syscall"
-
-	cryptotls "crypto/tls"
 
 	"golang.org/x/sys/unix"
 )
+
+// closedCheck finds out whether the server has closed its side of an idle connection
+// of HTTP/1.1. It is there for as long as the connection, so that a look allocates
+// nothing.
+type closedCheck struct {
+	raw    syscall.RawConn  // nil where the connection has no descriptor
+	look   func(fd uintptr) // is peek
+	secure bool             // TLS is above the connection
+	closed bool
+}
 
 // dropIfClosed closes an idle HTTP/1.1 connection, which is about to carry a
 // request, if the server has closed its side already: net/http then takes
@@ -16,49 +23,34 @@ import (
 // written in the moment before the end is noticed, and no log could say
 // whether the server had acted on it. HTTP/2 says so itself (RFC 9113, section
 // 6.8).
-func dropIfClosed(c net.Conn) {
-	if t, ok := c.(*secureConn); ok {
-		c = t.NetConn()
-	}
-	if t, ok := c.(*cryptotls.Conn); ok {
-		if t.ConnectionState().NegotiatedProtocol == "h2" {
-			return
-		}
-		c = t.NetConn()
-	}
-	secure := false
-	if t, ok := c.(*trackedConn); ok {
-		secure = t.secure
-		c = t.Conn
-	}
-	s, ok := c.(syscall.Conn)
-	if !ok {
+func (c *trackedConn) dropIfClosed() {
+	k := &c.check
+	if k.raw == nil {
 		return
 	}
-	raw, err := s.SyscallConn()
-	if err != nil {
-		return
-	}
-	closed := false
 	// Control and not Read: Read would wait for the end of the Read that waits for
 	// bytes.
-	err = raw.Control(func(fd uintptr) {
-		var b [longestAlert + 1]byte
-		n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		switch {
-		case errors.Is(err, unix.EAGAIN): // silence
-		case err != nil || n == 0:
-			closed = true
-		case secure:
-			// It may be the rest of a session ticket of TLS 1.3, which comes after
-			// the handshake and can be long, as it holds the client's certificate.
-			closed = isAlert(b[:n]) || peerClosed(int(fd))
-		default:
-			closed = true // an answer to no request
-		}
-	})
-	if err == nil && closed {
-		_ = c.Close()
+	if err := k.raw.Control(k.look); err == nil && k.closed {
+		_ = c.Conn.Close()
+	}
+}
+
+func (k *closedCheck) peek(fd uintptr) {
+	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0); err == nil && n == 0 {
+		return // silence
+	}
+	var b [longestAlert + 1]byte
+	n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, unix.EAGAIN): // silence
+	case err != nil || n == 0:
+		k.closed = true
+	case k.secure:
+		// It may be the rest of a session ticket of TLS 1.3, which comes after
+		// the handshake and can be long, as it holds the client's certificate.
+		k.closed = isAlert(b[:n]) || peerClosed(int(fd))
+	default:
+		k.closed = true // an answer to no request
 	}
 }
 

@@ -2,8 +2,6 @@ package transport
 
 import (
 	"bytes"
-	cryptotls "crypto/tls"
-	"net"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -146,31 +144,4 @@ func (s *headScan) restoreInterim(header textproto.MIMEHeader) {
 		header["Connection"] = lines
 	}
 	s.interim = s.interim[1:]
-}
-
-// secureConn is a TLS connection that speaks HTTP/1.1.
-type secureConn struct {
-	*cryptotls.Conn
-	head headScan
-}
-
-func (c *secureConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 && !c.head.see(p[:n]) {
-		return 0, net.ErrClosed
-	}
-	return n, err
-}
-
-// headOf returns what scans the answers on c, nil where nothing does.
-func headOf(c net.Conn) *headScan {
-	switch c := c.(type) {
-	case *secureConn:
-		return &c.head
-	case *trackedConn:
-		if !c.http2 {
-			return &c.head
-		}
-	}
-	return nil
 }

@@ -1,7 +1,9 @@
 package transport
 
 import (
+	"cmp"
 	"context"
+	"net/http/httptrace"
 	"sync"
 )
 
@@ -11,79 +13,63 @@ import (
 // the next one, which fails with the cause of the first and may have been acted upon.
 // So net/http learns of the end only where no whole answer can come any more, or
 // once the round trip is over.
-//
-// A nil interruption does nothing: net/http sees the context of the exchange.
 type interruption struct {
-	x *exchange
-	// ctx is what net/http is given.
+	caller context.Context
+	// ctx is what net/http is given: the values of the caller's, and an end of its own.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	unwait func() bool // of the end of the exchange's context
+	unwait func() bool // of the end of the caller's context
 
 	mu    sync.Mutex
 	head  *headScan // of the connection, while an answer is awaited over HTTP/1.1
 	turn  uint64    // of the request on it
-	ended bool      // the context of the exchange has ended
+	cause error     // of stop
 }
 
-func newInterruption(x *exchange) *interruption {
-	i := &interruption{x: x}
-	i.ctx, i.cancel = context.WithCancelCause(context.WithoutCancel(x.ctx))
-	i.unwait = context.AfterFunc(x.ctx, i.now)
-	return i
+// begin awaits the end of the caller's context. The trace is told by net/http.
+func (i *interruption) begin(caller context.Context, trace *httptrace.ClientTrace) {
+	i.caller = caller
+	i.ctx, i.cancel = context.WithCancelCause(httptrace.WithClientTrace(context.WithoutCancel(caller), trace))
+	i.unwait = context.AfterFunc(caller, func() { i.stop(context.Cause(caller)) })
 }
 
-// now is called when the context of the exchange has ended, more than once maybe.
-func (i *interruption) now() {
-	if i == nil {
-		return
-	}
+// why is why the exchange has ended, nil while it has not.
+func (i *interruption) why() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.ended = true
+	return cmp.Or(i.cause, context.Cause(i.caller))
+}
+
+// stop ends the exchange. net/http knows of it when stop returns, unless the answer
+// has come: then the end of the round trip is near.
+func (i *interruption) stop(cause error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.cause = cmp.Or(i.cause, cause)
 	i.tellLocked()
 }
 
-// tellLocked cancels what net/http does, unless the answer has come: then the end of
-// the round trip is near.
 func (i *interruption) tellLocked() {
-	if i.head == nil || i.head.cut(i.turn) {
-		i.cancel(context.Cause(i.x.ctx))
+	if i.cause != nil && (i.head == nil || i.head.cut(i.turn)) {
+		i.cancel(i.cause)
 	}
 }
 
-// carriedBy is called when the request has got a connection of HTTP/1.1, again where
-// net/http repeats it.
+// carriedBy is called when the request has got a connection, again where net/http
+// repeats it; head is nil where that does not speak HTTP/1.1.
 func (i *interruption) carriedBy(head *headScan, turn uint64) {
-	if i == nil {
-		return
-	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.head, i.turn = head, turn
-	if i.ended {
-		i.tellLocked()
-	}
+	i.tellLocked()
 }
 
 // answered is called when the round trip is over: net/http gives a connection away
 // from now on only once the body is read.
-func (i *interruption) answered() {
-	if i == nil {
-		return
-	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.head = nil
-	if i.ended {
-		i.tellLocked()
-	}
-}
+func (i *interruption) answered() { i.carriedBy(nil, 0) }
 
 // end is called when the exchange is over.
 func (i *interruption) end() {
-	if i != nil {
-		i.unwait()
-		i.cancel(nil)
-	}
+	i.unwait()
+	i.stop(context.Canceled)
 }

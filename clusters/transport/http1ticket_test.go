@@ -56,11 +56,11 @@ func TestAConnectionWithUnreadTicketsIsKept(t *testing.T) {
 			if c.ends {
 				theirs.Close()
 			}
-			conn := &trackedConn{Conn: ours, secure: c.secure}
+			conn := newTrackedConn(ours, nil, c.secure)
 			open := func() bool { return ours.SetDeadline(time.Time{}) == nil }
-			dropIfClosed(conn)
+			conn.dropIfClosed()
 			for deadline := time.Now().Add(10 * time.Second); c.closed && open() && time.Now().Before(deadline); {
-				dropIfClosed(conn) // what the kernel hands over may take a moment
+				conn.dropIfClosed() // what the kernel hands over may take a moment
 			}
 			if open() == c.closed {
 				t.Errorf("the connection is open: %t", open())

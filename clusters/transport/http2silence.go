@@ -1,9 +1,7 @@
 package transport
 
 import (
-	cryptotls "crypto/tls"
 	"errors"
-	"net"
 	"sync/atomic"
 	"time"
 )
@@ -40,18 +38,6 @@ type silence struct {
 	// quiet says that the last PING was answered, and no response header has
 	// come since: then net/http sends no PING with the next RST_STREAM.
 	quiet atomic.Bool
-}
-
-// overHTTP2 returns the connection of a connection set that is c, or under c, if that
-// speaks HTTP/2, and nil if not.
-func overHTTP2(c net.Conn) *trackedConn {
-	if t, ok := c.(*cryptotls.Conn); ok {
-		c = t.NetConn()
-	}
-	if t, ok := c.(*trackedConn); ok && t.http2 {
-		return t
-	}
-	return nil
 }
 
 // question is called when a request was given up for which net/http has sent a

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -49,7 +50,7 @@ func TestAnAnswerThatComesLateSavesWhatIsOnTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, far := asked(t)
 		x := &exchange{set: c.set}
-		x.ctx, x.cancel = context.WithCancelCause(t.Context())
+		x.interrupt.begin(t.Context(), new(httptrace.ClientTrace))
 		x.carrier.Store(c)
 		c.set.join(x)
 		time.Sleep(maxPingWait + time.Millisecond)
@@ -75,7 +76,7 @@ func TestWithoutAPingSilenceEndsNoRequest(t *testing.T) {
 		c := &trackedConn{Conn: near, set: p.current, http2: true}
 		defer c.Close()
 		x := &exchange{set: c.set}
-		x.ctx, x.cancel = context.WithCancelCause(t.Context())
+		x.interrupt.begin(t.Context(), new(httptrace.ClientTrace))
 		x.carrier.Store(c)
 		c.set.join(x)
 		c.silence.quiet.Store(true)
