@@ -105,11 +105,3 @@ func (b *body) finish() {
 		b.timer.Stop()
 	}
 }
-
-// refuseForMemory answers a request in whose stream nothing may come.
-func refuseForMemory(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Retry-After", "5")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = io.WriteString(w, `{"error":{"code":"overload_manager","message":"`+memory.ErrExhausted.Error()+`"}}`+"\n")
-}

@@ -1,12 +1,16 @@
 package listeners
 
 import (
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	// endGrace is a Server's grace.
+	// endGrace is how long streams that were told to end may take.
 	endGrace = 5 * time.Second
 	// idleMoment is what is added to the spread before idle connections are
 	// closed: the last to be told may have a request on the wire.
@@ -25,11 +29,94 @@ type DrainOptions struct {
 	CloseIdle bool
 }
 
+// connections are those of a Server with the handlers of their requests, and how
+// they come to their end.
+type connections struct {
+	grace    time.Duration // how long streams that were told to end may take
+	handlers atomic.Int64
+
+	mu       sync.Mutex
+	conns    map[*Conn]struct{}
+	draining bool
+	shutting chan struct{} // closed once connections without a request are not to stay
+	closed   bool
+	drained  bool           // draining, and nothing is left
+	empty    chan struct{}  // closed when drained
+	running  sync.WaitGroup // the Server's goroutines; grows only before drained
+	done     chan struct{}
+}
+
+func newConnections() connections {
+	return connections{
+		grace:    endGrace,
+		conns:    make(map[*Conn]struct{}),
+		shutting: make(chan struct{}),
+		empty:    make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+}
+
+// add reports false where no connection is taken any more.
+func (s *connections) add(c *Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.drained {
+		return false
+	}
+	if s.draining {
+		c.retire(time.Now())
+	}
+	s.conns[c] = struct{}{}
+	c.server.trace.opened(c.Listener())
+	return true
+}
+
+func (s *connections) forget(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.finishDrain()
+}
+
+// open lists the connections.
+func (s *connections) open() []*Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.AppendSeq(make([]*Conn, 0, len(s.conns)), maps.Keys(s.conns))
+}
+
+// handled counts a handler that has returned.
+func (s *connections) handled() {
+	if s.handlers.Add(-1) > 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finishDrain()
+}
+
+// finishDrain closes Done once nothing is left. Called with mu held.
+func (s *connections) finishDrain() {
+	if !s.draining || s.drained || len(s.conns) > 0 || s.handlers.Load() > 0 {
+		return
+	}
+	s.drained = true
+	close(s.empty)
+	go func() {
+		s.running.Wait()
+		close(s.done)
+	}()
+}
+
+// Done is closed when the server drains or was closed, and no connection,
+// handshake, handler or goroutine of it is left.
+func (s *connections) Done() <-chan struct{} { return s.done }
+
 // Drain retires all connections, and returns at once; Done tells the end. A
 // connection that is handed over later is still served, with its first answer
 // telling it to go. Several drains, such as that of a reload and that of the
 // shutdown during it, act together.
-func (s *Server) Drain(options DrainOptions) {
+func (s *connections) Drain(options DrainOptions) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
@@ -44,7 +131,7 @@ func (s *Server) Drain(options DrainOptions) {
 }
 
 // drain follows the clock of one Drain until the server is empty.
-func (s *Server) drain(options DrainOptions) {
+func (s *connections) drain(options DrainOptions) {
 	left := options.Timeout
 	if idle := options.Spread + idleMoment; options.CloseIdle && idle < left {
 		left -= idle
@@ -71,7 +158,7 @@ func (s *Server) drain(options DrainOptions) {
 }
 
 // hurry ends connections of HTTP/3 that have been sent GOAWAY.
-func (s *Server) hurry() {
+func (s *connections) hurry() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !isClosed(s.shutting) {
@@ -89,7 +176,7 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // wait reports whether the server still has something to drain after d.
-func (s *Server) wait(d time.Duration) bool {
+func (s *connections) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -104,7 +191,7 @@ func (s *Server) wait(d time.Duration) bool {
 // each is told to go at a random moment in it; when it has passed, those without a
 // request are closed, and streams on the others are told to end. What is left soon
 // after is cut. It returns at once.
-func (s *Server) Retire(conns []*Conn, spread time.Duration) {
+func (s *connections) Retire(conns []*Conn, spread time.Duration) {
 	now := time.Now()
 	for _, c := range conns {
 		c.retire(now.Add(within(spread)))
@@ -124,7 +211,7 @@ func (s *Server) Retire(conns []*Conn, spread time.Duration) {
 }
 
 // Close cuts every connection. Done tells when their handlers have returned.
-func (s *Server) Close() {
+func (s *connections) Close() {
 	s.mu.Lock()
 	s.draining, s.closed = true, true
 	s.finishDrain()

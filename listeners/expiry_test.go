@@ -114,7 +114,7 @@ func TestRequestBehindTheEndOfItsClientCertificateIsRefused(t *testing.T) {
 
 func TestAStreamEndsSoonAfterASleepOverTheEndOfItsClientCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newConn(&Server{grace: endGrace}, nil, nil, new(places))
+		c := newConn(&Server{connections: newConnections()}, nil, nil, nil, new(places))
 		var cut atomic.Bool
 		c.cut = func() { cut.Store(true) }
 		leaf := &x509.Certificate{NotAfter: time.Now().Add(8 * time.Hour)}

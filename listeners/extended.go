@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -80,26 +79,11 @@ func (u *streamUpgrade) Write(p []byte) (int, error) {
 	return u.response.Write(p)
 }
 
-// WriteString spares io.WriteString a copy.
-func (u *streamUpgrade) WriteString(s string) (int, error) {
-	u.implicit()
-	return u.response.WriteString(s)
-}
-
-// ReadFrom is for io.Copy.
-func (u *streamUpgrade) ReadFrom(src io.Reader) (int64, error) {
-	u.implicit()
-	return u.response.ReadFrom(src)
-}
-
 // FlushError is what http.ResponseController looks for.
 func (u *streamUpgrade) FlushError() error {
 	u.implicit()
 	return u.response.FlushError()
 }
-
-// Flush makes it an http.Flusher.
-func (u *streamUpgrade) Flush() { _ = u.FlushError() }
 
 // implicit is the 200 of a handler that names no status.
 func (u *streamUpgrade) implicit() {

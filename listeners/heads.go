@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/listeners/http1head"
 )
 
 const (
@@ -14,9 +13,6 @@ const (
 	// shortHead is how long a head may be, in bytes, that is not charged.
 	shortHead = 2 << 10
 )
-
-// errHead refuses a request whose head is long, where memory is short.
-var errHead = &http1head.Error{Status: 503, Code: "overload_manager", Message: memory.ErrExhausted.Error()}
 
 // heads charges the heads of the requests of a connection of HTTP/1.1 beyond what
 // the connection itself is charged: one that does not end, or of a request that

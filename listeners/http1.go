@@ -13,35 +13,27 @@ import (
 type http1 struct {
 	server *Server
 	conns  chan net.Conn
-	closed chan struct{}
 	once   sync.Once
 }
 
-func newHTTP1(s *Server) *http1 {
-	return &http1{server: s, conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// start runs the http.Server, once. Called with the Server's mu held, while it
-// has not drained.
+// start runs the http.Server, once, until the Server is empty. Called while that
+// has a connection.
 func (h *http1) start() {
 	h.once.Do(func() {
 		s := h.server
 		hs := s.newHTTPServer((*http.Protocols).SetHTTP1)
 		hs.ReadHeaderTimeout = s.config.Limits.HeaderTimeout
 		hs.ConnState = h.connState
-		s.running.Go(func() { _ = hs.Serve(h) }) // until stop, by net.ErrClosed
+		s.running.Go(func() { _ = hs.Serve(h) }) // until net.ErrClosed
 	})
 }
-
-// stop has the http.Server end; it has no connection left by then.
-func (h *http1) stop() { close(h.closed) }
 
 // serve hands a connection to the http.Server. It is removed when that is done
 // with it, or when the handler that hijacked it closes it.
 func (h *http1) serve(c *Conn) {
 	c.heads.lease = h.server.memory.Lease(memory.Body)
 	c.httpConn.framing = &framing{heads: &c.heads}
-	// The server has drained, and stops, only after this connection is removed.
+	// The server is empty only after this connection is removed.
 	h.conns <- c.httpConn.outer()
 }
 
@@ -50,12 +42,12 @@ func (h *http1) Accept() (net.Conn, error) {
 	select {
 	case nc := <-h.conns:
 		return nc, nil
-	case <-h.closed:
+	case <-h.server.empty:
 		return nil, net.ErrClosed
 	}
 }
 
-// Close makes http1 a net.Listener; stop is what ends it.
+// Close makes http1 a net.Listener.
 func (h *http1) Close() error { return nil }
 
 // Addr makes http1 a net.Listener.

@@ -3,10 +3,7 @@ package listeners
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/listeners/http1head"
 )
@@ -103,7 +100,7 @@ func (f *framing) readHead(p []byte) (int, error) {
 		}
 		if more := len(f.head) - f.charged; len(f.head) > shortHead {
 			if !f.heads.grow(more) {
-				return 0, errHead
+				return 0, refusedMemory
 			}
 			f.charged += more
 		}
@@ -152,12 +149,8 @@ func (w *httpConn) refuse(p []byte, watching bool) (int, error) {
 	if !errors.As(f.failure, &refusal) {
 		return 0, f.failure
 	}
-	body := fmt.Sprintf(`{"error":{"code":%q,"message":%q}}`+"\n", refusal.Code, refusal.Message)
-	answer := fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", refusal.Status, http.StatusText(refusal.Status), len(body), body)
-	if _, err := io.WriteString(w.Conn, answer); err == nil && closeWrite(w.Conn) == nil {
-		// As in refusePlainHTTP.
-		_ = w.Conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-		_, _ = io.CopyN(io.Discard, w.Conn, 64<<10)
+	if refuseRaw(w.Conn, refusal) == nil {
+		awaitClose(w.Conn)
 	}
 	return 0, errRefused
 }

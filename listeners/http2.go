@@ -2,8 +2,6 @@ package listeners
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 )
@@ -45,19 +43,6 @@ func (s *Server) serveHTTP2(c *Conn) {
 	}
 }
 
-// speaksHTTP2 has leave send GOAWAY from now on. It reports false if the
-// connection is to leave already.
-func (c *Conn) speaksHTTP2(goAway func()) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.leaving {
-		return false
-	}
-	c.phase = phaseHTTP2
-	c.goAway = goAway
-	return true
-}
-
 // single is a listener of one connection.
 type single struct{ conn net.Conn }
 
@@ -82,11 +67,11 @@ const headerLeeway = 4
 // section 6.5.2).
 const fieldOverhead = 32
 
-// tooLarge reports whether the header of a request of HTTP/2 is longer than
+// refuses reports whether the header of a request of HTTP/2 is longer than
 // allowed. As in net/http, the overhead of ten fields is free, so that the limit
 // is that of HTTP/1.1.
-func (s *Server) tooLarge(r *http.Request) bool {
-	left := int(s.config.Limits.MaxHeaderBytes) + 10*fieldOverhead
+func (l *Limits) refuses(r *http.Request) bool {
+	left := int(l.MaxHeaderBytes) + 10*fieldOverhead
 	left -= len(":method") + len(r.Method) + len(":path") + len(r.RequestURI) + len(":authority") + len(r.Host) + len(":schemehttps") + 4*fieldOverhead
 	for name, values := range r.Header {
 		for _, value := range values {
@@ -94,12 +79,4 @@ func (s *Server) tooLarge(r *http.Request) bool {
 		}
 	}
 	return left < 0
-}
-
-// refuseHeader answers a request whose header is longer than allowed.
-func (s *Server) refuseHeader(w *response) {
-	s.trace.error(s.config.Name, fmt.Sprintf("%s was refused: its header is longer than max_header_bytes", w.conn.peer))
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge)
-	_, _ = io.WriteString(w, `{"error":{"code":"header_too_large","message":"the request's header is too long"}}`+"\n")
 }

@@ -2,6 +2,7 @@ package listeners
 
 import (
 	"context"
+	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,7 +10,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 )
@@ -33,63 +33,50 @@ const (
 // errClosed ends a handshake on a server that was closed, or is about to be.
 var errClosed = errors.New("the listener was closed")
 
-// takeQUIC makes the Conn of a handshake that begins. proven says that the client
-// is where it says: else it counts as one of that address when it has proven it,
+// quicServer is the HTTP/3 side of a Server.
+type quicServer struct {
+	server *Server
+	tls    *cryptotls.Config // follows that of the server; nil on plain text
+	linger time.Duration     // how long the last answer has to arrive
+}
+
+// take makes the Conn of a handshake that begins. proven says that the client is
+// where it says: else it counts as one of that address when it has proven it,
 // which keeps others from using up its places. It does not block.
-func (s *Server) takeQUIC(remote, local net.Addr, places *places, proven bool) (c *Conn, refusal string) {
-	if places.open.Add(1) > int64(s.config.Limits.MaxConnections) {
-		places.open.Add(-1)
-		return nil, "max_connections"
+func (q *quicServer) take(remote, local net.Addr, places *places, proven bool) (c *Conn, refusal string) {
+	q.server.handshakes.Add(1)
+	if c, refusal = q.server.admit(nil, remote, local, places, proven); refusal != "" {
+		q.server.handshakes.Add(-1)
 	}
-	if s.memory.Level() >= memory.Severe || s.memory.Charge(memory.Connection, connectionCost) != nil {
-		places.open.Add(-1)
-		return nil, "memory"
-	}
-	c = newConn(s, remote, local, places)
-	if proven && !c.takeClientPlace() {
-		s.vacate(c)
-		return nil, perAddress
-	}
-	c.began = time.Now()
-	c.snapshot = s.tls.Snapshot()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.drained {
-		s.vacate(c)
-		return nil, "closed"
-	}
-	if s.draining {
-		c.retire(time.Now())
-	}
-	s.handshakes.Add(1)
-	s.conns[c] = struct{}{}
-	s.trace.opened(s.config.Name)
-	return c, ""
+	return c, refusal
 }
 
-// failHandshake forgets a QUIC connection that has not come to be, unless it has
-// meanwhile.
-func (s *Server) failHandshake(c *Conn, cause error) {
-	if !c.advance(phaseGone, nil, nil) {
-		return
+// fail forgets a connection that has not come to be, unless it has meanwhile.
+func (q *quicServer) fail(c *Conn, cause error) {
+	if c.advance(phaseGone, nil, nil) {
+		q.ended(c, cause)
+		q.server.remove(c)
 	}
-	s.handshakes.Add(-1)
-	s.trace.handshake(s.config.Name, c.peer, cause, time.Since(c.began))
-	s.remove(c)
 }
 
-// serveQUIC serves a connection whose handshake has ended. It does not block.
-func (s *Server) serveQUIC(qc *quic.Conn) {
-	c := FromContext(qc.Context())
-	hasPlace := c.proven()
+// ended reports a handshake that has ended.
+func (q *quicServer) ended(c *Conn, err error) {
+	q.server.handshakes.Add(-1)
+	q.server.trace.handshake(c.Listener(), c.peer, err, time.Since(c.quic.began))
+}
+
+// serve serves a connection whose handshake has ended. It does not block.
+func (q *quicServer) serve(qc *quic.Conn) {
+	s, c := q.server, FromContext(qc.Context())
+	hasPlace := c.quic.proven()
 	cs := qc.ConnectionState().TLS
 	c.handshaken(&cs)
 	var err error
 	// As in handshake: no policy has looked at this connection.
-	if now := s.tls.Snapshot(); now != c.snapshot {
+	if now := s.tls.Snapshot(); now != c.quic.snapshot {
 		err = now.Verify(cs)
 	}
-	c.snapshot = nil
+	c.quic.snapshot = nil
 	if err == nil && !hasPlace {
 		s.trace.rejected(s.config.Name, perAddress, c.peer)
 		err = errPerAddress
@@ -108,9 +95,8 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 	}
 	s.mu.Unlock()
 	end := func() { _ = qc.CloseWithError(codeNoError, "") }
-	if err == nil && c.advance(phaseHTTP3, func() { s.running.Go(func() { c.goAwayQUIC(hs, qc) }) }, end) {
-		s.handshakes.Add(-1)
-		s.trace.handshake(s.config.Name, c.peer, nil, time.Since(c.began))
+	if err == nil && c.advance(phaseHTTP3, func() { s.running.Go(func() { q.goAway(c, hs, qc) }) }, end) {
+		q.ended(c, nil)
 		c.awaitRequest()
 		s.running.Go(func() {
 			_ = hs.ServeQUICConn(qc) // until the connection, and each of its handlers, has ended
@@ -124,7 +110,7 @@ func (s *Server) serveQUIC(qc *quic.Conn) {
 	if err == nil {
 		err = errClosed
 	}
-	s.failHandshake(c, err)
+	q.fail(c, err)
 }
 
 // bare leaves of what http3 logs what the trace does not know already.
@@ -135,10 +121,10 @@ func bare(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// goAwayQUIC sends GOAWAY (RFC 9114 section 5.2), has requests in progress
+// goAway sends GOAWAY (RFC 9114 section 5.2), has requests in progress
 // finish, and closes the connection once their answers must have arrived: a
 // client should do that itself, and many do not.
-func (c *Conn) goAwayQUIC(hs *http3.Server, qc *quic.Conn) {
+func (q *quicServer) goAway(c *Conn, hs *http3.Server, qc *quic.Conn) {
 	told := time.Now()
 	done := make(chan struct{})
 	go func() {
@@ -147,7 +133,7 @@ func (c *Conn) goAwayQUIC(hs *http3.Server, qc *quic.Conn) {
 	}()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	for time.Since(told) < quietMoment || !c.delivered(max(c.server.lingers(), lingerTrips*qc.ConnectionStats().SmoothedRTT)) {
+	for time.Since(told) < quietMoment || !c.http3.delivered(max(q.lingers(), lingerTrips*qc.ConnectionStats().SmoothedRTT)) {
 		select {
 		case <-done:
 			return
@@ -159,9 +145,9 @@ func (c *Conn) goAwayQUIC(hs *http3.Server, qc *quic.Conn) {
 }
 
 // lingers is how long an answer has to arrive.
-func (s *Server) lingers() time.Duration {
-	if isClosed(s.shutting) {
-		return min(shutdownLinger, s.linger)
+func (q *quicServer) lingers() time.Duration {
+	if isClosed(q.server.shutting) {
+		return min(shutdownLinger, q.linger)
 	}
-	return s.linger
+	return q.linger
 }

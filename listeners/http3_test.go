@@ -273,7 +273,7 @@ func TestHTTP3StreamSurvivesRotationAndRedefinition(t *testing.T) {
 	f.cfg.Limits.MaxConcurrentStreams = 7
 	f.server = f.newServer(echoes)
 	f.socket.Serve(f.server)
-	old.linger = 100 * time.Millisecond
+	old.quic.linger = 100 * time.Millisecond
 	old.Drain(DrainOptions{Timeout: time.Minute})
 	third := f.quic(f.clientTLS(nil))
 	third.stream(t).works()

@@ -3,8 +3,6 @@ package listeners
 import (
 	cryptotls "crypto/tls"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"os"
 	"strings"
@@ -159,7 +157,7 @@ func (w *httpConn) late() bool {
 // nothing, or nothing right, so that is done here.
 func (w *httpConn) Close() error {
 	if w.late() {
-		w.answerTimeout()
+		_ = refuseRaw(w.Conn, refusedTimeout) // RFC 9110 section 15.5.9; the connection closes either way
 	}
 	hijacked := w.conn.is(phaseHijacked)
 	err := w.Conn.Close()
@@ -167,11 +165,4 @@ func (w *httpConn) Close() error {
 		w.conn.server.remove(w.conn)
 	}
 	return err
-}
-
-// answerTimeout is the 408 of RFC 9110 section 15.5.9.
-func (w *httpConn) answerTimeout() {
-	const body = `{"error":{"code":"request_timeout","message":"the request's header did not come in time"}}` + "\n"
-	answer := fmt.Sprintf("HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
-	_, _ = io.WriteString(w.Conn, answer) // the connection closes either way
 }

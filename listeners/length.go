@@ -65,7 +65,7 @@ func (r *response) holdToLength(req *http.Request) {
 	}
 	// The end of the stream may come apart from the header, but belongs to it.
 	u := &upload{ReadCloser: req.Body, request: req}
-	if u.empty(http.NewResponseController(r.ResponseWriter), r.conn.server.config.Limits.HeaderTimeout) {
+	if u.empty(http.NewResponseController(r.ResponseWriter), r.conn.limits.HeaderTimeout) {
 		req.Body = http.NoBody
 		return
 	}

@@ -2,8 +2,8 @@ package listeners
 
 import (
 	"errors"
+	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -20,6 +20,37 @@ type places struct {
 	byClient map[netip.Prefix]int
 }
 
+// enter takes a place for a connection, which QUIC, where raw is nil, has without a
+// descriptor of its own. It says why there is none, or "".
+func (p *places) enter(raw net.Conn, most int) (refusal string) {
+	switch {
+	case p.open.Add(1) > int64(most):
+		refusal = "max_connections"
+	case raw != nil && !p.reserve.Enter(raw):
+		refusal = "descriptors"
+	default:
+		return ""
+	}
+	p.open.Add(-1)
+	return refusal
+}
+
+// leave gives back the place of a connection, and that of its client, if it has one.
+func (p *places) leave(raw net.Conn, client netip.Prefix) {
+	p.open.Add(-1)
+	if raw != nil {
+		p.reserve.Leave()
+	}
+	if !client.IsValid() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byClient[client]--; p.byClient[client] == 0 {
+		delete(p.byClient, client)
+	}
+}
+
 // take gives a client one place more, unless it has as many as limit says; 0 is
 // no limit.
 func (p *places) take(client netip.Prefix, limit int) bool {
@@ -33,14 +64,6 @@ func (p *places) take(client netip.Prefix, limit int) bool {
 	}
 	p.byClient[client]++
 	return true
-}
-
-func (p *places) leave(client netip.Prefix) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byClient[client]--; p.byClient[client] == 0 {
-		delete(p.byClient, client)
-	}
 }
 
 // errPerAddress: the client has as many connections as it may.
@@ -63,25 +86,14 @@ func (c *Conn) clientPrefix() netip.Prefix {
 	return client
 }
 
-// balances reports whether an address is that of a load balancer, which names
-// its clients.
-func (s *Server) balances(addr netip.Addr) bool {
-	addr = addr.WithZone("") // with one it is in no prefix
-	return slices.ContainsFunc(s.config.ProxyProtocol.From, func(p netip.Prefix) bool { return p.Contains(addr) })
-}
-
 // takeClientPlace counts the connection among those of its client. It reports false
 // where that has as many as it may, or the connection has ended.
-func (c *Conn) takeClientPlace() bool {
+func (c *Conn) takeClientPlace() (taken bool) {
 	client := c.clientPrefix()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.removed {
-		return false
-	}
-	if client.IsValid() && !c.places.take(client, c.server.config.Limits.MaxConnectionsPerAddress) {
-		return false
-	}
-	c.client = client
-	return true
+	c.unlessRemoved(func() {
+		if taken = !client.IsValid() || c.places.take(client, c.limits.MaxConnectionsPerAddress); taken {
+			c.client = client
+		}
+	})
+	return taken
 }

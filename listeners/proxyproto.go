@@ -21,6 +21,13 @@ type ProxyProtocol struct {
 	From []netip.Prefix `yaml:"from" doc:"CIDRs of load balancers that begin each connection with a PROXY v1 or v2 header; from others none is accepted."`
 }
 
+// balances reports whether an address is that of a load balancer, which names
+// its clients.
+func (p *ProxyProtocol) balances(addr netip.Addr) bool {
+	addr = addr.WithZone("") // with one it is in no prefix
+	return slices.ContainsFunc(p.From, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
 // maxProxyHeader bounds a PROXY header in bytes. Version 2 could be 64 KiB
 // long; real ones have addresses and a few hundred bytes of TLVs.
 const maxProxyHeader = 4 << 10
@@ -54,7 +61,7 @@ func (i *proxiedConn) CloseWrite() error { return closeWrite(i.Conn) }
 // another peer it would be a claim, and is left to be refused as what it is: no
 // TLS and no HTTP.
 func (s *Server) readProxyHeader(c *Conn) error {
-	if !s.balances(c.remote.Addr()) {
+	if !s.config.ProxyProtocol.balances(c.remote.Addr()) {
 		return nil
 	}
 	c.raw.SetReadDeadline(time.Now().Add(s.config.Limits.HeaderTimeout))

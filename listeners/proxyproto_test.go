@@ -218,7 +218,8 @@ func TestALoadBalancerOnTheSameLinkIsRecognised(t *testing.T) {
 		theirs.Close()
 	}()
 	s := &Server{config: Config{Limits: Limits{HeaderTimeout: patience}, ProxyProtocol: ProxyProtocol{From: []netip.Prefix{netip.MustParsePrefix("fe80::/10")}}}}
-	c := &Conn{server: s, places: new(places), raw: ours, remote: netip.MustParseAddrPort("[fe80::1%eth0]:1")}
+	c := newConn(s, ours, nil, nil, new(places))
+	c.remote = netip.MustParseAddrPort("[fe80::1%eth0]:1")
 	if err := s.readProxyHeader(c); err != nil || c.remote.String() != "192.0.2.7:4711" {
 		t.Errorf("the client is %s, %v", c.remote, err)
 	}
@@ -237,7 +238,8 @@ func FuzzPROXYHeader(f *testing.F) {
 			theirs.Close()
 		}()
 		s := &Server{config: Config{Limits: Limits{HeaderTimeout: time.Second}, ProxyProtocol: ProxyProtocol{From: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}}
-		c := &Conn{places: new(places), server: s, raw: ours, remote: netip.MustParseAddrPort("127.0.0.1:1")}
+		c := newConn(s, ours, nil, nil, new(places))
+		c.remote = netip.MustParseAddrPort("127.0.0.1:1")
 		if err := s.readProxyHeader(c); err != nil {
 			return
 		}

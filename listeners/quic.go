@@ -171,7 +171,7 @@ func (s *Sockets) listenQUIC(a address) (*quicSocket, error) {
 		MinVersion: cryptotls.VersionTLS13,
 		NextProtos: []string{protoHTTP3},
 		GetConfigForClient: func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Config, error) {
-			return FromContext(hello.Context()).server.quicTLS.GetConfigForClient(hello)
+			return FromContext(hello.Context()).server.quic.tls.GetConfigForClient(hello)
 		},
 	}, &quic.Config{GetConfigForClient: q.configure})
 	if err != nil {
@@ -280,22 +280,22 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 	if q.server == nil {
 		return nil, errNotServed
 	}
-	c, refusal := q.server.takeQUIC(info.RemoteAddr, q.conn.LocalAddr(), q.places, info.AddrVerified)
+	c, refusal := q.server.quic.take(info.RemoteAddr, q.conn.LocalAddr(), q.places, info.AddrVerified)
 	if refusal != "" {
 		q.server.trace.rejected(q.server.config.Name, refusal, info.RemoteAddr)
 		return nil, errors.New(refusal)
 	}
 	q.users++
-	c.proven = func() bool { return true }
+	c.quic.proven = func() bool { return true }
 	judged := func() {}
 	if !info.AddrVerified {
 		q.unproven.Add(1)
 		judged = sync.OnceFunc(func() { q.unproven.Add(-1) })
-		c.proven = func() bool { judged(); return c.takeClientPlace() }
+		c.quic.proven = func() bool { judged(); return c.takeClientPlace() }
 	}
 	context.AfterFunc(ctx, func() {
 		judged()
-		c.server.failHandshake(c, handshakeGone(context.Cause(ctx)))
+		c.server.quic.fail(c, handshakeGone(context.Cause(ctx)))
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.users--
@@ -311,7 +311,7 @@ func (q *quicSocket) accept() {
 		if err != nil {
 			return // closed
 		}
-		FromContext(qc.Context()).server.serveQUIC(qc)
+		FromContext(qc.Context()).server.quic.serve(qc)
 	}
 }
 

@@ -3,7 +3,6 @@ package listeners
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -57,7 +56,7 @@ func (r *response) before() {
 // has returned, and would wait for a client that never sends it.
 func (r *response) boundBody() {
 	if r.version == 1 && r.body != nil && !r.body.ended.Load() {
-		r.conn.httpConn.bound(r.conn.server.config.Limits.HeaderTimeout)
+		r.conn.httpConn.bound(r.conn.limits.HeaderTimeout)
 	}
 }
 
@@ -110,16 +109,13 @@ func (r *response) Write(p []byte) (int, error) {
 	return r.ResponseWriter.Write(p)
 }
 
-// writerOnly hides what else a response can.
-type writerOnly struct{ io.Writer }
-
 // pace is what slowPeer is for TCP: a client that takes nothing for the idle
 // timeout is given up.
 func (r *response) pace(n int) {
 	if r.version != 3 {
 		return
 	}
-	by := time.Now().Add(writeTime(r.conn.server, n))
+	by := time.Now().Add(r.conn.limits.writeTime(n))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.writeBy.IsZero() && r.writeBy.Before(by) {
@@ -158,28 +154,6 @@ func (r *response) advertise() {
 	}
 	r.Header()["Alt-Svc"] = []string{fmt.Sprintf(`h3=":%s"; ma=%d`, port, int(altSvcAge.Seconds()))}
 }
-
-// WriteString spares io.WriteString a copy.
-func (r *response) WriteString(s string) (int, error) {
-	r.before()
-	r.pace(len(s))
-	return io.WriteString(r.ResponseWriter, s)
-}
-
-// ReadFrom lets net/http copy with its own buffers.
-func (r *response) ReadFrom(src io.Reader) (int64, error) {
-	r.before()
-	if r.version == 3 {
-		return io.Copy(writerOnly{r}, src)
-	}
-	if to, ok := r.ResponseWriter.(io.ReaderFrom); ok {
-		return to.ReadFrom(src)
-	}
-	return io.Copy(struct{ io.Writer }{r.ResponseWriter}, src)
-}
-
-// Flush makes response an http.Flusher.
-func (r *response) Flush() { _ = r.FlushError() }
 
 // FlushError is what http.ResponseController looks for.
 func (r *response) FlushError() error {

@@ -87,7 +87,7 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 func TestAWriteInProgressGetsNoMoreTimeOnceItsStreamIsClosed(t *testing.T) {
 	w := &deadlines{}
 	s := &Server{config: Config{Limits: Limits{IdleTimeout: time.Hour}}}
-	r := &response{ResponseWriter: w, conn: &Conn{server: s}, version: 3}
+	r := &response{ResponseWriter: w, conn: newConn(s, nil, nil, nil, new(places)), version: 3}
 	c := &streamConn{upgrade: &streamUpgrade{response: r}, closed: make(chan struct{})}
 	if r.pace(1); time.Until(w.by) < time.Minute {
 		t.Fatalf("an open stream has until %v", w.by)

@@ -5,7 +5,6 @@ import (
 	cryptotls "crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"time"
@@ -81,7 +80,9 @@ func (s *Server) handshake(c *Conn, socket *slowPeer) bool {
 	var notTLS cryptotls.RecordHeaderError
 	if errors.As(err, &notTLS) && notTLS.Conn != nil && looksLikeHTTP(notTLS.RecordHeader) {
 		err = errors.New("the client sent plain HTTP to a TLS port")
-		refusePlainHTTP(c.raw)
+		if answerRaw(c.raw, http.StatusBadRequest, "text/plain; charset=utf-8", "Client sent an HTTP request to an HTTPS server.\n") == nil {
+			awaitClose(c.raw)
+		}
 	}
 	s.trace.handshake(s.config.Name, c.raw.RemoteAddr(), err, time.Since(began))
 	if err != nil {
@@ -129,20 +130,6 @@ func looksLikeHTTP(header [5]byte) bool {
 	return false
 }
 
-// refusePlainHTTP answers a client that forgot the s of https. It waits a
-// moment for the client to close: else what it still sends would reset the
-// connection before it has read the answer.
-func refusePlainHTTP(raw net.Conn) {
-	const body = "Client sent an HTTP request to an HTTPS server.\n"
-	answer := fmt.Sprintf("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
-	if _, err := io.WriteString(raw, answer); err != nil {
-		return
-	}
-	_ = closeWrite(raw)
-	raw.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
-	_, _ = io.CopyN(io.Discard, raw, 64<<10)
-}
-
 // newHTTPServer is what the http.Servers of all connections have in common.
 func (s *Server) newHTTPServer(protocol func(*http.Protocols, bool)) *http.Server {
 	hs := &http.Server{
@@ -171,9 +158,9 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor, host: r.Host}
 	defer res.over()
-	if r.ProtoMajor == 2 && s.tooLarge(r) {
-		s.refuseHeader(res)
-		res.finish()
+	if r.ProtoMajor == 2 && s.config.Limits.refuses(r) {
+		s.trace.error(s.config.Name, fmt.Sprintf("%s was refused: its header is longer than max_header_bytes", c.peer))
+		res.refuse(refusedHeader)
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody {
@@ -202,20 +189,17 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 		if res.body != nil {
 			res.body.refused = err
 		}
-		refuseForMemory(res)
-		res.finish()
+		res.refuse(refusedMemory)
 		return
 	}
 	defer c.crowd.leave(cost)
 	if c.expired() {
 		c.evict()
-		refuseExpired(res)
-		res.finish()
+		res.refuse(refusedExpired)
 		return
 	}
 	if res.body != nil && res.body.refused != nil && webSocketOf(r) {
-		refuseForMemory(res)
-		res.finish()
+		res.refuse(refusedMemory)
 		return
 	}
 	if webSocketOf(r) {
@@ -225,13 +209,4 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	s.handler.ServeHTTP(res, r)
 	res.finish()
-}
-
-func (s *Server) handled() {
-	if s.handlers.Add(-1) > 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.finishDrain()
 }

@@ -6,7 +6,8 @@ import (
 	"log" //nolint:depguard // only to give http.Server.ErrorLog what it wants
 	"net"
 	"net/http"
-	"sync"
+	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -21,28 +22,16 @@ type Server struct {
 	config    Config
 	tls       *tls.Server       // nil on plain text
 	tlsConfig *cryptotls.Config // follows tls
-	quicTLS   *cryptotls.Config // the same for HTTP/3
 	trace     *Trace
 	memory    *memory.Budget // nil: there is no limit
 	errorLog  *log.Logger
 	handler   http.Handler
-	http1     *http1
-	grace     time.Duration // how long streams that were told to end may take
-	linger    time.Duration // how long the last answer over HTTP/3 has to arrive
+	http1     http1
+	quic      quicServer
 	restIdle  time.Duration // how long nothing may come of the rest of a refused body
 
-	handlers   atomic.Int64
 	handshakes atomic.Int64
-
-	mu       sync.Mutex
-	conns    map[*Conn]struct{}
-	draining bool
-	shutting chan struct{} // closed once connections without a request are not to stay
-	closed   bool
-	drained  bool           // draining, and nothing is left
-	empty    chan struct{}  // closed when drained
-	running  sync.WaitGroup // our goroutines; grows only before drained
-	done     chan struct{}
+	connections
 }
 
 // Stats are the present numbers of a Server.
@@ -58,24 +47,15 @@ type Stats struct {
 // NewServer returns a server for cfg, which is not to be modified; plain text
 // if snapshot is nil. The trace may be nil.
 func NewServer(cfg *Config, snapshot *tls.ServerSnapshot, handler http.Handler, trace *Trace) *Server {
-	s := &Server{
-		config:   *cfg,
-		trace:    trace,
-		handler:  handler,
-		grace:    endGrace,
-		linger:   drainLinger,
-		restIdle: lingerIdle,
-		conns:    make(map[*Conn]struct{}),
-		shutting: make(chan struct{}),
-		empty:    make(chan struct{}),
-		done:     make(chan struct{}),
-	}
+	s := &Server{config: *cfg, trace: trace, handler: handler, restIdle: lingerIdle, connections: newConnections()}
 	s.errorLog = log.New(logWriter{s}, "", 0)
-	s.http1 = newHTTP1(s)
+	s.http1 = http1{server: s, conns: make(chan net.Conn)}
+	s.quic = quicServer{server: s, linger: drainLinger}
 	if snapshot != nil {
 		s.tls = tls.NewServer(snapshot)
-		s.tlsConfig = s.tls.Config(s.nextProtos())
-		s.quicTLS = s.tls.Config([]string{protoHTTP3})
+		protos := []string{protoHTTP2, protoHTTP1} // best first
+		s.tlsConfig = s.tls.Config(slices.DeleteFunc(protos, func(p string) bool { return !s.config.serves(p) }))
+		s.quic.tls = s.tls.Config([]string{protoHTTP3})
 	}
 	return s
 }
@@ -90,17 +70,6 @@ type logWriter struct{ server *Server }
 func (w logWriter) Write(p []byte) (int, error) {
 	w.server.trace.error(w.server.config.Name, string(bytes.TrimSpace(p)))
 	return len(p), nil
-}
-
-// nextProtos is what ALPN offers, best first.
-func (s *Server) nextProtos() []string {
-	var protos []string
-	for _, proto := range []string{protoHTTP2, protoHTTP1} {
-		if s.config.serves(proto) {
-			protos = append(protos, proto)
-		}
-	}
-	return protos
 }
 
 // SwapTLS makes the snapshot decide the handshakes that begin from now on, and
@@ -132,114 +101,54 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// Done is closed when the server drains or was closed, and no connection,
-// handshake, handler or goroutine of it is left.
-func (s *Server) Done() <-chan struct{} { return s.done }
-
-// open lists the connections.
-func (s *Server) open() []*Conn {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	conns := make([]*Conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	return conns
-}
-
 // hand takes over an accepted connection; places are those of its socket. It
 // does not block.
 func (s *Server) hand(raw net.Conn, places *places) {
-	reason := s.take(raw, places)
-	if reason == "" {
+	c, refusal := s.admit(raw, raw.RemoteAddr(), raw.LocalAddr(), places, true)
+	if refusal != "" {
+		s.trace.rejected(s.config.Name, refusal, raw.RemoteAddr())
+		raw.Close()
 		return
 	}
-	s.trace.rejected(s.config.Name, reason, raw.RemoteAddr())
-	raw.Close()
-}
-
-func (s *Server) take(raw net.Conn, places *places) (refusal string) {
-	if places.open.Add(1) > int64(s.config.Limits.MaxConnections) {
-		places.open.Add(-1)
-		return "max_connections"
-	}
-	if !places.reserve.Enter(raw) {
-		places.open.Add(-1)
-		return "descriptors"
-	}
-	if s.memory.Charge(memory.Connection, connectionCost) != nil {
-		places.open.Add(-1)
-		places.reserve.Leave()
-		return "memory"
-	}
-	c := newConn(s, raw.RemoteAddr(), raw.LocalAddr(), places)
-	c.raw, c.cut = raw, func() { raw.Close() }
-	if !s.balances(c.remote.Addr()) && !c.takeClientPlace() {
-		s.vacate(c)
-		return perAddress
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.drained {
-		s.vacate(c)
-		return "closed"
-	}
-	if s.draining {
-		c.retire(time.Now())
-	}
-	s.conns[c] = struct{}{}
-	s.trace.opened(s.config.Name)
 	s.http1.start()
 	s.running.Go(func() { s.serve(c) })
-	return ""
+}
+
+// admit makes the Conn of a client for which there is room, and counts it. raw is nil
+// for a handshake of QUIC that begins. Where the client is not known yet, its place
+// is taken later.
+func (s *Server) admit(raw net.Conn, remote, local net.Addr, places *places, known bool) (c *Conn, refusal string) {
+	if refusal := places.enter(raw, s.config.Limits.MaxConnections); refusal != "" {
+		return nil, refusal
+	}
+	if raw == nil && s.memory.Level() >= memory.Severe || s.memory.Charge(memory.Connection, connectionCost) != nil {
+		places.leave(raw, netip.Prefix{})
+		return nil, "memory"
+	}
+	c = newConn(s, raw, remote, local, places)
+	if known && !s.config.ProxyProtocol.balances(c.remote.Addr()) && !c.takeClientPlace() {
+		s.vacate(c)
+		return nil, perAddress
+	}
+	if !s.add(c) {
+		s.vacate(c)
+		return nil, "closed"
+	}
+	return c, ""
 }
 
 // remove forgets a connection that nothing serves any more.
 func (s *Server) remove(c *Conn) {
-	c.mu.Lock()
-	first := !c.removed
-	c.removed = true // from now on it takes no place any more
-	for _, timer := range []*time.Timer{c.expiry, c.goTimer, c.idle} {
-		if timer != nil {
-			timer.Stop()
-		}
+	if c.over() {
+		s.vacate(c)
+		s.trace.closed(s.config.Name)
+		s.forget(c)
 	}
-	c.mu.Unlock()
-	if !first {
-		return
-	}
-	close(c.gone)
-	s.vacate(c)
-	s.trace.closed(s.config.Name)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
-	s.finishDrain()
 }
 
 // vacate gives back what the connection takes of its socket and of memory.
 func (s *Server) vacate(c *Conn) {
-	c.places.open.Add(-1)
-	if c.raw != nil {
-		c.places.reserve.Leave() // QUIC has one descriptor for all
-	}
-	if c.client.IsValid() {
-		c.places.leave(c.client)
-	}
+	c.places.leave(c.raw, c.client)
 	s.memory.Return(memory.Connection, connectionCost)
 	c.heads.close()
-}
-
-// finishDrain closes Done once nothing is left. Called with s.mu held.
-func (s *Server) finishDrain() {
-	if !s.draining || s.drained || len(s.conns) > 0 || s.handlers.Load() > 0 {
-		return
-	}
-	s.drained = true
-	close(s.empty)
-	s.http1.stop()
-	go func() {
-		s.running.Wait()
-		close(s.done)
-	}()
 }

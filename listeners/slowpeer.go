@@ -22,7 +22,7 @@ type slowPeer struct {
 }
 
 func (p *slowPeer) Write(b []byte) (int, error) {
-	deadline := time.Now().Add(writeTime(p.conn.server, len(b)))
+	deadline := time.Now().Add(p.conn.limits.writeTime(len(b)))
 	if by := p.writeBy.Load(); by != 0 && by < deadline.UnixNano() {
 		deadline = time.Unix(0, by)
 	}
@@ -33,8 +33,8 @@ func (p *slowPeer) Write(b []byte) (int, error) {
 }
 
 // writeTime is how long a client may take for n bytes.
-func writeTime(s *Server, n int) time.Duration {
-	return s.config.Limits.IdleTimeout + time.Duration(n)*time.Second/minWriteRate
+func (l *Limits) writeTime(n int) time.Duration {
+	return l.IdleTimeout + time.Duration(n)*time.Second/minWriteRate
 }
 
 func (p *slowPeer) SetWriteDeadline(t time.Time) error {

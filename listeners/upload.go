@@ -24,7 +24,7 @@ type upload struct {
 // upload is the body of http3's own request, and its length.
 func (r *response) upload(req *http.Request) (io.ReadCloser, int64) {
 	u := &upload{ReadCloser: req.Body, request: req, trailer: req.Trailer}
-	if mayBeEmpty(req) && u.empty(http.NewResponseController(r.ResponseWriter), r.conn.server.config.Limits.HeaderTimeout) {
+	if mayBeEmpty(req) && u.empty(http.NewResponseController(r.ResponseWriter), r.conn.limits.HeaderTimeout) {
 		return http.NoBody, 0
 	}
 	if expects100(req) {

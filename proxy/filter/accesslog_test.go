@@ -38,7 +38,7 @@ func TestEveryRequestLeavesOneEntry(t *testing.T) {
 		rec.SetReason("second")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		io.WriteString(w, "12345")
-		w.(io.ReaderFrom).ReadFrom(strings.NewReader("678"))
+		io.Copy(w, strings.NewReader("678"))
 	}, httptest.NewRequest("POST", "/a%20b?token=secret", nil))
 	if e.Time.IsZero() || e.Duration <= 0 || e.RequestID == "" {
 		t.Errorf("%+v", e)
@@ -125,7 +125,7 @@ func TestTheWriterKeepsItsAbilities(t *testing.T) {
 			return
 		}
 		io.WriteString(w, "flushed")
-		w.(http.Flusher).Flush()
+		c.Flush()
 		<-r.Context().Done()
 	}), func(e *Entry) { entry = *e; logged <- struct{}{} }))
 	defer s.Close()

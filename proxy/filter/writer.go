@@ -2,14 +2,12 @@ package filter
 
 import (
 	"bufio"
-	"io"
 	"net"
 	"net/http"
 )
 
-// responseWriter counts what goes through it. It keeps every ability of the
-// writer below: directly where handlers assert for it, by Unwrap for
-// http.ResponseController.
+// responseWriter counts what goes through it. It keeps every ability that
+// http.ResponseController finds in the writer below.
 type responseWriter struct {
 	http.ResponseWriter
 	status int
@@ -31,24 +29,13 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom lets the writer below use sendfile or splice where it can.
-func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
-	w.finish()
-	n, err := io.Copy(w.ResponseWriter, src)
-	w.bytes += n
-	return n, err
-}
-
-// Flush implements http.Flusher.
-func (w *responseWriter) Flush() { _ = w.FlushError() }
-
 // FlushError is what http.ResponseController looks for first.
 func (w *responseWriter) FlushError() error {
 	w.finish()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack implements http.Hijacker. The hijacker writes the status itself; it
+// Hijack leaves the connection to the caller. The hijacker writes the status itself; it
 // can only be 101.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()

@@ -1,10 +1,7 @@
 package routes
 
 import (
-	"bufio"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,23 +143,13 @@ func (w *editWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-func (w *editWriter) ReadFrom(src io.Reader) (int64, error) {
-	w.begin()
-	return io.Copy(w.ResponseWriter, src)
-}
-
-func (w *editWriter) Flush() { _ = w.FlushError() }
-
 func (w *editWriter) FlushError() error {
 	w.begin()
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack hands the connection over; edits of a 101 are the hijacker's.
-func (w *editWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	return http.NewResponseController(w.ResponseWriter).Hijack()
-}
-
+// Unwrap lets http.ResponseController reach the rest. Edits of a 101 are the
+// hijacker's.
 func (w *editWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // trailerNames lists the announced trailers of an answer that pass, for a

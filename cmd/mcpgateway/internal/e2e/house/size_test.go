@@ -18,8 +18,6 @@ var large = map[string]struct {
 	reason string
 }{
 	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
-	"listeners.Conn":               {34, "a net.Conn, whose ten methods count, and the phases of a connection under one lock"},
-	"listeners.Server":             {34, "one server for HTTP/1.1, 2 and 3: the protocols could be types"},
 	"proxy/mcp.Handler":            {37, "the transports of clients could be types"},
 	"proxy/mcp.Hub":                {35, "the registry of sessions and the catalogue could be types"},
 	"proxy/mcp.call":               {24, "a call, its stream and its suspension"},
