@@ -11,6 +11,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -18,6 +19,8 @@ import (
 // belongs to the session, not to the HTTP request that brought it: a
 // disconnect is no cancellation (MCP 2025-11-25, Transports).
 type call struct {
+	slot.Call // as servers see it
+
 	session *session
 	route   *Route
 	msg     *jsonrpc.Message
@@ -26,18 +29,12 @@ type call struct {
 	// stream is that of the HTTP answer, which out is then; nil: the call shares one
 	// with others.
 	stream  *eventstream.Stream
-	info    *filter.RequestInfo
-	header  http.Header
 	started time.Time
 	lease   memory.Lease // of the message, from begin to finish
-	caller  upstream.Caller
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	clock
 
 	mu      sync.Mutex
-	idle    *time.Timer
-	waiting int    // requests of servers that the client has not answered
 	cluster string // the last one that was asked
 
 	turn   chan struct{} // closed when the call has its place; nil: it need not wait
@@ -46,6 +43,18 @@ type call struct {
 	status int // of the HTTP answer, where a server's error has one of its own
 	// suspended is how the call of a client without a session waits for its input.
 	suspended *suspended
+}
+
+// newCall makes a call of a request. header goes upstream.
+func (s *session) newCall(route *Route, m *jsonrpc.Message, info *filter.RequestInfo, header http.Header) *call {
+	c := &call{session: s, route: route, msg: m}
+	c.Call = slot.Call{Generation: &route.slots, Header: header, Info: info, Sink: c}
+	return c
+}
+
+// Received implements [slot.Sink].
+func (c *call) Received(from *slot.Upstream, m *jsonrpc.Message) {
+	owner{c.session}.received(from, m, c)
 }
 
 // outlet is where the call is answered; nil where there is no call.
@@ -59,54 +68,19 @@ func (c *call) outlet() eventstream.Outlet {
 // answerOn makes the call one whose answer is an HTTP answer of its own.
 func (c *call) answerOn(st *eventstream.Stream) { c.out, c.stream = st, st }
 
-// start begins the clocks of the call. stop must be called.
+// start begins the clock of the call. stop must be called.
 func (c *call) start(parent context.Context) {
-	ctx, cancel := context.WithCancelCause(parent)
-	t := c.route.Timeouts
-	ctx, stop := context.WithTimeoutCause(ctx, t.CallMax, errCallMax)
-	c.ctx, c.started = ctx, time.Now()
+	c.started = time.Now()
 	if c.stream != nil {
-		c.caller.Primed = c.stream.BeginEvents
+		c.Caller.Primed = c.stream.BeginEvents
 	}
-	c.cancel = func(cause error) { cancel(cause); stop() }
-	c.idle = time.AfterFunc(t.CallIdle, func() { cancel(errCallIdle) })
+	c.clock.start(parent, c.route.Timeouts)
 }
 
-// stop ends the clocks, and gives back what servers' answers were charged.
+// stop ends the clock, and gives back what servers' answers were charged.
 func (c *call) stop() {
-	c.caller.Release()
-	c.mu.Lock()
-	c.idle.Stop()
-	c.mu.Unlock()
-	c.cancel(context.Canceled)
-}
-
-// touch notes a sign of life of the server.
-func (c *call) touch() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.waiting == 0 && c.ctx.Err() == nil {
-		c.idle.Reset(c.route.Timeouts.CallIdle)
-	}
-}
-
-// hold stops the idle clock while the server waits for the client: a user who
-// thinks is not a server that hangs.
-func (c *call) hold() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting++
-	c.idle.Stop()
-}
-
-// unhold ends a hold.
-func (c *call) unhold() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.waiting--
-	if c.waiting == 0 && c.ctx.Err() == nil {
-		c.idle.Reset(c.route.Timeouts.CallIdle)
-	}
+	c.Caller.Release()
+	c.clock.stop()
 }
 
 // token is the progress token that the client chose, if any.
@@ -120,9 +94,9 @@ func tokenOf(m *jsonrpc.Message) jsonrpc.Value {
 	return v
 }
 
-// progress passes a progress notification on, with the client's token as the
-// client wrote it: 1 and "1" are two tokens.
-func (c *call) progress(m *jsonrpc.Message) {
+// Progress implements [slot.Sink]. The client gets its token as it wrote it: 1 and
+// "1" are two tokens.
+func (c *call) Progress(m *jsonrpc.Message) {
 	c.touch()
 	token := c.token()
 	if c.suspended != nil {
@@ -150,10 +124,10 @@ func (c *call) run() {
 		f := failed(err)
 		flag = f.flag
 		if f.flag != "" {
-			c.info.SetFlag(f.flag)
+			c.Info.SetFlag(f.flag)
 		}
 		if f.cause != nil {
-			c.info.SetReason(f.cause.Error())
+			c.Info.SetReason(f.cause.Error())
 		}
 		switch {
 		case c.session.modern():
@@ -164,7 +138,7 @@ func (c *call) run() {
 		body = f.body(c.msg.ID())
 	}
 	c.session.hub.opts.Trace.call(c.route.Name, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
-	c.caller.Shrink(len(body))
+	c.Caller.Shrink(len(body))
 	if c.suspended != nil {
 		c.suspended.conclude(status, body)
 		return
@@ -176,7 +150,7 @@ func (c *call) run() {
 // answer for the client. safe says that it may be repeated although a server
 // may have seen it.
 func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
-	restore, err := c.restore(ref)
+	restore, err := rounds{c}.restore(ref)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -190,7 +164,7 @@ func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edit
 		return nil, nil, err
 	}
 	if c.session.modern() && m.IsError() {
-		if result := c.elicitations(ref, m); result != nil {
+		if result := (rounds{c}).elicitations(ref, m); result != nil {
 			return jsonrpc.NewResult(c.msg.ID(), result), m, nil
 		}
 	}
@@ -208,18 +182,13 @@ func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edit
 
 // exchange is forward without what it does to the answer.
 func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
-	p := c.session.servers.at(ref.Name)
-	if p == nil {
-		return nil, errEnded
-	}
-	c.ask(ref.Name)
-	return p.exchange(ctx, c, safe, func(up *upstream.Session, id jsonrpc.ID) []byte {
+	return c.send(ctx, ref, safe, func(server *upstream.Server, id jsonrpc.ID) []byte {
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
-		c.disclaim(&e, up)
+		c.disclaim(&e, server)
 		e.Replace(c.token(), []byte(id.Raw()))
 		if !c.session.naming.Transparent(c.route.Members) {
-			c.session.related(&e, ref, c.msg.Params().Get("_meta"))
+			c.session.related(&e, ref.Name, c.msg.Params().Get("_meta"))
 		}
 		if edit != nil {
 			edit(&e)
@@ -228,10 +197,22 @@ func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, e
 	})
 }
 
+// send sends a cluster a request that build makes, and returns its answer.
+func (c *call) send(ctx context.Context, ref federation.Member, safe bool, build func(*upstream.Server, jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
+	at := c.session.servers.at(ref.Name)
+	if at == nil {
+		return nil, errEnded
+	}
+	c.ask(ref.Name)
+	m, err := at.Exchange(ctx, &c.Call, safe, build)
+	c.session.outlets.flush() // the client hears of a list that the call has changed before the answer
+	return m, err
+}
+
 // disclaim takes out what a modern client says of itself with each request,
 // for a server to which its session has said it.
-func (c *call) disclaim(e *jsonrpc.Edits, up *upstream.Session) {
-	if !c.session.modern() || up.Server().Modern() {
+func (c *call) disclaim(e *jsonrpc.Edits, server *upstream.Server) {
+	if !c.session.modern() || server.Modern() {
 		return
 	}
 	meta := c.msg.Params().Get("_meta")
@@ -242,7 +223,7 @@ func (c *call) disclaim(e *jsonrpc.Edits, up *upstream.Session) {
 
 // ask notes the cluster that is asked.
 func (c *call) ask(cluster string) {
-	c.info.SetCluster(cluster)
+	c.Info.SetCluster(cluster)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cluster = cluster

@@ -113,7 +113,7 @@ func (q *calls) cancel(m *jsonrpc.Message) {
 	}
 	q.mu.Unlock()
 	if c != nil {
-		c.cancel(canceled{m})
+		c.cancel(canceled{c.session, m})
 	}
 }
 

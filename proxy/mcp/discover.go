@@ -3,6 +3,7 @@ package mcp
 import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
@@ -21,27 +22,30 @@ func (d dispatcher) discover() ([]byte, error) {
 // of its revisions that the gateway speaks.
 func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
 	d.c.ask(ref.Name)
-	p := d.s.servers.at(ref.Name)
-	if p == nil {
+	at := d.s.servers.at(ref.Name)
+	if at == nil {
 		return nil, errEnded
 	}
-	l, err := p.acquire(d.c.ctx, d.c)
+	var server *upstream.Server
+	err := at.Use(d.c.ctx, &d.c.Call, func(up *upstream.Session) error {
+		server = up.Server()
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer p.release(l)
-	offered := d.c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: l.up.Server().Serves()}})
+	offered := d.c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: server.Serves()}})
 	if !offered.Modern() {
 		return nil, noDiscovery()
 	}
-	if m := l.up.Server().Discover; m != nil {
+	if m := server.Discover; m != nil {
 		var e jsonrpc.Edits
 		e.SetID(m, d.c.msg.ID())
 		e.Set(m.Result(), "supportedVersions", offered.JSON())
 		d.c.modernize(&e, ref, m)
 		return e.Apply(m), nil
 	}
-	init := l.up.Server().Result.Result()
+	init := server.Result.Result()
 	var e jsonrpc.Edits
 	e.Delete(init.Get("capabilities"), "tasks") // those of 2025-11-25 are gone
 	e.Delete(init, "protocolVersion")

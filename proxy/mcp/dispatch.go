@@ -109,16 +109,16 @@ type target struct {
 
 func (d dispatcher) subscribe() ([]byte, error) {
 	body, to, err := d.resource(true)
-	if p := d.s.servers.at(to.cluster); err == nil && to.ok && p != nil {
-		p.subscribed(to.uri, true)
+	if at := d.s.servers.at(to.cluster); err == nil && to.ok && at != nil {
+		at.Subscribed(to.uri, true)
 	}
 	return body, err
 }
 
 func (d dispatcher) unsubscribe() ([]byte, error) {
 	body, to, err := d.resource(true)
-	if p := d.s.servers.at(to.cluster); err == nil && p != nil {
-		p.subscribed(to.uri, false)
+	if at := d.s.servers.at(to.cluster); err == nil && at != nil {
+		at.Subscribed(to.uri, false)
 	}
 	return body, err
 }
@@ -170,14 +170,15 @@ func (d dispatcher) setLevel() ([]byte, error) {
 	d.s.servers.setLogLevel(level)
 	var wg sync.WaitGroup
 	for _, ref := range refs {
-		p := d.s.servers.at(ref.Name)
-		if p == nil || !p.isOpen() || !p.capable("logging") {
+		at := d.s.servers.at(ref.Name)
+		if at == nil || !at.Server().Open || !at.Server().Capable("logging") {
 			continue // the level is replayed when it is opened
 		}
 		wg.Go(func() {
 			// One that does not answer now has lost its session, or is told
 			// again with the next one; the others are not to wait for it.
-			ctx, cancel := context.WithTimeoutCause(d.c.ctx, p.patience(d.c.route), errListTime)
+			patience, _ := at.Patience(&d.c.route.slots)
+			ctx, cancel := context.WithTimeoutCause(d.c.ctx, patience, errListTime)
 			defer cancel()
 			_, _ = d.c.exchange(ctx, ref, true, nil)
 		})

@@ -20,9 +20,9 @@
 // client, and the outlets on which the client hears. What answers one call, the
 // dispatcher with its lister and resolver, belongs to that call alone.
 //
-// A session owns one peer for each cluster of its route: the upstream
-// session, opened when first needed, that belongs to this downstream session
-// alone. What is said to an upstream, and how, is the business of
+// A session has one slot for each cluster of its route (proxy/mcp/slot): the
+// upstream session, opened when first needed, that belongs to this downstream
+// session alone. What is said to an upstream, and how, is the business of
 // proxy/mcp/upstream.
 //
 // A stream to a client outlives the HTTP answer that it began with: what it

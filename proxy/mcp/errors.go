@@ -12,6 +12,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -20,9 +21,8 @@ import (
 var (
 	errCallIdle   = errors.New("neither answer nor progress within call_idle")
 	errCallMax    = errors.New("no answer within call_max")
-	errListTime   = errors.New("no answer within timeouts.list")
-	errEnded      = errors.New("the session has ended")
-	errChanged    = errors.New("the server came back with another version or fewer capabilities")
+	errListTime   = slot.ErrListTime
+	errEnded      = slot.ErrEnded
 	errGone       = errors.New("the client has gone")
 	errPending    = errors.New("too many requests are in flight")
 	errNobody     = errors.New("no client is listening")
@@ -31,9 +31,20 @@ var (
 )
 
 // canceled is the cause of a call that its client cancelled, with this message.
-type canceled struct{ msg *jsonrpc.Message }
+type canceled struct {
+	s   *session
+	msg *jsonrpc.Message
+}
 
 func (canceled) Error() string { return "the client cancelled the request" }
+
+// Notification implements [slot.Canceled].
+func (c canceled) Notification(cluster string, id jsonrpc.ID) []byte {
+	var e jsonrpc.Edits
+	e.Replace(c.msg.Params().Get("requestId"), []byte(id.Raw()))
+	c.s.related(&e, cluster, c.msg.Params().Get("_meta"))
+	return e.Apply(c.msg)
+}
 
 // failure is an answer of our own to a request.
 type failure struct {
@@ -95,7 +106,7 @@ func outcome(err error) *failure {
 	var unreadable *upstream.UnreadableError
 	var long *upstream.TooLongError
 	switch {
-	case errors.Is(err, errChanged):
+	case errors.Is(err, slot.ErrChanged):
 		f := internal(http.StatusNotFound, filter.FlagUpstreamConnectionTermination, "the session has ended; initialize anew")
 		f.dead = true
 		return f

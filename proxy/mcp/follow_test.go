@@ -10,6 +10,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -51,7 +52,7 @@ func TestClusterAddedDuringInitialize(t *testing.T) {
 		t.Fatal(body)
 	}
 	until(t, g.listen(within(t), id), "tools/list_changed")
-	if slices.ContainsFunc(g.hub.find(id).servers.all(), func(p *peer) bool { return p.cluster == "beta" }) {
+	if slices.ContainsFunc(g.hub.find(id).servers.all(), func(p *slot.Slot) bool { return p.Cluster() == "beta" }) {
 		t.Error("the removed cluster has a place in the session")
 	}
 }

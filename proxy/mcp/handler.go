@@ -42,7 +42,7 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	if len(hosts) == 0 {
 		hosts = cfg.Hosts
 	}
-	forward := traceHeaders()
+	forward := spec.TraceHeaders()
 	for _, name := range cfg.Config.ForwardHeaders {
 		forward = append(forward, http.CanonicalHeaderKey(name))
 	}

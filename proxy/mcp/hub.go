@@ -145,19 +145,19 @@ func (h *Hub) background(f func()) {
 // the session has ended already, or its route has gone meanwhile.
 func (h *Hub) publish(s *session) bool {
 	s.life.mu.Lock()
-	seq := s.life.route.seq
+	newest := s.life.route
 	ended := s.life.ended
 	h.mu.Lock()
 	route, served := h.current[s.route]
 	// The route of a generation that is about to be committed is not there yet.
-	ended = ended || h.closed || !served && seq <= h.committed
+	ended = ended || h.closed || !served && newest.slots.Seq <= h.committed
 	if !ended {
 		s.id = rand.Text() // 130 random bits
 		h.byID[s.id] = s
 	}
 	h.mu.Unlock()
 	s.life.mu.Unlock()
-	if !ended && served && route.seq > seq {
+	if !ended && served && route.newerThan(newest) {
 		s.follow(route) // a generation that came meanwhile did not find it
 	}
 	return !ended

@@ -31,14 +31,6 @@ type identity struct {
 // modern reports whether the client speaks a revision without sessions.
 func (i *identity) modern() bool { return i.stateless }
 
-// knownPrincipal is the session's principal, "" for an anonymous client.
-func (i *identity) knownPrincipal() string {
-	if i.principal == anonymousKey {
-		return ""
-	}
-	return i.principal
-}
-
 // passes reports whether what the specification does not know passes to the
 // only server. Where the route hides tools of it nothing does: the server may
 // have ways of its own to call a tool.

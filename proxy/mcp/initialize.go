@@ -93,11 +93,15 @@ func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
 func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 	ref := d.c.route.Members[0]
 	d.c.ask(ref.Name)
-	p := d.s.servers.at(ref.Name)
-	if p == nil {
+	at := d.s.servers.at(ref.Name)
+	if at == nil {
 		return nil, errEnded
 	}
-	l, err := p.acquire(ctx, d.c)
+	var m *jsonrpc.Message
+	err := at.Use(ctx, &d.c.Call, func(up *upstream.Session) error {
+		m = up.Server().Result
+		return nil
+	})
 	var refused *upstream.InitializeError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {
 		answer := refused.Response.Error()
@@ -108,8 +112,6 @@ func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer p.release(l)
-	m := l.up.Server().Result
 	d.s.version = m.Result().Get("protocolVersion").String()
 	var e jsonrpc.Edits
 	e.SetID(m, d.c.msg.ID())
@@ -144,19 +146,17 @@ func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (foun
 	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
-		p := d.s.servers.at(ref.Name)
-		if p == nil {
+		at := d.s.servers.at(ref.Name)
+		if at == nil {
 			errs[i] = errEnded
 			continue
 		}
 		wg.Go(func() {
-			l, err := p.acquire(ctx, d.c)
-			if err != nil {
-				errs[i] = err
-				return
-			}
-			all[i] = federation.Profile{Member: ref, Initialized: l.up.Server().Result, Discovered: l.up.Server().Discover, Revisions: l.up.Server().Serves()}
-			p.release(l)
+			errs[i] = at.Use(ctx, &d.c.Call, func(up *upstream.Session) error {
+				server := up.Server()
+				all[i] = federation.Profile{Member: ref, Initialized: server.Result, Discovered: server.Discover, Revisions: server.Serves()}
+				return nil
+			})
 		})
 	}
 	wg.Wait()

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 )
 
 // lifetime is how long a session lasts, what uses it meanwhile, and which
 // generation it follows.
 //
-// The lock is taken after those of a suspended call and of a peer. Under it that
+// The lock is taken after those of a suspended call and of a slot. Under it that
 // of servers, of a holder, or of a process is taken, and that of the hub where a
 // session is published or kept.
 type lifetime struct {
@@ -75,7 +76,7 @@ func (l *lifetime) enter(route *Route) bool {
 			p.Use()
 		}
 	}
-	if route.seq > l.route.seq {
+	if route.newerThan(l.route) {
 		l.route = route
 	}
 	l.active++
@@ -146,10 +147,10 @@ func (l *lifetime) current() *Route {
 // follow puts a generation in force, unless a newer one is. It returns the
 // servers that stay and those that are no part of it, and reports whether names
 // differ from those that the client was last told of.
-func (l *lifetime) follow(route *Route) (stay, gone []*peer, differs bool) {
+func (l *lifetime) follow(route *Route) (stay, gone []*slot.Slot, differs bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended || route.seq < l.route.seq {
+	if l.ended || l.route.newerThan(route) {
 		return nil, nil, false
 	}
 	differs = l.fingerprint != route.fingerprint
@@ -160,10 +161,10 @@ func (l *lifetime) follow(route *Route) (stay, gone []*peer, differs bool) {
 
 // outlived returns the servers that a call of the route's generation may have
 // opened, and that the newest one does not have.
-func (l *lifetime) outlived(route *Route) []*peer {
+func (l *lifetime) outlived(route *Route) []*slot.Slot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if route.seq >= l.route.seq {
+	if !l.route.newerThan(route) {
 		return nil
 	}
 	_, gone := l.s.servers.sort(l.route)

@@ -167,7 +167,8 @@ func (l *line) handleRequest(route *Route, src source, m *jsonrpc.Message, out e
 		}
 		return spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), v.String()) // a line has a session, and that revision none
 	}
-	c := &call{session: l.s, route: route, msg: m, out: out, info: src.info, header: src.header}
+	c := l.s.newCall(route, m, src.info, src.header)
+	c.out = out
 	switch {
 	case m.Method() == spec.Initialize:
 		return l.initialize(c)
@@ -198,8 +199,8 @@ func (l *line) initialize(c *call) error {
 		body, err := dispatcher{l.s, c}.initialize(ctx)
 		if err != nil {
 			f := failed(err)
-			c.info.SetFlag(f.flag)
-			c.info.SetReason(f.Error())
+			c.Info.SetFlag(f.flag)
+			c.Info.SetReason(f.Error())
 			l.stream.Finish(f.answer.Status, f.body(c.msg.ID()))
 			return
 		}

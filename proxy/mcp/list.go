@@ -85,17 +85,17 @@ func (l lister) drainAll(refs []federation.Member, from seal.Position) []federat
 // takes. A server that repeats a cursor has no end; it is ended here.
 func (l lister) drain(ref federation.Member, from seal.Position) federation.Listing {
 	listing := federation.Listing{Member: ref, Hint: federation.Freshest()}
-	p := l.s.servers.at(ref.Name)
-	if p == nil {
+	at := l.s.servers.at(ref.Name)
+	if at == nil {
 		listing.Err = errEnded
 		return listing
 	}
-	t := p.patience(l.c.route)
-	if p.hopeless(t) {
+	patience, hopeless := at.Patience(&l.c.route.slots)
+	if hopeless {
 		listing.Err = errHopeless
 		return listing
 	}
-	ctx, cancel := context.WithTimeoutCause(l.c.ctx, t, errListTime)
+	ctx, cancel := context.WithTimeoutCause(l.c.ctx, patience, errListTime)
 	defer cancel()
 	listing.Next, listing.Err = l.walk(ctx, ref, from, func(p federation.Page, m *jsonrpc.Message) bool { return listing.Add(l.kind, p, m) })
 	l.learn(ref, listing.Pages, from.Page == nil && listing.Next == nil && listing.Err == nil)
@@ -106,14 +106,10 @@ func (l lister) drain(ref federation.Member, from seal.Position) federation.List
 // more of them. It returns where the walk goes on, nil at the end. A server that
 // repeats a cursor has no end; the walk ends there.
 func (l lister) walk(ctx context.Context, ref federation.Member, from seal.Position, visit func(federation.Page, *jsonrpc.Message) bool) (*seal.Position, error) {
-	p := l.s.servers.at(ref.Name)
-	if p == nil {
-		return nil, errEnded
-	}
 	at := seal.Position{Cluster: ref.Name, Page: from.Page, Trail: from.Trail}
 	seen := map[string]bool{}
 	for range pagesDrained {
-		m, err := l.page(ctx, p, ref, at.Page)
+		m, err := l.page(ctx, ref, at.Page)
 		if err != nil || m == nil { // nil: the server has no such lists
 			return nil, err
 		}
@@ -133,18 +129,17 @@ func (l lister) walk(ctx context.Context, ref federation.Member, from seal.Posit
 }
 
 // page fetches one page; nil when the server has no such lists.
-func (l lister) page(ctx context.Context, p *peer, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
-	if !p.capable(l.kind.Capability) {
+func (l lister) page(ctx context.Context, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
+	if at := l.s.servers.at(ref.Name); at != nil && !at.Server().Capable(l.kind.Capability) {
 		return nil, nil
 	}
-	l.c.ask(ref.Name)
-	m, err := p.exchange(ctx, l.c, true, func(up *upstream.Session, id jsonrpc.ID) []byte {
+	m, err := l.c.send(ctx, ref, true, func(server *upstream.Server, id jsonrpc.ID) []byte {
 		if l.c.msg.Method() != l.kind.Method { // a call of another kind needs the list
 			return jsonrpc.NewRequest(id, l.kind.Method, federation.CursorParams(cursor))
 		}
 		var e jsonrpc.Edits
 		e.SetID(l.c.msg, id)
-		l.c.disclaim(&e, up)
+		l.c.disclaim(&e, server)
 		e.Delete(l.c.msg.Params().Get("_meta"), "progressToken")
 		federation.SetCursor(&e, l.c.msg, cursor)
 		return e.Apply(l.c.msg)

@@ -71,9 +71,9 @@ func TestThePartsOfASessionDoNotWaitForEachOther(t *testing.T) {
 		},
 		func(int) {
 			for _, p := range s.servers.all() {
-				p.revive()
-				p.mapper()
-				p.shareable()
+				p.Revive()
+				s.mapper(p.Cluster())
+				p.Shareable()
 			}
 			s.servers.startListening()
 		},

@@ -44,7 +44,7 @@ func (s *session) newStream(o eventstream.Options) *eventstream.Stream {
 // memory for that.
 func (c *call) answer(status int, id jsonrpc.ID, body []byte) {
 	if !c.out.Offer(status, body) {
-		c.info.SetFlag(filter.FlagOverload)
+		c.Info.SetFlag(filter.FlagOverload)
 		c.out.Finish(http.StatusOK, unheard(id))
 	}
 }

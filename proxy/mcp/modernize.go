@@ -14,8 +14,8 @@ import (
 func (c *call) modernize(e *jsonrpc.Edits, ref federation.Member, m *jsonrpc.Message) {
 	code := func(code int64) { e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, code, 10)) }
 	if !c.session.modern() {
-		p := c.session.servers.at(ref.Name)
-		if p == nil || !p.isModern() {
+		at := c.session.servers.at(ref.Name)
+		if at == nil || !at.Server().Modern {
 			return
 		}
 		if kind := m.Result().Get("resultType"); kind.String() == "complete" {
@@ -40,7 +40,7 @@ func (c *call) modernize(e *jsonrpc.Edits, ref federation.Member, m *jsonrpc.Mes
 	case !kind.Exists():
 		e.SetString(res, "resultType", "complete")
 	case kind.String() == "input_required" && spec.Request(c.msg.Method()).MayRequireInput:
-		c.required(e, ref, res)
+		rounds{c}.required(e, ref, res)
 		return
 	case kind.String() != "complete":
 		return

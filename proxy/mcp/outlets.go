@@ -13,7 +13,7 @@ import (
 // call, and what it has yet to be told on one. Where a client has several, each
 // message goes to exactly one, the newest first.
 //
-// The lock is taken before that of a stream, and after that of a peer.
+// The lock is taken before that of a stream, and after that of a slot.
 type outlets struct {
 	store *eventstream.Store
 	// deaf: the client can hear nothing beyond the answer of a single call.

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // pass passes one page of the only cluster on, byte for byte but for the
@@ -68,13 +69,9 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 // reach opens the upstream session that a list needs, which has bounds of its
 // own: a command may take longer to start than a list may take.
 func (l lister) reach(ref federation.Member) error {
-	p := l.s.servers.at(ref.Name)
-	if p == nil {
+	at := l.s.servers.at(ref.Name)
+	if at == nil {
 		return errEnded
 	}
-	up, err := p.acquire(l.c.ctx, l.c)
-	if err == nil {
-		p.release(up)
-	}
-	return err
+	return at.Use(l.c.ctx, &l.c.Call, func(*upstream.Session) error { return nil })
 }

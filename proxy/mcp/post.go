@@ -129,13 +129,7 @@ func (h *Handler) request(w http.ResponseWriter, r *http.Request, s *session, m 
 }
 
 func (h *Handler) newCall(r *http.Request, s *session, m *jsonrpc.Message) *call {
-	return &call{
-		session: s,
-		route:   h.route,
-		msg:     m,
-		info:    filter.RequestInfoFrom(r.Context()),
-		header:  h.upstreamHeader(r),
-	}
+	return s.newCall(h.route, m, filter.RequestInfoFrom(r.Context()), h.upstreamHeader(r))
 }
 
 // answerTo says what the stream of the HTTP answer to a POST is made of.

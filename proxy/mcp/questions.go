@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -19,7 +20,7 @@ type questions struct {
 
 	mu    sync.Mutex
 	byID  map[jsonrpc.ID]*serverRequest // by our id
-	tasks map[string]*peer              // of the client, by its id, with whom they are for
+	tasks map[string]*slot.Slot         // of the client, by its id, with whom they are for
 }
 
 // add takes a request in. full reports that there were limit requests already,
@@ -63,12 +64,12 @@ func (q *questions) answer(m *jsonrpc.Message) {
 }
 
 // withdraw notes that a server takes its request back.
-func (q *questions) withdraw(l *link, m *jsonrpc.Message) {
+func (q *questions) withdraw(from *slot.Upstream, m *jsonrpc.Message) {
 	id := m.Params().Get("requestId").ID()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, r := range q.byID {
-		if r.link == l && r.msg.ID() == id {
+		if r.from == from && r.msg.ID() == id {
 			r.once.Do(func() {
 				r.withdrawal = m
 				close(r.withdrew)
@@ -103,7 +104,7 @@ func (q *questions) passed(ctx context.Context, r *serverRequest) {
 	if passing == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, slot.SendTimeout)
 	defer cancel()
 	select {
 	case <-passing:
@@ -115,19 +116,19 @@ func (q *questions) passed(ctx context.Context, r *serverRequest) {
 // says about the task belongs to that server.
 func (q *questions) remember(r *serverRequest, answer *jsonrpc.Message) {
 	id := answer.Result().Get("task", "taskId").String()
-	if id == "" || r.peer == nil {
+	if id == "" {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.tasks == nil || len(q.tasks) >= clientTaskLimit {
-		q.tasks = map[string]*peer{}
+		q.tasks = map[string]*slot.Slot{}
 	}
-	q.tasks[id] = r.peer
+	q.tasks[id] = r.from.Slot()
 }
 
 // taskOwner returns the server that a client's task is for.
-func (q *questions) taskOwner(id string) *peer {
+func (q *questions) taskOwner(id string) *slot.Slot {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.tasks[id]

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -19,10 +20,10 @@ const rootsTime = time.Second
 // require takes a request of a server for a modern client: the client is asked
 // with the answer to its own request, if that is one that may be answered so.
 // related says that the server has named the call in which it asks.
-func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, related bool) {
+func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, related bool) {
 	a := &serverRequest{
 		id:       jsonrpc.StringID(rand.Text()),
-		link:     l,
+		from:     from,
 		msg:      m,
 		call:     c,
 		answer:   make(chan *jsonrpc.Message, 1),
@@ -47,7 +48,7 @@ func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, relat
 		if !related && m.Method() == spec.RootsList {
 			patience = rootsTime
 		}
-		if err = c.suspended.ask(p, a, route.Limits.Pending, patience); err != nil {
+		if err = c.suspended.ask(a, route.Limits.Pending, patience); err != nil {
 			c.unhold()
 		}
 	default:
@@ -69,7 +70,7 @@ func (q *questions) require(p *peer, l *link, m *jsonrpc.Message, c *call, relat
 			answer, err = a.wait(ctx)
 			cancel()
 		}
-		q.s.hub.opts.Trace.serverRequest(q.s.route, p.cluster, m.Method(), err)
+		q.s.hub.opts.Trace.serverRequest(q.s.route, a.cluster(), m.Method(), err)
 		switch {
 		case errors.Is(err, errWithdrawn):
 			return
@@ -105,7 +106,7 @@ func undeliverable(err error) *failure {
 
 // wait waits for the client's answer.
 func (r *serverRequest) wait(ctx context.Context) ([]byte, error) {
-	up := r.link.wait(ctx)
+	up := r.from.Session(ctx)
 	if up == nil {
 		return nil, errNobody
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -124,7 +125,7 @@ func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.end("upstream_changed", errChanged)
+	s.end("upstream_changed", slot.ErrChanged)
 	g.hub.giveBack(s)
 	if n := len(g.hub.kept); n != 0 {
 		t.Errorf("%d ended sessions are kept", n)

@@ -2,13 +2,12 @@ package mcp
 
 import (
 	"fmt"
-	"maps"
-	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -36,8 +35,7 @@ type Settings struct {
 // immutable.
 type Route struct {
 	Settings
-	// seq orders the generations: later routes have higher ones.
-	seq uint64
+	slots slot.Generation // as the slots of sessions see it
 	// fingerprint says what names clients see, and where they come from.
 	fingerprint string
 	client      *upstream.Client
@@ -59,28 +57,24 @@ func (h *Hub) newRoute(settings Settings) (*Route, error) {
 			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
 		}
 	}
-	r := &Route{Settings: settings, fingerprint: fingerprint.String(), client: h.opts.Client}
+	r := &Route{Settings: settings, fingerprint: fingerprint.String(), client: h.opts.Client, slots: slot.Generation{
+		Members:  settings.Members,
+		Clusters: settings.Clusters,
+		List:     settings.Timeouts.List,
+		Message:  int64(settings.Limits.Message),
+		Result:   int64(settings.Limits.Result),
+	}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.seq++
-	r.seq = h.seq
+	r.slots.Seq = h.seq
 	return r, nil
 }
+
+// newerThan compares the generations of two routes.
+func (r *Route) newerThan(other *Route) bool { return r.slots.Seq > other.slots.Seq }
 
 // member returns a cluster of the route.
 func (r *Route) member(name string) (federation.Member, bool) {
 	return federation.Find(r.Members, name)
-}
-
-// traceHeaders are those of the W3C's Trace Context and Baggage.
-func traceHeaders() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }
-
-// lasting returns what of a call's headers goes upstream with the streams,
-// answers and farewells of its session too, which belong to no call.
-func lasting(header http.Header) http.Header {
-	out := maps.Clone(header)
-	for _, name := range traceHeaders() {
-		delete(out, name)
-	}
-	return out
 }

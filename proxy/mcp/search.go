@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -162,7 +163,7 @@ func (r resolver) searcher() searcher {
 		who = searcher{key: r.s.key}
 	}
 	var text strings.Builder
-	header := lasting(r.c.header)
+	header := slot.Lasting(r.c.Header)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		if strings.HasPrefix(name, spec.HeaderParam) {
 			continue // it concerns no list

@@ -135,8 +135,7 @@ func TestWhatAListLacksIsForgottenWhenItChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := session.servers.at("raw")
-	p.notified(p.live(), m, nil)
+	owner{session}.listChanged("raw", m, nil)
 	call("new", `"result"`)
 
 	call("newest", unknownTool)

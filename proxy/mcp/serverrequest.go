@@ -7,8 +7,8 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -16,9 +16,8 @@ import (
 // serverRequest is a request of a server that the client is to answer: sampling,
 // elicitation, roots, or one that we do not know.
 type serverRequest struct {
-	peer   *peer
-	id     jsonrpc.ID // ours, towards the client; its progress token too
-	link   *link
+	id     jsonrpc.ID     // ours, towards the client; its progress token too
+	from   *slot.Upstream // who asks
 	msg    *jsonrpc.Message
 	call   *call // during which it came, or nil
 	answer chan *jsonrpc.Message
@@ -38,40 +37,17 @@ type serverRequest struct {
 // errWithdrawn: the server does not want the answer any more.
 var errWithdrawn = errors.New("the server withdrew its request")
 
-// receive takes what a server says on its own account. It must not block: the
-// link's other messages wait behind it.
-func (p *peer) receive(l *link, m *jsonrpc.Message, c *call) {
-	related := c != nil && l.up.Server().Kind == upstream.StreamableHTTP // elsewhere it is guessed
-	if c == nil && p.s.modern() {
-		c = p.s.calls.only() // a borrowed session has one call at a time
-	}
-	if c != nil {
-		c.touch()
-	}
-	switch {
-	case m.Kind() == jsonrpc.Request && p.s.modern():
-		p.s.outlets.flush()
-		p.s.questions.require(p, l, m, c, related)
-	case m.Kind() == jsonrpc.Request:
-		p.s.questions.relay(p, l, m, c)
-	case m.Kind() == jsonrpc.Notification:
-		p.notified(l, m, c)
-	}
-}
-
 // relay brings a server's request to the client, and the answer back.
-func (q *questions) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
-	q.s.outlets.flush()
+func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 	a := &serverRequest{
-		peer:     p,
 		id:       jsonrpc.StringID(rand.Text()),
-		link:     l,
+		from:     from,
 		msg:      m,
 		call:     c,
 		answer:   make(chan *jsonrpc.Message, 1),
 		withdrew: make(chan struct{}),
 	}
-	body := a.request(p)
+	body := q.request(a)
 	short := a.hold(q.s) != nil
 	route := q.s.life.current()
 	full, flood := q.add(a, route.Limits.Pending)
@@ -98,7 +74,7 @@ func (q *questions) relay(p *peer, l *link, m *jsonrpc.Message, c *call) {
 			answer, err = q.await(ctx, a, body, sent)
 			cancel()
 		}
-		q.s.hub.opts.Trace.serverRequest(q.s.route, p.cluster, m.Method(), err)
+		q.s.hub.opts.Trace.serverRequest(q.s.route, a.cluster(), m.Method(), err)
 		if errors.Is(err, errWithdrawn) {
 			return
 		}
@@ -129,7 +105,7 @@ func (q *questions) settle(a *serverRequest) {
 
 // await waits for the client's answer. sent: the client has the request already.
 func (q *questions) await(ctx context.Context, a *serverRequest, body []byte, sent bool) ([]byte, error) {
-	up := a.link.wait(ctx)
+	up := a.from.Session(ctx)
 	if up == nil {
 		return nil, errNobody
 	}
@@ -157,13 +133,13 @@ func (q *questions) await(ctx context.Context, a *serverRequest, body []byte, se
 		q.remember(a, m)
 		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
-		q.s.related(&e, federation.Member{Name: a.peer.cluster}, m.Result().Get("_meta"))
+		q.s.related(&e, a.cluster(), m.Result().Get("_meta"))
 		return e.Apply(m), nil
 	case <-a.withdrew:
 		id := a.withdrawal.Params().Get("requestId")
 		var e jsonrpc.Edits
 		e.Replace(id, []byte(a.id.Raw()))
-		a.peer.mapper().Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
+		q.s.mapper(a.cluster()).Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
 		q.s.outlets.deliver(e.Apply(a.withdrawal), a.call.outlet())
 		return nil, errWithdrawn
 	case <-up.Done():
@@ -189,25 +165,27 @@ func (q *questions) retract(a *serverRequest, cause error) {
 }
 
 // request is the server's request as the client gets it.
-func (r *serverRequest) request(p *peer) []byte {
+func (q *questions) request(r *serverRequest) []byte {
 	var e jsonrpc.Edits
 	e.SetID(r.msg, r.id)
 	if token := r.token(); token.Exists() {
 		e.Replace(token, []byte(r.id.Raw()))
 	}
-	p.mapper().Request(&e, r.msg.Method(), r.msg.Params())
+	q.s.mapper(r.cluster()).Request(&e, r.msg.Method(), r.msg.Params())
 	return e.Apply(r.msg)
 }
+
+func (r *serverRequest) cluster() string { return r.from.Slot().Cluster() }
 
 func (r *serverRequest) token() jsonrpc.Value { return r.msg.Params().Get("_meta", "progressToken") }
 
 // reply sends the answer to the server that asked.
 func (r *serverRequest) reply(ctx context.Context, answer []byte) {
-	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
+	ctx, cancel := context.WithTimeout(ctx, slot.SendTimeout)
 	defer cancel()
 	// A server that is gone needs no answer, and one that does not take it
 	// sees its own timeout.
-	if up := r.link.wait(ctx); up != nil {
+	if up := r.from.Session(ctx); up != nil {
 		_ = up.Send(ctx, answer)
 	}
 }
@@ -219,7 +197,7 @@ func (q *questions) advance(ctx context.Context, m *jsonrpc.Message) error {
 	if a == nil || !a.token().Exists() {
 		return nil
 	}
-	up := a.link.wait(ctx)
+	up := a.from.Session(ctx)
 	if up == nil {
 		return upstream.ErrSessionLost
 	}

@@ -2,7 +2,11 @@ package mcp
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 )
 
 // servers are the clusters' places in a session, and what each new upstream
@@ -12,39 +16,59 @@ type servers struct {
 
 	mu     sync.Mutex
 	closed bool
-	byName map[string]*peer
+	byName map[string]*slot.Slot
 	level  string // of the log that the client asked for; "": it has asked for none
 }
 
 // at returns the cluster's place in the session; nil when it has ended.
-func (v *servers) at(cluster string) *peer {
+func (v *servers) at(cluster string) *slot.Slot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	p := v.byName[cluster]
 	if p == nil && !v.closed {
-		p = &peer{s: v.s, cluster: cluster}
+		p = slot.New(owner{v.s}, v.config(cluster))
 		v.byName[cluster] = p
 	}
 	return p
 }
 
+// config is what a new slot is made of.
+func (v *servers) config(cluster string) slot.Config {
+	s, trace := v.s, v.s.hub.opts.Trace
+	principal := s.principal
+	if principal == anonymousKey {
+		principal = ""
+	}
+	return slot.Config{
+		Route:      s.route,
+		Cluster:    cluster,
+		Client:     s.hub.opts.Client,
+		Init:       s.init,
+		Principal:  principal,
+		Naming:     s.naming,
+		Modern:     s.modern(),
+		Hears:      s.mayAsk() || s.subscribed,
+		LogLevel:   v.logLevel,
+		Background: s.hub.background,
+		Own:        s.life.own,
+		Disown:     s.life.disown,
+		Trace:      slot.Trace{Upstream: trace.upstream, UpstreamLost: trace.upstreamLost, Ignored: trace.ignored},
+	}
+}
+
 // all returns the places that there are.
-func (v *servers) all() []*peer {
+func (v *servers) all() []*slot.Slot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.allLocked()
 }
 
-func (v *servers) allLocked() []*peer {
-	all := make([]*peer, 0, len(v.byName))
-	for _, p := range v.byName {
-		all = append(all, p)
-	}
-	return all
+func (v *servers) allLocked() []*slot.Slot {
+	return slices.Collect(maps.Values(v.byName))
 }
 
 // sort takes out the places whose cluster is not of the route any more.
-func (v *servers) sort(route *Route) (stay, gone []*peer) {
+func (v *servers) sort(route *Route) (stay, gone []*slot.Slot) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for cluster, p := range v.byName {
@@ -59,7 +83,7 @@ func (v *servers) sort(route *Route) (stay, gone []*peer) {
 }
 
 // close makes at return nothing new, and returns the places that there are.
-func (v *servers) close() []*peer {
+func (v *servers) close() []*slot.Slot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.closed = true
@@ -81,10 +105,7 @@ func (v *servers) setLogLevel(level string) {
 // startListening makes the servers send what belongs to no call.
 func (v *servers) startListening() {
 	for _, p := range v.all() {
-		if l := p.live(); l != nil {
-			l.up.StartListening()
-			p.release(l)
-		}
+		p.StartListening()
 	}
 }
 
@@ -94,7 +115,7 @@ func (v *servers) startListening() {
 func (v *servers) broadcast(ctx context.Context, msg []byte) {
 	var wg sync.WaitGroup
 	for _, p := range v.all() {
-		wg.Go(func() { _ = p.notify(ctx, msg) })
+		wg.Go(func() { _ = p.Notify(ctx, msg) })
 	}
 	wg.Wait()
 }
@@ -105,7 +126,7 @@ func (v *servers) broadcast(ctx context.Context, msg []byte) {
 // said that it keeps nothing.
 func (v *servers) shareable() bool {
 	for _, p := range v.all() {
-		if !p.shareable() {
+		if !p.Shareable() {
 			return false
 		}
 	}
@@ -115,6 +136,6 @@ func (v *servers) shareable() bool {
 // revive brings back the servers that were lost or never came up.
 func (v *servers) revive() {
 	for _, p := range v.all() {
-		p.revive()
+		p.Revive()
 	}
 }

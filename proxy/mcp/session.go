@@ -7,6 +7,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -17,8 +18,8 @@ import (
 // the left to the right, and none is held while something is read from or
 // written to a network:
 //
-//	suspended → peer → outlets → eventstream.Stream → eventstream.Store
-//	suspended → peer → lifetime → servers, holder, process
+//	suspended → slot.Slot → outlets → eventstream.Stream → eventstream.Store
+//	suspended → slot.Slot → lifetime → servers, holder, process
 //	lifetime → Hub, where a session is published or kept
 //
 // Those of calls and of questions are leaves, as is that of servers. The locks of
@@ -56,7 +57,7 @@ func (h *Hub) newSession(route *Route, principal string, init clientInit) *sessi
 		naming:    federation.NewNaming(route.Namespace, route.Members),
 	}}
 	s.life.begin(s, route)
-	s.servers = servers{s: s, byName: map[string]*peer{}, level: init.level}
+	s.servers = servers{s: s, byName: map[string]*slot.Slot{}, level: init.level}
 	s.calls.byID = map[jsonrpc.ID][]*call{}
 	s.questions.s, s.questions.byID = s, map[jsonrpc.ID]*serverRequest{}
 	s.outlets.store = eventstream.NewStore(route.Resume.limits(), h.opts.Memory)
@@ -70,15 +71,15 @@ func (s *session) end(reason string, cause error) {
 	if !s.life.end() {
 		return
 	}
-	peers := s.servers.close()
+	slots := s.servers.close()
 	s.hub.forget(s, reason)
 	s.life.cancel(cause)
 	s.discharge()
 	s.outlets.close()
 	s.hub.background(func() {
 		s.life.wg.Wait()
-		for _, p := range peers {
-			p.leave()
+		for _, p := range slots {
+			p.Leave(errEnded)
 		}
 	})
 }
@@ -107,7 +108,7 @@ func (s *session) finish(c *call) {
 	s.calls.leave(c)
 	s.life.exit()
 	for _, p := range s.life.outlived(c.route) {
-		p.leave()
+		p.Leave(slot.Removed(p.Cluster()))
 	}
 }
 
@@ -143,10 +144,10 @@ func (s *session) follow(route *Route) {
 	stay, gone, differs := s.life.follow(route)
 	s.outlets.store.SetLimits(s.life.current().Resume.limits())
 	for _, p := range gone {
-		p.leave()
+		p.Leave(slot.Removed(p.Cluster()))
 	}
 	for _, p := range stay {
-		p.adopt(route)
+		p.Adopt(&route.slots)
 	}
 	if differs && (s.line == nil || s.line.ready()) {
 		s.outlets.changed(spec.ListChanges()...)

@@ -12,7 +12,9 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 func TestRestartedServerIsUnseenByTheClient(t *testing.T) {
@@ -73,9 +75,13 @@ func TestKilledStdioServerIsStartedAnew(t *testing.T) {
 	}
 	for _, s := range g.hub.all() {
 		for _, p := range s.servers.all() {
-			l := p.live()
-			l.up.Close(within(t))
-			p.release(l)
+			err := p.Use(within(t), &slot.Call{Generation: &s.life.current().slots}, func(up *upstream.Session) error {
+				up.Close(within(t))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if invoke(t, c, "whoami", nil) != "alpha" {

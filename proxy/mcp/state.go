@@ -39,10 +39,14 @@ func stateScope(route, principal string, m *jsonrpc.Message) seal.Scope {
 	return seal.Scope{Route: route, Principal: principal, Method: "state " + m.Method() + " " + name.String()}
 }
 
-func (c *call) sealState(state requestState) string {
+// rounds are the tries in which a client of a revision without sessions makes one
+// request (MCP 2026-07-28, Multi Round-Trip Requests): c is one of them.
+type rounds struct{ c *call }
+
+func (r rounds) sealState(state requestState) string {
 	plain, _ := json.Marshal(state) // strings always encode
-	s := c.session
-	return s.hub.seal.Seal(stateScope(s.route, s.principal, c.msg), plain, time.Now().Add(stateAge))
+	s := r.c.session
+	return s.hub.seal.Seal(stateScope(s.route, s.principal, r.c.msg), plain, time.Now().Add(stateAge))
 }
 
 // openState reads the state that a modern request brings back, if any.
@@ -60,12 +64,12 @@ func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestSta
 }
 
 // restore returns what gives the server back its own of the state.
-func (c *call) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
-	s := c.session
+func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
+	s := r.c.session
 	if !s.modern() {
 		return func(*jsonrpc.Edits) {}, nil
 	}
-	state, ok, err := s.hub.openState(s.route, s.principal, c.msg)
+	state, ok, err := s.hub.openState(s.route, s.principal, r.c.msg)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +77,7 @@ func (c *call) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 		return nil, spec.InvalidParams(errState.Error())
 	}
 	return func(e *jsonrpc.Edits) {
-		params := c.msg.Params()
+		params := r.c.msg.Params()
 		switch {
 		case !ok:
 		case state.Inner != nil:
@@ -88,8 +92,8 @@ func (c *call) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 }
 
 // required notes what changes in a server's result that asks for input.
-func (c *call) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Value) {
-	names := c.session.of(ref)
+func (r rounds) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Value) {
+	names := r.c.session.of(ref)
 	for _, ask := range res.Get("inputRequests").Each {
 		names.Request(e, ask.Get("method").String(), ask.Get("params"))
 	}
@@ -98,21 +102,21 @@ func (c *call) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Val
 		text := inner.String()
 		state.Inner = &text
 	}
-	e.SetString(res, "requestState", c.sealState(state))
+	e.SetString(res, "requestState", r.sealState(state))
 }
 
 // elicitations makes of the error with which a server with sessions wants the
 // user to visit a page first (MCP 2025-11-25, Elicitation) a result that asks
 // for the same, for a client whose revision does not have the error. It returns nil when it is
 // another one, or the client cannot show pages.
-func (c *call) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
-	meta := c.msg.Params().Get("_meta")
+func (r rounds) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
+	meta := r.c.msg.Params().Get("_meta")
 	pages := m.Error().Get("data", "elicitations")
-	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(c.msg.Method()).MayRequireInput ||
+	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(r.c.msg.Method()).MayRequireInput ||
 		!meta.Get(jsonrpc.MetaCapabilities, "elicitation", "url").Exists() {
 		return nil
 	}
-	names := c.session.of(ref)
+	names := r.c.session.of(ref)
 	var asked []inputRequest
 	for _, page := range pages.Each {
 		var e jsonrpc.Edits
@@ -120,7 +124,7 @@ func (c *call) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
 		e.SetString(page, "mode", "url")
 		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), spec.ElicitationCreate, e.ApplyTo(page)})
 	}
-	return c.inputRequired(asked, requestState{Cluster: ref.Name, Anew: true})
+	return r.inputRequired(asked, requestState{Cluster: ref.Name, Anew: true})
 }
 
 // inputRequest is one thing that a server wants to know.
@@ -130,7 +134,7 @@ type inputRequest struct {
 }
 
 // inputRequired is the result that asks for input.
-func (c *call) inputRequired(asked []inputRequest, state requestState) []byte {
+func (r rounds) inputRequired(asked []inputRequest, state requestState) []byte {
 	b := []byte(`{"resultType":"input_required","inputRequests":{`)
 	for i, ask := range asked {
 		if i > 0 {
@@ -144,5 +148,5 @@ func (c *call) inputRequired(asked []inputRequest, state requestState) []byte {
 		b = append(b, '}')
 	}
 	b = append(b, `},"requestState":`...)
-	return append(jsonrpc.AppendString(b, c.sealState(state)), '}')
+	return append(jsonrpc.AppendString(b, r.sealState(state)), '}')
 }

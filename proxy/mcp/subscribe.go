@@ -11,7 +11,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // subscription is what a subscriptions/listen stream carries: the session that
@@ -57,7 +59,7 @@ func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
 	for _, id := range asked.Get("taskIds").Each {
 		sub.tasks[id.String()] = true
 	}
-	if len(sub.uris)+len(sub.tasks) > subsLimit {
+	if len(sub.uris)+len(sub.tasks) > slot.MostSubscriptions {
 		return nil, spec.MalformedParams("params.notifications names too many resources and tasks")
 	}
 	return sub, nil
@@ -171,20 +173,18 @@ func (w watcher) watch(uri string) bool {
 	if err != nil {
 		return false
 	}
-	p := w.s.servers.at(ref.Name)
-	if p == nil {
+	at := w.s.servers.at(ref.Name)
+	if at == nil {
 		return false
 	}
-	l, err := p.acquire(w.c.ctx, w.c)
-	if err != nil {
-		return false
-	}
-	defer p.release(l)
-	if !p.capable("resources", "subscribe") || l.up.Subscribe(w.c.ctx, own, true) != nil {
-		return false
-	}
-	p.subscribed(own, true)
-	return true
+	watched := false
+	_ = at.Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error {
+		if watched = at.Server().Capable("resources", "subscribe") && up.Subscribe(w.c.ctx, own, true) == nil; watched {
+			at.Subscribed(own, true)
+		}
+		return nil
+	})
+	return watched
 }
 
 // watchTask asks the server that has a task to tell of it. Its state can be
@@ -199,16 +199,9 @@ func (w watcher) watchTask(id string) {
 			return
 		}
 	}
-	p := w.s.servers.at(ref.Name)
-	if p == nil {
-		return
+	if at := w.s.servers.at(ref.Name); at != nil {
+		_ = at.Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error { return up.WatchTask(w.c.ctx, own) })
 	}
-	l, err := p.acquire(w.c.ctx, w.c)
-	if err != nil {
-		return
-	}
-	defer p.release(l)
-	_ = l.up.WatchTask(w.c.ctx, own)
 }
 
 // acknowledged is the first message of the stream: what of the filter is

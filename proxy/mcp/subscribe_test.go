@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
@@ -148,7 +149,7 @@ func TestGenerationsAreHeardOnSubscriptions(t *testing.T) {
 
 func TestFiltersThatMakeNoSenseAreRefused(t *testing.T) {
 	g := newGateway(t, nil, newServer(t, "alpha").backend("alpha"))
-	many := strings.Repeat(`"x:y",`, subsLimit) + `"x:y"`
+	many := strings.Repeat(`"x:y",`, slot.MostSubscriptions) + `"x:y"`
 	for _, filter := range []string{`[]`, `{"toolsListChanged":true,"toolsListChanged":false}`, `{"resourceSubscriptions":[1]}`, fmt.Sprintf(`{"resourceSubscriptions":[%s]}`, many)} {
 		body := `{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen","params":{` + modernMeta + `,"notifications":` + filter + `}}`
 		res, answer := g.post(body, spec.HeaderVersion, spec.Modern, spec.HeaderMethod, "subscriptions/listen")

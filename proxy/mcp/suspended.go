@@ -46,7 +46,7 @@ type suspended struct {
 
 // ask adds a question, and sends it to the client if it waits for an answer, or
 // if it still does after some patience.
-func (k *suspended) ask(p *peer, a *serverRequest, limit int, patience time.Duration) error {
+func (k *suspended) ask(a *serverRequest, limit int, patience time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.final != nil {
@@ -58,7 +58,7 @@ func (k *suspended) ask(p *peer, a *serverRequest, limit int, patience time.Dura
 	k.keys++
 	a.key = strconv.Itoa(k.keys)
 	var e jsonrpc.Edits
-	p.mapper().Request(&e, a.msg.Method(), a.msg.Params())
+	k.c.session.mapper(a.cluster()).Request(&e, a.msg.Method(), a.msg.Params())
 	a.params = e.ApplyTo(a.msg.Params())
 	k.asks = append(k.asks, a)
 	switch {
@@ -115,7 +115,7 @@ func (k *suspended) suspend() {
 	for i, a := range k.asks {
 		asked[i] = inputRequest{a.key, a.msg.Method(), a.params}
 	}
-	body := k.c.inputRequired(asked, requestState{Cluster: k.c.asked(), Held: k.id})
+	body := rounds{k.c}.inputRequired(asked, requestState{Cluster: k.c.asked(), Held: k.id})
 	k.c.out.Finish(http.StatusOK, jsonrpc.NewResult(k.msg.ID(), body))
 }
 

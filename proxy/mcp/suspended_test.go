@@ -186,7 +186,7 @@ func TestSuspendedCallsOfOneLockNoOtherOut(t *testing.T) {
 	canceled := map[string]bool{}
 	park := func(principal string, n int) bool {
 		id := fmt.Sprint(principal, n)
-		c := &call{route: route, cancel: func(error) { canceled[id] = true }}
+		c := &call{route: route, clock: clock{cancel: func(error) { canceled[id] = true }}}
 		return hub.suspensions.add(&suspended{c: c, principal: principal, id: id})
 	}
 	for i := range 2 * suspendedLimit {

@@ -51,9 +51,9 @@ func (d dispatcher) task() ([]byte, error) {
 
 // related gives the server its own name of the task that a client's message
 // belongs to.
-func (s *session) related(e *jsonrpc.Edits, ref federation.Member, meta jsonrpc.Value) {
+func (s *session) related(e *jsonrpc.Edits, to string, meta jsonrpc.Value) {
 	at := meta.Get(jsonrpc.MetaRelatedTask, "taskId")
-	if cluster, own, ok := s.openID(federation.TaskID, at.String()); ok && cluster == ref.Name {
+	if cluster, own, ok := s.openID(federation.TaskID, at.String()); ok && cluster == to {
 		e.ReplaceString(at, own)
 	}
 }

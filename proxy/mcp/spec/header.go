@@ -12,3 +12,6 @@ const (
 	// HeaderParam begins the headers that repeat a tool's arguments.
 	HeaderParam = "Mcp-Param-"
 )
+
+// TraceHeaders are those of the W3C's Trace Context and Baggage, of one request each.
+func TraceHeaders() []string { return []string{"Traceparent", "Tracestate", "Baggage"} }

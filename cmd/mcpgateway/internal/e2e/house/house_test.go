@@ -27,6 +27,7 @@ var floors = []string{
 	"proxy/routes",
 	"proxy/mcp",
 	"proxy/mcp/downstream",
+	"proxy/mcp/slot",
 	"proxy/mcp/federation",
 	"proxy/mcp/relay",
 	"proxy/mcp/upstream",
