@@ -2,10 +2,10 @@ package mcp
 
 import (
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // settle is how long the list_changed notifications of a federation wait for
@@ -20,6 +20,54 @@ type notice struct {
 	msg []byte
 }
 
+// missedBytes bounds a backlog.
+const missedBytes = 64 << 10
+
+// backlog is what is kept for a client between two of its streams.
+type backlog struct {
+	notices []notice
+	bytes   int
+}
+
+// add adds a notice, and returns the oldest ones, which had to be given up for it.
+func (b *backlog) add(n notice) (given []notice) {
+	b.notices = append(b.notices, n)
+	b.bytes += len(n.msg) + eventstream.MessageCost
+	up := 0
+	for ; b.bytes > missedBytes; up++ {
+		b.bytes -= len(b.notices[up].msg) + eventstream.MessageCost
+	}
+	given, b.notices = b.notices[:up:up], b.notices[up:]
+	return given
+}
+
+// take returns all of it, which is no longer kept.
+func (b *backlog) take() []notice {
+	notices := b.notices
+	*b = backlog{}
+	return notices
+}
+
+// changes are the changed lists that a client has not been told of.
+type changes struct {
+	notices []notice
+	some    atomic.Bool // there are; read without the lock
+}
+
+// add notes a changed list. The last notice of several tells the same as all of them.
+func (c *changes) add(n notice) {
+	c.notices = append(slices.DeleteFunc(c.notices, func(other notice) bool { return other.list == n.list }), n)
+	c.some.Store(true)
+}
+
+// take returns all of them, which are no longer due.
+func (c *changes) take() []notice {
+	notices := c.notices
+	c.notices = nil
+	c.some.Store(false)
+	return notices
+}
+
 // changed tells the client, soon, that lists are not what they were. Without
 // a stream it is told when it opens one.
 func (o *outlets) changed(methods ...string) {
@@ -27,7 +75,7 @@ func (o *outlets) changed(methods ...string) {
 	defer o.mu.Unlock()
 	for _, method := range methods {
 		if o.wants(method) && !o.closed {
-			o.dueLocked(notice{list: method})
+			o.due.add(notice{list: method})
 		}
 	}
 	o.armLocked()
@@ -47,7 +95,7 @@ func (o *outlets) merge(n notice) {
 	if o.closed {
 		return
 	}
-	o.dueLocked(n)
+	o.due.add(n)
 	o.armLocked()
 }
 
@@ -60,34 +108,15 @@ func (o *outlets) pass(n notice, call eventstream.Outlet) {
 		return
 	}
 	o.flushLocked()
-	if call != nil && call.Send(o.message(n)) {
+	if call != nil && call.Send(o.subscription.Load().message(n)) {
 		return
 	}
 	o.tellLocked(n)
 }
 
-// dueLocked notes a changed list that the client is to be told of. The last of
-// several tells the same as all of them.
-func (o *outlets) dueLocked(n notice) {
-	o.due = slices.DeleteFunc(o.due, func(other notice) bool { return other.list == n.list })
-	o.due = append(o.due, n)
-	o.overdue.Store(true)
-}
-
-// message is what a notice stands for.
-func (o *outlets) message(n notice) []byte {
-	if n.msg != nil {
-		return n.msg
-	}
-	if sub := o.subscription.Load(); sub != nil {
-		return sub.changed(n.list)
-	}
-	return jsonrpc.NewNotification(n.list, []byte("{}")) // handlers in Go see nil where there are no params
-}
-
 // armLocked sets the timer that tells what is due, if there is a stream for it.
 func (o *outlets) armLocked() {
-	if !o.pending && !o.closed && len(o.streams) > 0 && len(o.due) > 0 {
+	if !o.pending && !o.closed && len(o.streams) > 0 && o.due.some.Load() {
 		o.pending = true
 		o.timer = time.AfterFunc(settle, o.settled)
 	}
@@ -105,7 +134,7 @@ func (o *outlets) settled() {
 // flush tells the client of the lists that have changed before something else
 // that a server said after that.
 func (o *outlets) flush() {
-	if !o.overdue.Load() {
+	if !o.due.some.Load() {
 		return
 	}
 	o.mu.Lock()
@@ -116,22 +145,19 @@ func (o *outlets) flush() {
 }
 
 func (o *outlets) flushLocked() {
-	due := o.due
-	o.due = nil
-	o.overdue.Store(false)
-	for _, n := range due {
+	for _, n := range o.due.take() {
 		o.tellLocked(n)
 	}
 }
 
 // tellLocked delivers the notice of a changed list, or keeps it.
 func (o *outlets) tellLocked(n notice) {
-	msg := o.message(n)
+	msg := o.subscription.Load().message(n)
 	switch {
 	case o.deliverLocked(msg):
-	case o.mayMissLocked():
+	case o.listened && !o.closed:
 		o.missLocked(notice{list: n.list, msg: msg})
 	default:
-		o.dueLocked(n)
+		o.due.add(n)
 	}
 }

@@ -21,19 +21,17 @@ type outlets struct {
 	// subscription is what the only stream was opened for; nil: for everything.
 	// It is not changed, but replaced.
 	subscription atomic.Pointer[subscription]
-	overdue      atomic.Bool // there is something in due
 
 	mu      sync.Mutex
 	closed  bool
 	streams []*eventstream.Stream // of GETs, the newest last
 	added   chan struct{}         // closed when there is a new one
 	// listened: there has been one. Between two of them missed is kept.
-	listened    bool
-	missed      []notice
-	missedBytes int
-	due         []notice // changed lists that the client has not been told of
-	timer       *time.Timer
-	pending     bool // the timer will tell what is due
+	listened bool
+	missed   backlog
+	due      changes
+	timer    *time.Timer
+	pending  bool // the timer will tell what is due
 }
 
 // listen adds the stream of a GET, in which nothing is kept yet. It reports
@@ -72,10 +70,9 @@ func (o *outlets) addLocked(st *eventstream.Stream) {
 	close(o.added)
 	o.added = make(chan struct{})
 	o.listened = true
-	for _, n := range o.missed {
+	for _, n := range o.missed.take() {
 		st.Send(n.msg)
 	}
-	o.missed, o.missedBytes = nil, 0
 	o.armLocked()
 }
 
@@ -139,9 +136,6 @@ func (o *outlets) close() {
 	}
 }
 
-// missedBytes bounds what is kept for a client between two of its streams.
-const missedBytes = 64 << 10
-
 // tell delivers a message, or keeps it for the next stream of a client that
 // has had one: it is about to open another. The oldest are given up first.
 func (o *outlets) tell(msg []byte, call eventstream.Outlet) {
@@ -150,7 +144,7 @@ func (o *outlets) tell(msg []byte, call eventstream.Outlet) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.deliverLocked(msg) && o.mayMissLocked() {
+	if !o.deliverLocked(msg) && o.listened && !o.closed {
 		o.missLocked(notice{msg: msg})
 	}
 }
@@ -176,21 +170,12 @@ func (o *outlets) deliverLocked(msg []byte) bool {
 	return false
 }
 
-// mayMissLocked reports whether the client has had a stream, and so is about to
-// open another.
-func (o *outlets) mayMissLocked() bool { return o.listened && !o.closed }
-
-// missLocked keeps a message for the client's next stream. Of those that are
-// given up for it, a changed list is told all the same, though later.
+// missLocked keeps a message for the client's next stream. Of those that are given up
+// for it, a changed list is told all the same, though later.
 func (o *outlets) missLocked(n notice) {
-	o.missed = append(o.missed, n)
-	o.missedBytes += len(n.msg) + eventstream.MessageCost
-	for o.missedBytes > missedBytes {
-		oldest := o.missed[0]
-		o.missedBytes -= len(oldest.msg) + eventstream.MessageCost
-		o.missed = o.missed[1:]
-		if oldest.list != "" {
-			o.dueLocked(notice{list: oldest.list})
+	for _, given := range o.missed.add(n) {
+		if given.list != "" {
+			o.due.add(notice{list: given.list})
 		}
 	}
 }

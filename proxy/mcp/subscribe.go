@@ -255,9 +255,15 @@ func (sub *subscription) result() []byte {
 	return jsonrpc.NewResult(sub.id, append(append([]byte(`{"resultType":"complete","_meta":`), sub.meta()...), '}'))
 }
 
-// changed is a notification of a changed list.
-func (sub *subscription) changed(method string) []byte {
-	return jsonrpc.NewNotification(method, object("_meta", sub.meta()))
+// message is what a notice stands for; sub is nil for a client without one.
+func (sub *subscription) message(n notice) []byte {
+	switch {
+	case n.msg != nil:
+		return n.msg
+	case sub != nil:
+		return jsonrpc.NewNotification(n.list, object("_meta", sub.meta()))
+	}
+	return jsonrpc.NewNotification(n.list, []byte("{}")) // handlers in Go see nil where there are no params
 }
 
 // tagged is a notification that says to which subscription it belongs.

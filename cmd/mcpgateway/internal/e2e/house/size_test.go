@@ -20,7 +20,7 @@ var large = map[string]struct {
 	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
 	"proxy/mcp.Handler":            {37, "the transports of clients could be types"},
 	"proxy/mcp.Hub":                {35, "the registry of sessions and the catalogue could be types"},
-	"proxy/mcp.outlets":            {25, "the streams of a session, and what waits for one, under one lock"},
+	"proxy/mcp.outlets":            {22, "the streams of a session, and what waits for one, under one lock"},
 	"proxy/mcp/eventstream.Stream": {21, "what is written, kept, sent and sent again, under one lock"},
 	"proxy/mcp/relay.Relay":        {32, "a client and a server at once: the two sides could be types"},
 	"proxy/mcp/upstream.Session":   {21, "the façade of the package: each method gives a call to one of its parts"},
