@@ -39,14 +39,16 @@ func forget(o *observe.Observer, gen *Generation, living []*Generation) {
 	for _, l := range living {
 		eachLabel(l.config, func(label, name string) { used[series{label, name}] = true })
 	}
+	var gone observe.Gone
 	eachLabel(gen.config, func(label, name string) {
 		if !used[series{label, name}] {
-			o.Forget(label, name)
+			gone.Add(label, name)
 		}
 	})
 	for _, c := range gen.clusters.All() {
-		forgetCluster(o, c, living)
+		addCluster(&gone, c, living)
 	}
+	o.Forget(gone)
 }
 
 // eachLabel calls f with each listener and route, by which metrics are labelled.
@@ -59,23 +61,23 @@ func eachLabel(c *Config, f func(label, name string)) {
 	}
 }
 
-// forgetCluster drops the series of a cluster that no living generation has, or of
-// those of its endpoints. Most reloads leave most clusters as they are.
-func forgetCluster(o *observe.Observer, c *clusters.Cluster, living []*Generation) {
+// addCluster adds a cluster that no living generation has, or those of its endpoints.
+// Most reloads leave most clusters as they are.
+func addCluster(gone *observe.Gone, c *clusters.Cluster, living []*Generation) {
 	known := false
-	var endpoints []*clusters.Endpoint
+	var kept []*clusters.Endpoint
 	for _, l := range living {
 		switch other, ok := l.clusters.Get(c.Name()); {
 		case other == c:
 			return
 		case ok:
 			known = true
-			endpoints = append(endpoints, other.Endpoints()...)
+			kept = append(kept, other.Endpoints()...)
 		}
 	}
-	if !known {
-		o.Forget("cluster", c.Name())
-		return
+	if known {
+		gone.AddEndpoints(c.Name(), c.Endpoints(), kept)
+	} else {
+		gone.Add("cluster", c.Name())
 	}
-	o.ForgetEndpoints(c.Name(), c.Endpoints(), endpoints)
 }

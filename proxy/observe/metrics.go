@@ -51,21 +51,6 @@ func (m *metrics) define(c prometheus.Collector, v *prometheus.MetricVec, labels
 	m.series = append(m.series, series{v, labels})
 }
 
-// forget drops every series that has these labels.
-func (m *metrics) forget(labels prometheus.Labels) {
-	for _, s := range m.series {
-		has := 0
-		for _, l := range s.labels {
-			if _, ok := labels[l]; ok {
-				has++
-			}
-		}
-		if has == len(labels) {
-			s.DeletePartialMatch(labels)
-		}
-	}
-}
-
 func outcome(err error) string {
 	if err != nil {
 		return "error"

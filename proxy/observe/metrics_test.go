@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -88,10 +89,12 @@ func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
 	o.Clusters.Request("b", "http://1", 200, time.Second, nil)
 	o.Listeners.Opened("public")
 	o.request("public", &filter.Entry{Route: "tools", Status: 200, Duration: time.Second})
-	o.metrics.forget(prometheus.Labels{"cluster": "a", "endpoint": "http://1"})
-	o.Forget("cluster", "b")
-	o.Forget("listener", "public")
-	o.Forget("route", "tools")
+	var all Gone
+	all.Add("cluster", "b")
+	all.Add("listener", "public")
+	all.Add("route", "tools")
+	add(&all.endpoints, gone{"a", "http://1"})
+	o.Forget(all)
 	families, err := o.metrics.registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +113,61 @@ func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
 	}
 	if want := "[mcpgateway_cluster_request_duration_seconds a mcpgateway_cluster_requests_total a 200 http://2]"; fmt.Sprint(left) != want {
 		t.Errorf("left: %v\nwant: %s", left, want)
+	}
+}
+
+// looked is a metric that counts how often it is read.
+type looked struct {
+	prometheus.Metric
+	times *int
+}
+
+func (l looked) Write(m *dto.Metric) error {
+	*l.times++
+	return l.Metric.Write(m)
+}
+
+func TestEachSeriesIsLookedAtOnceHoweverManyRoutesGo(t *testing.T) {
+	const routes = 1000
+	o, times := New(io.Discard, "test"), 0
+	d := prometheus.NewDesc("test_total", "", []string{"route"}, nil)
+	vec := prometheus.NewMetricVec(d, func(values ...string) prometheus.Metric {
+		return looked{prometheus.MustNewConstMetric(d, prometheus.CounterValue, 1, values...), &times}
+	})
+	o.metrics.series = append(o.metrics.series, series{vec, []string{"route"}})
+	var all Gone
+	for i := range routes {
+		if _, err := vec.GetMetricWithLabelValues(fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+		all.Add("route", fmt.Sprint(i))
+	}
+	o.Forget(all)
+	if times != routes {
+		t.Errorf("%d looks at %d series", times, routes)
+	}
+	if vec.DeletePartialMatch(nil) != 0 {
+		t.Error("series are left")
+	}
+}
+
+func BenchmarkForget(b *testing.B) {
+	for _, routes := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(routes), func(b *testing.B) {
+			var all Gone
+			for i := range routes {
+				all.Add("route", fmt.Sprint(i))
+			}
+			for b.Loop() {
+				b.StopTimer()
+				o := New(io.Discard, "test")
+				for i := range routes {
+					o.request("public", &filter.Entry{Route: fmt.Sprint(i), Status: 200, Duration: time.Second})
+				}
+				b.StartTimer()
+				o.Forget(all)
+			}
+		})
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -66,22 +64,4 @@ func New(stderr io.Writer, version string) *Observer {
 // is called once a process.
 func (o *Observer) MetricsPage(source admin.Source) http.Handler {
 	return admin.MetricsPage(o.metrics.registry, source)
-}
-
-// Forget drops the series of a listener, route or cluster, as label says, that no
-// generation has any more.
-func (o *Observer) Forget(label, name string) { o.metrics.forget(prometheus.Labels{label: name}) }
-
-// ForgetEndpoints drops the series of those endpoints of a cluster that are gone,
-// and not among those that are kept.
-func (o *Observer) ForgetEndpoints(cluster string, gone, kept []*clusters.Endpoint) {
-	known := map[string]bool{}
-	for _, e := range kept {
-		known[endpointLabel(e.ID())] = true
-	}
-	for _, e := range gone {
-		if label := endpointLabel(e.ID()); !known[label] {
-			o.metrics.forget(prometheus.Labels{"cluster": cluster, "endpoint": label})
-		}
-	}
 }

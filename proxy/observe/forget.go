@@ -1,0 +1,82 @@
+package observe
+
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+)
+
+// Gone are listeners, routes, clusters and endpoints that no generation has any
+// more. The zero value has none. It is for one goroutine.
+type Gone struct {
+	names     map[gone]bool
+	endpoints map[gone]bool // by cluster and URL
+}
+
+type gone struct{ label, name string }
+
+// Add adds a listener, route or cluster, as label says.
+func (g *Gone) Add(label, name string) { add(&g.names, gone{label, name}) }
+
+// AddEndpoints adds those endpoints of a cluster that are not among those kept.
+func (g *Gone) AddEndpoints(cluster string, all, kept []*clusters.Endpoint) {
+	known := map[string]bool{}
+	for _, e := range kept {
+		known[endpointLabel(e.ID())] = true
+	}
+	for _, e := range all {
+		if url := endpointLabel(e.ID()); !known[url] {
+			add(&g.endpoints, gone{cluster, url})
+		}
+	}
+}
+
+func add(set *map[gone]bool, one gone) {
+	if *set == nil {
+		*set = map[gone]bool{}
+	}
+	(*set)[one] = true
+}
+
+// Forget drops the series of all that is gone. It looks at each series once, however
+// much that is.
+func (o *Observer) Forget(g Gone) {
+	labels := map[string]bool{"endpoint": len(g.endpoints) > 0}
+	for one := range g.names {
+		labels[one.label] = true
+	}
+	for _, s := range o.metrics.series {
+		if slices.ContainsFunc(s.labels, func(l string) bool { return labels[l] }) {
+			s.forget(&g)
+		}
+	}
+}
+
+func (s series) forget(g *Gone) {
+	collected := make(chan prometheus.Metric, 64)
+	go func() {
+		defer close(collected)
+		s.Collect(collected)
+	}()
+	var all []prometheus.Metric
+	for m := range collected { // holding the lock that requests count under
+		all = append(all, m)
+	}
+	for _, m := range all {
+		var read dto.Metric
+		if m.Write(&read) != nil {
+			continue
+		}
+		labels, dead := prometheus.Labels{}, false
+		for _, l := range read.Label {
+			labels[l.GetName()] = l.GetValue()
+			dead = dead || g.names[gone{l.GetName(), l.GetValue()}]
+		}
+		if dead || g.endpoints[gone{labels["cluster"], labels["endpoint"]}] {
+			s.Delete(labels)
+		}
+	}
+}
