@@ -11,7 +11,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // member is one element of a batch.
@@ -23,6 +22,14 @@ type member struct {
 
 // answered reports whether the member is owed an answer.
 func (m *member) answered() bool { return m.refusal != nil || m.msg.Kind() == jsonrpc.Request }
+
+// id is what the answer names; the zero ID where the member is no message.
+func (m *member) id() (id jsonrpc.ID) {
+	if m.msg != nil {
+		id = m.msg.ID()
+	}
+	return id
+}
 
 // parseBatch reads a batch of at most limit members. Each is judged by itself
 // (JSON-RPC 2.0 section 6); an error is one of the whole.
@@ -62,29 +69,35 @@ func parseMember(raw []byte) member {
 // batch collects the answers to the requests of one batch. They go out as one
 // array; what servers say meanwhile goes out at once.
 type batch struct {
-	out eventstream.Outlet
+	out     eventstream.Outlet
+	members []member
 
 	mu      sync.Mutex
 	status  int
 	left    int
-	ids     []jsonrpc.ID // these three by member
-	owed    []bool
-	answers [][]byte
+	answers [][]byte     // by member
 	lease   memory.Lease // of the answers
 }
 
 func newBatch(out eventstream.Outlet, members []member, lease memory.Lease) *batch {
-	b := &batch{out: out, status: http.StatusOK, ids: make([]jsonrpc.ID, len(members)), owed: make([]bool, len(members)), answers: make([][]byte, len(members)), lease: lease}
-	for i := range members {
-		m := &members[i]
-		if m.msg != nil {
-			b.ids[i] = m.msg.ID()
-		}
-		if b.owed[i] = m.answered(); b.owed[i] {
+	b := &batch{out: out, members: members, status: http.StatusOK, answers: make([][]byte, len(members)), lease: lease}
+	for _, m := range members {
+		if m.answered() {
 			b.left++
 		}
 	}
 	return b
+}
+
+// each answers what is no message, and has handle take the others.
+func (b *batch) each(handle func(m *jsonrpc.Message, out eventstream.Outlet)) {
+	for i, m := range b.members {
+		if m.refusal != nil {
+			b.member(i).Finish(http.StatusOK, m.refusal)
+		} else {
+			handle(m.msg, b.member(i))
+		}
+	}
 }
 
 // member returns where the i-th member is answered.
@@ -130,9 +143,9 @@ func (m batchMember) take(status int, answer []byte, as eventstream.Importance) 
 
 // unheardLocked puts an error in the place of each answer.
 func (b *batch) unheardLocked() {
-	for i, id := range b.ids {
-		if b.owed[i] {
-			b.answers[i] = unheard(id)
+	for i := range b.members {
+		if m := &b.members[i]; m.answered() {
+			b.answers[i] = unheard(m.id())
 		}
 	}
 }
@@ -147,9 +160,9 @@ func (b *batch) joinedLocked() []byte {
 func (b *batch) interrupted() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i, id := range b.ids {
-		if b.owed[i] && b.answers[i] == nil {
-			b.answers[i] = interruption(id)
+	for i := range b.members {
+		if m := &b.members[i]; m.answered() && b.answers[i] == nil {
+			b.answers[i] = interruption(m.id())
 			b.left--
 		}
 	}
@@ -157,61 +170,44 @@ func (b *batch) interrupted() []byte {
 	return b.joinedLocked()
 }
 
-// batch takes a batch of a session of Streamable HTTP.
-func (h *Handler) batch(w http.ResponseWriter, r *http.Request, body []byte, a downstream.Accept) {
+// batch takes a batch of a session.
+func (h streamable) batch(x exchange, body []byte, a downstream.Accept) {
 	var none jsonrpc.ID
-	s := h.session(w, r, none)
-	if s == nil {
+	s, ok := h.enter(x, none)
+	if !ok {
 		return
 	}
-	defer s.life.exit()
-	if !s.batches() {
-		downstream.Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, none, jsonrpc.ErrBatch.Error())
+	defer s.Exit()
+	if !s.Batches() {
+		x.refuse(http.StatusBadRequest, none, jsonrpc.ErrBatch.Error())
 		return
 	}
 	members, err := parseBatch(body, h.route.Limits.Pending)
 	if err != nil {
-		downstream.Refuse(w, r, http.StatusBadRequest, parseCode(err), none, err.Error())
+		refuseParse(x, err)
 		return
 	}
-	b := newBatch(nil, members, h.hub.opts.Memory.Lease(memory.Answer))
-	requests := slices.ContainsFunc(members, func(m member) bool { return m.msg != nil && m.msg.Kind() == jsonrpc.Request })
-	if !requests && b.left > 0 {
-		b.status = http.StatusBadRequest
-	}
+	b := newBatch(nil, members, h.memory.Lease(memory.Answer))
 	if b.left == 0 {
 		for _, m := range members {
-			h.inform(r, s, m.msg)
+			s.Inform(x.r.Context(), h.sender(x), m.msg, atOnce)
 		}
-		w.WriteHeader(http.StatusAccepted)
+		x.w.WriteHeader(http.StatusAccepted)
 		return
 	}
-	st := s.newStream(s.resumable(h.answerTo(s, a)))
+	if !slices.ContainsFunc(members, func(m member) bool { return m.msg != nil && m.msg.Kind() == jsonrpc.Request }) {
+		b.status = http.StatusBadRequest
+	}
+	st := s.NewResumable(h.answerTo(a, true))
 	reader := st.Reader()
 	b.out = st
-	for i, m := range members {
-		switch {
-		case m.refusal != nil:
-			b.member(i).Finish(http.StatusOK, m.refusal)
-		case m.msg.Kind() == jsonrpc.Request:
-			c := h.newCall(r, s, m.msg)
-			c.out = b.member(i)
-			if err := s.launch(c); err != nil {
-				c.out.Finish(http.StatusOK, failed(err).body(m.msg.ID()))
-			}
-		default:
-			h.inform(r, s, m.msg)
+	b.each(func(m *jsonrpc.Message, out eventstream.Outlet) {
+		if m.Kind() == jsonrpc.Request {
+			launch(s, h.sender(x), m, out)
+		} else {
+			s.Inform(x.r.Context(), h.sender(x), m, atOnce)
 		}
-	}
-	h.serve(w, r, reader, !a.JSON, b.interrupted)
-	s.outlets.rescue(reader)
-}
-
-// inform takes what is not answered.
-func (h *Handler) inform(r *http.Request, s *session, m *jsonrpc.Message) {
-	if m.Kind() == jsonrpc.Notification {
-		s.notification(upstream.WithHeader(r.Context(), h.upstreamHeader(r)), h.route, m)
-	} else {
-		s.questions.answer(m)
-	}
+	})
+	h.write(x, reader, !a.JSON, b.interrupted)
+	s.Leave(reader)
 }

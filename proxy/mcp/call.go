@@ -42,13 +42,14 @@ type call struct {
 
 	status int // of the HTTP answer, where a server's error has one of its own
 	// suspended is how the call of a client without a session waits for its input.
-	suspended *suspended
+	suspended *Suspended
 }
 
-// newCall makes a call of a request. header goes upstream.
-func (s *session) newCall(route *Route, m *jsonrpc.Message, info *filter.RequestInfo, header http.Header) *call {
-	c := &call{session: s, route: route, msg: m}
-	c.Call = slot.Call{Generation: &route.slots, Header: header, Info: info, Sink: c}
+// newCall makes a call of a request, whose answer goes to out.
+func (s *session) newCall(from Sender, m *jsonrpc.Message, out eventstream.Outlet) *call {
+	c := &call{session: s, route: from.Route, msg: m, out: out}
+	c.Call = slot.Call{Generation: &from.Route.slots, Header: from.Header, Info: from.Info, Sink: c}
+	c.stream, _ = out.(*eventstream.Stream)
 	return c
 }
 
@@ -64,9 +65,6 @@ func (c *call) outlet() eventstream.Outlet {
 	}
 	return c.out
 }
-
-// answerOn makes the call one whose answer is an HTTP answer of its own.
-func (c *call) answerOn(st *eventstream.Stream) { c.out, c.stream = st, st }
 
 // start begins the clock of the call. stop must be called.
 func (c *call) start(parent context.Context) {

@@ -1,10 +1,11 @@
 package mcp
 
 import (
-	"errors"
+	"net/http"
 
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // count is what a route holds.
@@ -16,22 +17,31 @@ type count struct {
 	streams  int
 }
 
+// Why a client gets no session, or no stream.
 var (
-	errSessions  = errors.New("too many sessions")
-	errPrincipal = errors.New("too many sessions of this principal")
+	errClosed    = internal(http.StatusServiceUnavailable, filter.FlagOverload, errEnded.Error())
+	errSessions  = internal(http.StatusServiceUnavailable, filter.FlagOverload, "too many sessions")
+	errPrincipal = internal(http.StatusTooManyRequests, filter.FlagOverload, "too many sessions of this principal")
+	errStreams   = &failure{answer: spec.Error{Status: http.StatusTooManyRequests, Code: jsonrpc.CodeInvalidRequest, Text: "too many streams of this session"}, flag: filter.FlagOverload}
 )
 
 // admit gives a session one of the slots of its route. Where none is free the
 // session that has been idle longest is evicted: one of the same principal, or
 // where only the route's slots have run out, an anonymous one. A client that
 // forgets its sessions, as most do, would else be kept out by them until they
-// have been idle for long enough, and others with it.
-func (h *Hub) admit(s *session, limits Limits) error {
-	victims, err := h.slot(s, limits)
+// have been idle for long enough, and others with it. The session is in use until
+// its exit.
+func (h *Hub) admit(s *session, route *Route) error {
+	victims, err := h.slot(s, route.Limits)
 	for _, victim := range victims {
 		victim.end("evicted", errEnded)
 	}
-	return err
+	if err != nil {
+		s.life.cancel(err)
+		return err
+	}
+	s.life.enter(route)
+	return nil
 }
 
 // slot does what admit does. The sessions that it returns have lost their
@@ -40,7 +50,7 @@ func (h *Hub) slot(s *session, limits Limits) (victims []*session, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, errEnded
+		return nil, errClosed
 	}
 	n := h.countLocked(s.route)
 	defer h.pruneLocked(s.route)
@@ -132,23 +142,19 @@ func (h *Hub) pruneLocked(route string) {
 	}
 }
 
-// streamBegun counts an SSE stream to a client until done is called.
-func (h *Hub) streamBegun(route string, conn *listeners.Conn) (done func()) {
+// StreamBegun counts a stream to a client until done is called.
+func (r *Route) StreamBegun() (done func()) {
+	h := r.hub
 	h.mu.Lock()
-	h.countLocked(route).streams++
+	h.countLocked(r.Name).streams++
 	h.mu.Unlock()
-	h.opts.Trace.streamOpened(route)
-	left := func() {}
-	if conn != nil {
-		left = conn.Stream()
-	}
+	h.opts.Trace.streamOpened(r.Name)
 	return func() {
-		left()
 		h.mu.Lock()
-		h.countLocked(route).streams--
-		h.pruneLocked(route)
+		h.countLocked(r.Name).streams--
+		h.pruneLocked(r.Name)
 		h.mu.Unlock()
-		h.opts.Trace.streamClosed(route)
+		h.opts.Trace.streamClosed(r.Name)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
 func (d dispatcher) discover() ([]byte, error) {
-	if o := d.c.route.offered(); !o.Unknown && !o.Modern() {
+	if o := d.c.route.Offered(); !o.Unknown && !o.Modern() {
 		return nil, noDiscovery() // no server need be asked
 	}
 	refs := d.c.route.Members

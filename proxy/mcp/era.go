@@ -1,11 +1,10 @@
 package mcp
 
 import (
-	"net/http"
+	"context"
 	"slices"
 
-	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -19,9 +18,9 @@ func (r *Route) configured() (o federation.Offer, ok bool) {
 	return federation.Everything().Narrow(r.Versions), true
 }
 
-// offered returns what the route offers, as far as that is known without
+// Offered returns what the route offers, as far as that is known without
 // asking a server.
-func (r *Route) offered() federation.Offer {
+func (r *Route) Offered() federation.Offer {
 	if o, ok := r.configured(); ok {
 		return o
 	}
@@ -70,29 +69,26 @@ func (r *Route) offeredBy(found []federation.Profile) federation.Offer {
 	return o.Sure()
 }
 
-// refuseVersion refuses a message of a revision that is not spoken, and names
-// those that the route offers. Servers are asked where that is not known.
-func (h *Handler) refuseVersion(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, requested string) {
-	o := h.route.offered()
-	if o.Unknown {
-		o = h.ask(r, m)
+// Offered returns what the route offers to the sender of m. Servers are asked
+// where that is not known.
+func (f Sender) Offered(ctx context.Context, m *jsonrpc.Message) federation.Offer {
+	route := f.Route
+	offered := route.Offered()
+	if !offered.Unknown {
+		return offered
 	}
-	reject(w, r, m.ID(), spec.UnsupportedVersion(o.Versions, requested))
-}
-
-// ask asks the servers of the route what they serve.
-func (h *Handler) ask(r *http.Request, m *jsonrpc.Message) federation.Offer {
-	s, err := h.hub.borrow(h.route, filter.PrincipalFrom(r.Context()), clientInit{params: h.hub.selfInit(spec.NewestLegacy), version: spec.Modern})
+	init := route.OwnInit(spec.NewestLegacy)
+	init.version = spec.Modern
+	s, err := f.Borrow(init)
 	if err != nil {
-		return h.route.offered()
+		return offered
 	}
-	defer h.hub.giveBack(s)
-	c := h.newCall(r, s, m)
-	c.answerOn(s.newStream(h.answerTo(s, downstream.Accept{})))
-	c.start(r.Context())
+	defer route.hub.giveBack(s.session)
+	c := s.newCall(f, m, s.NewStream(eventstream.Options{Bytes: route.QueueBytes()}))
+	c.start(ctx)
 	defer c.stop()
-	found, _, _ := dispatcher{s, c}.openAll(c.ctx, h.route.Members)
-	return h.route.offeredBy(found)
+	found, _, _ := dispatcher{s.session, c}.openAll(c.ctx, route.Members)
+	return route.offeredBy(found)
 }
 
 // noDiscovery answers server/discover where the servers have sessions: clients

@@ -58,7 +58,7 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	if f.cause != nil {
+	if f.cause != nil && f.cause.Error() != f.answer.Text {
 		return f.answer.Text + ": " + f.cause.Error()
 	}
 	return f.answer.Text
@@ -74,6 +74,12 @@ func (f *failure) body(id jsonrpc.ID) []byte {
 		data = append(data, '}')
 	}
 	return jsonrpc.NewError(id, f.answer.Code, f.answer.Text, data)
+}
+
+// interruption answers a request whose connection must end before the server has
+// answered it.
+func interruption(id jsonrpc.ID) []byte {
+	return internal(http.StatusOK, filter.FlagDownstreamConnectionTermination, "the connection had to end before the server answered").body(id)
 }
 
 // internal is the failure of a request that the client could not have known to
@@ -94,6 +100,14 @@ func failed(err error) *failure {
 	}
 	f := outcome(err)
 	f.cause = err
+	return f
+}
+
+// note records what keeps a request from being served, and makes an answer of it.
+func note(info *filter.RequestInfo, err error) *failure {
+	f := failed(err)
+	info.SetFlag(f.flag)
+	info.SetReason(f.Error())
 	return f
 }
 

@@ -281,7 +281,7 @@ func TestALineIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
 		return nil
 	}()
 	// What does not fit into the queue ends the line, and the session with it.
-	for session.line.stream.Send([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","method":"x","params":{"a":%q}}`, strings.Repeat("a", 4096)))) {
+	for session.only.Send([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","method":"x","params":{"a":%q}}`, strings.Repeat("a", 4096)))) {
 	}
 	eventually(t, "the session's end", func() bool { return g.hub.find(session.id) == nil })
 

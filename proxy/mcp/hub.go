@@ -157,10 +157,14 @@ func (h *Hub) publish(s *session) bool {
 	}
 	h.mu.Unlock()
 	s.life.mu.Unlock()
-	if !ended && served && route.newerThan(newest) {
+	if ended {
+		return false
+	}
+	h.opts.Trace.sessionOpened(s.route)
+	if served && route.newerThan(newest) {
 		s.follow(route) // a generation that came meanwhile did not find it
 	}
-	return !ended
+	return true
 }
 
 // forget takes back what admit or lend, and publish, did.

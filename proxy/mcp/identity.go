@@ -1,14 +1,14 @@
 package mcp
 
 import (
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // identity is whose a session is, and of what kind. It is fixed when the session
-// is published, and needs no lock then; a line sets init, version and naming
-// once more, before it is ready.
+// is published, and needs no lock then; a session
+// with one stream has init, version and naming set once more, in its handshake.
 type identity struct {
 	id        string // by which the client names it; "": it is not published
 	route     string // its name
@@ -16,6 +16,7 @@ type identity struct {
 	// init are the params of initialize, which go to each server.
 	init    []byte
 	version string // what was negotiated with the client
+	via     Transport
 	naming  federation.Naming
 	// sessionless: made for single calls of clients without a session, who
 	// can neither listen nor answer.
@@ -28,6 +29,15 @@ type identity struct {
 	subscribed bool
 }
 
+// ID is how the client names the session, once it is published.
+func (i *identity) ID() string { return i.id }
+
+// BelongsTo reports whether the session is the principal's.
+func (i *identity) BelongsTo(p filter.Principal) bool { return i.principal == p.Key() }
+
+// Speaks reports whether the client has negotiated this revision.
+func (i *identity) Speaks(version string) bool { return i.version == version }
+
 // modern reports whether the client speaks a revision without sessions.
 func (i *identity) modern() bool { return i.stateless }
 
@@ -37,9 +47,6 @@ func (i *identity) modern() bool { return i.stateless }
 func (i *identity) passes(refs []federation.Member) bool {
 	return i.naming.Transparent(refs) && refs[0].Tools.All()
 }
-
-// batches reports whether the session has them. It must have been initialised.
-func (i *identity) batches() bool { return i.version == spec.Batches }
 
 // mayAsk reports whether servers may ask the client of a modern request.
 func (i *identity) mayAsk() bool {

@@ -5,17 +5,17 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
-	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// clientInit is what a session begins with.
-type clientInit struct {
+// ClientInit is what a session begins with.
+type ClientInit struct {
 	params  []byte // for the servers
 	version string
 	level   string // of the log, that the client asks for
@@ -23,13 +23,13 @@ type clientInit struct {
 
 // parseInit reads the params of initialize. The servers get them as they are,
 // but for a revision that we do not speak.
-func parseInit(m *jsonrpc.Message) (clientInit, error) {
+func parseInit(m *jsonrpc.Message) (ClientInit, error) {
 	params := m.Params()
 	asked := params.Get("protocolVersion")
 	if params.Kind() != jsonrpc.Object || asked.Kind() != jsonrpc.String {
-		return clientInit{}, spec.InvalidParams("params.protocolVersion is not a string")
+		return ClientInit{}, spec.InvalidParams("params.protocolVersion is not a string")
 	}
-	init := clientInit{params: params.Raw(), version: asked.String()}
+	init := ClientInit{params: params.Raw(), version: asked.String()}
 	if !spec.IsLegacy(init.version) && init.version != spec.Oldest {
 		var e jsonrpc.Edits
 		e.ReplaceString(asked, spec.NewestLegacy)
@@ -38,46 +38,115 @@ func parseInit(m *jsonrpc.Message) (clientInit, error) {
 	return init, nil
 }
 
-// initialize begins a session.
-func (h *Handler) initialize(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept) {
-	info := filter.RequestInfoFrom(r.Context())
-	init, err := parseInit(m)
-	if err != nil {
-		downstream.WriteJSON(w, http.StatusOK, failed(err).body(m.ID()))
-		return
+// OwnInit is how the gateway initialises for a client of a revision that has not
+// said who it is.
+func (r *Route) OwnInit(version string) ClientInit {
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), version)
+	b = append(append(b, `,"capabilities":{},"clientInfo":`...), r.hub.serverInfo()...)
+	return ClientInit{params: append(b, '}'), version: version}
+}
+
+// StatelessInit is what a request says of its client, whose revision has no
+// sessions.
+func StatelessInit(m *jsonrpc.Message) ClientInit {
+	meta := m.Params().Get("_meta")
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), spec.NewestLegacy)
+	b = append(b, `,"capabilities":`...)
+	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() {
+		b = append(b, caps.Raw()...)
+	} else {
+		b = append(b, "{}"...)
 	}
-	principal := filter.PrincipalFrom(r.Context())
-	s := h.hub.newSession(h.route, principal.Key(), init)
-	if err := h.hub.admit(s, h.route.Limits); err != nil {
-		s.life.cancel(err)
-		h.overloaded(w, r, m.ID(), err)
-		return
+	b = append(b, `,"clientInfo":`...)
+	if who := meta.Get(jsonrpc.MetaClientInfo); who.Kind() == jsonrpc.Object {
+		b = append(b, who.Raw()...)
+	} else {
+		b = append(b, `{"name":"unknown","version":"unknown"}`...)
 	}
-	s.life.enter(h.route)
-	defer s.life.exit()
-	c := h.newCall(r, s, m)
-	c.answerOn(s.newStream(h.answerTo(s, a)))
-	ctx, cancel := context.WithTimeoutCause(r.Context(), h.route.Timeouts.CallIdle, errCallIdle)
-	defer cancel()
-	body, err := dispatcher{s, c}.initialize(ctx)
-	if err == nil && r.Context().Err() != nil {
+	return ClientInit{params: append(b, '}'), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
+}
+
+// Initialize answers the call that began the session, and makes the session one
+// that its client can name. Where it fails the session ends.
+func (s Session) Initialize(client context.Context, from Sender, m *jsonrpc.Message, st *eventstream.Stream) error {
+	c := s.newCall(from, m, st)
+	body, err := s.negotiate(client, c)
+	if err == nil && client.Err() != nil {
 		err = errGone // and would never end the session
 	}
-	if err == nil && !h.hub.publish(s) {
+	if err == nil && !s.hub.publish(s.session) {
 		err = errEnded
 	}
 	if err != nil {
 		s.end("failed", errEnded)
-		f := failed(err)
-		info.SetFlag(f.flag)
-		info.SetReason(f.Error())
-		downstream.WriteJSON(w, f.answer.Status, f.body(m.ID()))
-		return
+		return err
 	}
-	h.hub.opts.Trace.sessionOpened(s.route)
-	w.Header().Set(spec.HeaderSession, s.id)
 	c.answer(http.StatusOK, m.ID(), body)
-	h.serve(w, r, c.stream.Reader(), !a.JSON, nil)
+	return nil
+}
+
+// negotiate returns the answer to initialize, and waits for no server longer than
+// for one that is silent.
+func (s *session) negotiate(ctx context.Context, c *call) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.CallIdle, errCallIdle)
+	defer cancel()
+	return dispatcher{s, c}.initialize(ctx)
+}
+
+// handshake is how far the client has come that initialises its session over the
+// only stream of it. The zero value has come to the end.
+type handshake struct{ at atomic.Int32 }
+
+const (
+	initialized int32 = iota
+	uninitialized
+	initializing
+)
+
+// expect makes initialize the first request.
+func (h *handshake) expect() { h.at.Store(uninitialized) }
+
+// begin notes that initialize has come, and reports whether that was its turn.
+func (h *handshake) begin() bool { return h.at.CompareAndSwap(uninitialized, initializing) }
+
+// begun reports whether initialize has come.
+func (h *handshake) begun() bool { return h.at.Load() != uninitialized }
+
+// complete lets other requests come.
+func (h *handshake) complete() { h.at.Store(initialized) }
+
+// ready reports whether initialize has been answered.
+func (h *handshake) ready() bool { return h.at.Load() == initialized }
+
+// initializeOnStream answers initialize on the only stream. Where it fails the
+// stream ends after the answer: the client begins anew with another one.
+func (s *session) initializeOnStream(c *call) error {
+	init, err := parseInit(c.msg)
+	if err != nil {
+		return err
+	}
+	if !s.handshake.begin() {
+		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: "the session is initialized already"}
+	}
+	if err := s.charge(int64(len(init.params))); err != nil {
+		return err
+	}
+	s.init, s.version = init.params, init.version
+	s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
+	started := s.life.spawn(func() {
+		body, err := s.negotiate(s.life.ctx, c)
+		if err != nil {
+			f := note(c.Info, err)
+			s.only.Finish(f.answer.Status, f.body(c.msg.ID()))
+			return
+		}
+		s.handshake.complete()
+		c.answer(http.StatusOK, c.msg.ID(), body)
+	})
+	if !started {
+		return errEnded
+	}
+	return nil
 }
 
 // initialize returns the answer to initialize.

@@ -129,11 +129,9 @@ func (l *lifetime) use() (last time.Time, now bool) {
 func (l *lifetime) idle(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	unused := l.active == 0
-	if l.s.line != nil {
-		// Its stream is used for as long as it lasts, once it has begun.
-		unused = !l.s.line.begun()
-	}
+	// A session with one stream is in use for as long as it lasts, but for a client
+	// that never begins.
+	unused := l.active == 0 || !l.s.handshake.begun()
 	return unused && now.Sub(l.last) > l.route.Timeouts.SessionIdle
 }
 

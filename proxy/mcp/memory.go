@@ -7,7 +7,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -16,29 +15,14 @@ const (
 	// sessionCost is what a session takes besides the messages that it keeps, in
 	// bytes: that of one whose server is reached over Streamable HTTP.
 	sessionCost = 16 << 10
-	// streamCost is what the stream of a GET takes besides its connection, in
-	// bytes.
-	streamCost = 16 << 10
 	// sessionsShare is the part of the memory limit, as its divisor, that sessions
 	// keep where memory is short for other reasons: giving up those that are idle
 	// would not help then.
 	sessionsShare = 4
 )
 
-// readMessage reads the message of a POST whole. The lease grows by what it
-// takes while it is read; the call that comes of it has a lease of its own.
-func (h *Handler) readMessage(w http.ResponseWriter, r *http.Request, lease *memory.Lease) ([]byte, error) {
-	return lease.ReadAll(http.MaxBytesReader(w, r.Body, int64(h.route.Limits.Message)), r.ContentLength)
-}
-
 // cost is what a session takes, with what its client says of itself.
 func (s *session) cost() int64 { return sessionCost + int64(len(s.init)) }
-
-// newStream returns a stream whose messages are charged.
-func (s *session) newStream(o eventstream.Options) *eventstream.Stream {
-	o.Lease = s.hub.opts.Memory.Lease(memory.Answer)
-	return eventstream.New(o)
-}
 
 // answer gives the client the answer of its call, or tells it that there is no
 // memory for that.

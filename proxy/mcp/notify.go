@@ -28,8 +28,6 @@ func (s *session) notification(ctx context.Context, route *Route, m *jsonrpc.Mes
 	switch m.Method() {
 	case spec.NotificationInitialized:
 		// Each upstream session has had its own.
-	case spec.NotificationCancelled:
-		s.calls.cancel(m)
 	case spec.NotificationProgress:
 		ctx, cancel := context.WithTimeout(ctx, slot.SendTimeout)
 		defer cancel()

@@ -121,12 +121,12 @@ func TestSessionsKeptForSingleCallsAreBounded(t *testing.T) {
 func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	g := newGateway(t, nil, newServer(t, "alpha").backend("alpha"))
 	h := g.current.Load()
-	s, err := g.hub.borrow(h.route, filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}, clientInit{params: g.hub.selfInit(spec.NewestLegacy), version: spec.NewestLegacy})
+	s, err := Sender{Route: h.route, Principal: filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}}.Borrow(h.route.OwnInit(spec.NewestLegacy))
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.end("upstream_changed", slot.ErrChanged)
-	g.hub.giveBack(s)
+	g.hub.giveBack(s.session)
 	if n := len(g.hub.kept); n != 0 {
 		t.Errorf("%d ended sessions are kept", n)
 	}

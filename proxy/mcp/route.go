@@ -39,6 +39,7 @@ type Route struct {
 	// fingerprint says what names clients see, and where they come from.
 	fingerprint string
 	client      *upstream.Client
+	hub         *Hub
 }
 
 // newRoute prepares a route of a new generation. It touches no session: Commit
@@ -57,7 +58,7 @@ func (h *Hub) newRoute(settings Settings) (*Route, error) {
 			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
 		}
 	}
-	r := &Route{Settings: settings, fingerprint: fingerprint.String(), client: h.opts.Client, slots: slot.Generation{
+	r := &Route{Settings: settings, fingerprint: fingerprint.String(), client: h.opts.Client, hub: h, slots: slot.Generation{
 		Members:  settings.Members,
 		Clusters: settings.Clusters,
 		List:     settings.Timeouts.List,
@@ -73,6 +74,9 @@ func (h *Hub) newRoute(settings Settings) (*Route, error) {
 
 // newerThan compares the generations of two routes.
 func (r *Route) newerThan(other *Route) bool { return r.slots.Seq > other.slots.Seq }
+
+// QueueBytes bounds what waits for a slow reader: a few of the longest messages.
+func (r *Route) QueueBytes() int { return 4 * int(r.Limits.Message) }
 
 // member returns a cluster of the route.
 func (r *Route) member(name string) (federation.Member, bool) {

@@ -28,9 +28,9 @@ type session struct {
 	identity
 
 	hub *Hub
-	// line: the session's only stream, of another transport. Nil for
-	// Streamable HTTP.
-	line *line
+	// only: the session's only stream. nil for Streamable HTTP.
+	only      *eventstream.Stream
+	handshake handshake
 
 	// holder: who has the slot that the session took. Nil: it takes none.
 	holder *holder
@@ -47,7 +47,7 @@ type session struct {
 	outlets   outlets
 }
 
-func (h *Hub) newSession(route *Route, principal string, init clientInit) *session {
+func (h *Hub) newSession(route *Route, principal string, init ClientInit) *session {
 	s := &session{hub: h, identity: identity{
 		route:     route.Name,
 		principal: principal,
@@ -112,12 +112,13 @@ func (s *session) finish(c *call) {
 	}
 }
 
-// launch runs a call on a goroutine of the session.
-func (s *session) launch(c *call) error {
+// launch runs a call, and then through.
+func (s *session) launch(c *call, through func()) error {
 	if err := s.begin(c); err != nil {
 		return err
 	}
 	started := s.life.spawn(func() {
+		defer through()
 		defer s.finish(c)
 		c.run()
 	})
@@ -127,16 +128,6 @@ func (s *session) launch(c *call) error {
 		return errEnded
 	}
 	return nil
-}
-
-// listen adds a stream for what belongs to no call. It reports false when there
-// are too many.
-func (s *session) listen(st *eventstream.Stream, limit int) bool {
-	if !s.outlets.listen(st, limit) {
-		return false
-	}
-	s.servers.startListening()
-	return true
 }
 
 // follow makes the session follow a generation that is now in force.
@@ -149,7 +140,7 @@ func (s *session) follow(route *Route) {
 	for _, p := range stay {
 		p.Adopt(&route.slots)
 	}
-	if differs && (s.line == nil || s.line.ready()) {
+	if differs && s.handshake.ready() {
 		s.outlets.changed(spec.ListChanges()...)
 	}
 }

@@ -2,15 +2,11 @@ package mcp
 
 import (
 	"crypto/sha256"
-	"errors"
-	"net/http"
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // keptLimit is how many sessions are kept for single calls of one principal
@@ -25,10 +21,11 @@ type keptKey struct {
 	naming                           federation.Naming
 }
 
-// borrow returns a session for one call of a client that has none, for its
+// Borrow returns a session for one call of a client that has none, for its
 // use alone. An anonymous client gets a fresh one, so that no state of a
-// server leaks from one user to the next.
-func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) (*session, error) {
+// server leaks from one user to the next. LaunchOnly gives it back.
+func (f Sender) Borrow(init ClientInit) (Session, error) {
+	route, principal, h := f.Route, f.Principal, f.Route.hub
 	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
 	naming := federation.NewNaming(route.Namespace, route.Members)
 	key := keptKey{route.Name, principal.Key(), init.version, init.level, sha256.Sum256(init.params), naming}
@@ -38,7 +35,7 @@ func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) 
 			break
 		}
 		if s.life.enter(route) {
-			return s, nil
+			return Session{s}, nil
 		}
 	}
 	s := h.newSession(route, principal.Key(), init)
@@ -47,10 +44,10 @@ func (h *Hub) borrow(route *Route, principal filter.Principal, init clientInit) 
 	s.anonymous = anonymous
 	if err := h.lend(s); err != nil {
 		s.life.cancel(err)
-		return nil, err
+		return Session{}, err
 	}
 	s.life.enter(route)
-	return s, nil
+	return Session{s}, nil
 }
 
 // lend counts a session in that takes no slot: it lasts no longer than its
@@ -59,7 +56,7 @@ func (h *Hub) lend(s *session) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return errEnded
+		return errClosed
 	}
 	// Calls without a session are no new sessions to the client, and go on being
 	// served.
@@ -72,7 +69,7 @@ func (h *Hub) lend(s *session) error {
 	return nil
 }
 
-// giveBack ends the use of what borrow returned.
+// giveBack ends the use of what Borrow returned.
 func (h *Hub) giveBack(s *session) {
 	s.life.exit()
 	var route *Route
@@ -156,27 +153,4 @@ func (h *Hub) unkeepLocked(s *session) {
 	if len(h.kept[key]) == 0 {
 		delete(h.kept, key)
 	}
-}
-
-// selfInit are the params with which the gateway initialises for a client
-// that has not said who it is.
-func (h *Hub) selfInit(version string) []byte {
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), version)
-	b = jsonrpc.AppendString(append(b, `,"capabilities":{},"clientInfo":{"name":`...), h.opts.Name)
-	b = jsonrpc.AppendString(append(b, `,"version":`...), h.opts.Version)
-	return append(b, '}', '}')
-}
-
-// overloaded refuses a client for which there is no room.
-func (h *Handler) overloaded(w http.ResponseWriter, r *http.Request, id jsonrpc.ID, err error) {
-	if errors.Is(err, memory.ErrExhausted) {
-		err = memory.ErrExhausted
-	}
-	status := http.StatusServiceUnavailable
-	if errors.Is(err, errPrincipal) {
-		status = http.StatusTooManyRequests
-	}
-	filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagOverload)
-	filter.RequestInfoFrom(r.Context()).SetReason(err.Error())
-	downstream.WriteJSON(w, status, internal(status, filter.FlagOverload, err.Error()).body(id))
 }

@@ -1,13 +1,12 @@
 package mcp
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -65,62 +64,75 @@ func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
 	return sub, nil
 }
 
-// subscribe serves subscriptions/listen: one acknowledgement, then what the
-// servers tell, until the client goes or the route, the connection or the
-// process ends.
-func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message) {
+// Subscription is a stream of subscriptions/listen, with the session that is its own.
+// It begins with one acknowledgement; then comes what the servers tell.
+type Subscription struct {
+	s      Session
+	filter *subscription
+	stream *eventstream.Stream
+	reader eventstream.Reader
+}
+
+// Subscribe answers subscriptions/listen, whose client's context is ctx. Close must
+// be called when the client has gone, or is to get no more.
+func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message) (_ *Subscription, err error) {
 	sub, err := parseSubscription(m)
 	if err != nil {
-		reject(w, r, m.ID(), err)
-		return
+		return nil, err
 	}
-	principal := filter.PrincipalFrom(r.Context())
-	s := h.hub.newSession(h.route, principal.Key(), modernInit(m))
+	hub := f.Route.hub
+	s := Session{hub.newSession(f.Route, f.Principal.Key(), StatelessInit(m))}
 	s.subscribed = true
 	s.outlets.subscription.Store(sub)
 	s.outlets.expectStream() // what servers say before the stream is there waits for it
-	if err := h.hub.admit(s, h.route.Limits); err != nil {
-		s.life.cancel(err)
-		h.overloaded(w, r, m.ID(), err)
-		return
+	if err := hub.admit(s.session, f.Route); err != nil {
+		return nil, err
 	}
-	s.life.enter(h.route)
-	defer s.end("unsubscribed", errGone)
+	o := eventstream.Options{Kind: eventstream.Subscription, Open: true, Eager: true, Bytes: f.Route.QueueBytes()}
+	sb := &Subscription{s: s, filter: sub, stream: s.NewStream(o)}
+	sb.reader = sb.stream.Reader()
+	defer func() {
+		if err != nil {
+			sb.Close()
+		}
+	}()
 	if err := s.charge(int64(len(m.Raw()))); err != nil { // the filter refers to it
-		defer s.life.exit()
-		h.overloaded(w, r, m.ID(), err)
-		return
+		return nil, err
 	}
-	defer s.life.exit()
-	c := h.newCall(r, s, m)
-	c.answerOn(s.newStream(h.answerTo(s, downstream.Accept{SSE: true})))
-	c.start(r.Context())
-	ack, err := watcher{s, c}.open()
+	o.Kind = eventstream.Call
+	c := s.newCall(f, m, s.NewStream(o))
+	c.start(ctx)
+	ack, err := watcher{s.session, c}.open()
 	c.stop()
-	if err == nil && !h.hub.publish(s) {
-		err = errEnded
+	switch {
+	case err != nil:
+		return nil, err
+	case !hub.publish(s.session):
+		return nil, errEnded
+	case !sb.stream.Send(ack):
+		return nil, memory.ErrExhausted
+	case s.Listen(sb.stream, 1) != nil:
+		return nil, errEnded
 	}
-	if err != nil {
-		reject(w, r, m.ID(), err)
-		return
-	}
-	h.hub.opts.Trace.sessionOpened(s.route)
-	st := s.newStream(eventstream.Options{Kind: eventstream.Subscription, Open: true, Eager: true, Bytes: h.queueBytes()})
-	defer st.End()
-	if !st.Send(ack) {
-		h.overloaded(w, r, m.ID(), memory.ErrExhausted)
-		return
-	}
-	reader := st.Reader()
-	if !s.listen(st, 1) {
-		reject(w, r, m.ID(), errEnded)
-		return
-	}
-	defer s.outlets.unlisten(reader)
-	h.serve(w, r, reader, true, func() []byte {
-		st.Send(sub.cancelled())
-		return sub.result()
-	})
+	return sb, nil
+}
+
+// Reader reads what the client is told.
+func (sb *Subscription) Reader() eventstream.Reader { return sb.reader }
+
+// Interrupted ends the stream of a connection that must end: it returns the answer
+// to the request.
+func (sb *Subscription) Interrupted() []byte {
+	sb.stream.Send(sb.filter.cancelled())
+	return sb.filter.result()
+}
+
+// Close ends the stream, and its session.
+func (sb *Subscription) Close() {
+	sb.s.outlets.unlisten(sb.reader)
+	sb.stream.End()
+	sb.s.Exit()
+	sb.s.end("unsubscribed", errGone)
 }
 
 // watcher makes servers tell what a subscription asks for.

@@ -8,17 +8,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// suspended is a call of a modern client to a server that has sessions, and asks in
+// Suspended is a call of a modern client to a server that has sessions, and asks in
 // the middle of the call. The client cannot be asked on a stream: its request
 // ends with input_required, the call to the server goes on, and the client's
 // next request takes it up (MCP 2026-07-28, Multi Round-Trip Requests).
-type suspended struct {
+type Suspended struct {
 	c *call
 	// principal: whose the call is.
 	principal string
@@ -46,7 +45,7 @@ type suspended struct {
 
 // ask adds a question, and sends it to the client if it waits for an answer, or
 // if it still does after some patience.
-func (k *suspended) ask(a *serverRequest, limit int, patience time.Duration) error {
+func (k *Suspended) ask(a *serverRequest, limit int, patience time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.final != nil {
@@ -72,7 +71,7 @@ func (k *suspended) ask(a *serverRequest, limit int, patience time.Duration) err
 }
 
 // press asks the client what could wait until now.
-func (k *suspended) press() {
+func (k *Suspended) press() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.soon != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
@@ -82,7 +81,7 @@ func (k *suspended) press() {
 }
 
 // dontPress ends the patience. k.mu is held.
-func (k *suspended) dontPress() {
+func (k *Suspended) dontPress() {
 	if k.soon != nil {
 		k.soon.Stop()
 		k.soon = nil
@@ -90,7 +89,7 @@ func (k *suspended) dontPress() {
 }
 
 // drop forgets a question that needs no answer any more.
-func (k *suspended) drop(a *serverRequest) {
+func (k *Suspended) drop(a *serverRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, other := range k.asks {
@@ -102,7 +101,7 @@ func (k *suspended) drop(a *serverRequest) {
 }
 
 // suspend answers the client's request with the questions. k.mu is held.
-func (k *suspended) suspend() {
+func (k *Suspended) suspend() {
 	k.dontPress()
 	hub := k.c.session.hub
 	k.id, k.through = rand.Text(), make(chan struct{})
@@ -120,7 +119,7 @@ func (k *suspended) suspend() {
 }
 
 // conclude takes the answer of the call.
-func (k *suspended) conclude(status int, body []byte) {
+func (k *Suspended) conclude(status int, body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.id != "" && !k.c.session.hub.suspensions.charge(k, len(body)) {
@@ -134,12 +133,12 @@ func (k *suspended) conclude(status int, body []byte) {
 }
 
 // answer gives the client the answer. k.mu is held.
-func (k *suspended) answer() {
+func (k *Suspended) answer() {
 	k.c.answer(k.status, k.msg.ID(), k.addressed())
 }
 
 // addressed is the answer with the id of the request that it answers now.
-func (k *suspended) addressed() []byte {
+func (k *Suspended) addressed() []byte {
 	if k.msg == k.c.msg {
 		return k.final
 	}
@@ -153,7 +152,7 @@ func (k *suspended) addressed() []byte {
 }
 
 // current is the request that the call answers now.
-func (k *suspended) current() *jsonrpc.Message {
+func (k *Suspended) current() *jsonrpc.Message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.msg
@@ -161,14 +160,14 @@ func (k *suspended) current() *jsonrpc.Message {
 
 // waits reports whether the client has the word. The HTTP request that gave it
 // to the client says so when it is through.
-func (k *suspended) waits() (through chan struct{}, ok bool) {
+func (k *Suspended) waits() (through chan struct{}, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.through, k.id != ""
 }
 
 // resume goes on with the call for the request m, which brings answers.
-func (k *suspended) resume(m *jsonrpc.Message) {
+func (k *Suspended) resume(m *jsonrpc.Message) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.msg, k.id = m, ""
@@ -197,38 +196,50 @@ func (k *suspended) resume(m *jsonrpc.Message) {
 	}
 }
 
-// proceed serves the request of a client that brings what a suspended call waits
-// for.
-func (h *Handler) proceed(w http.ResponseWriter, r *http.Request, m *jsonrpc.Message, a downstream.Accept, id string) {
-	k := h.hub.suspensions.take(id)
-	if k == nil {
-		reject(w, r, m.ID(), spec.InvalidParams(errState.Error()))
-		return
+// Suspended returns the call for which a request of a client without a session
+// brings what it waits for; nil where the request is one of its own.
+func (f Sender) Suspended(m *jsonrpc.Message) (*Suspended, error) {
+	state, _, err := f.Route.hub.openState(f.Route.Name, f.Principal.Key(), m)
+	if err != nil || state.Held == "" {
+		return nil, err
 	}
+	k := f.Route.hub.suspensions.take(state.Held)
+	if k == nil {
+		return nil, spec.InvalidParams(errState.Error())
+	}
+	return k, nil
+}
+
+// Resume goes on with the call for the request m, which brings answers, once the
+// request that suspended it is through. It reports false where the client, whose
+// context is ctx, has gone before.
+func (k *Suspended) Resume(ctx context.Context, from Sender, m *jsonrpc.Message) bool {
 	through, _ := k.waits()
 	select {
 	case <-through:
-	case <-r.Context().Done():
+	case <-ctx.Done():
 		k.c.cancel(errGone)
-		return
+		return false
 	}
-	filter.RequestInfoFrom(r.Context()).SetCluster(k.c.asked())
+	from.Info.SetCluster(k.c.asked())
 	k.resume(m)
-	h.attend(w, r, k, a)
+	return true
 }
 
-// attend writes what the call has to say, until it is through or asks for
-// input.
-func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *suspended, a downstream.Accept) {
-	// No client could ever fetch the answer of a client that has gone; of a modern
-	// one it is the cancellation. One that has the word may go.
-	stop := context.AfterFunc(r.Context(), func() {
-		if _, ok := k.waits(); !ok {
-			k.c.cancel(errGone)
-		}
-	})
-	h.serve(w, r, k.c.stream.Reader(), !a.JSON, k.interrupted)
-	stop()
+// Reader reads what the call has to say, until it is through or asks for input.
+func (k *Suspended) Reader() eventstream.Reader { return k.c.stream.Reader() }
+
+// Abandon cancels the call of a client that has gone: it could never fetch the
+// answer, and of a modern client it is the cancellation. One that has the word may
+// go.
+func (k *Suspended) Abandon() {
+	if _, ok := k.waits(); !ok {
+		k.c.cancel(errGone)
+	}
+}
+
+// Leave ends the HTTP request that the call spoke to.
+func (k *Suspended) Leave() {
 	if through, ok := k.waits(); ok {
 		close(through)
 		return
@@ -237,7 +248,5 @@ func (h *Handler) attend(w http.ResponseWriter, r *http.Request, k *suspended, a
 	<-k.done
 }
 
-// interrupted is the answer of a call whose connection must end first.
-func (k *suspended) interrupted() []byte {
-	return interruption(k.current().ID())
-}
+// Interrupted is the answer of a call whose connection must end first.
+func (k *Suspended) Interrupted() []byte { return interruption(k.current().ID()) }

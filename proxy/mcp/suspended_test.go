@@ -165,7 +165,7 @@ func TestSuspendedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 	hub := NewHub(Options{})
 	defer hub.Close(within(t))
 	route := &Route{Settings: Settings{Timeouts: Timeouts{ServerRequest: time.Nanosecond}}}
-	k := &suspended{c: &call{route: route}, id: "one"}
+	k := &Suspended{c: &call{route: route}, id: "one"}
 	if !hub.suspensions.add(k) {
 		t.Fatal("there is no room")
 	}
@@ -187,7 +187,7 @@ func TestSuspendedCallsOfOneLockNoOtherOut(t *testing.T) {
 	park := func(principal string, n int) bool {
 		id := fmt.Sprint(principal, n)
 		c := &call{route: route, clock: clock{cancel: func(error) { canceled[id] = true }}}
-		return hub.suspensions.add(&suspended{c: c, principal: principal, id: id})
+		return hub.suspensions.add(&Suspended{c: c, principal: principal, id: id})
 	}
 	for i := range 2 * suspendedLimit {
 		if !park(anonymousKey, i) || !park("robot", i) {

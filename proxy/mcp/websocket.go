@@ -12,9 +12,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -22,68 +20,61 @@ import (
 // subprotocol is selected when a client offers it (RFC 6455 section 1.9).
 const subprotocol = "mcp"
 
-// openWebSocket serves a session over a WebSocket: one message a text frame,
-// or several frames, either way.
-func (h *Handler) openWebSocket(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		downstream.NotAllowed(w, r, "GET")
+// webSocket serves sessions over WebSockets: one message a text frame, or several
+// frames, either way.
+type webSocket struct{ *endpoint }
+
+// open opens a session, and carries it until one of its ends.
+func (h webSocket) open(x exchange) {
+	if !x.allows(http.MethodGet) {
 		return
 	}
-	if r.ProtoMajor != 1 || !slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") }) {
-		if r.ProtoMajor == 1 {
-			w.Header().Set("Connection", "Upgrade")
-			w.Header().Set("Upgrade", "websocket") // RFC 9110 section 15.5.22
+	if x.r.ProtoMajor != 1 || !slices.ContainsFunc(x.r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") }) {
+		if x.r.ProtoMajor == 1 {
+			x.w.Header().Set("Connection", "Upgrade")
+			x.w.Header().Set("Upgrade", "websocket") // RFC 9110 section 15.5.22
 		}
-		downstream.Refuse(w, r, http.StatusUpgradeRequired, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
+		x.refuse(http.StatusUpgradeRequired, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
 		return
 	}
-	s, err := h.openLine(r, false)
-	if err != nil {
-		h.overloaded(w, r, jsonrpc.ID{}, err)
+	t, ok := h.openStream(x, WebSocket)
+	if !ok {
 		return
 	}
-	defer s.life.exit()
-	defer s.line.stream.End()
+	defer t.close()
 	// The guard has judged the Origin.
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
-	info := filter.RequestInfoFrom(r.Context())
+	ws, err := websocket.Accept(x.w, x.r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}, InsecureSkipVerify: true})
 	if err != nil {
-		info.SetReason(err.Error())
+		x.info().SetReason(err.Error())
 		return
 	}
 	ws.SetReadLimit(int64(h.route.Limits.Message))
-	conn := listeners.FromContext(r.Context())
-	defer h.hub.streamBegun(h.route.Name, conn)()
-	k := &socket{ws: ws, session: s, info: info, header: h.upstreamHeader(r), ending: ending(r), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
-	k.serve(filter.PrincipalFrom(r.Context()).ExpiresAt)
+	defer observer{h.endpoint, x}.Begun()()
+	k := &socket{ws: ws, transport: t, from: h.sender(x), info: x.info(), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
+	k.serve(x)
 }
 
 // socket is a WebSocket that carries a session.
 type socket struct {
-	ws      *websocket.Conn
-	session *session
-	info    *filter.RequestInfo // of the upgrade
-	header  http.Header
-	ending  <-chan struct{} // closed when the connection must end
-	over    chan struct{}   // closed when nothing more is read
-	last    error           // why; set before
+	ws        *websocket.Conn
+	transport streamTransport
+	from      Sender
+	info      *filter.RequestInfo // of the upgrade
+	over      chan struct{}       // closed when nothing more is read
+	last      error               // why; set before
 	// errands are what takes time and must keep its order.
 	errands chan func()
 }
 
-// serve carries the session until one of its ends. expiry is that of the
-// client's credentials; zero is never.
-func (k *socket) serve(expiry time.Time) {
+// serve carries the session until one of its ends.
+func (k *socket) serve(x exchange) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { k.read(ctx) })
 	running.Go(k.runErrands)
 	running.Go(func() { k.ping(ctx) })
-	expired, stop := filter.ExpiryTimer(expiry)
-	defer stop()
 	code, reason := websocket.StatusNormalClosure, ""
-	signals := eventstream.Signals{Ending: k.ending, Over: k.over, Expired: expired}
-	switch eventstream.Pump(k.session.line.stream, k, signals) {
+	switch end := k.transport.pump(x, k, eventstream.Signals{Over: k.over}); end {
 	case eventstream.Gone:
 		k.parted()
 	case eventstream.Ended:
@@ -91,10 +82,10 @@ func (k *socket) serve(expiry time.Time) {
 	case eventstream.Answered:
 		code, reason = websocket.StatusInternalError, "the session could not begin"
 	case eventstream.Drained:
-		k.info.SetFlag(filter.FlagDrained)
+		x.interrupted(end)
 		code, reason = websocket.StatusGoingAway, "the gateway closes this connection"
 	case eventstream.Expired:
-		k.info.SetFlag(filter.FlagUnauthorized)
+		x.interrupted(end)
 		code, reason = websocket.StatusPolicyViolation, "the credentials have expired"
 	}
 	// A connection that the client has closed, or that was closed for what it
@@ -166,8 +157,10 @@ func (k *socket) read(ctx context.Context) {
 			_ = k.ws.Close(websocket.StatusUnsupportedData, "messages are text")
 			return
 		}
-		route := k.session.life.current()
-		lease := k.session.hub.opts.Memory.Lease(memory.Body)
+		from := k.from
+		// No line of the log tells of the RequestInfo of one message: there is one for all.
+		from.Route, from.Info = k.transport.s.Current(), filter.RequestInfoFrom(ctx)
+		lease := k.transport.memory.Lease(memory.Body)
 		body, err := lease.ReadAll(message, -1)
 		if err != nil {
 			lease.Release()
@@ -183,19 +176,18 @@ func (k *socket) read(ctx context.Context) {
 			k.last = err
 			return
 		}
-		if len(body) > int(route.Limits.Message) {
+		if len(body) > int(from.Route.Limits.Message) {
 			lease.Release()
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return
 		}
-		// No line of the log tells of the RequestInfo of one message: there is one for all.
-		src := source{ctx: ctx, info: filter.RequestInfoFrom(ctx), header: k.header, run: func(f func()) {
+		later := func(f func()) {
 			kept := new(memory.Lease)
 			lease.MoveTo(kept)
 			k.errands <- func() { defer kept.Release(); f() }
-		}}
-		if err := k.session.line.handle(route, src, body); err != nil {
-			k.session.line.Finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
+		}
+		if err := k.transport.take(incoming{from: from, ctx: ctx, body: body, later: later}); err != nil {
+			k.transport.Finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
 		}
 		lease.Release() // a call has one of its own
 	}

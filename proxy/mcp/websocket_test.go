@@ -224,8 +224,8 @@ func TestAWebSocketEndsWithItsToken(t *testing.T) {
 	s.ended(websocket.StatusPolicyViolation)
 }
 
-// FuzzLine feeds a session what no client would send.
-func FuzzLine(f *testing.F) {
+// FuzzStreamTransport feeds a session what no client would send.
+func FuzzStreamTransport(f *testing.F) {
 	raw := newRawServer(f, func(string) string { return `{"tools":[]}` })
 	g := newGateway(f, withLines, backend{name: "raw", endpoints: []string{raw.url}})
 	h := g.current.Load()
@@ -234,15 +234,15 @@ func FuzzLine(f *testing.F) {
 		f.Add([]byte(seed), []byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		r := httptest.NewRequest(http.MethodGet, "/sse", nil)
-		s, err := h.openLine(r, true)
-		if err != nil {
-			t.Fatal(err)
+		x := exchange{httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/sse", nil)}
+		transport, ok := h.streamable.openStream(x, HTTPSSE)
+		if !ok {
+			t.Fatal("there is no room for a session")
 		}
-		defer s.line.stream.End()
-		src := source{ctx: context.Background(), info: filter.RequestInfoFrom(context.Background()), header: http.Header{}, run: func(f func()) { f() }}
+		defer transport.close()
 		for _, body := range [][]byte{first, second} {
-			if err := s.line.handle(h.route, src, append([]byte(nil), body...)); err != nil && parseCode(err) != -32600 && parseCode(err) != -32700 {
+			in := incoming{from: h.streamable.sender(x), ctx: context.Background(), body: append([]byte(nil), body...), later: func(f func()) { f() }}
+			if err := transport.take(in); err != nil && parseCode(err) != -32600 && parseCode(err) != -32700 {
 				t.Error(err)
 			}
 		}

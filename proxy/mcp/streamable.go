@@ -1,0 +1,192 @@
+package mcp
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// streamCost is what the stream of a GET takes besides its connection, in bytes.
+const streamCost = 16 << 10
+
+// streamable serves Streamable HTTP to clients with sessions (revisions 2025-03-26
+// to 2025-11-25). stateless serves those without.
+type streamable struct {
+	*endpoint
+	stateless stateless
+}
+
+func (h streamable) serve(x exchange) {
+	named := x.r.Header.Get(spec.HeaderSession) != ""
+	switch x.r.Method {
+	case http.MethodPost:
+		h.post(x)
+		return
+	case http.MethodGet:
+		if named {
+			h.get(x)
+			return
+		}
+	case http.MethodDelete:
+		if named {
+			h.delete(x)
+		} else {
+			x.refuse(http.StatusBadRequest, jsonrpc.ID{}, spec.HeaderSession+" is missing")
+		}
+		return
+	}
+	downstream.NotAllowed(x.w, x.r, "GET, POST, DELETE")
+}
+
+// enter finds the session that the request names, and begins its use. Where there
+// is none that this client may use it answers, and reports false.
+func (h streamable) enter(x exchange, id jsonrpc.ID) (Session, bool) {
+	s, ok := h.session(x, x.r.Header.Get(spec.HeaderSession), Streamable, id)
+	if !ok {
+		return s, false
+	}
+	if v := x.r.Header.Get(spec.HeaderVersion); v != "" && !s.Speaks(v) && !spec.IsLegacy(v) {
+		x.reject(id, spec.UnsupportedVersion(h.route.Offered().Versions, v))
+		return s, false
+	}
+	return s, h.endpoint.enter(x, s, Streamable, id)
+}
+
+// post takes one message, or a batch.
+func (h streamable) post(x exchange) {
+	a := downstream.ParseAccept(x.r)
+	if a.None() {
+		x.refuse(http.StatusNotAcceptable, jsonrpc.ID{}, "the answer is application/json or text/event-stream")
+		return
+	}
+	lease := h.memory.Lease(memory.Body)
+	defer lease.Release()
+	body, ok := h.read(x, &lease)
+	if !ok {
+		return
+	}
+	m, err := jsonrpc.Parse(body)
+	if err == nil && m.Kind() == jsonrpc.Request {
+		lease.Release() // the call has one of its own
+	}
+	ids := x.r.Header.Values(spec.HeaderSession)
+	named := len(ids) > 0 && ids[0] != ""
+	if errors.Is(err, jsonrpc.ErrBatch) && named {
+		h.batch(x, body, a)
+		return
+	}
+	if err != nil {
+		refuseParse(x, err)
+		return
+	}
+	tool := ""
+	if m.Method() == spec.ToolsCall {
+		tool = m.Params().Get("name").String()
+	}
+	x.info().SetMCP(m.Method(), tool)
+	switch {
+	case downstream.IsModern(x.r, m):
+		h.stateless.serve(x, m, a)
+	case len(ids) > 1:
+		x.refuse(http.StatusBadRequest, m.ID(), "more than one "+spec.HeaderSession)
+	case m.Kind() == jsonrpc.Request && m.Method() == spec.Initialize:
+		h.initialize(x, m, a)
+	case named:
+		h.message(x, m, a)
+	default:
+		h.stateless.legacy(x, m, a)
+	}
+}
+
+// initialize begins a session.
+func (h streamable) initialize(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+	from := h.sender(x)
+	s, err := from.Open(m)
+	if err != nil {
+		x.fail(m.ID(), err)
+		return
+	}
+	defer s.Exit()
+	st := s.NewStream(h.answerTo(a, true))
+	if err := s.Initialize(x.r.Context(), from, m, st); err != nil {
+		x.fail(m.ID(), err)
+		return
+	}
+	x.w.Header().Set(spec.HeaderSession, s.ID())
+	h.write(x, st.Reader(), !a.JSON, nil)
+}
+
+// message takes a message of a session. A call outlives the HTTP request: a
+// disconnect is no cancellation.
+func (h streamable) message(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+	s, ok := h.enter(x, m.ID())
+	if !ok {
+		return
+	}
+	defer s.Exit()
+	if m.Kind() != jsonrpc.Request {
+		s.Inform(x.r.Context(), h.sender(x), m, atOnce)
+		x.w.WriteHeader(http.StatusAccepted)
+		return
+	}
+	st := s.NewResumable(h.answerTo(a, true))
+	reader := st.Reader()
+	switch err := s.Launch(h.sender(x), m, st); {
+	case errors.Is(err, errPending):
+		f := note(x.info(), err)
+		downstream.WriteJSON(x.w, http.StatusOK, f.body(m.ID())) // the session is well
+	case err != nil:
+		x.fail(m.ID(), err)
+	default:
+		h.write(x, reader, !a.JSON, func() []byte { return interruption(m.ID()) })
+		s.Leave(reader)
+	}
+}
+
+// atOnce runs what takes a message of a POST, which its client waits for.
+func atOnce(f func()) { f() }
+
+// get opens a stream for what belongs to no call, or resumes one.
+func (h streamable) get(x exchange) {
+	var none jsonrpc.ID
+	if !x.takesStream() {
+		return
+	}
+	s, ok := h.enter(x, none)
+	if !ok {
+		return
+	}
+	defer s.Exit()
+	x.w.Header().Set(spec.HeaderSession, s.ID())
+	var reader eventstream.Reader
+	var err error
+	if id := x.r.Header.Get(spec.HeaderLastEventID); id != "" {
+		reader, err = s.Resume(id, h.route.Limits.Streams)
+	} else if err = h.memory.Charge(memory.Stream, streamCost); err == nil {
+		defer h.memory.Return(memory.Stream, streamCost)
+		st := s.NewResumable(eventstream.Options{Kind: eventstream.Standing, Open: true, Eager: true, Bytes: h.route.QueueBytes()})
+		reader, err = st.Reader(), s.Listen(st, h.route.Limits.Streams)
+	}
+	if err != nil {
+		x.fail(none, err)
+		return
+	}
+	defer s.Leave(reader)
+	h.write(x, reader, true, nil)
+}
+
+// delete ends a session.
+func (h streamable) delete(x exchange) {
+	s, ok := h.enter(x, jsonrpc.ID{})
+	if !ok {
+		return
+	}
+	defer s.Exit()
+	s.Delete()
+	x.w.WriteHeader(http.StatusNoContent)
+}
