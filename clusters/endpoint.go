@@ -143,7 +143,7 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (res *http.Resp
 		status = res.StatusCode
 	}
 	e.state.requests.Add(1)
-	if ce := (*transport.ConnectError)(nil); errors.As(err, &ce) && req.Context().Err() == nil {
+	if _, unsent := errors.AsType[*transport.ConnectError](err); unsent && req.Context().Err() == nil {
 		e.avoid.Store(time.Now().Add(avoidFor).UnixNano())
 	} else if err == nil && e.avoid.Load() != 0 {
 		e.avoid.Store(0)

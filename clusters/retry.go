@@ -66,7 +66,6 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := newRetryBody(req)
 	defer body.finish()
 	var tried []*Endpoint
-	others := func() bool { return len(c.balancer.candidates(nil, c.Endpoints(), tried)) > 0 }
 	var last error
 	for attempt := 1; ; attempt++ {
 		e, err := c.Pick(tried...)
@@ -83,7 +82,7 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		res, err := e.try(body.request(), policy.PerTryTimeout)
 		reason := failure(res, err)
 		tried = append(tried, e)
-		if ctx.Err() != nil || !policy.again(req, reason, attempt, len(tried), others) || !body.again() {
+		if ctx.Err() != nil || !c.again(req, &policy, reason, attempt, tried) || !body.again() {
 			return res, err
 		}
 		if t := c.opts.Trace; t != nil && t.Retry != nil {
@@ -100,15 +99,14 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// again reports whether there should be another try, after so many tried endpoints.
-// others reports whether there are any more.
-func (p *RetryPolicy) again(req *http.Request, reason string, attempt, tried int, others func() bool) bool {
+// again reports whether there should be another try, after those on the endpoints.
+func (c *Cluster) again(req *http.Request, p *RetryPolicy, reason string, attempt int, tried []*Endpoint) bool {
 	allowed := attempt < p.Attempts && slices.Contains(p.On, reason)
 	switch reason {
 	case "":
 		return false
 	case connectFailure:
-		return allowed || tried <= maxFailovers && others()
+		return allowed || len(tried) <= maxFailovers && len(c.balancer.candidates(nil, c.Endpoints(), tried)) > 0
 	case timedOut:
 		allowed = attempt < p.Attempts && slices.Contains(p.On, "504")
 	}
@@ -123,9 +121,9 @@ const (
 // failure names what went wrong with a try in the words of RetryPolicy.On, ""
 // when nothing did.
 func failure(res *http.Response, err error) string {
-	ce := (*transport.ConnectError)(nil)
+	_, unsent := errors.AsType[*transport.ConnectError](err)
 	switch {
-	case errors.As(err, &ce):
+	case unsent:
 		return connectFailure
 	case errors.Is(err, transport.ErrTryTimeout):
 		return timedOut

@@ -221,8 +221,9 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 // whether the request was sent.
 func (x *exchange) explain(err error) error {
 	ended, cause := x.wasEnded(), x.interrupt.why()
-	switch ce := (*ConnectError)(nil); {
-	case errors.As(err, &ce):
+	ce, unconnected := errors.AsType[*ConnectError](err)
+	switch {
+	case unconnected:
 		return ce
 	case ended != nil:
 		err = ended

@@ -29,7 +29,7 @@ type interruption struct {
 // begin awaits the end of the caller's context. The trace is told by net/http.
 func (i *interruption) begin(caller context.Context, trace *httptrace.ClientTrace) {
 	i.caller = caller
-	i.ctx, i.cancel = context.WithCancelCause(httptrace.WithClientTrace(context.WithoutCancel(caller), trace))
+	i.ctx, i.cancel = context.WithCancelCause(context.WithoutCancel(httptrace.WithClientTrace(caller, trace)))
 	i.unwait = context.AfterFunc(caller, func() { i.stop(context.Cause(caller)) })
 }
 
