@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -140,14 +139,12 @@ func (d *duplex) skimmed(m *skim) {
 	}
 }
 
-// The stream is there from the beginning, and does not move.
+// The stream is there from the beginning.
 
 func (d *duplex) listen() <-chan struct{} {
 	heard := make(chan struct{})
 	close(heard)
 	return heard
 }
-func (d *duplex) agree(*Server)                  {}
-func (d *duplex) sessionless() bool              { return false }
-func (d *duplex) rebind(*clusters.Endpoint) bool { return false }
-func (d *duplex) rebound() <-chan struct{}       { return nil }
+func (d *duplex) agree(*Server)     {}
+func (d *duplex) sessionless() bool { return false }

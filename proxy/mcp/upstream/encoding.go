@@ -16,6 +16,19 @@ const (
 	maxInflation = 100
 )
 
+// roundTrip sends a request and makes the answer readable.
+func (c *httpClient) roundTrip(host Host, req *http.Request) (*http.Response, error) {
+	res, err := host.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := decode(res); err != nil {
+		res.Body.Close()
+		return nil, err
+	}
+	return res, nil
+}
+
 // decode makes the body of an answer readable. Requests accept no coding but
 // identity; some servers compress all the same.
 func decode(res *http.Response) error {

@@ -36,7 +36,6 @@ func WithHeader(ctx context.Context, h http.Header) context.Context {
 // for.
 type httpClient struct {
 	limits *limits
-	known  knowledge
 	header http.Header // of every request
 	// server is nil until it is known what the server is.
 	server atomic.Pointer[Server]

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
@@ -24,10 +23,10 @@ var errEndpointEvent = errors.New("the answer is an HTTP+SSE stream")
 // says, and names the URL to POST to.
 type httpSSE struct {
 	duplex
-	http  *httpClient
-	bound binding
-	post  *url.URL
-	body  io.Closer
+	http *httpClient
+	host Host
+	post *url.URL
+	body io.Closer
 }
 
 // open opens the stream and waits for its first event, endpoint.
@@ -36,12 +35,10 @@ func (t *httpSSE) open(ctx context.Context) error {
 	r, err := t.connect(l)
 	if err != nil {
 		l.end()
-		t.bound.release()
 		return err
 	}
 	l.handOn(0) // the stream outlives ctx, which bounds its beginning only
 	t.life.spawn(func() {
-		defer t.bound.release()
 		defer l.end()
 		defer t.body.Close()
 		t.read(r)
@@ -50,12 +47,11 @@ func (t *httpSSE) open(ctx context.Context) error {
 }
 
 func (t *httpSSE) connect(l *lease) (*sse.Reader, error) {
-	e := t.bound.endpoint
-	req, err := t.http.request(l.ctx, http.MethodGet, e.Target(), nil, nil)
+	req, err := t.http.request(l.ctx, http.MethodGet, t.host.Target(), nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	res, err := t.http.roundTrip(e, req)
+	res, err := t.http.roundTrip(t.host, req)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +152,7 @@ func (t *httpSSE) deliver(ctx context.Context, msg []byte) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.http.roundTrip(t.bound.endpoint, req)
+	res, err := t.http.roundTrip(t.host, req)
 	if err != nil {
 		return err
 	}
@@ -173,9 +169,8 @@ func (t *httpSSE) deliver(ctx context.Context, msg []byte) error {
 	return err
 }
 
-func (*httpSSE) kind() Kind                     { return SSE }
-func (t *httpSSE) agree(s *Server)              { t.http.agree(s) }
-func (t *httpSSE) endpoint() *clusters.Endpoint { return t.bound.endpoint }
+func (*httpSSE) kind() Kind        { return SSE }
+func (t *httpSSE) agree(s *Server) { t.http.agree(s) }
 
 // close has nothing to say: the end of the stream, which the end of the
 // session's life brings, is all that this transport has.

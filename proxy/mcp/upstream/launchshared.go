@@ -74,7 +74,7 @@ func (o *opening) found(ctx context.Context, h *sharedProcess) (*Session, error)
 
 // join opens a session with the process of h, which has counted it in.
 func (o *opening) join(ctx context.Context, h *sharedProcess) (*Session, error) {
-	s := newSession(o.opts, o.client.Memory)
+	s := o.newSession()
 	s.ids = h.session.ids
 	h.session.limits.raise(o.opts.MaxMessage, o.opts.MaxResult)
 	m := &member{transport: h.session.transport, process: h, life: s.life, in: s.in, backoff: o.opts.Backoff}

@@ -32,7 +32,7 @@ func (t *streamable) listen() <-chan struct{} {
 func (l *listener) run() {
 	heard := sync.OnceFunc(func() { close(l.heard) })
 	for failures := 0; ; {
-		rebound := l.t.rebound()
+		moved := l.t.moved()
 		news, none := l.once(heard)
 		if none {
 			return
@@ -41,7 +41,7 @@ func (l *listener) run() {
 			failures = 0
 		}
 		wait := max(l.retry, min(l.retry<<min(failures, 16), maxBackoff))
-		if !sleep(l.t.life.ctx, wait, rebound) {
+		if !sleep(l.t.life.ctx, wait, moved) {
 			return
 		}
 	}

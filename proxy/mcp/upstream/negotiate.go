@@ -95,7 +95,7 @@ func (o *opening) discover(ctx context.Context, s *Session) error {
 	if !s.shares() {
 		s.ids.startAfter(rand.Int64N(1 << 52))
 	}
-	r := &requester{transport: s.transport, ids: s.ids, client: client}
+	r := &requester{transport: s.transport, ids: s.ids, known: o.known, client: client}
 	k := o.known.get()
 	m := k.discover
 	if m == nil || k.doubted {

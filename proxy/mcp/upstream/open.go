@@ -146,10 +146,11 @@ func tellsTransport(err error) bool {
 
 // begin opens a session over one transport.
 func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
-	s := newSession(o.opts, o.client.Memory)
+	s := o.newSession()
 	if err := o.connect(ctx, s, kind); err != nil {
 		s.life.end(err)
 		s.life.endCalls(err)
+		s.place.leave()
 		return nil, err
 	}
 	if err := o.negotiate(ctx, s); err != nil {
@@ -165,12 +166,13 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 
 // connect gives a session its transport.
 func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
-	http := &httpClient{limits: s.limits, known: o.known, header: o.opts.Header}
+	http := &httpClient{limits: s.limits, header: o.opts.Header}
 	switch kind {
 	case StreamableHTTP:
-		s.use(&streamable{http: http, life: s.life, in: s.in, ids: s.ids, verify: verifyTime, bound: bind(o.endpoint), moved: make(chan struct{})})
+		s.place.moved = make(chan struct{})
+		s.use(&streamable{http: http, host: s.place.host, moved: s.place.next, life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
 	case SSE:
-		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: http, bound: bind(o.endpoint)}
+		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: http, host: s.place.host()}
 		s.use(t)
 		return t.open(ctx)
 	case Stdio:
@@ -178,12 +180,23 @@ func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
 		if err != nil {
 			return err
 		}
-		t := &stdio{duplex: duplex{life: s.life, in: s.in}, e: o.endpoint, process: p, lines: make(chan line)}
+		t := &stdio{duplex: duplex{life: s.life, in: s.in}, process: p, lines: make(chan line)}
 		s.use(t)
 		s.process = p
 		t.start()
 	}
 	return nil
+}
+
+// newSession returns a session with the endpoint that has no transport yet.
+func (o *opening) newSession() *Session {
+	s := newSession(o.opts, o.client.Memory)
+	release := func() {}
+	if !o.cluster.IsCommand() {
+		release = o.endpoint.Hold()
+	}
+	s.place = &place{bound: &binding{o.endpoint, o.known, release}}
+	return s
 }
 
 func (o *opening) startProcess(ctx context.Context) (*process.Process, error) {

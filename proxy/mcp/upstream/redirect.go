@@ -4,26 +4,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/mcpgateway/mcpgateway/clusters"
 )
 
-// roundTrip sends a request to the endpoint and makes the answer readable. An
-// answer of 307 or 308 that leads to the same origin is followed, once:
+// RoundTrip sends a request to the endpoint. An answer of 307 or 308 that leads to the same origin is followed, once:
 // frameworks answer so when a slash is missing, or is there, at the end of the
 // path. Where it led to is remembered for all sessions.
-func (c *httpClient) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.Response, error) {
-	configured := req.URL.EscapedPath() == e.URL().EscapedPath()
+func (b *binding) RoundTrip(req *http.Request) (*http.Response, error) {
+	configured := req.URL.EscapedPath() == b.URL().EscapedPath()
 	moved := false
 	if configured {
-		if to := c.known.get().redirected; to != nil {
+		if to := b.known.get().redirected; to != nil {
 			// The query stays the configured one: it may hold a key that changes.
 			u := *req.URL
 			u.Path, u.RawPath = to.Path, to.RawPath
 			req.URL, moved = &u, true
 		}
 	}
-	res, err := e.RoundTrip(req)
+	res, err := b.Endpoint.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
@@ -37,18 +34,14 @@ func (c *httpClient) roundTrip(e *clusters.Endpoint, req *http.Request) (*http.R
 				return nil, err
 			}
 		}
-		if res, err = e.RoundTrip(again); err != nil {
+		if res, err = b.Endpoint.RoundTrip(again); err != nil {
 			return nil, err
 		}
 		if configured && speaks(res) {
-			c.moved(e, to)
+			b.moved(to)
 		}
 	} else if moved && gone(res) {
-		c.moved(e, e.URL()) // the next request finds out anew
-	}
-	if err := decode(res); err != nil {
-		res.Body.Close()
-		return nil, err
+		b.moved(b.URL()) // the next request finds out anew
 	}
 	return res, nil
 }
@@ -101,10 +94,10 @@ func sameResource(a, b *url.URL) bool {
 }
 
 // moved remembers where the endpoint is.
-func (c *httpClient) moved(e *clusters.Endpoint, to *url.URL) {
-	if to.EscapedPath() == e.URL().EscapedPath() {
-		c.known.redirected(nil)
+func (b *binding) moved(to *url.URL) {
+	if to.EscapedPath() == b.URL().EscapedPath() {
+		b.known.redirected(nil)
 		return
 	}
-	c.known.redirected(&url.URL{Path: to.Path, RawPath: to.RawPath})
+	b.known.redirected(&url.URL{Path: to.Path, RawPath: to.RawPath})
 }

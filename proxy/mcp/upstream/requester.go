@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -13,6 +14,7 @@ import (
 type requester struct {
 	transport transport
 	ids       *ids
+	known     knowledge     // of the endpoint
 	client    jsonrpc.Value // the params of initialize
 
 	mu    sync.Mutex
@@ -43,7 +45,12 @@ func (r *requester) post(ctx context.Context, m *jsonrpc.Message, params []heade
 	} else {
 		req.repeats = requestHeaders(m, params)
 	}
-	return r.transport.call(ctx, req)
+	answer, err := r.transport.call(ctx, req)
+	var status *StatusError
+	if errors.As(err, &status) && status.lost {
+		r.known.doubt()
+	}
+	return answer, err
 }
 
 // addMetadata writes into a request what the hop is: the client's own words about

@@ -17,6 +17,7 @@ type Session struct {
 	limits    *limits
 	in        *inbox
 	ids       *ids // those of sessions that share a process are the same
+	place     *place
 	transport transport
 	process   *process.Process // its own; nil: it has none
 
@@ -33,7 +34,7 @@ type Session struct {
 	listening func() <-chan struct{}
 }
 
-// newSession returns a session that has no transport yet.
+// newSession returns a session that has neither transport nor place yet.
 func newSession(opts Options, budget *memory.Budget) *Session {
 	s := &Session{
 		life: newLifetime(), limits: newLimits(opts.MaxMessage, opts.MaxResult, budget), ids: new(ids), closed: make(chan struct{}),
@@ -66,7 +67,7 @@ func (s *Session) Server() *Server { return s.server }
 func (s *Session) Stateless() bool { return s.server.Modern() || s.transport.sessionless() }
 
 // Endpoint returns the endpoint that calls go to.
-func (s *Session) Endpoint() *clusters.Endpoint { return s.transport.endpoint() }
+func (s *Session) Endpoint() *clusters.Endpoint { return s.place.endpoint() }
 
 // NextID returns a request id that this session has not used.
 func (s *Session) NextID() jsonrpc.ID { return s.ids.next() }
@@ -154,7 +155,7 @@ func (s *Session) Heard(ctx context.Context) {
 // It returns false, and does nothing, when the session is bound to its
 // connection (HTTP+SSE, stdio), has ended, or e is another endpoint. e must be
 // one that a set refers to.
-func (s *Session) Rebind(e *clusters.Endpoint) bool { return s.transport.rebind(e) }
+func (s *Session) Rebind(e *clusters.Endpoint) bool { return !s.life.over() && s.place.move(e) }
 
 // Process is the session's own child process; nil where it shares one, and
 // unless the transport is Stdio.
@@ -185,6 +186,7 @@ func (s *Session) Close(ctx context.Context) {
 		s.life.endCalls(ErrClosed)
 		s.transport.close(ctx)
 		s.life.work.Wait()
+		s.place.leave()
 		s.kept.Release()
 		close(s.closed)
 	})

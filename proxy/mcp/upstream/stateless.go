@@ -19,9 +19,8 @@ const maxRounds = 16
 type stateless struct {
 	*requester
 	subscriber
-	life  *lifetime
-	in    *inbox
-	known knowledge
+	life *lifetime
+	in   *inbox
 	// modern: the client knows such servers.
 	modern    bool
 	questions questions
@@ -29,8 +28,8 @@ type stateless struct {
 
 func newStateless(s *Session, r *requester, o *opening, server jsonrpc.Value) *stateless {
 	return &stateless{
-		requester: r, life: s.life, in: s.in, known: o.known, modern: o.opts.Modern,
-		subscriber: subscriber{requester: r, life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
+		requester: r, life: s.life, in: s.in, modern: o.opts.Modern,
+		subscriber: subscriber{requester: r, place: s.place, life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -22,7 +21,6 @@ const exitGrace = 500 * time.Millisecond
 // (MCP 2025-11-25, Transports, stdio).
 type stdio struct {
 	duplex
-	e       *clusters.Endpoint
 	process *process.Process
 	lines   chan line
 }
@@ -168,5 +166,4 @@ func (t *stdio) send(ctx context.Context, msg []byte) error {
 	}
 }
 
-func (t *stdio) endpoint() *clusters.Endpoint { return t.e }
-func (t *stdio) close(ctx context.Context)    { t.process.Stop(ctx) }
+func (t *stdio) close(ctx context.Context) { t.process.Stop(ctx) }

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -29,49 +28,22 @@ const drainTime = time.Second
 // answer is JSON or a stream (MCP 2025-11-25, Transports).
 type streamable struct {
 	http   *httpClient
+	host   func() Host
 	life   *lifetime
 	in     *inbox
 	ids    *ids
 	verify time.Duration // bounds the ping that tells whether the session is lost
 
-	mu    sync.Mutex
-	bound binding
-	moved chan struct{} // closed, and made anew, by rebind
-	id    string        // Mcp-Session-Id, "" when the server has none
+	// moved returns what is closed by the next change of host, nil where there is none.
+	moved func() <-chan struct{}
+
+	mu sync.Mutex
+	id string // Mcp-Session-Id, "" when the server has none
 }
 
 func (*streamable) kind() Kind          { return StreamableHTTP }
 func (t *streamable) agree(s *Server)   { t.http.agree(s) }
 func (t *streamable) sessionless() bool { return t.sessionID() == "" }
-
-func (t *streamable) endpoint() *clusters.Endpoint {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.bound.endpoint
-}
-
-func (t *streamable) rebind(e *clusters.Endpoint) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.life.over() || e.ID() != t.bound.endpoint.ID() {
-		return false
-	}
-	if e == t.bound.endpoint {
-		return true
-	}
-	old := t.bound
-	t.bound = bind(e)
-	old.release() // what is under way keeps the old one until it ends
-	close(t.moved)
-	t.moved = make(chan struct{})
-	return true
-}
-
-func (t *streamable) rebound() <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.moved
-}
 
 // sessionID returns the session id.
 func (t *streamable) sessionID() string {
@@ -82,8 +54,8 @@ func (t *streamable) sessionID() string {
 
 // roundTrip sends one request, in the session where there is one.
 func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, repeats http.Header, lastEventID string) (*http.Response, error) {
-	e := t.endpoint()
-	req, err := t.http.request(ctx, method, e.Target(), body, repeats)
+	host := t.host()
+	req, err := t.http.request(ctx, method, host.Target(), body, repeats)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +65,7 @@ func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, 
 	if lastEventID != "" {
 		req.Header.Set(spec.HeaderLastEventID, lastEventID)
 	}
-	return t.http.roundTrip(e, req)
+	return t.http.roundTrip(host, req)
 }
 
 func (t *streamable) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
@@ -196,9 +168,6 @@ func (t *streamable) close(ctx context.Context) {
 			res.Body.Close()
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.bound.release()
 }
 
 // drain reads what follows the response on an answer stream, in the
@@ -228,9 +197,6 @@ func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc
 		if m := status.Answer(); m != nil && status.answers && !status.lost {
 			return m, nil
 		}
-	}
-	if server := t.http.server.Load(); status != nil && status.lost && server.Modern() {
-		t.http.known.doubt()
 	}
 	t.life.lostBy(err)
 	return m, err

@@ -14,6 +14,7 @@ import (
 // else is to be heard.
 type subscriber struct {
 	*requester
+	place         *place
 	life          *lifetime
 	in            *inbox
 	subscriptions *subscriptions
@@ -99,7 +100,7 @@ func (s *subscriber) run() {
 		select {
 		case <-changed:
 			failures = 0
-		case <-s.transport.rebound():
+		case <-s.place.next():
 			failures = 0
 		case <-ended:
 			if failures++; time.Since(began) > maxBackoff {

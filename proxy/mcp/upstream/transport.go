@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -50,10 +49,6 @@ type transport interface {
 	// sessionless reports whether the server has given no id by which it could know
 	// the session again.
 	sessionless() bool
-	endpoint() *clusters.Endpoint
-	rebind(e *clusters.Endpoint) bool
-	// rebound is closed by the next rebind; nil where there will be none.
-	rebound() <-chan struct{}
 	// close tells the server, unless the session is lost, and releases what
 	// the transport holds. It is called once.
 	close(ctx context.Context)
