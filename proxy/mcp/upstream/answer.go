@@ -5,20 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
-)
-
-const (
-	// defaultRetry is the time before a stream is opened again, unless the
-	// server names one; minRetry the least, whatever it names.
-	defaultRetry = time.Second
-	minRetry     = 100 * time.Millisecond
-	// maxResumes bounds the attempts in a row to resume an answer that bring
-	// nothing new.
-	maxResumes = 5
 )
 
 // answer is the answer stream of one call, over all its resumptions.
@@ -27,54 +16,42 @@ type answer struct {
 	t      *streamable
 	lease  *lease
 	caller *Caller // may be nil
-
-	lastID string
-	retry  time.Duration
+	position
 }
 
 // follow reads the stream until the response is there, and resumes it where
 // it breaks off. It ends the lease.
 func (a *answer) follow(res *http.Response) (*jsonrpc.Message, error) {
-	for futile := 0; ; {
-		m, news, err := a.read(res)
+	for {
+		m, err := a.read(res)
 		if m != nil {
 			a.t.drain(res.Body, a.lease)
 			return m, nil
 		}
 		res.Body.Close()
-		if news {
-			futile = 0
-		}
-		if res, err = a.resume(err, &futile); err != nil {
+		if res, err = a.resume(err); err != nil {
 			a.lease.end()
 			return nil, err
 		}
 	}
 }
 
-// read reads events until the response (m) or the end of the stream (err);
-// news tells that there were any.
-func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err error) {
+// read reads events until the response or the end of the stream.
+func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 	events := a.t.in.limits.events(res.Body)
 	defer events.Close()
 	for {
 		event, err := events.Next()
 		if err != nil {
-			return nil, news, err
+			return nil, err
 		}
-		news = true
-		if event.HasID && a.repeats == nil { // streams without sessions cannot be resumed
-			a.lastID = event.ID
-		}
-		if event.HasRetry {
-			a.retry = max(event.Retry, minRetry)
-		}
+		a.passed(event)
 		if event.Name == "endpoint" && a.t.http.server.Load() == nil {
-			return nil, news, errEndpointEvent
+			return nil, errEndpointEvent
 		}
 		if m, ok := skimmed(event); ok {
 			if id := m.ID(); m.IsResponse() && a.concerns(id) || !m.IsCall() && id.IsZero() {
-				return nil, news, a.t.in.limits.tooLong(m.short)
+				return nil, a.t.in.limits.tooLong(m.short)
 			}
 			a.t.in.skimmed(m)
 			continue
@@ -88,7 +65,7 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 		messages, err := parse(event.Data)
 		if err != nil {
 			if a.isAnswer(event.Data) {
-				return nil, news, &UnreadableError{err.Error()}
+				return nil, &UnreadableError{err.Error()}
 			}
 			a.t.in.unreadable(event.Data, err)
 		}
@@ -96,10 +73,10 @@ func (a *answer) read(res *http.Response) (m *jsonrpc.Message, news bool, err er
 			over := a.t.in.limits.oversized(m)
 			switch {
 			case answers(m, a.id) && over:
-				return nil, news, a.t.in.limits.tooLong(false)
+				return nil, a.t.in.limits.tooLong(false)
 			case answers(m, a.id):
 				a.caller.take(events.Lease())
-				return answerTo(a.id, m), news, nil
+				return answerTo(a.id, m), nil
 			case over:
 				a.t.in.passOver(m)
 			default:
@@ -145,25 +122,21 @@ func answerTo(id jsonrpc.ID, m *jsonrpc.Message) *jsonrpc.Message {
 
 // resume asks for the rest of the stream, each time after the wait that the
 // server wants (MCP 2025-11-25, Resumability and Redelivery). cause is why the
-// stream ended; futile counts the attempts that brought nothing.
-func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
+// stream ended. Streams without sessions cannot be resumed.
+func (a *answer) resume(cause error) (*http.Response, error) {
 	if errors.Is(cause, errEndpointEvent) || errors.As(cause, new(*UnreadableError)) || errors.As(cause, new(*TooLongError)) {
 		return nil, cause
 	}
 	if errors.Is(cause, io.EOF) {
 		cause = io.ErrUnexpectedEOF
 	}
-	for ; a.lastID != "" && *futile < maxResumes && !errors.Is(cause, sse.ErrTooLong); *futile++ {
-		if !sleep(a.lease.ctx, a.retry<<*futile, nil) {
-			return nil, &interruptedError{context.Cause(a.lease.ctx)}
-		}
+	for a.lastID != "" && a.repeats == nil && !errors.Is(cause, sse.ErrTooLong) && a.attempts.Again(a.lease.ctx, nil) {
 		res, err := a.t.roundTrip(a.lease.ctx, http.MethodGet, nil, nil, a.lastID)
 		if err != nil {
 			cause = err
 			continue
 		}
 		if success(res) && mediaType(res) == typeEvents {
-			*futile++
 			return res, nil
 		}
 		_, cause = a.t.refused(a.lease.ctx, res, jsonrpc.ID{})
@@ -172,24 +145,13 @@ func (a *answer) resume(cause error, futile *int) (*http.Response, error) {
 			break // an answer that does not change
 		}
 	}
+	if a.lease.ctx.Err() != nil {
+		cause = context.Cause(a.lease.ctx)
+	}
 	return nil, &interruptedError{cause}
 }
 
 // isMessageEvent reports whether an event of any stream holds messages.
 func isMessageEvent(event sse.Event) bool {
 	return len(event.Data) > 0 && (event.Name == "" || event.Name == "message")
-}
-
-// sleep waits, and reports false when ctx ended first. wake, which may be nil,
-// ends the waiting early.
-func sleep(ctx context.Context, d time.Duration, wake <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-wake:
-	case <-ctx.Done():
-		return false
-	}
-	return true
 }

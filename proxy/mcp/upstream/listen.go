@@ -3,26 +3,21 @@ package upstream
 import (
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
-
-// maxBackoff is the longest time between two attempts to listen.
-const maxBackoff = 30 * time.Second
 
 // listener keeps the GET stream of Streamable HTTP open: what belongs to no
 // call comes on it.
 type listener struct {
 	t      *streamable
 	heard  chan struct{} // closed when the first attempt is through
-	lastID string
-	retry  time.Duration
-	opened bool // the server has had a stream
+	opened bool          // the server has had a stream
+	position
 }
 
 func (t *streamable) listen() <-chan struct{} {
-	l := &listener{t: t, heard: make(chan struct{}), retry: defaultRetry}
+	l := &listener{t: t, heard: make(chan struct{}), position: position{attempts: Attempts{Pace: t.pace.unbounded()}}}
 	t.life.spawn(l.run)
 	return l.heard
 }
@@ -31,32 +26,23 @@ func (t *streamable) listen() <-chan struct{} {
 // server turns out to have none.
 func (l *listener) run() {
 	heard := sync.OnceFunc(func() { close(l.heard) })
-	for failures := 0; ; {
-		moved := l.t.moved()
-		news, none := l.once(heard)
-		if none {
-			return
-		}
-		if failures++; news {
-			failures = 0
-		}
-		wait := max(l.retry, min(l.retry<<min(failures, 16), maxBackoff))
-		if !sleep(l.t.life.ctx, wait, moved) {
+	for {
+		moved := l.t.place.next()
+		if l.once(heard) || !l.attempts.Again(l.t.life.ctx, moved) {
 			return
 		}
 	}
 }
 
 // once opens one stream and reads it to its end; it calls heard when the server
-// has answered, or has not. news tells that there were
-// events; none, that the server has no such stream.
-func (l *listener) once(heard func()) (news, none bool) {
+// has answered, or has not. none tells that the server has no such stream.
+func (l *listener) once(heard func()) (none bool) {
 	lease := newLease(l.t.life.ctx, l.t.life.ctx)
 	defer lease.end()
 	res, err := l.t.roundTrip(lease.ctx, http.MethodGet, nil, nil, l.lastID)
 	heard()
 	if err != nil {
-		return false, false
+		return false
 	}
 	defer res.Body.Close()
 	if !success(res) && l.opened {
@@ -66,7 +52,7 @@ func (l *listener) once(heard func()) (news, none bool) {
 		_, _ = l.t.refused(lease.ctx, res, jsonrpc.ID{})
 	}
 	if !success(res) || mediaType(res) != typeEvents {
-		return false, !mayListenLater(res.StatusCode)
+		return !mayListenLater(res.StatusCode)
 	}
 	l.opened = true
 	events := l.t.in.limits.events(res.Body)
@@ -74,15 +60,9 @@ func (l *listener) once(heard func()) (news, none bool) {
 	for {
 		event, err := events.Next()
 		if err != nil {
-			return news, false
+			return false
 		}
-		news = true
-		if event.HasID {
-			l.lastID = event.ID
-		}
-		if event.HasRetry {
-			l.retry = max(event.Retry, minRetry)
-		}
+		l.passed(event)
 		if m, ok := skimmed(event); ok {
 			l.t.in.skimmed(m)
 		}

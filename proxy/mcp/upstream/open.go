@@ -170,7 +170,7 @@ func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
 	switch kind {
 	case StreamableHTTP:
 		s.place.moved = make(chan struct{})
-		s.use(&streamable{http: http, host: s.place.host, moved: s.place.next, life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
+		s.use(&streamable{http: http, place: s.place, pace: defaultPace(), life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
 	case SSE:
 		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: http, host: s.place.host()}
 		s.use(t)

@@ -28,14 +28,12 @@ const drainTime = time.Second
 // answer is JSON or a stream (MCP 2025-11-25, Transports).
 type streamable struct {
 	http   *httpClient
-	host   func() Host
+	place  *place
+	pace   Pace
 	life   *lifetime
 	in     *inbox
 	ids    *ids
 	verify time.Duration // bounds the ping that tells whether the session is lost
-
-	// moved returns what is closed by the next change of host, nil where there is none.
-	moved func() <-chan struct{}
 
 	mu sync.Mutex
 	id string // Mcp-Session-Id, "" when the server has none
@@ -54,7 +52,7 @@ func (t *streamable) sessionID() string {
 
 // roundTrip sends one request, in the session where there is one.
 func (t *streamable) roundTrip(ctx context.Context, method string, body []byte, repeats http.Header, lastEventID string) (*http.Response, error) {
-	host := t.host()
+	host := t.place.host()
 	req, err := t.http.request(ctx, method, host.Target(), body, repeats)
 	if err != nil {
 		return nil, err
@@ -89,7 +87,7 @@ func (t *streamable) call(ctx context.Context, r request) (*jsonrpc.Message, err
 	}
 	switch kind := mediaType(res); kind {
 	case typeEvents:
-		a := &answer{t: t, lease: l, request: r, caller: callerOf(ctx), retry: defaultRetry}
+		a := &answer{t: t, lease: l, request: r, caller: callerOf(ctx), position: position{attempts: Attempts{Pace: t.pace}}}
 		return a.follow(res)
 	case typeJSON:
 		defer l.end()

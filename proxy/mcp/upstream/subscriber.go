@@ -15,6 +15,7 @@ import (
 type subscriber struct {
 	*requester
 	place         *place
+	pace          Pace
 	life          *lifetime
 	in            *inbox
 	subscriptions *subscriptions
@@ -73,7 +74,8 @@ func (s *subscriber) run() {
 			end()
 		}
 	}()
-	for failures := 0; !s.life.over(); {
+	attempts := Attempts{Pace: s.pace}
+	for !s.life.over() {
 		filter, seq, changed := s.subscriptions.filter(s.capabilities)
 		if filter == nil {
 			select {
@@ -99,14 +101,14 @@ func (s *subscriber) run() {
 		end = func() { cancel(); <-ended }
 		select {
 		case <-changed:
-			failures = 0
+			attempts.Reset()
 		case <-s.place.next():
-			failures = 0
+			attempts.Reset()
 		case <-ended:
-			if failures++; time.Since(began) > maxBackoff {
-				failures = 0
+			if time.Since(began) > attempts.Longest {
+				attempts.Reset()
 			}
-			sleep(s.life.ctx, min(defaultRetry<<min(failures, 10), maxBackoff), changed)
+			attempts.Again(s.life.ctx, changed)
 		}
 	}
 }
