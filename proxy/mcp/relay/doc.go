@@ -12,9 +12,17 @@
 // byte. The client does not see a session that is lost and begun anew, nor a
 // gateway that is away for less than the relay's patience.
 //
-// It does not use the Session of proxy/mcp/upstream: that one belongs to a
-// cluster, gives requests ids of its own and translates between revisions,
-// none of which a pipe needs.
+// Its sessions with the gateway are those of proxy/mcp/upstream, made by
+// [upstream.PassThrough]: requests, answers and streams are read and resumed there.
+// What is the relay's own is what a client on a pipe cannot do: to repeat a request
+// while the gateway is away, to begin a lost session anew, and to subscribe again.
+//
+// # The way of a message
+//
+// [Relay] reads it (pipe.go), keeps the requests in flight (relay.go), and gives it
+// to the side of the gateway (sessions.go), which sends it in the session that is
+// current; revive.go replaces a session that is lost, and subscribe.go keeps
+// subscriptions. The URL, the token and the transport are in host.go.
 //
 // # What may run concurrently
 //

@@ -30,6 +30,9 @@ func (w *writer) write(msg []byte) {
 	}
 }
 
+// pass writes a message as it came.
+func (w *writer) pass(m *jsonrpc.Message) { w.write(m.Raw()) }
+
 // readLines hands on each line that is not blank, until in ends. One that is
 // too long is passed over.
 func readLines(ctx context.Context, in io.Reader, lines chan<- []byte, log func(string)) error {

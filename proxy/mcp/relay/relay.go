@@ -1,11 +1,14 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -41,44 +44,39 @@ type Options struct {
 
 // Relay carries the messages of one client.
 type Relay struct {
-	opts  Options
-	out   *writer
-	tools upstream.ToolHeaders
-	wg    sync.WaitGroup
+	opts Options
+	out  *writer
+	// gateway has the other side.
+	gateway *sessions
+	wg      sync.WaitGroup
 	// say takes what needs no answer, to be sent in order.
-	say chan *jsonrpc.Message
+	say chan *request
 	// work is the context of all that is sent; end ends Run.
 	work context.Context
 	end  context.CancelFunc
 
 	mu       sync.Mutex
-	token    string
 	requests map[*request]struct{}
 	unsaid   int // of say, what is being sent included
-	// What follows belongs to clients of revisions with sessions.
-	init        *jsonrpc.Message // the client's initialize
-	initialized bool
-	session     *session
-	revival     *revival
-	kept        kept
 	// opening is closed when the answer to initialize has come; nil: none is
 	// awaited.
 	opening chan struct{}
 	failed  error // why the relay cannot go on
 }
 
-// request is one of the client that is in flight.
+// request is a message of the client on its way to the gateway.
 type request struct {
-	m      *jsonrpc.Message
-	modern bool
-	cancel context.CancelFunc
-	// canceled: the client wants no answer any more. Guarded by Relay.mu.
-	canceled bool
+	*jsonrpc.Message
+	// canceled: the client wants no answer any more.
+	canceled atomic.Bool
+	// abort ends the request's connection where its revision has no sessions; nil: it
+	// has.
+	abort context.CancelFunc
 }
 
 // New returns a Relay.
 func New(opts Options) *Relay {
-	return &Relay{opts: opts, say: make(chan *jsonrpc.Message, 64), requests: map[*request]struct{}{}}
+	return &Relay{opts: opts, say: make(chan *request, 64), requests: map[*request]struct{}{}}
 }
 
 // Run serves the client whose messages come from in until they end, or ctx is
@@ -89,14 +87,19 @@ func (r *Relay) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	to, err := url.Parse(r.opts.URL)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r.token, r.end = token, cancel
+	r.end = cancel
 	r.out = &writer{out: out, broken: r.fail}
 	// What is sent outlives ctx for as long as Run settles.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	r.work = work
+	r.gateway = newSessions(r.opts, &host{opts: r.opts, url: to, token: token}, r)
 	r.wg.Go(r.speak)
 	lines := make(chan []byte)
 	eof := make(chan error, 1)
@@ -116,19 +119,19 @@ func (r *Relay) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}
 	stop()
-	r.part()
-	r.leave()
+	atMost(farewell, r.wg.Wait)
+	atMost(farewell, r.gateway.leave)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.failed
 }
 
-// part waits for the relay's goroutines, but not forever: one may be writing to
-// a client that reads no more.
-func (r *Relay) part() {
+// atMost waits for the end of f, but not for longer than d: a goroutine may be
+// writing to a client that reads no more.
+func atMost(d time.Duration, f func()) {
 	ended := make(chan struct{})
-	go func() { r.wg.Wait(); close(ended) }()
-	timer := time.NewTimer(farewell)
+	go func() { f(); close(ended) }()
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ended:
@@ -165,7 +168,7 @@ func (r *Relay) receive(ctx context.Context, line []byte) {
 			r.unsaid++
 			r.mu.Unlock()
 			select {
-			case r.say <- m:
+			case r.say <- &request{Message: m}:
 			case <-ctx.Done():
 			}
 		}
@@ -174,23 +177,32 @@ func (r *Relay) receive(ctx context.Context, line []byte) {
 
 // request sends a request of the client, and answers it.
 func (r *Relay) request(m *jsonrpc.Message) {
-	ctx, cancel := context.WithCancel(r.work)
-	q := &request{m: m, modern: m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).Exists(), cancel: cancel}
+	q := &request{Message: m}
+	ctx, cancel := context.WithCancel(upstream.WithCaller(r.work, &upstream.Caller{Unwanted: q.canceled.Load}))
+	send := r.gateway.legacy
+	if m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).Exists() {
+		send, q.abort = r.gateway.modern, cancel
+	}
 	r.mu.Lock()
 	full := len(r.requests) >= maxRequests
 	if !full {
 		r.requests[q] = struct{}{}
 	}
-	opened := func() {}
-	if m.Method() == spec.Initialize && !full && r.opening == nil {
-		opening := make(chan struct{})
-		r.opening = opening
+	// A client that writes without waiting for the answer to initialize means the
+	// session that it begins.
+	opening, opened := r.opening, func() {}
+	switch {
+	case m.Method() == spec.Initialize && !full && opening == nil:
+		mine := make(chan struct{})
+		r.opening = mine
 		opened = func() {
 			r.mu.Lock()
 			r.opening = nil
 			r.mu.Unlock()
-			close(opening)
+			close(mine)
 		}
+	case m.Method() == spec.Initialize || q.abort != nil:
+		opening = nil
 	}
 	r.mu.Unlock()
 	if full {
@@ -201,22 +213,28 @@ func (r *Relay) request(m *jsonrpc.Message) {
 	r.wg.Go(func() {
 		defer cancel()
 		defer opened()
-		var err error
-		if q.modern {
-			err = r.modern(ctx, m)
-		} else {
-			err = r.legacy(ctx, m)
-		}
+		wait(ctx, opening)
+		err := send(ctx, q)
 		r.mu.Lock()
 		delete(r.requests, q)
-		silent := q.canceled
 		r.mu.Unlock()
-		if err == nil || silent || errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		if err == nil || q.canceled.Load() || errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			return
 		}
 		r.opts.Log(m.Method() + ": " + err.Error())
 		r.out.write(jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil))
 	})
+}
+
+// wait waits until done is closed, which may be nil: there is nothing to wait for.
+func wait(ctx context.Context, done <-chan struct{}) {
+	if done == nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // withdraw notes that the client cancels a request. Where each request has a
@@ -227,15 +245,36 @@ func (r *Relay) withdraw(m *jsonrpc.Message) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for q := range r.requests {
-		if q.m.ID() == id {
-			q.canceled = true
-			if q.modern {
-				q.cancel()
+		if q.ID() == id {
+			q.canceled.Store(true)
+			if q.abort != nil {
+				q.abort()
 			}
-			return q.modern
+			return q.abort != nil
 		}
 	}
 	return false
+}
+
+// speak sends what needs no answer, in order.
+func (r *Relay) speak() {
+	for {
+		select {
+		case <-r.work.Done():
+			return
+		case q := <-r.say:
+			r.mu.Lock()
+			opening := r.opening
+			r.mu.Unlock()
+			wait(r.work, opening)
+			if err := r.gateway.tell(r.work, q); err != nil && r.work.Err() == nil {
+				r.opts.Log(cmp.Or(q.Method(), "an answer") + ": " + err.Error())
+			}
+			r.mu.Lock()
+			r.unsaid--
+			r.mu.Unlock()
+		}
+	}
 }
 
 // settle waits, when the client has said all, for the answers that are still
@@ -249,7 +288,7 @@ func (r *Relay) settle(ctx context.Context) {
 		r.mu.Lock()
 		waiting := r.unsaid
 		for q := range r.requests {
-			if q.m.Method() != spec.SubscriptionsListen {
+			if q.Method() != spec.SubscriptionsListen {
 				waiting++
 			}
 		}

@@ -140,9 +140,9 @@ const (
 	welcome = `{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"g","version":"1"}}`
 )
 
-// sessions is a gateway of a revision with sessions. Its session has the id
+// sessionGateway is a gateway of a revision with sessions. Its session has the id
 // current says; other answers than those to initialize are the test's.
-func sessions(t *testing.T, current func() string, answer func(w http.ResponseWriter, s seen)) *gateway {
+func sessionGateway(t *testing.T, current func() string, answer func(w http.ResponseWriter, s seen)) *gateway {
 	return newGateway(t, func(w http.ResponseWriter, s seen) {
 		switch {
 		case s.method == "initialize":
@@ -171,7 +171,7 @@ func (d *desk) greet() {
 }
 
 func TestASessionIsKeptAndLeft(t *testing.T) {
-	g := sessions(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
+	g := sessionGateway(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
 		if s.Request.Method == http.MethodGet {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
@@ -203,7 +203,7 @@ func TestALostSessionIsBegunAnewAsItWas(t *testing.T) {
 	var mu sync.Mutex
 	id := "s1"
 	current := func() string { mu.Lock(); defer mu.Unlock(); return id }
-	g := sessions(t, current, func(w http.ResponseWriter, s seen) {
+	g := sessionGateway(t, current, func(w http.ResponseWriter, s seen) {
 		if s.Request.Method == http.MethodGet {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
@@ -291,7 +291,7 @@ func hijack(w http.ResponseWriter) {
 func TestAToolCallThatMayHaveBeenActedOnIsNotRepeated(t *testing.T) {
 	var mu sync.Mutex
 	broken := map[string]bool{}
-	g := sessions(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
+	g := sessionGateway(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
 		if s.Request.Method == http.MethodGet {
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
@@ -322,7 +322,7 @@ func TestAToolCallThatMayHaveBeenActedOnIsNotRepeated(t *testing.T) {
 }
 
 func TestABrokenStreamIsResumed(t *testing.T) {
-	g := sessions(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
+	g := sessionGateway(t, func() string { return "s1" }, func(w http.ResponseWriter, s seen) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		switch from := s.Header.Get(spec.HeaderLastEventID); {
 		case s.method == "tools/call":

@@ -3,13 +3,11 @@ package relay
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"net/http"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // keptSubscriptions bounds what is subscribed to again.
@@ -17,27 +15,27 @@ const keptSubscriptions = 1000
 
 // kept is what a session was told that the next one must be told again.
 type kept struct {
-	level         []byte            // params of logging/setLevel
-	subscriptions map[string][]byte // params of resources/subscribe, by URI
+	level         *jsonrpc.Message            // logging/setLevel; nil: it was not told
+	subscriptions map[string]*jsonrpc.Message // resources/subscribe, by URI
 }
 
 // keep notes what a request that the gateway has granted changes.
-func (r *Relay) keep(m *jsonrpc.Message) {
+func (s *sessions) keep(m *jsonrpc.Message) {
 	uri := m.Params().Get("uri").String()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch m.Method() {
 	case spec.LoggingSetLevel:
-		r.kept.level = m.Params().Raw()
+		s.kept.level = m
 	case spec.ResourcesSubscribe:
-		if r.kept.subscriptions == nil {
-			r.kept.subscriptions = map[string][]byte{}
+		if s.kept.subscriptions == nil {
+			s.kept.subscriptions = map[string]*jsonrpc.Message{}
 		}
-		if len(r.kept.subscriptions) < keptSubscriptions {
-			r.kept.subscriptions[uri] = m.Params().Raw()
+		if len(s.kept.subscriptions) < keptSubscriptions {
+			s.kept.subscriptions[uri] = m
 		}
 	case spec.ResourcesUnsubscribe:
-		delete(r.kept.subscriptions, uri)
+		delete(s.kept.subscriptions, uri)
 	}
 }
 
@@ -49,158 +47,80 @@ type revival struct {
 }
 
 // revive begins a session in the place of one that is lost, once for all who
-// have found it lost.
-func (r *Relay) revive(ctx context.Context, lost *session) error {
-	r.mu.Lock()
-	if r.session != lost {
-		r.mu.Unlock()
+// have found it lost. It ends with the relay's work.
+func (s *sessions) revive(lost *upstream.Session) error {
+	s.mu.Lock()
+	if s.session != lost {
+		s.mu.Unlock()
 		return nil // another request has done it
 	}
-	v := r.revival
+	v := s.revival
 	if v == nil {
 		v = &revival{done: make(chan struct{})}
-		r.revival = v
-		r.wg.Go(func() {
-			v.err = r.begin(lost)
-			r.mu.Lock()
-			r.revival = nil
-			r.mu.Unlock()
+		s.revival = v
+		s.wg.Go(func() {
+			v.err = s.begin(lost)
+			s.mu.Lock()
+			s.revival = nil
+			s.mu.Unlock()
 			close(v.done)
 		})
 	}
-	r.mu.Unlock()
-	select {
-	case <-v.done:
-		return v.err
-	case <-ctx.Done():
-		// A revival that failed for good ends everything; the client is told why.
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.failed != nil {
-			return r.failed
-		}
-		return ctx.Err()
-	}
+	s.mu.Unlock()
+	<-v.done
+	return v.err
 }
 
 // begin initialises as the client did, and brings the session to the state
 // that the client believes it to have.
-func (r *Relay) begin(lost *session) error {
-	ctx, cancel := context.WithTimeout(r.work, r.opts.Patience)
+func (s *sessions) begin(lost *upstream.Session) error {
+	ctx, cancel := context.WithTimeout(s.work, s.opts.Patience)
 	defer cancel()
-	r.mu.Lock()
-	init, initialized, was := r.init, r.initialized, r.kept
-	var params [][2][]byte
-	if was.level != nil {
-		params = append(params, [2][]byte{[]byte(spec.LoggingSetLevel), was.level})
+	s.mu.Lock()
+	init, initialized, requests := s.init, s.initialized, []*jsonrpc.Message{}
+	if s.kept.level != nil {
+		requests = append(requests, s.kept.level)
 	}
-	for _, p := range was.subscriptions {
-		params = append(params, [2][]byte{[]byte(spec.ResourcesSubscribe), p})
+	for _, m := range s.kept.subscriptions {
+		requests = append(requests, m)
 	}
-	r.mu.Unlock()
-	r.opts.Log("the session is lost; initializing anew")
-	var refused *jsonrpc.Message
-	err := r.persist(ctx, init, func() error {
-		return r.initialize(ctx, init, func(body []byte) {
-			if m, err := jsonrpc.Parse(body); err == nil && m.IsError() {
-				refused = m
-			}
-		})
+	s.mu.Unlock()
+	s.opts.Log("the session is lost; initializing anew")
+	var answer *jsonrpc.Message
+	err := s.persist(ctx, &request{Message: init}, func() error {
+		return s.initialize(ctx, init, func(got *jsonrpc.Message) { answer = got })
 	})
 	if err != nil {
 		return err
 	}
-	if refused != nil {
-		return fmt.Errorf("the gateway refuses to initialize anew: %s", refused.ErrorMessage())
+	if answer.IsError() {
+		return fmt.Errorf("the gateway refuses to initialize anew: %s", answer.ErrorMessage())
 	}
-	s := r.current()
-	if s.version != lost.version {
+	in, was := s.current(), lost.Server()
+	if version := in.Server().Version; version != was.Version {
 		// The client speaks what it was told. It must start anew.
-		err := fmt.Errorf("the gateway came back with revision %s in the place of %s", s.version, lost.version)
-		r.fail(err)
+		err := fmt.Errorf("the gateway came back with revision %s in the place of %s", version, was.Version)
+		s.fail(err)
 		return err
 	}
 	if !initialized {
 		return nil
 	}
-	defer r.listen(s)
-	if err := r.post(ctx, s, jsonrpc.NewNotification(spec.NotificationInitialized, nil)); err != nil {
-		return err
+	defer s.listen(in)
+	if err := in.Send(ctx, jsonrpc.NewNotification(spec.NotificationInitialized, nil)); err != nil {
+		return explained(err)
 	}
-	for _, p := range params {
-		m, err := jsonrpc.Parse(jsonrpc.NewRequest(jsonrpc.StringID(rand.Text()), string(p[0]), p[1]))
-		if err != nil {
-			return err
-		}
-		if err := r.exchange(ctx, m, posting(s.header()), func(got *jsonrpc.Message, _ http.Header) {
-			if got.Kind() != jsonrpc.Response {
-				r.out.write(got.Raw())
-			}
-		}); err != nil {
-			return err
+	for _, m := range requests {
+		id := jsonrpc.StringID(rand.Text()) // none that the client uses
+		if _, err := in.Call(ctx, jsonrpc.NewRequest(id, m.Method(), m.Params().Raw()), id, s.out.pass); err != nil {
+			return explained(err)
 		}
 	}
 	// Another process may have another catalogue.
-	for _, kind := range []string{"tools", "prompts", "resources"} {
-		if lost.capabilities.Get(kind, "listChanged").Bool() {
-			r.out.write(jsonrpc.NewNotification("notifications/"+kind+"/list_changed", nil))
+	for _, list := range []string{"tools", "prompts", "resources"} {
+		if was.Result.Result().Get("capabilities", list, "listChanged").Bool() {
+			s.out.write(jsonrpc.NewNotification("notifications/"+list+"/list_changed", nil))
 		}
 	}
 	return nil
-}
-
-// listen keeps a stream open for what belongs to no request, until the session
-// is replaced or lost, or the gateway has no such streams.
-func (r *Relay) listen(s *session) {
-	r.mu.Lock()
-	begun := s == nil || s.heard
-	if !begun {
-		s.heard = true
-	}
-	r.mu.Unlock()
-	if begun {
-		return
-	}
-	r.wg.Go(func() {
-		st := &stream{relay: r, take: func(m *jsonrpc.Message) { r.out.write(m.Raw()) }}
-		wait := &backoff{}
-		for {
-			header := s.header()
-			header.Set("Accept", "text/event-stream")
-			if st.lastID != "" {
-				header.Set(spec.HeaderLastEventID, st.lastID)
-			}
-			began := time.Now()
-			err := r.hear(s.ctx, st, header)
-			var status *statusError
-			switch {
-			case s.ctx.Err() != nil:
-				return
-			case errors.Is(err, errLost):
-				if err = r.revive(s.ctx, s); err == nil {
-					return // the next session has its own
-				}
-			case errors.As(err, &status) && (status.code == http.StatusMethodNotAllowed || status.code == http.StatusNotFound || status.code == http.StatusNotAcceptable):
-				return
-			case time.Since(began) > longest:
-				wait.last = 0
-			}
-			if !pause(s.ctx, st.retry) || !wait.again(s.ctx) {
-				return
-			}
-		}
-	})
-}
-
-// hear reads the stream once.
-func (r *Relay) hear(ctx context.Context, st *stream, header http.Header) error {
-	res, err := r.send(ctx, http.MethodGet, header, nil)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return r.refused(res, nil, header, nil)
-	}
-	return st.read(res)
 }

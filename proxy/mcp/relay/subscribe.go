@@ -2,23 +2,23 @@ package relay
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // subscribe opens a stream of notifications (MCP 2026-07-28, Subscriptions)
 // and, once it was acknowledged, opens it again whenever the gateway ends it
 // or breaks it off: on a pipe the client has no connection whose end would
 // tell it to.
-func (r *Relay) subscribe(ctx context.Context, m *jsonrpc.Message, version string) error {
+func (s *sessions) subscribe(ctx context.Context, q *request) error {
 	acknowledged, answered := false, false
-	take := func(got *jsonrpc.Message, _ http.Header) {
+	take := func(got *jsonrpc.Message) {
 		switch {
 		case got.Method() == spec.NotificationSubscriptionAccepted && acknowledged:
-			r.missed(got)
+			s.missed(got)
 			return
 		case got.Method() == spec.NotificationSubscriptionAccepted:
 			acknowledged = true
@@ -27,22 +27,22 @@ func (r *Relay) subscribe(ctx context.Context, m *jsonrpc.Message, version strin
 		case got.Kind() == jsonrpc.Response:
 			answered = true
 		}
-		r.out.write(got.Raw())
+		s.out.pass(got)
 	}
-	listen := func() error { return r.exchange(ctx, m, r.modernHeader(m, version), take) }
+	listen := func() error { return s.exchange(ctx, s.without, q.Message, take) }
 	began := time.Now()
-	err := r.persist(ctx, m, func() error {
+	err := s.persist(ctx, q, func() error {
 		if err := listen(); !acknowledged {
 			return err
 		}
 		return nil
 	})
-	wait := &backoff{}
+	attempts := upstream.Attempts{Pace: s.pace.Unbounded()}
 	for acknowledged && !answered && (err == nil || away(err)) {
-		if time.Since(began) > longest {
-			wait.last = 0 // it was open
+		if time.Since(began) > attempts.Longest {
+			attempts.Reset() // it was open
 		}
-		if !wait.again(ctx) {
+		if !attempts.Again(ctx, nil) {
 			return ctx.Err()
 		}
 		began = time.Now()
@@ -53,7 +53,7 @@ func (r *Relay) subscribe(ctx context.Context, m *jsonrpc.Message, version strin
 
 // missed tells the client that all it listens to may have changed while
 // no server could say so. The acknowledgement says what that is.
-func (r *Relay) missed(ack *jsonrpc.Message) {
+func (s *sessions) missed(ack *jsonrpc.Message) {
 	meta := ack.Params().Get("_meta").Raw()
 	if meta == nil {
 		return
@@ -61,7 +61,7 @@ func (r *Relay) missed(ack *jsonrpc.Message) {
 	params := append([]byte(`{"_meta":`), meta...)
 	tell := func(method string, rest []byte) {
 		body := append(append(params[:len(params):len(params)], rest...), '}')
-		r.out.write(jsonrpc.NewNotification(method, body))
+		s.out.write(jsonrpc.NewNotification(method, body))
 	}
 	heard := ack.Params().Get("notifications")
 	for _, kind := range []string{"tools", "prompts", "resources"} {

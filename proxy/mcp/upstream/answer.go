@@ -15,7 +15,7 @@ type answer struct {
 	request
 	t      *streamable
 	lease  *lease
-	caller *Caller // may be nil
+	caller *Caller
 	position
 }
 
@@ -56,8 +56,8 @@ func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 			a.t.in.skimmed(m)
 			continue
 		}
-		if event.Data == nil && a.caller != nil && a.caller.Primed != nil {
-			a.caller.Primed()
+		if event.Data == nil {
+			a.caller.primed()
 		}
 		if !isMessageEvent(event) {
 			continue
@@ -76,7 +76,7 @@ func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 				return nil, a.t.in.limits.tooLong(false)
 			case answers(m, a.id):
 				a.caller.take(events.Lease())
-				return answerTo(a.id, m), nil
+				return m, nil
 			case over:
 				a.t.in.passOver(m)
 			default:
@@ -105,21 +105,6 @@ func answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
 	return m.Kind() == jsonrpc.Response && (m.ID() == id || m.ID().Twin() == id || m.ID().IsZero() && m.IsError())
 }
 
-// answerTo gives an answer the id of the call that it ends: of one that took
-// several requests each had its own, and some servers write 5 as "5" or 5.0.
-func answerTo(id jsonrpc.ID, m *jsonrpc.Message) *jsonrpc.Message {
-	if m == nil || string(m.RawID()) == id.Raw() {
-		return m
-	}
-	var e jsonrpc.Edits
-	e.SetID(m, id)
-	answer, err := jsonrpc.Parse(e.Apply(m))
-	if err != nil { // it was parsed before
-		return m
-	}
-	return answer
-}
-
 // resume asks for the rest of the stream, each time after the wait that the
 // server wants (MCP 2025-11-25, Resumability and Redelivery). cause is why the
 // stream ended. Streams without sessions cannot be resumed.
@@ -130,7 +115,7 @@ func (a *answer) resume(cause error) (*http.Response, error) {
 	if errors.Is(cause, io.EOF) {
 		cause = io.ErrUnexpectedEOF
 	}
-	for a.lastID != "" && a.repeats == nil && !errors.Is(cause, sse.ErrTooLong) && a.attempts.Again(a.lease.ctx, nil) {
+	for a.lastID != "" && a.repeats == nil && !a.caller.unwanted() && !errors.Is(cause, sse.ErrTooLong) && a.attempts.Again(a.lease.ctx, nil) {
 		res, err := a.t.roundTrip(a.lease.ctx, http.MethodGet, nil, nil, a.lastID)
 		if err != nil {
 			cause = err

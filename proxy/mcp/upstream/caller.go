@@ -15,6 +15,9 @@ type Caller struct {
 	// expects the call to outlast its connection (MCP 2025-11-25, Sending Messages
 	// to the Server). So may the maker of the call.
 	Primed func()
+	// Unwanted, if not nil, reports whether the maker of the calls has cancelled them:
+	// a stream that breaks off is not resumed then.
+	Unwanted func() bool
 
 	mu       sync.Mutex
 	answers  memory.Lease
@@ -33,6 +36,14 @@ func callerOf(ctx context.Context) *Caller {
 	c, _ := ctx.Value(callerKey{}).(*Caller)
 	return c
 }
+
+func (c *Caller) primed() {
+	if c != nil && c.Primed != nil {
+		c.Primed()
+	}
+}
+
+func (c *Caller) unwanted() bool { return c != nil && c.Unwanted != nil && c.Unwanted() }
 
 // take takes over what an answer is charged. Without a caller it is returned.
 func (c *Caller) take(l *memory.Lease) {

@@ -15,17 +15,19 @@
 // process in common, which a crash soon after its start divides again for a
 // while; the Client has these processes.
 //
-// All requests pass through [clusters.Endpoint], so that each has the
-// cluster's identity and reaches the address that health checks look at.
+// Requests go through a [Host]. That of a cluster's session is a
+// [clusters.Endpoint], so that each has the cluster's identity and reaches the
+// address that health checks look at. [PassThrough] makes sessions with a gateway,
+// for proxy/mcp/relay: what the client says passes as it is.
 //
 // # The way of a call
 //
-// Session.Call gives it to the era (stateful, stateless), which gives what goes to
+// Session.Call gives it to the era (stateful, stateless, passing), which gives what goes to
 // the server to the transport (streamable, httpSSE, stdio, member). What the
 // server says apart from the answer goes to the inbox, which hands it to the owner
 // of the session. Each of these has a file, and so have the parts that several of
-// them use: lifetime, limits, reporter, the table of the calls in flight, and the
-// client that makes the HTTP requests. How a session begins is in open (which
+// them use: place, lifetime, limits, reporter, pace, the table of the calls in
+// flight, and the client that makes the HTTP requests. How a session begins is in open (which
 // transport), launch and launchshared (which process), and negotiate (which era).
 //
 // # What may run concurrently

@@ -39,7 +39,7 @@ func (d *duplex) do(ctx context.Context, r request, send func(context.Context) e
 		select {
 		case m := <-p.answer:
 			l.handOn(drainTime)
-			return answerTo(r.id, m), nil
+			return m, nil
 		case failed = <-sent:
 			sent = nil // nil: the server has taken it
 		case failed = <-p.failed:
@@ -59,7 +59,7 @@ func (d *duplex) do(ctx context.Context, r request, send func(context.Context) e
 	select {
 	case m := <-p.answer: // it came before, or with, the failure
 		l.handOn(drainTime)
-		return answerTo(r.id, m), nil
+		return m, nil
 	default:
 		return nil, failed
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // era is how a server of one of the two eras is spoken to: stateful, where
-// initialize has begun a session, and stateless, where there is none.
+// initialize has begun a session, and stateless, where there is none. A session that
+// passes messages on is of neither: passing.
 type era interface {
 	// call makes a call for the client, and returns the answer with the call's id.
 	call(ctx context.Context, r request) (*jsonrpc.Message, error)
@@ -30,6 +31,11 @@ type era interface {
 type stateful struct {
 	transport
 	ids *ids
+}
+
+func (s *stateful) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
+	m, err := s.transport.call(ctx, r)
+	return answerTo(r.id, m), err
 }
 
 // ask makes a request of the gateway's own.
@@ -57,3 +63,18 @@ func (s *stateful) subscribe(ctx context.Context, uri string, on bool) error {
 
 // watchTask has nothing to do: a server with sessions tells without being asked.
 func (s *stateful) watchTask(context.Context, string) error { return nil }
+
+// answerTo gives an answer the id of the call that it ends: of one that took
+// several requests each had its own, and some servers write 5 as "5" or 5.0.
+func answerTo(id jsonrpc.ID, m *jsonrpc.Message) *jsonrpc.Message {
+	if m == nil || string(m.RawID()) == id.Raw() {
+		return m
+	}
+	var e jsonrpc.Edits
+	e.SetID(m, id)
+	answer, err := jsonrpc.Parse(e.Apply(m))
+	if err != nil { // it was parsed before
+		return m
+	}
+	return answer
+}

@@ -120,6 +120,9 @@ func Repeatable(err error) bool {
 	return false
 }
 
+// Unsent marks the error of a Host that came before anything was sent.
+func Unsent(err error) error { return &unsentError{err} }
+
 // unsentError marks an error that came before anything was sent.
 type unsentError struct{ error }
 

@@ -204,9 +204,10 @@ func (m headerParam) agrees(header http.Header, params jsonrpc.Value) bool {
 	return plain == text
 }
 
-// requestHeaders returns the headers that repeat a request's body.
-func requestHeaders(m *jsonrpc.Message, params []headerParam) http.Header {
-	h := http.Header{spec.HeaderMethod: {m.Method()}}
+// requestHeaders returns the headers that repeat the body of a request of this
+// revision.
+func requestHeaders(m *jsonrpc.Message, version string, params []headerParam) http.Header {
+	h := http.Header{spec.HeaderVersion: {version}, spec.HeaderMethod: {m.Method()}}
 	if name := spec.NameOf(m); name.Kind() == jsonrpc.String {
 		h[spec.HeaderName] = []string{spec.EncodeHeader(name.String())}
 	}

@@ -37,6 +37,8 @@ func WithHeader(ctx context.Context, h http.Header) context.Context {
 type httpClient struct {
 	limits *limits
 	header http.Header // of every request
+	// toGateway: the server is a gateway, of which PassThrough says what that means.
+	toGateway bool
 	// server is nil until it is known what the server is.
 	server atomic.Pointer[Server]
 }
@@ -77,10 +79,7 @@ func (c *httpClient) request(ctx context.Context, method string, u *url.URL, bod
 	if server := c.server.Load(); server != nil {
 		req.Header.Set(spec.HeaderVersion, server.Version)
 	}
-	if repeats != nil {
-		maps.Copy(req.Header, repeats)
-		req.Header.Set(spec.HeaderVersion, spec.Modern)
-	}
+	maps.Copy(req.Header, repeats)
 	return req, nil
 }
 

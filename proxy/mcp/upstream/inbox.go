@@ -25,6 +25,7 @@ type inbox struct {
 	limits *limits
 	// onMessage gets the messages that belong to no call; nil: none does.
 	onMessage func(*jsonrpc.Message)
+	passes    bool // all messages, this hop's too, are for the owner
 	// send is the transport's. It is set before the first message is read.
 	send    func(ctx context.Context, msg []byte) error
 	replies atomic.Int64 // on their way
@@ -34,6 +35,10 @@ type inbox struct {
 // nil, to the owner of the session.
 func (in *inbox) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
 	switch {
+	case in.passes && on == nil:
+		in.onMessage(m)
+	case in.passes:
+		on(m)
 	case m.Kind() == jsonrpc.Response:
 		in.ignore(fmt.Errorf("response to no call, id %s", m.ID()))
 	case m.Kind() == jsonrpc.Request && m.Method() == spec.Ping:

@@ -75,7 +75,7 @@ type spoken struct {
 	// redirected is the path that the server has redirected to; nil where it has not.
 	redirected *url.URL
 	// tools are what its tools want in headers; nil while none was read.
-	tools *ToolHeaders
+	tools *toolHeaders
 }
 
 // isLegacy reports whether the server is believed to know no revision
@@ -127,13 +127,13 @@ func (k knowledge) legacy(why error) {
 }
 
 // tools returns what the tools of the endpoint want in headers.
-func (k knowledge) tools() (tools *ToolHeaders) {
+func (k knowledge) tools() (tools *toolHeaders) {
 	if tools = k.get().tools; tools != nil {
 		return tools
 	}
 	k.learn(func(s *spoken) {
 		if s.tools == nil {
-			s.tools = new(ToolHeaders)
+			s.tools = new(toolHeaders)
 		}
 		tools = s.tools
 	})

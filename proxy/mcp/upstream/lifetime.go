@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 // lifetime is how long a session lasts, and the goroutines that end with it.
@@ -13,6 +14,8 @@ type lifetime struct {
 	// answers under way of a session that is lost may still come.
 	ctx, calls        context.Context
 	endLife, endCalls context.CancelCauseFunc
+
+	busy atomic.Int64 // calls in flight
 
 	mu    sync.Mutex
 	ended bool // no new goroutines
@@ -68,6 +71,16 @@ func (l *lifetime) alive(ctx context.Context) error {
 		return &unsentError{context.Cause(l.ctx)}
 	}
 	return nil
+}
+
+// during runs f as a call of the gateway's own.
+func (l *lifetime) during(ctx context.Context, f func() error) error {
+	if err := l.alive(ctx); err != nil {
+		return err
+	}
+	l.busy.Add(1)
+	defer l.busy.Add(-1)
+	return because(ctx, f())
 }
 
 // spawn runs f in a goroutine that Close waits for. It reports false, and does

@@ -17,7 +17,7 @@ type listener struct {
 }
 
 func (t *streamable) listen() <-chan struct{} {
-	l := &listener{t: t, heard: make(chan struct{}), position: position{attempts: Attempts{Pace: t.pace.unbounded()}}}
+	l := &listener{t: t, heard: make(chan struct{}), position: position{attempts: Attempts{Pace: t.pace.Unbounded()}}}
 	t.life.spawn(l.run)
 	return l.heard
 }
@@ -45,7 +45,7 @@ func (l *listener) once(heard func()) (none bool) {
 		return false
 	}
 	defer res.Body.Close()
-	if !success(res) && l.opened {
+	if !success(res) && (l.opened || l.t.http.toGateway) {
 		// What was there and is not found has gone with the session, as when
 		// the server was restarted. No other client may notice: a client that only
 		// listens makes no calls.

@@ -27,13 +27,8 @@ type Pace struct {
 	Spread bool
 }
 
-// defaultPace is that of sessions with clusters.
-func defaultPace() Pace {
-	return Pace{First: time.Second, Longest: 30 * time.Second, Most: 5}
-}
-
-// unbounded is p without an end.
-func (p Pace) unbounded() Pace {
+// Unbounded returns p without an end.
+func (p Pace) Unbounded() Pace {
 	p.Most, p.Within = 0, 0
 	return p
 }

@@ -28,6 +28,8 @@ type binding struct {
 // place is where a session's requests go. Its methods may be called from any
 // goroutine.
 type place struct {
+	fixed Host // nil where the requests go to bound
+
 	mu    sync.Mutex
 	bound *binding
 	moved chan struct{} // closed, and made anew, by move; nil: there is none
@@ -36,7 +38,12 @@ type place struct {
 
 func (p *place) endpoint() *clusters.Endpoint { return p.binding().Endpoint }
 
-func (p *place) host() Host { return p.binding() }
+func (p *place) host() Host {
+	if p.fixed != nil {
+		return p.fixed
+	}
+	return p.binding()
+}
 
 func (p *place) binding() *binding {
 	p.mu.Lock()
@@ -74,5 +81,7 @@ func (p *place) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.left = true
-	p.bound.release()
+	if p.bound != nil {
+		p.bound.release()
+	}
 }

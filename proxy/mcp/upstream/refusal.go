@@ -28,6 +28,13 @@ func (c *httpClient) refused(res *http.Response, id jsonrpc.ID, inSession bool) 
 		status.answers = !id.IsZero() && m.ID() == id
 	}
 	switch server := c.server.Load(); {
+	case c.toGateway:
+		status.lost = inSession && status.Code == http.StatusNotFound
+		said, _ := jsonrpc.ParseValue(body) // something else says nothing that could be shown
+		status.Snippet = snippet([]byte(said.Get("error", "message").String()))
+		if status.answers && !status.lost {
+			return status.Response, nil
+		}
 	case inSession:
 		status.lost, status.doubtful = status.aboutSession(body)
 	case server == nil: // it is being found out

@@ -43,7 +43,7 @@ func (r *requester) post(ctx context.Context, m *jsonrpc.Message, params []heade
 		req.token = m.Params().Get("_meta", "progressToken").ID()
 		req.quiet = method == spec.SubscriptionsListen || method == spec.ServerDiscover
 	} else {
-		req.repeats = requestHeaders(m, params)
+		req.repeats = requestHeaders(m, spec.Modern, params)
 	}
 	answer, err := r.transport.call(ctx, req)
 	var status *StatusError

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
@@ -27,7 +26,6 @@ type Session struct {
 	era    era
 	kept   memory.Lease // of what the server has said of itself
 
-	busy    atomic.Int64
 	closing sync.Once
 	closed  chan struct{} // the first Close is through
 	// listening begins to listen, once.
@@ -91,8 +89,8 @@ func (s *Session) Call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*
 	if err := s.life.alive(ctx); err != nil {
 		return nil, err
 	}
-	s.busy.Add(1)
-	defer s.busy.Add(-1)
+	s.life.busy.Add(1)
+	defer s.life.busy.Add(-1)
 	m, err = s.era.call(ctx, request{body: req, id: id, on: on})
 	return m, because(ctx, err)
 }
@@ -107,31 +105,21 @@ func (s *Session) Send(ctx context.Context, msg []byte) error {
 
 // Ping asks the server for a sign of life.
 func (s *Session) Ping(ctx context.Context) error {
-	return s.during(ctx, func() error { return s.era.ping(ctx) })
+	return s.life.during(ctx, func() error { return s.era.ping(ctx) })
 }
 
 // Subscribe begins or ends to hear of changes of a resource; they come to
 // OnMessage. It returns when the server knows, or with an error when it does
 // not take the subscription.
 func (s *Session) Subscribe(ctx context.Context, uri string, on bool) error {
-	return s.during(ctx, func() error { return s.era.subscribe(ctx, uri, on) })
+	return s.life.during(ctx, func() error { return s.era.subscribe(ctx, uri, on) })
 }
 
 // WatchTask begins to hear of a task of a server without sessions (the
 // extension io.modelcontextprotocol/tasks). It returns as Subscribe does; a
 // server with sessions tells without being asked.
 func (s *Session) WatchTask(ctx context.Context, id string) error {
-	return s.during(ctx, func() error { return s.era.watchTask(ctx, id) })
-}
-
-// during runs f as a call of the gateway's own.
-func (s *Session) during(ctx context.Context, f func() error) error {
-	if err := s.life.alive(ctx); err != nil {
-		return err
-	}
-	s.busy.Add(1)
-	defer s.busy.Add(-1)
-	return because(ctx, f())
+	return s.life.during(ctx, func() error { return s.era.watchTask(ctx, id) })
 }
 
 // StartListening opens the stream for what belongs to no call (the GET of
@@ -168,7 +156,7 @@ func (s *Session) shares() bool {
 }
 
 // Busy returns the number of calls in flight.
-func (s *Session) Busy() int { return int(s.busy.Load()) }
+func (s *Session) Busy() int { return int(s.life.busy.Load()) }
 
 // Done is closed when the session was lost or closed.
 func (s *Session) Done() <-chan struct{} { return s.life.ctx.Done() }

@@ -29,12 +29,17 @@ type stateless struct {
 func newStateless(s *Session, r *requester, o *opening, server jsonrpc.Value) *stateless {
 	return &stateless{
 		requester: r, life: s.life, in: s.in, modern: o.opts.Modern,
-		subscriber: subscriber{requester: r, place: s.place, pace: defaultPace().unbounded(), life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
+		subscriber: subscriber{requester: r, place: s.place, pace: o.opts.Pace.Unbounded(), life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
 	}
 }
 
-// call makes a call.
 func (s *stateless) call(ctx context.Context, r request) (*jsonrpc.Message, error) {
+	m, err := s.rounds(ctx, r)
+	return answerTo(r.id, m), err
+}
+
+// rounds makes a call, in as many rounds as the server asks for input.
+func (s *stateless) rounds(ctx context.Context, r request) (*jsonrpc.Message, error) {
 	m, err := jsonrpc.Parse(r.body)
 	if err != nil {
 		return nil, &unsentError{err}
@@ -47,7 +52,7 @@ func (s *stateless) call(ctx context.Context, r request) (*jsonrpc.Message, erro
 	for round := 0; ; round++ {
 		res, err := s.exchange(ctx, m, r.on)
 		if err != nil || s.modern || res.IsError() || res.Result().Get("resultType").String() != "input_required" {
-			return answerTo(r.id, res), err
+			return res, err
 		}
 		if round == maxRounds {
 			return nil, fmt.Errorf("%w: the server asked for input %d times", ErrProtocol, round+1)
@@ -56,7 +61,7 @@ func (s *stateless) call(ctx context.Context, r request) (*jsonrpc.Message, erro
 		if m, err = s.questions.fulfil(ctx, s.life.ctx, m, s.ids.next(), res.Result(), show); err != nil {
 			var refused *refusedError
 			if errors.As(err, &refused) {
-				return answerTo(r.id, refused.response), nil
+				return refused.response, nil
 			}
 			return nil, err
 		}
@@ -132,7 +137,7 @@ func (s *stateless) exchange(ctx context.Context, m *jsonrpc.Message, on func(*j
 		s.known.undiscovered()
 		s.life.end(lost(errors.New("the server does not speak " + spec.Modern + " any more")))
 	case m.Method() == spec.ToolsList && s.transport.kind() == StreamableHTTP:
-		return s.known.tools().Admit(res, s.in.ignore), nil
+		res, _ = s.known.tools().admit(res, s.in.ignore)
 	}
 	return res, nil
 }
@@ -153,8 +158,14 @@ func (s *stateless) repeating(ctx context.Context, m *jsonrpc.Message, anew bool
 	tools, tool := s.known.tools(), m.Params().Get("name").String()
 	params, known := tools.of(tool)
 	if !known || anew {
-		page := func(cursor []byte) (*jsonrpc.Message, error) { return s.listTools(ctx, cursor) }
-		if err := tools.Search(tool, page, s.in.ignore); err != nil {
+		page := func(cursor []byte) (*jsonrpc.Message, error) {
+			list, err := jsonrpc.Parse(listTools(s.ids.next(), nil, cursor))
+			if err != nil {
+				return nil, err
+			}
+			return s.post(ctx, list, nil, func(*jsonrpc.Message) {})
+		}
+		if err := tools.search(tool, page, s.in.ignore); err != nil {
 			return nil, err
 		}
 		params, _ = tools.of(tool)
@@ -163,19 +174,6 @@ func (s *stateless) repeating(ctx context.Context, m *jsonrpc.Message, anew bool
 		return refusal, nil
 	}
 	return s.post(ctx, m, params, on)
-}
-
-// listTools asks for one page of the tools.
-func (s *stateless) listTools(ctx context.Context, cursor []byte) (*jsonrpc.Message, error) {
-	var params []byte
-	if cursor != nil {
-		params = append(append([]byte(`{"cursor":`), cursor...), '}')
-	}
-	list, err := jsonrpc.Parse(jsonrpc.NewRequest(s.ids.next(), spec.ToolsList, params))
-	if err != nil {
-		return nil, err
-	}
-	return s.post(ctx, list, nil, func(*jsonrpc.Message) {})
 }
 
 // disagreement refuses a modern client's call whose headers do not say what

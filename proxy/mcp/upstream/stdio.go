@@ -125,10 +125,14 @@ func (t *stdio) write() {
 		select {
 		case l := <-t.lines:
 			n, err := t.process.Stdin.Write(l.data)
-			if err != nil && n < len(l.data)-1 {
-				err = &unsentError{lost(err)} // what has no end is no message
-			} else if err != nil {
+			switch {
+			case err != nil && t.life.over():
+				err = context.Cause(t.life.ctx) // Stop has closed the pipe
+			case err != nil:
 				err = lost(err)
+			}
+			if err != nil && n < len(l.data)-1 {
+				err = &unsentError{err} // what has no end is no message
 			}
 			l.written <- err
 		case <-t.life.ctx.Done():

@@ -129,7 +129,7 @@ func (t *streamable) answerJSON(res *http.Response, r request, caller *Caller) (
 	}
 	for _, m := range messages {
 		if answers(m, r.id) {
-			response = answerTo(r.id, m)
+			response = m
 		} else {
 			t.in.route(m, r.on)
 		}

@@ -314,8 +314,8 @@ func TestResumingIsBounded(t *testing.T) {
 	}{
 		"405":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(405) }, 1, false},
 		"404":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, 1, true},
-		"503":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, defaultPace().Most, false},
-		"empty stream": {func(w http.ResponseWriter, _ *http.Request) { stream(w, ":\n\n") }, defaultPace().Most, false},
+		"503":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }, maxResumes, false},
+		"empty stream": {func(w http.ResponseWriter, _ *http.Request) { stream(w, ":\n\n") }, maxResumes, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,28 +12,28 @@ import (
 // maxPages bounds the search for one tool.
 const maxPages = 100
 
-// ToolHeaders are the parameters that the tools of one server want in headers
+// toolHeaders are the parameters that the tools of one server want in headers
 // (MCP 2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters). The zero
-// ToolHeaders know no tool. They may be used by several goroutines and must not be
+// toolHeaders know no tool. They may be used by several goroutines and must not be
 // copied.
-type ToolHeaders struct {
+type toolHeaders struct {
 	mu       sync.Mutex
 	params   headerParams
 	unlisted unlisted
 }
 
-// Header returns the headers that repeat the body of a request.
-func (t *ToolHeaders) Header(m *jsonrpc.Message) http.Header {
+// header returns the headers that repeat a request of this revision.
+func (t *toolHeaders) header(m *jsonrpc.Message, version string) http.Header {
 	var params []headerParam
 	if m.Method() == spec.ToolsCall {
 		params, _ = t.of(m.Params().Get("name").String())
 	}
-	return requestHeaders(m, params)
+	return requestHeaders(m, version, params)
 }
 
 // of returns what a tool wants in headers. known is false where the server is to
 // be asked for the definition of the tool.
-func (t *ToolHeaders) of(tool string) (params []headerParam, known bool) {
+func (t *toolHeaders) of(tool string) (params []headerParam, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	params, known = t.params[tool]
@@ -41,20 +41,15 @@ func (t *ToolHeaders) of(tool string) (params []headerParam, known bool) {
 	return params, known || isUnlisted || len(tool) > maxToolName
 }
 
-// Admit learns from an answer to tools/list, and returns it without the tools
+// admit learns from an answer to tools/list, and returns it without the tools
 // whose definitions are invalid (MCP 2026-07-28, Streamable HTTP, Schema
-// Extension). invalid, which may be nil, gets to know why each is left out.
-func (t *ToolHeaders) Admit(list *jsonrpc.Message, invalid func(error)) *jsonrpc.Message {
-	admitted, _ := t.admit(list, invalid)
-	return admitted
-}
-
-// admit is Admit, and returns the tools that were found as well.
-func (t *ToolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (*jsonrpc.Message, headerParams) {
+// Extension), and what the others want. invalid, which may be nil, gets to know why
+// each is left out.
+func (t *toolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (admitted *jsonrpc.Message, found headerParams) {
 	if list.IsError() {
 		return list, nil
 	}
-	found := headerParams{}
+	found = headerParams{}
 	tools := list.Result().Get("tools")
 	kept := []byte{'['}
 	for _, tool := range tools.Each {
@@ -89,10 +84,10 @@ func (t *ToolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (*jsonrp
 	return admitted, found
 }
 
-// Search asks for the tools until the definition of one is there. page asks for
+// search asks for the tools until the definition of one is there. page asks for
 // one page; cursor is the JSON of the one that tools/list takes, nil for the first
-// page. invalid is that of Admit.
-func (t *ToolHeaders) Search(tool string, page func(cursor []byte) (*jsonrpc.Message, error), invalid func(error)) error {
+// page. invalid is that of admit.
+func (t *toolHeaders) search(tool string, page func(cursor []byte) (*jsonrpc.Message, error), invalid func(error)) error {
 	var cursor []byte
 	for range maxPages {
 		list, err := page(cursor)
@@ -114,4 +109,20 @@ func (t *ToolHeaders) Search(tool string, page func(cursor []byte) (*jsonrpc.Mes
 		t.unlisted = t.unlisted.with(tool)
 	}
 	return nil
+}
+
+// listTools is the request for a page of the tools. meta, the JSON of _meta, and
+// cursor may be nil.
+func listTools(id jsonrpc.ID, meta, cursor []byte) []byte {
+	params := []byte{'{'}
+	if meta != nil {
+		params = append(append(params, `"_meta":`...), meta...)
+	}
+	if cursor != nil {
+		if len(params) > 1 {
+			params = append(params, ',')
+		}
+		params = append(append(params, `"cursor":`...), cursor...)
+	}
+	return jsonrpc.NewRequest(id, spec.ToolsList, append(params, '}'))
 }

@@ -21,8 +21,6 @@ var large = map[string]struct {
 	"proxy/mcp.Hub":                {35, "the registry of sessions and the catalogue could be types"},
 	"proxy/mcp.outlets":            {22, "the streams of a session, and what waits for one, under one lock"},
 	"proxy/mcp/eventstream.Stream": {21, "what is written, kept, sent and sent again, under one lock"},
-	"proxy/mcp/relay.Relay":        {32, "a client and a server at once: the two sides could be types"},
-	"proxy/mcp/upstream.Session":   {21, "the façade of the package: each method gives a call to one of its parts"},
 	"proxy/routes.exchange":        {24, "one request from its beginning to its end"},
 }
 
