@@ -92,16 +92,11 @@ func Following(member string, at seal.Position, m *jsonrpc.Message) *seal.Positi
 // SetCursor notes a server's own cursor, or none, in the place of ours in m, a
 // client's request for a list.
 func SetCursor(e *jsonrpc.Edits, m *jsonrpc.Message, cursor *string) {
-	params := m.Params()
 	if cursor == nil {
-		e.Delete(params, "cursor")
+		e.Delete(m.Params(), "cursor")
 		return
 	}
-	if params.Exists() {
-		e.SetString(params, "cursor", *cursor)
-		return
-	}
-	e.Set(m.Envelope(), "params", CursorParams(cursor))
+	e.SetPath(m.Envelope(), jsonrpc.AppendString(nil, *cursor), "params", "cursor")
 }
 
 // CursorParams are the params of a request for a list that begins at cursor; nil

@@ -73,9 +73,7 @@ func (r *renderer) value(v Value) {
 	case Array:
 		r.array(v)
 	case Null:
-		r.out = append(r.out, '{')
-		r.insert(own, func(edit) bool { return true }, false)
-		r.out = append(r.out, '}')
+		r.object(Value{[]byte("{}"), 0, len("{}")}, own)
 	}
 }
 
@@ -94,7 +92,7 @@ func (r *renderer) object(v Value, own []edit) {
 	end := v.start + 1 // of the last member
 	lead := -1         // where the space before the first member ends
 	kept := false
-	met := make([]bool, len(own)) // the edit's key is in the object
+	done := make([]bool, len(own))
 	for key, member := range (walker{v.doc, v.start}).members {
 		begin := key.start - 1
 		if lead < 0 {
@@ -103,7 +101,7 @@ func (r *renderer) object(v Value, own []edit) {
 		last := -1 // the edit that counts
 		for i, o := range own {
 			if key.is(v.doc, o.key) {
-				met[i], last = true, i
+				done[i], last = true, i
 			}
 		}
 		if last < 0 || own[last].action == setMember {
@@ -124,34 +122,24 @@ func (r *renderer) object(v Value, own []edit) {
 		}
 		end = member.end
 	}
-	i := -1
-	r.insert(own, func(edit) bool { i++; return !met[i] }, kept)
-	r.copy(v, end, v.end)
-}
-
-// insert writes the members that edits set, of those that are wanted.
-func (r *renderer) insert(edits []edit, wanted func(edit) bool, comma bool) {
-	var fresh []edit
-	for _, o := range edits {
-		if !wanted(o) {
+	for i, o := range own {
+		if done[i] {
 			continue
 		}
-		i := slices.IndexFunc(fresh, func(f edit) bool { return f.key == o.key })
-		if i < 0 {
-			fresh = append(fresh, o)
-		} else {
-			fresh[i] = o
+		for j, later := range own[i+1:] {
+			if later.key == o.key {
+				o, done[i+1+j] = later, true
+			}
 		}
-	}
-	for _, o := range fresh {
 		if o.action != setMember {
 			continue
 		}
-		if comma {
+		if kept {
 			r.out = append(r.out, ',')
 		}
-		comma = true
+		kept = true
 		r.out = append(AppendString(r.out, o.key), ':')
 		r.out = append(r.out, o.raw...)
 	}
+	r.copy(v, end, v.end)
 }

@@ -27,54 +27,43 @@ const (
 
 // NewRequest returns a request. params is JSON, or nil for none.
 func NewRequest(id ID, method string, params []byte) []byte {
-	b := make([]byte, 0, 64+len(method)+len(params))
-	b = append(b, `{"jsonrpc":"2.0","id":`...)
-	b = append(b, id.Raw()...)
-	b = append(b, `,"method":`...)
-	return appendParams(AppendString(b, method), params)
+	b := append(begin(id, 32+len(method)+len(params)), `,"method":`...)
+	return appendMember(AppendString(b, method), `,"params":`, params)
 }
 
 // NewNotification returns a notification. params is JSON, or nil for none.
 func NewNotification(method string, params []byte) []byte {
 	b := make([]byte, 0, 48+len(method)+len(params))
 	b = append(b, `{"jsonrpc":"2.0","method":`...)
-	return appendParams(AppendString(b, method), params)
+	return appendMember(AppendString(b, method), `,"params":`, params)
 }
 
 // NewResult returns the response to the request id. result is JSON; nil is {}.
 func NewResult(id ID, result []byte) []byte {
-	b := make([]byte, 0, 64+len(result))
-	b = append(b, `{"jsonrpc":"2.0","id":`...)
-	b = append(b, id.Raw()...)
-	b = append(b, `,"result":`...)
 	if result == nil {
 		result = []byte("{}")
 	}
-	b = append(b, result...)
-	return append(b, '}')
+	return appendMember(begin(id, 16+len(result)), `,"result":`, result)
 }
 
 // NewError returns an error response to the request id; the zero ID is
 // written as null. data is JSON, or nil for none.
 func NewError(id ID, code int, message string, data []byte) []byte {
-	b := make([]byte, 0, 96+len(message)+len(data))
-	b = append(b, `{"jsonrpc":"2.0","id":`...)
-	b = append(b, id.Raw()...)
-	b = append(b, `,"error":{"code":`...)
-	b = strconv.AppendInt(b, int64(code), 10)
-	b = append(b, `,"message":`...)
-	b = AppendString(b, message)
-	if data != nil {
-		b = append(b, `,"data":`...)
-		b = append(b, data...)
-	}
-	return append(b, '}', '}')
+	b := append(begin(id, 64+len(message)+len(data)), `,"error":{"code":`...)
+	b = append(strconv.AppendInt(b, int64(code), 10), `,"message":`...)
+	return append(appendMember(AppendString(b, message), `,"data":`, data), '}')
 }
 
-func appendParams(b, params []byte) []byte {
-	if params != nil {
-		b = append(b, `,"params":`...)
-		b = append(b, params...)
+// begin returns the beginning of a message with an id, and room for more bytes.
+func begin(id ID, more int) []byte {
+	b := append(make([]byte, 0, 32+len(id.json)+more), `{"jsonrpc":"2.0","id":`...)
+	return append(b, id.Raw()...)
+}
+
+// appendMember appends the last member of an object, if it has a value.
+func appendMember(b []byte, key string, value []byte) []byte {
+	if value != nil {
+		b = append(append(b, key...), value...)
 	}
 	return append(b, '}')
 }

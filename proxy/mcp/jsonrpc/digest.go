@@ -69,32 +69,14 @@ func (w *walker) digestObject(b []byte) []byte {
 		members = members[:0]
 	}
 	for w.pos++; w.next('}'); {
-		start := w.pos
-		w.skipString()
-		key := string(appendShort(nil, canonicalString(w.doc[start:w.pos])))
-		w.space()
-		w.pos++ // the colon
-		w.space()
+		at := w.key()
+		key := string(appendShort(nil, canonicalString(w.doc[at.start-1:at.end+1])))
 		if members = append(members, digested{key, string(w.digest(nil))}); len(members) == maxSorted {
 			flush()
 		}
 	}
 	flush()
 	return h.Sum(append(b, '{'))
-}
-
-// next goes to the next member or element, or behind the end of the container,
-// where it reports false.
-func (w *walker) next(end byte) bool {
-	if w.space(); w.doc[w.pos] == ',' {
-		w.pos++
-		w.space()
-	}
-	if w.doc[w.pos] == end {
-		w.pos++
-		return false
-	}
-	return true
 }
 
 // appendShort appends text, or the hash of a longer one.

@@ -66,9 +66,6 @@ func (e *Edits) SetID(m *Message, id ID) {
 	}
 }
 
-// SetMethod gives m the method. A response has none and is left alone.
-func (e *Edits) SetMethod(m *Message, method string) { e.ReplaceString(m.methodValue, method) }
-
 // SetMeta sets a member of _meta in params (of a request or notification) or
 // in result, each made when it is missing. An error has no _meta and is left
 // alone.
@@ -77,50 +74,42 @@ func (e *Edits) SetMeta(m *Message, key string, raw []byte) {
 	if m.kind == Response {
 		object, name = m.result, "result"
 	}
-	switch meta := object.Get("_meta"); {
-	case raw == nil || m.IsError():
-	case meta.Exists():
-		e.Set(meta, key, raw)
+	switch {
+	case m.IsError():
 	case object.Exists():
-		e.grow(object, []string{"_meta", key}, raw)
+		e.SetPath(object, raw, "_meta", key)
 	default:
-		e.grow(m.envelope, []string{name, "_meta", key}, raw)
+		e.SetPath(m.envelope, raw, name, "_meta", key)
 	}
 }
 
-// grow sets a member at the end of a path of objects of which none but the
-// outermost is in the document. An earlier edit may have made some of them.
-func (e *Edits) grow(object Value, path []string, raw []byte) {
-	i := slices.IndexFunc(e.list, func(o edit) bool {
-		return o.action == setMember && o.key == path[0] && o.at.same(object)
-	})
-	if i < 0 {
-		for _, key := range slices.Backward(path[1:]) {
-			raw = append(append(append(AppendString([]byte{'{'}, key), ':'), raw...), '}')
-		}
-		e.Set(object, path[0], raw)
+// SetPath gives the object a member as Set does, at the end of a path of objects, each
+// made when it is missing. An earlier edit may have made some of them.
+func (e *Edits) SetPath(object Value, raw []byte, path ...string) {
+	key, rest := path[0], path[1:]
+	if inner := object.Get(key); len(rest) > 0 && inner.Exists() {
+		e.SetPath(inner, raw, rest...)
 		return
 	}
-	made, err := ParseValue(e.list[i].raw)
-	if err != nil {
-		return // the caller's bytes, which were no JSON
+	i := slices.IndexFunc(e.list, func(o edit) bool {
+		return o.action == setMember && o.key == key && o.at.same(object)
+	})
+	if len(rest) > 0 && i >= 0 {
+		if made, err := ParseValue(e.list[i].raw); err == nil {
+			var inner Edits
+			inner.SetPath(made, raw, rest...)
+			e.list[i].raw = inner.ApplyTo(made)
+		}
+		return
 	}
-	var inner Edits
-	rest := path[1:]
-	for len(rest) > 1 && made.Get(rest[0]).Exists() {
-		made, rest = made.Get(rest[0]), rest[1:]
+	if raw == nil {
+		return
 	}
-	if len(rest) > 1 {
-		inner.grow(made, rest, raw)
-	} else {
-		inner.Set(made, rest[0], raw)
+	for _, key := range slices.Backward(rest) {
+		raw = append(append(append(AppendString([]byte{'{'}, key), ':'), raw...), '}')
 	}
-	whole := Value{made.doc, 0, len(made.doc)}
-	e.list[i].raw = inner.ApplyTo(whole)
+	e.Set(object, key, raw)
 }
-
-// Empty reports whether there is nothing to do.
-func (e *Edits) Empty() bool { return len(e.list) == 0 }
 
 // Apply returns m's bytes with the edits made. Without edits these are m's own.
 func (e *Edits) Apply(m *Message) []byte { return e.ApplyTo(m.envelope) }

@@ -13,7 +13,7 @@ func TestEdits(t *testing.T) {
 		{"replace", func(e *Edits, m *Message) {
 			e.ReplaceString(m.Params().Get("name"), "y\"")
 			e.SetID(m, StringID("k"))
-			e.SetMethod(m, "ping")
+			e.SetString(m.Envelope(), "method", "ping")
 		}, `{ "jsonrpc":"2.0", "id":"k" ,"method":"ping","params":{"name":"y\"" , "n":1.50,"a":{"b":[1, {"c":"d"}]}, "z":null} }`},
 		{"deep", func(e *Edits, m *Message) {
 			for _, v := range m.Params().Get("a", "b").Each {

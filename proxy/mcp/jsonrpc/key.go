@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -22,10 +23,8 @@ func (s *keySet) add(key string) bool {
 		s.many[key] = struct{}{}
 		return true
 	}
-	for _, k := range s.few {
-		if k == key {
-			return false
-		}
+	if slices.Contains(s.few, key) {
+		return false
 	}
 	if s.few = append(s.few, key); len(s.few) > 16 {
 		s.many = make(map[string]struct{}, 4*len(s.few))

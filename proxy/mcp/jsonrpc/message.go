@@ -11,18 +11,6 @@ const (
 	Response
 )
 
-func (k Kind) String() string {
-	switch k {
-	case Request:
-		return "request"
-	case Notification:
-		return "notification"
-	case Response:
-		return "response"
-	}
-	return "invalid"
-}
-
 // Message is one parsed message.
 type Message struct {
 	kind     Kind

@@ -1,6 +1,7 @@
 package jsonrpc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strconv"
@@ -52,14 +53,8 @@ func Parse(b []byte) (*Message, error) {
 		return nil, &ParseError{CodeInvalidRequest, s.pos, ErrBatch.Error(), ErrBatch}
 	}
 	m, err := s.message(0)
-	if err != nil {
+	if err = s.finish(err); err != nil {
 		return nil, err
-	}
-	if err := s.finish(); err != nil {
-		return nil, err
-	}
-	if s.fault != nil {
-		return nil, s.fault
 	}
 	return m, nil
 }
@@ -74,9 +69,9 @@ func ParseBatch(b []byte) ([]*Message, error) {
 	if s.peek() != '[' {
 		return nil, &ParseError{Code: CodeInvalidRequest, Offset: s.pos, Reason: "not a batch"}
 	}
-	s.pos++
 	var batch []*Message
-	for s.space(); s.peek() != ']' || len(batch) > 0; s.space() {
+	var err error
+	for more := s.enter(']'); more; more, err = s.next(']') {
 		m, err := s.message(1)
 		if err != nil {
 			return nil, err
@@ -84,24 +79,12 @@ func ParseBatch(b []byte) ([]*Message, error) {
 		if batch = append(batch, m); len(batch) > MaxBatch {
 			return nil, &ParseError{Code: CodeInvalidRequest, Offset: s.pos, Reason: "too many messages in a batch"}
 		}
-		s.space()
-		if s.peek() != ',' {
-			break
-		}
-		s.pos++
 	}
-	if s.peek() != ']' {
-		return nil, s.syntax("expected , or ] in an array")
-	}
-	s.pos++
-	if err := s.finish(); err != nil {
-		return nil, err
-	}
-	if s.fault == nil && len(batch) == 0 {
+	if err == nil && len(batch) == 0 {
 		s.invalid(0, "empty batch")
 	}
-	if s.fault != nil {
-		return nil, s.fault
+	if err = s.finish(err); err != nil {
+		return nil, err
 	}
 	return batch, nil
 }
@@ -114,10 +97,10 @@ func ParseValue(b []byte) (Value, error) {
 		return Value{}, err
 	}
 	v, err := s.value(0, anyObject)
-	if err != nil {
+	if err = s.finish(err); err != nil {
 		return Value{}, err
 	}
-	return v, s.finish()
+	return v, nil
 }
 
 // begin goes to the first byte that counts.
@@ -129,12 +112,16 @@ func (s *scanner) begin() error {
 	return nil
 }
 
-// finish demands that nothing follows.
-func (s *scanner) finish() error {
-	if s.space(); s.pos < len(s.doc) {
-		return s.syntax("more than one value")
+// finish returns err or, where that is nil, what else is wrong with the document, in
+// which nothing may follow the value that was read.
+func (s *scanner) finish(err error) error {
+	if s.space(); err == nil && s.pos < len(s.doc) {
+		err = s.syntax("more than one value")
 	}
-	return nil
+	if err == nil {
+		err = s.fault
+	}
+	return err
 }
 
 // message reads the object at the position. What is wrong with the envelope
@@ -145,7 +132,7 @@ func (s *scanner) message(depth int) (*Message, error) {
 		start := s.pos
 		_, err := s.value(depth, anyObject)
 		s.invalid(start, "not an object")
-		return nil, s.or(err)
+		return nil, cmp.Or(err, s.fault)
 	}
 	m := new(Message)
 	outer := s.into

@@ -51,14 +51,6 @@ func (s *scanner) invalid(at int, reason string) {
 	}
 }
 
-// or returns err, or else the fault.
-func (s *scanner) or(err error) error {
-	if err != nil {
-		return err
-	}
-	return s.fault
-}
-
 // peek returns the next byte, 0 at the end.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.doc) {
@@ -108,15 +100,36 @@ func (s *scanner) value(depth int, rule objectRule) (Value, error) {
 	return Value{s.doc, start, s.pos}, err
 }
 
-func (s *scanner) object(depth int, rule objectRule) error {
-	var seen keySet
+// enter goes into an object or array, and reports whether there is anything before
+// its end.
+func (s *scanner) enter(end byte) bool {
 	s.pos++
-	if s.space(); s.peek() == '}' {
-		s.pos++
-		return nil
+	if s.space(); s.peek() != end {
+		return true
 	}
-	for {
+	s.pos++
+	return false
+}
+
+// next goes behind the comma after a member or element. At the end it goes behind
+// that, and reports false.
+func (s *scanner) next(end byte) (more bool, err error) {
+	s.space()
+	switch s.peek() {
+	case ',':
+		s.pos++
 		s.space()
+		return true, nil
+	case end:
+		s.pos++
+		return false, nil
+	}
+	return false, s.syntax("expected , or " + string(rune(end)))
+}
+
+func (s *scanner) object(depth int, rule objectRule) (err error) {
+	var seen keySet
+	for more := s.enter('}'); more; more, err = s.next('}') {
 		if s.peek() != '"' {
 			return s.syntax("expected a key")
 		}
@@ -143,17 +156,17 @@ func (s *scanner) object(depth int, rule objectRule) error {
 		if rule == envelope {
 			s.into.member(key, v)
 		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.pos++
-		case '}':
-			s.pos++
-			return nil
-		default:
-			return s.syntax("expected , or } in an object")
+	}
+	return err
+}
+
+func (s *scanner) array(depth int) (err error) {
+	for more := s.enter(']'); more; more, err = s.next(']') {
+		if _, err := s.value(depth, anyObject); err != nil {
+			return err
 		}
 	}
+	return err
 }
 
 // checkKey refuses keys that two parsers could read differently. Parsers that
@@ -190,30 +203,6 @@ func (m *Message) member(key string, v Value) {
 		m.result = v
 	case "error":
 		m.err = v
-	}
-}
-
-func (s *scanner) array(depth int) error {
-	s.pos++
-	if s.space(); s.peek() == ']' {
-		s.pos++
-		return nil
-	}
-	for {
-		s.space()
-		if _, err := s.value(depth, anyObject); err != nil {
-			return err
-		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.pos++
-		case ']':
-			s.pos++
-			return nil
-		default:
-			return s.syntax("expected , or ] in an array")
-		}
 	}
 }
 

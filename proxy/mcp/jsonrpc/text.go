@@ -2,7 +2,9 @@ package jsonrpc
 
 import (
 	"bytes"
-	"strconv"
+	"encoding/binary"
+	"encoding/hex"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -70,32 +72,12 @@ func decode(b []byte) (s string, whole bool) {
 
 // hexRune reads the four digits of a \u escape.
 func hexRune(b []byte) rune {
-	var r rune
-	for _, c := range b[:4] {
-		switch {
-		case c <= '9':
-			c -= '0'
-		case c <= 'F':
-			c -= 'A' - 10
-		default:
-			c -= 'a' - 10
-		}
-		r = r<<4 | rune(c)
-	}
-	return r
+	var unit [2]byte
+	_, _ = hex.Decode(unit[:], b[:4]) // the scanner has seen that they are digits
+	return rune(binary.BigEndian.Uint16(unit[:]))
 }
 
 // isInteger reports whether a JSON number has neither fraction nor exponent.
 func isInteger(number string) bool {
-	for i := range len(number) {
-		if c := number[i]; c == '.' || c == 'e' || c == 'E' {
-			return false
-		}
-	}
-	return true
-}
-
-func parseInt(raw []byte) (int64, bool) {
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	return n, err == nil
+	return strings.IndexByte(number, '.') < 0 && strings.IndexByte(number, 'e') < 0 && strings.IndexByte(number, 'E') < 0
 }

@@ -1,6 +1,6 @@
 package jsonrpc
 
-import "bytes"
+import "strconv"
 
 // ValueKind is the JSON type of a value.
 type ValueKind uint8
@@ -66,8 +66,7 @@ func (v Value) Get(path ...string) Value {
 			return Value{}
 		}
 		var found Value
-		w := walker{doc: v.doc, pos: v.start}
-		for k, member := range w.members {
+		for k, member := range (walker{v.doc, v.start}).members {
 			if k.is(v.doc, key) {
 				found = member
 			}
@@ -80,20 +79,11 @@ func (v Value) Get(path ...string) Value {
 // Each yields the members of an object or, with empty keys, the elements of
 // an array; nothing for other kinds. It fits a range statement.
 func (v Value) Each(yield func(key string, member Value) bool) {
-	w := walker{doc: v.doc, pos: v.start}
-	switch v.Kind() {
+	switch w := (walker{v.doc, v.start}); v.Kind() {
 	case Object:
-		for k, member := range w.members {
-			if !yield(k.text(v.doc), member) {
-				return
-			}
-		}
+		w.members(func(k span, member Value) bool { return yield(k.text(v.doc), member) })
 	case Array:
-		for member := range w.elements {
-			if !yield("", member) {
-				return
-			}
-		}
+		w.elements(func(element Value) bool { return yield("", element) })
 	}
 }
 
@@ -123,10 +113,8 @@ func (v Value) DuplicateKey() (key string, found bool) {
 
 // String returns the decoded text of a string, "" for other kinds.
 func (v Value) String() string {
-	if v.Kind() != String {
-		return ""
-	}
-	return unquote(v.doc[v.start+1 : v.end-1])
+	text, _ := v.text()
+	return text
 }
 
 // Int returns the number if it is written as an integer and fits.
@@ -134,7 +122,8 @@ func (v Value) Int() (n int64, ok bool) {
 	if v.Kind() != Number {
 		return 0, false
 	}
-	return parseInt(v.Raw())
+	n, err := strconv.ParseInt(string(v.Raw()), 10, 64)
+	return n, err == nil
 }
 
 // Bool returns whether the value is true.
@@ -145,11 +134,9 @@ func (v Value) wholeNumber() (n int64, ok bool) {
 	if v.Kind() != Number {
 		return 0, false
 	}
-	digits, ok := integer(string(v.Raw()))
-	if !ok {
-		return 0, false
-	}
-	return parseInt([]byte(digits))
+	digits, _ := integer(string(v.Raw()))
+	n, err := strconv.ParseInt(digits, 10, 64) // "" is none
+	return n, err == nil
 }
 
 // ID returns a string or an integer as an id that was given before, such as the
@@ -164,6 +151,3 @@ func (v Value) ID() ID {
 	id, _ := v.id()
 	return id
 }
-
-// Equal reports whether both are the same bytes.
-func (v Value) Equal(o Value) bool { return bytes.Equal(v.Raw(), o.Raw()) }

@@ -24,21 +24,10 @@ func (k span) text(doc []byte) string { return unquote(doc[k.start:k.end]) }
 
 // members yields the members of the object at the position.
 func (w walker) members(yield func(span, Value) bool) {
-	for w.pos++; ; w.pos++ {
-		if w.space(); w.doc[w.pos] == '}' {
-			return
-		}
+	for w.pos++; w.next('}'); {
+		key := w.key()
 		start := w.pos
-		w.skip()
-		key := span{start + 1, w.pos - 1}
-		w.space()
-		w.pos++ // the colon
-		w.space()
-		start = w.pos
 		if w.skip(); !yield(key, Value{w.doc, start, w.pos}) {
-			return
-		}
-		if w.space(); w.doc[w.pos] == '}' {
 			return
 		}
 	}
@@ -46,18 +35,37 @@ func (w walker) members(yield func(span, Value) bool) {
 
 // elements yields the elements of the array at the position.
 func (w walker) elements(yield func(Value) bool) {
-	for w.pos++; ; w.pos++ {
-		if w.space(); w.doc[w.pos] == ']' {
-			return
-		}
+	for w.pos++; w.next(']'); {
 		start := w.pos
 		if w.skip(); !yield(Value{w.doc, start, w.pos}) {
 			return
 		}
-		if w.space(); w.doc[w.pos] == ']' {
-			return
-		}
 	}
+}
+
+// next goes to the next member or element, or behind the end of the container,
+// where it reports false.
+func (w *walker) next(end byte) bool {
+	if w.space(); w.doc[w.pos] == ',' {
+		w.pos++
+		w.space()
+	}
+	if w.doc[w.pos] == end {
+		w.pos++
+		return false
+	}
+	return true
+}
+
+// key goes from a key to its value.
+func (w *walker) key() span {
+	start := w.pos
+	w.skipString()
+	key := span{start + 1, w.pos - 1}
+	w.space()
+	w.pos++ // the colon
+	w.space()
+	return key
 }
 
 func (w *walker) space() {
