@@ -86,7 +86,7 @@ func (d dispatcher) discoverAll(refs []federation.Member) ([]byte, error) {
 		hint = federation.Hint{}
 	}
 	b := append([]byte(`{"resultType":"complete","supportedVersions":`), offered.JSON()...)
-	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found)...)
+	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found, false)...)
 	if text := federation.Instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
 	}

@@ -192,7 +192,7 @@ func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 func (d dispatcher) initializeAll(ctx context.Context) []byte {
 	found, _, _ := d.openAll(ctx, d.c.route.Members)
 	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), d.s.version)
-	b = append(append(b, `,"capabilities":`...), federation.SessionCapabilities(found)...)
+	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found, true)...)
 	b = append(append(b, `,"serverInfo":`...), d.s.hub.serverInfo()...)
 	if text := federation.Instructions(found); text != "" {
 		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)

@@ -28,28 +28,23 @@ func Admit(m Member, kind spec.List, items []jsonrpc.Value, modern bool) (admitt
 	admitted, whole = items, true
 	for i, item := range items {
 		path, why := rule.mistake(item)
-		if why == "" && whole {
+		if why == "" || !m.Shows(kind.Method, item.Get(kind.Key).String()) { // what is hidden anyway is no loss
+			if !whole {
+				admitted = append(admitted, item)
+			}
 			continue
 		}
-		if why != "" && !m.Shows(kind.Method, item.Get(kind.Key).String()) {
-			why = "" // what is hidden anyway is no loss
-		}
-		if whole && why != "" {
+		if whole {
 			admitted, whole = append(make([]jsonrpc.Value, 0, len(items)), items[:i]...), false
 		}
-		if why != "" && rule == sessionToolRule {
-			if mended, ok := withoutBooleans(item); ok {
-				item = mended
-				path, why = rule.mistake(item)
-			}
+		if rule == sessionToolRule {
+			item = withoutBooleans(item)
+			path, why = rule.mistake(item)
 		}
-		switch {
-		case whole:
-		case why == "":
+		if why == "" {
 			admitted = append(admitted, item)
-		default:
-			name := shorten(item.Get(kind.Key).String())
-			refused = append(refused, Refusal{Name: name, Reason: strings.TrimSpace(path + " " + why)})
+		} else {
+			refused = append(refused, Refusal{shorten(item.Get(kind.Key).String()), strings.TrimSpace(path + " " + why)})
 		}
 	}
 	return admitted, whole, refused
@@ -58,25 +53,26 @@ func Admit(m Member, kind spec.List, items []jsonrpc.Value, modern bool) (admitt
 // withoutBooleans returns a tool in whose schemas the parameters that may be
 // anything, or nothing, are described by objects. Servers made in Go write true
 // and false for them, as JSON Schema allows, and the revisions with sessions do
-// not. ok is false where there are none.
-func withoutBooleans(tool jsonrpc.Value) (mended jsonrpc.Value, ok bool) {
+// not.
+func withoutBooleans(tool jsonrpc.Value) jsonrpc.Value {
 	var e jsonrpc.Edits
+	found := false
 	for _, schema := range []string{"inputSchema", "outputSchema"} {
 		for _, property := range tool.Get(schema, "properties").Each {
-			switch {
-			case property.Kind() != jsonrpc.Bool:
+			if property.Kind() != jsonrpc.Bool {
 				continue
-			case property.Bool():
+			}
+			found = true
+			if property.Bool() {
 				e.Replace(property, []byte("{}"))
-			default:
+			} else {
 				e.Replace(property, []byte(`{"not":{}}`))
 			}
-			ok = true
 		}
 	}
-	if !ok {
-		return tool, false
+	if !found {
+		return tool
 	}
-	mended, err := jsonrpc.ParseValue(e.ApplyTo(tool))
-	return mended, err == nil
+	mended, _ := jsonrpc.ParseValue(e.ApplyTo(tool)) // an edit of a value leaves JSON
+	return mended
 }

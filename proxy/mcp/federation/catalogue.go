@@ -3,6 +3,7 @@ package federation
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"sync"
 
@@ -21,9 +22,12 @@ const (
 // to find the owner of a bare name, and to tell an operator what a change of
 // the file renames. It is knowledge, not truth: no list is answered from it.
 type Catalogue struct {
-	mu     sync.Mutex
-	routes map[string]map[string]*known // by route, then cluster
+	mu    sync.Mutex
+	known map[place]*known
 }
+
+// place is a cluster of a route.
+type place struct{ route, cluster string }
 
 // known is what one cluster was last seen to have.
 type known struct {
@@ -35,17 +39,11 @@ type known struct {
 }
 
 // NewCatalogue returns an empty one.
-func NewCatalogue() *Catalogue {
-	return &Catalogue{routes: map[string]map[string]*known{}}
-}
+func NewCatalogue() *Catalogue { return &Catalogue{known: map[place]*known{}} }
 
 func (c *Catalogue) entry(route, cluster string) *known {
-	r := c.routes[route]
-	if r == nil {
-		r = map[string]*known{}
-		c.routes[route] = r
-	}
-	k := r[cluster]
+	at := place{route, cluster}
+	k := c.known[at]
 	if k == nil {
 		k = &known{
 			names:    map[string][]string{},
@@ -54,7 +52,7 @@ func (c *Catalogue) entry(route, cluster string) *known {
 			reported: map[[sha256.Size]byte]struct{}{},
 			refused:  map[omissionKey]*omissions{},
 		}
-		r[cluster] = k
+		c.known[at] = k
 	}
 	return k
 }
@@ -85,7 +83,7 @@ func (c *Catalogue) Learn(route, cluster string, kind spec.List, names []string,
 // reports whether it came for a client whose revision has no sessions.
 func (c *Catalogue) Tool(route, cluster, name string, definition jsonrpc.Value, modern bool) (before, after string) {
 	if modern {
-		definition, _ = withoutBooleans(definition) // as clients with sessions get it
+		definition = withoutBooleans(definition) // as clients with sessions get it
 	}
 	// A server may send a long one: calls of other routes do not wait for the
 	// hashing.
@@ -115,6 +113,21 @@ func (c *Catalogue) fingerprint(route, cluster, name string) fingerprint {
 	return c.entry(route, cluster).tools[name]
 }
 
+// fingerprint tells definitions apart: as they were sent, and what they say.
+// Some servers write the same in another way for clients of another revision, or
+// in each answer.
+type fingerprint struct{ sent, content [sha256.Size]byte }
+
+// of returns the fingerprint of a definition that may be the same as the one
+// before.
+func (f fingerprint) of(definition jsonrpc.Value) fingerprint {
+	sent := sha256.Sum256(definition.Raw())
+	if sent == f.sent {
+		return f
+	}
+	return fingerprint{sent, definition.Digest()}
+}
+
 // FirstReport reports whether this about a name was not reported before: every list
 // of every session would repeat it.
 func (c *Catalogue) FirstReport(route, cluster, what string) bool {
@@ -137,7 +150,7 @@ func (k *known) first(what string) bool {
 func (c *Catalogue) Has(route, cluster, method, name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := c.routes[route][cluster]
+	k := c.known[place{route, cluster}]
 	if k == nil {
 		return false
 	}
@@ -149,9 +162,11 @@ func (c *Catalogue) Has(route, cluster, method, name string) bool {
 func (c *Catalogue) ToolNames(route string) map[string][]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	all := make(map[string][]string, len(c.routes[route]))
-	for cluster, k := range c.routes[route] {
-		all[cluster] = slices.Clone(k.names[spec.ToolsList])
+	all := map[string][]string{}
+	for at, k := range c.known {
+		if at.route == route {
+			all[at.cluster] = slices.Clone(k.names[spec.ToolsList])
+		}
 	}
 	return all
 }
@@ -160,16 +175,5 @@ func (c *Catalogue) ToolNames(route string) map[string][]string {
 func (c *Catalogue) Keep(clusters map[string][]string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for route, byCluster := range c.routes {
-		names, ok := clusters[route]
-		if !ok {
-			delete(c.routes, route)
-			continue
-		}
-		for cluster := range byCluster {
-			if !slices.Contains(names, cluster) {
-				delete(byCluster, cluster)
-			}
-		}
-	}
+	maps.DeleteFunc(c.known, func(at place, _ *known) bool { return !slices.Contains(clusters[at.route], at.cluster) })
 }

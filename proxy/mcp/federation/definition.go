@@ -121,7 +121,11 @@ func oneOf(values ...string) *rule {
 // allows v.
 func (r *rule) mistake(v jsonrpc.Value) (path, why string) {
 	if !slices.Contains(r.kinds, v.Kind()) {
-		return "", fmt.Sprintf("is %s, where the specification has %s", kindName(v.Kind()), kindNames(r.kinds))
+		var names []string
+		for _, kind := range r.kinds {
+			names = append(names, kindNames[kind])
+		}
+		return "", fmt.Sprintf("is %s, where the specification has %s", kindNames[v.Kind()], strings.Join(names, " or "))
 	}
 	switch v.Kind() {
 	case jsonrpc.String:
@@ -194,28 +198,11 @@ func shorten(s string) string {
 	return s
 }
 
-func kindName(k jsonrpc.ValueKind) string {
-	switch k {
-	case jsonrpc.Null:
-		return "null"
-	case jsonrpc.Bool:
-		return "a boolean"
-	case jsonrpc.Number:
-		return "a number"
-	case jsonrpc.String:
-		return "a string"
-	case jsonrpc.Array:
-		return "an array"
-	case jsonrpc.Object:
-		return "an object"
-	}
-	return "nothing"
-}
-
-func kindNames(kinds []jsonrpc.ValueKind) string {
-	names := make([]string, len(kinds))
-	for i, k := range kinds {
-		names[i] = kindName(k)
-	}
-	return strings.Join(names, " or ")
+var kindNames = map[jsonrpc.ValueKind]string{
+	jsonrpc.Null:   "null",
+	jsonrpc.Bool:   "a boolean",
+	jsonrpc.Number: "a number",
+	jsonrpc.String: "a string",
+	jsonrpc.Array:  "an array",
+	jsonrpc.Object: "an object",
 }

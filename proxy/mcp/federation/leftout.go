@@ -2,6 +2,7 @@ package federation
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -63,13 +64,8 @@ func (c *Catalogue) Refuse(route, cluster, method string, modern bool, refused [
 			r.entries[id] = omission{one, r.walk}
 		}
 	}
-	if !last {
-		return
-	}
-	for id, one := range r.entries {
-		if one.walk < r.walk {
-			delete(r.entries, id) // the server has mended or removed it
-		}
+	if last { // the server has mended or removed what was not seen again
+		maps.DeleteFunc(r.entries, func(_ string, one omission) bool { return one.walk < r.walk })
 	}
 }
 
@@ -78,13 +74,11 @@ func (c *Catalogue) LeftOut() map[string][]LeftOut {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := map[string][]LeftOut{}
-	for _, byCluster := range c.routes {
-		for cluster, k := range byCluster {
-			for key, r := range k.refused {
-				kind, _ := spec.ListOf(key.method)
-				for _, one := range r.entries {
-					all[cluster] = append(all[cluster], LeftOut{kind.Label, one.Refusal})
-				}
+	for at, k := range c.known {
+		for key, r := range k.refused {
+			kind, _ := spec.ListOf(key.method)
+			for _, one := range r.entries {
+				all[at.cluster] = append(all[at.cluster], LeftOut{kind.Label, one.Refusal})
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package federation
 
 import (
+	"iter"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -136,13 +137,20 @@ func (m Mapper) item(e *jsonrpc.Edits, kind spec.List, item jsonrpc.Value) (name
 // content rewrites one content block, or a list of them. What stands in text
 // and in structuredContent is the server's word to the model, and stays.
 func (m Mapper) content(e *jsonrpc.Edits, v jsonrpc.Value) {
-	if v.Kind() == jsonrpc.Array {
-		for _, block := range v.Each {
-			m.block(e, block)
-		}
-		return
+	for block := range blocks(v) {
+		m.block(e, block)
 	}
-	m.block(e, v)
+}
+
+// blocks yields the content blocks of a list of them, or v where it is one.
+func blocks(v jsonrpc.Value) iter.Seq[jsonrpc.Value] {
+	return func(yield func(jsonrpc.Value) bool) {
+		if v.Kind() != jsonrpc.Array {
+			yield(v)
+			return
+		}
+		v.Each(func(_ string, block jsonrpc.Value) bool { return yield(block) })
+	}
 }
 
 func (m Mapper) block(e *jsonrpc.Edits, block jsonrpc.Value) {
@@ -215,14 +223,7 @@ func (m Mapper) sampling(e *jsonrpc.Edits, params jsonrpc.Value) {
 
 // headText heads the first text of a message, which every client shows.
 func (m Mapper) headText(e *jsonrpc.Edits, content jsonrpc.Value) bool {
-	if content.Kind() == jsonrpc.Object {
-		if content.Get("type").String() != "text" {
-			return false
-		}
-		m.head(e, content.Get("text"))
-		return true
-	}
-	for _, block := range content.Each {
+	for block := range blocks(content) {
 		if block.Get("type").String() == "text" {
 			m.head(e, block.Get("text"))
 			return true

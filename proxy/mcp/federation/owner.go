@@ -11,12 +11,7 @@ type Known func(m Member, name string) bool
 
 // Find returns the member of that name.
 func Find(members []Member, name string) (Member, bool) {
-	for _, m := range members {
-		if m.Name == name {
-			return m, true
-		}
-	}
-	return Member{}, false
+	return First(members, name, func(m Member, name string) bool { return m.Name == name })
 }
 
 // Owner finds whose tool or prompt a client means by a name, and what its owner

@@ -24,42 +24,35 @@ type Profile struct {
 	Revisions []string
 }
 
-// sessionCapabilities are declared even where no server serves them yet, so that a
-// cluster that is added later can appear.
-const sessionCapabilities = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},` +
-	`"resources":{"subscribe":true,"listChanged":true},"completions":{},"logging":{}}`
-
-// SessionCapabilities declares what sessions of several servers can do: what is
-// always declared, and what at least one of them can.
-func SessionCapabilities(found []Profile) []byte {
-	b := []byte(strings.TrimSuffix(sessionCapabilities, "}"))
-	if declares(found, "tasks") {
-		b = append(b, `,"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`...)
-	}
-	if extensions := extensionsOf(found); extensions != "" {
-		b = append(append(b, ','), extensions...)
-	}
-	return append(b, '}')
+// capabilities are those that several servers can share. Lists change when clusters
+// come and go, whatever the servers say of themselves.
+var capabilities = []struct{ name, declared string }{
+	{"tools", `{"listChanged":true}`},
+	{"prompts", `{"listChanged":true}`},
+	{"resources", `{"subscribe":true,"listChanged":true}`},
+	{"completions", `{}`},
+	{"logging", `{}`},
 }
 
-// Capabilities declares, for a client without a session, what at least one server
-// can do. Lists change when clusters come and go, whatever the servers say of
-// themselves.
-func Capabilities(found []Profile) []byte {
-	var parts []string
-	for _, declared := range []struct{ name, value string }{
-		{"tools", `{"listChanged":true}`},
-		{"prompts", `{"listChanged":true}`},
-		{"resources", `{"subscribe":true,"listChanged":true}`},
-		{"completions", `{}`},
-		{"logging", `{}`},
-	} {
-		if declares(found, declared.name) {
-			parts = append(parts, `"`+declared.name+`":`+declared.value)
+// Capabilities declares what at least one server can do. A client with a session is
+// told of all that servers can share, so that a cluster that is added later can appear.
+func Capabilities(found []Profile, session bool) []byte {
+	var parts, extensions []string
+	for _, c := range capabilities {
+		if session || declares(found, c.name) {
+			parts = append(parts, `"`+c.name+`":`+c.declared)
 		}
 	}
-	if extensions := extensionsOf(found); extensions != "" {
-		parts = append(parts, extensions)
+	if session && declares(found, "tasks") {
+		parts = append(parts, `"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`)
+	}
+	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
+		if declares(found, "extensions", name) {
+			extensions = append(extensions, `"`+name+`":{}`)
+		}
+	}
+	if len(extensions) > 0 {
+		parts = append(parts, `"extensions":{`+strings.Join(extensions, ",")+"}")
 	}
 	return []byte("{" + strings.Join(parts, ",") + "}")
 }
@@ -69,22 +62,6 @@ func declares(found []Profile, path ...string) bool {
 	return slices.ContainsFunc(found, func(p Profile) bool {
 		return p.Initialized.Result().Get("capabilities").Get(path...).Exists()
 	})
-}
-
-// extensionsOf is the member extensions of a federation's capabilities, "" when
-// there is nothing in it: of those that can be shared, the ones that at least
-// one server has.
-func extensionsOf(found []Profile) string {
-	var names []string
-	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
-		if declares(found, "extensions", name) {
-			names = append(names, `"`+name+`":{}`)
-		}
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return `"extensions":{` + strings.Join(names, ",") + "}"
 }
 
 // Instructions joins what the servers tell the model, under a heading each.
@@ -105,13 +82,10 @@ func Instructions(found []Profile) string {
 
 // clip cuts text to at most n bytes, between two characters.
 func clip(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && !utf8.RuneStart(text[n]) {
+	for n < len(text) && n > 0 && !utf8.RuneStart(text[n]) {
 		n--
 	}
-	return text[:n]
+	return text[:min(n, len(text))]
 }
 
 // HintOfAll is the hint of what is made of all servers' answers to

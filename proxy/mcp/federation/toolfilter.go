@@ -2,6 +2,7 @@ package federation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -21,14 +22,14 @@ func (f *ToolFilter) Validate(s *config.Scope) {
 	if len(f.Allow) == 0 && s.IsSet("allow") {
 		s.Errorf("allow", `allows no tool at all; if that is meant, write deny: ["*"]`)
 	}
-	for _, list := range []struct {
-		field    string
-		patterns []string
-	}{{"allow", f.Allow}, {"deny", f.Deny}} {
-		for i, pattern := range list.patterns {
-			if why := patternMistake(pattern); why != "" {
-				s.Errorf(fmt.Sprintf("%s[%d]", list.field, i), "%q %s", pattern, why)
-			}
+	validatePatterns(s, "allow", f.Allow)
+	validatePatterns(s, "deny", f.Deny)
+}
+
+func validatePatterns(s *config.Scope, field string, patterns []string) {
+	for i, pattern := range patterns {
+		if why := patternMistake(pattern); why != "" {
+			s.Errorf(fmt.Sprintf("%s[%d]", field, i), "%q %s", pattern, why)
 		}
 	}
 }
@@ -58,17 +59,8 @@ func (f *ToolFilter) Shows(name string) bool {
 	if f.All() {
 		return true
 	}
-	for _, pattern := range f.Deny {
-		if matchName(pattern, name) {
-			return false
-		}
-	}
-	for _, pattern := range f.Allow {
-		if matchName(pattern, name) {
-			return true
-		}
-	}
-	return len(f.Allow) == 0
+	matches := func(pattern string) bool { return matchName(pattern, name) }
+	return !slices.ContainsFunc(f.Deny, matches) && (len(f.Allow) == 0 || slices.ContainsFunc(f.Allow, matches))
 }
 
 // matchName reports whether the whole name fits the pattern. Each run is
