@@ -45,8 +45,8 @@ func (e *ParseError) Unwrap() error { return e.err }
 // params._meta, result, result._meta and error; on the first two levels not
 // even in another case, since some parsers ignore it.
 func Parse(b []byte) (*Message, error) {
-	s := scanner{doc: b}
-	if err := s.begin(); err != nil {
+	s, err := scan(b)
+	if err != nil {
 		return nil, err
 	}
 	if s.peek() == '[' {
@@ -62,15 +62,14 @@ func Parse(b []byte) (*Message, error) {
 // ParseBatch reads an array of messages (JSON-RPC 2.0 section 6, MCP
 // 2025-03-26), each of which Parse would accept. An empty one is refused.
 func ParseBatch(b []byte) ([]*Message, error) {
-	s := scanner{doc: b}
-	if err := s.begin(); err != nil {
+	s, err := scan(b)
+	if err != nil {
 		return nil, err
 	}
 	if s.peek() != '[' {
 		return nil, &ParseError{Code: CodeInvalidRequest, Offset: s.pos, Reason: "not a batch"}
 	}
 	var batch []*Message
-	var err error
 	for more := s.enter(']'); more; more, err = s.next(']') {
 		m, err := s.message(1)
 		if err != nil {
@@ -92,8 +91,8 @@ func ParseBatch(b []byte) ([]*Message, error) {
 // ParseValue reads any one JSON value, with the strictness about JSON, UTF-8
 // and depth that Parse has, but none about keys.
 func ParseValue(b []byte) (Value, error) {
-	s := scanner{doc: b}
-	if err := s.begin(); err != nil {
+	s, err := scan(b)
+	if err != nil {
 		return Value{}, err
 	}
 	v, err := s.value(0, anyObject)
@@ -103,13 +102,13 @@ func ParseValue(b []byte) (Value, error) {
 	return v, nil
 }
 
-// begin goes to the first byte that counts.
-func (s *scanner) begin() error {
-	if !utf8.Valid(s.doc) {
-		return s.syntax("invalid UTF-8")
+// scan returns a scanner of a document, at its first byte that counts.
+func scan(doc []byte) (s scanner, err error) {
+	if s.doc = doc; !utf8.Valid(doc) {
+		return s, s.syntax("invalid UTF-8")
 	}
 	s.space()
-	return nil
+	return s, nil
 }
 
 // finish returns err or, where that is nil, what else is wrong with the document, in
