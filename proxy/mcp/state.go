@@ -1,8 +1,6 @@
 package mcp
 
 import (
-	"encoding/json"
-	"errors"
 	"strconv"
 	"time"
 
@@ -12,53 +10,30 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// stateAge is how long a client may take to gather what a server asked for.
-// What is held here for it is given up earlier, after server_request.
-const stateAge = time.Hour
-
-// errState says nothing more: a state that does not open is foreign, forged or
-// too old.
-var errState = errors.New("invalid requestState; make the request anew, without it")
-
-// requestState is what a client that was asked for input brings back with its
-// next try: who asked, and that server's own state (MCP 2026-07-28, Multi
-// Round-Trip Requests).
-type requestState struct {
-	Cluster string `json:"c"`
-	// Inner is the server's; nil when it gave none.
-	Inner *string `json:"s,omitempty"`
-	// Held is the call that waits here for the input.
-	Held string `json:"h,omitempty"`
-	// Anew: the server never learns that it was answered; it is called again.
-	Anew bool `json:"a,omitempty"`
-}
-
 // stateScope binds a state to the request that it was given for.
 func stateScope(route, principal string, m *jsonrpc.Message) seal.Scope {
 	name := spec.NameOf(m)
-	return seal.Scope{Route: route, Principal: principal, Method: "state " + m.Method() + " " + name.String()}
+	return seal.Scope{Route: route, Principal: principal, Method: m.Method() + " " + name.String()}
 }
 
 // rounds are the tries in which a client of a revision without sessions makes one
 // request (MCP 2026-07-28, Multi Round-Trip Requests): c is one of them.
 type rounds struct{ c *call }
 
-func (r rounds) sealState(state requestState) string {
-	plain, _ := json.Marshal(state) // strings always encode
+func (r rounds) sealState(state seal.State) string {
 	s := r.c.session
-	return s.hub.seal.Seal(stateScope(s.route, s.principal, r.c.msg), plain, time.Now().Add(stateAge))
+	return s.hub.seal.State(stateScope(s.route, s.principal, r.c.msg), state, time.Now())
 }
 
 // openState reads the state that a modern request brings back, if any.
-func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (requestState, bool, error) {
+func (h *Hub) openState(route, principal string, m *jsonrpc.Message) (seal.State, bool, error) {
 	v := m.Params().Get("requestState")
 	if !spec.Request(m.Method()).MayRequireInput || !v.Exists() {
-		return requestState{}, false, nil
+		return seal.State{}, false, nil
 	}
-	plain, err := h.seal.Open(stateScope(route, principal, m), v.String(), time.Now())
-	var state requestState
-	if err != nil || json.Unmarshal(plain, &state) != nil {
-		return requestState{}, false, spec.InvalidParams(errState.Error())
+	state, err := h.seal.OpenState(stateScope(route, principal, m), v.String(), time.Now())
+	if err != nil {
+		return seal.State{}, false, spec.InvalidParams(err.Error())
 	}
 	return state, true, nil
 }
@@ -74,7 +49,7 @@ func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 		return nil, err
 	}
 	if ok && (state.Cluster != ref.Name || state.Held != "") {
-		return nil, spec.InvalidParams(errState.Error())
+		return nil, spec.InvalidParams(seal.ErrState.Error())
 	}
 	return func(e *jsonrpc.Edits) {
 		params := r.c.msg.Params()
@@ -97,7 +72,7 @@ func (r rounds) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Va
 	for _, ask := range res.Get("inputRequests").Each {
 		names.Request(e, ask.Get("method").String(), ask.Get("params"))
 	}
-	state := requestState{Cluster: ref.Name}
+	state := seal.State{Cluster: ref.Name}
 	if inner := res.Get("requestState"); inner.Kind() == jsonrpc.String {
 		text := inner.String()
 		state.Inner = &text
@@ -124,7 +99,7 @@ func (r rounds) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
 		e.SetString(page, "mode", "url")
 		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), spec.ElicitationCreate, e.ApplyTo(page)})
 	}
-	return r.inputRequired(asked, requestState{Cluster: ref.Name, Anew: true})
+	return r.inputRequired(asked, seal.State{Cluster: ref.Name, Anew: true})
 }
 
 // inputRequest is one thing that a server wants to know.
@@ -134,7 +109,7 @@ type inputRequest struct {
 }
 
 // inputRequired is the result that asks for input.
-func (r rounds) inputRequired(asked []inputRequest, state requestState) []byte {
+func (r rounds) inputRequired(asked []inputRequest, state seal.State) []byte {
 	b := []byte(`{"resultType":"input_required","inputRequests":{`)
 	for i, ask := range asked {
 		if i > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -114,7 +115,7 @@ func (k *Suspended) suspend() {
 	for i, a := range k.asks {
 		asked[i] = inputRequest{a.key, a.msg.Method(), a.params}
 	}
-	body := rounds{k.c}.inputRequired(asked, requestState{Cluster: k.c.asked(), Held: k.id})
+	body := rounds{k.c}.inputRequired(asked, seal.State{Cluster: k.c.asked(), Held: k.id})
 	k.c.out.Finish(http.StatusOK, jsonrpc.NewResult(k.msg.ID(), body))
 }
 
@@ -205,7 +206,7 @@ func (f Sender) Suspended(m *jsonrpc.Message) (*Suspended, error) {
 	}
 	k := f.Route.hub.suspensions.take(state.Held)
 	if k == nil {
-		return nil, spec.InvalidParams(errState.Error())
+		return nil, spec.InvalidParams(seal.ErrState.Error())
 	}
 	return k, nil
 }

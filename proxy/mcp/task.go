@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
@@ -10,22 +9,15 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// idSeparator stands between a cluster, whose name cannot hold it, and an id.
-const idSeparator = "\x00"
-
 // sealID is what the client calls an id of a cluster: the same each time, since
 // clients compare ids. No other principal's is the same.
 func (s *session) sealID(kind, cluster, own string) string {
-	return s.hub.seal.SealSame(s.idScope(kind), []byte(cluster+idSeparator+own))
+	return s.hub.seal.ID(s.idScope(kind), cluster, own)
 }
 
 // openID returns whose id it is, and what its owner calls it.
 func (s *session) openID(kind, text string) (cluster, own string, ok bool) {
-	plain, err := s.hub.seal.Open(s.idScope(kind), text, time.Now())
-	if err != nil {
-		return "", "", false
-	}
-	return strings.Cut(string(plain), idSeparator)
+	return s.hub.seal.OpenID(s.idScope(kind), text, time.Now())
 }
 
 func (s *session) idScope(kind string) seal.Scope {

@@ -82,18 +82,14 @@ func (t Trail) step(cursor string) (next Trail, repeats bool) {
 
 // Cursor returns the text that a client holds for a position.
 func (s *Sealer) Cursor(in Scope, p Position, now time.Time) string {
-	plain, err := json.Marshal(p)
-	if err != nil { // strings and integers always marshal
-		panic(err)
-	}
-	return s.Seal(in, plain, now.Add(cursorAge))
+	return s.seal(in, encode(p), now.Add(cursorAge))
 }
 
 // OpenCursor returns the position that Cursor was given. Every error is ErrCursor.
 func (s *Sealer) OpenCursor(in Scope, cursor string, now time.Time) (Position, error) {
-	plain, err := s.Open(in, cursor, now)
+	plain, ok := s.open(in, cursor, now)
 	var p Position
-	if err != nil || json.Unmarshal(plain, &p) != nil || p.Skip < 0 {
+	if !ok || json.Unmarshal(plain, &p) != nil || p.Skip < 0 {
 		return Position{}, ErrCursor
 	}
 	return p, nil

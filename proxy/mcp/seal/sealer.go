@@ -10,15 +10,10 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 )
-
-// ErrForeign is why a value does not open. It is foreign, forged or too old, and
-// which of these is not told.
-var ErrForeign = errors.New("the value is not one of ours")
 
 // MinKey is the least length of a key, in bytes.
 const MinKey = 32
@@ -92,9 +87,12 @@ type Scope struct {
 	Route, Principal, Method string
 }
 
-func (s Scope) bytes() []byte {
-	b, err := json.Marshal(s)
-	if err != nil { // strings always marshal
+func (s Scope) bytes() []byte { return encode(s) }
+
+// encode returns what is made of strings, integers and booleans as JSON.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil { // such values always encode
 		panic(err)
 	}
 	return b
@@ -103,8 +101,8 @@ func (s Scope) bytes() []byte {
 // expirySize is how much of what is sealed says until when.
 const expirySize = 8
 
-// Seal seals plain until expires; the zero time is for ever.
-func (s *Sealer) Seal(in Scope, plain []byte, expires time.Time) string {
+// seal seals plain until expires; the zero time is for ever.
+func (s *Sealer) seal(in Scope, plain []byte, expires time.Time) string {
 	var until int64
 	if !expires.IsZero() {
 		until = expires.Unix()
@@ -113,10 +111,10 @@ func (s *Sealer) Seal(in Scope, plain []byte, expires time.Time) string {
 	return base64.RawURLEncoding.EncodeToString((*s.keys.Load())[0].random.Seal(nil, nil, append(b, plain...), in.bytes()))
 }
 
-// SealSame seals without end, and the same text each time: for ids that clients
+// sealSame seals without end, and the same text each time: for ids that clients
 // compare. Its nonce depends on all that is sealed, so that no two values share
 // one (the idea of SIV, RFC 5297).
-func (s *Sealer) SealSame(in Scope, plain []byte) string {
+func (s *Sealer) sealSame(in Scope, plain []byte) string {
 	key := &(*s.keys.Load())[0]
 	ad := in.bytes()
 	plain = append(make([]byte, expirySize, expirySize+len(plain)), plain...)
@@ -128,11 +126,12 @@ func (s *Sealer) SealSame(in Scope, plain []byte) string {
 	return base64.RawURLEncoding.EncodeToString(key.same.Seal(nonce, nonce, plain, ad))
 }
 
-// Open returns what Seal or SealSame was given. Every error is ErrForeign.
-func (s *Sealer) Open(in Scope, text string, now time.Time) ([]byte, error) {
+// open returns what seal or sealSame was given. It reports false for a text that is
+// foreign, forged or too old, and does not tell which.
+func (s *Sealer) open(in Scope, text string, now time.Time) (plain []byte, ok bool) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
-		return nil, ErrForeign
+		return nil, false
 	}
 	for _, key := range *s.keys.Load() {
 		plain, err := key.random.Open(nil, nil, sealed, in.bytes())
@@ -140,10 +139,7 @@ func (s *Sealer) Open(in Scope, text string, now time.Time) ([]byte, error) {
 			continue
 		}
 		until := int64(binary.BigEndian.Uint64(plain)) //nolint:gosec // it was an int64
-		if until != 0 && now.Unix() > until {
-			return nil, ErrForeign
-		}
-		return plain[expirySize:], nil
+		return plain[expirySize:], until == 0 || now.Unix() <= until
 	}
-	return nil, ErrForeign
+	return nil, false
 }
