@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -19,7 +20,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
-	"github.com/rs/zerolog"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
 
 	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/tls/acme/lock"
@@ -34,8 +36,8 @@ const (
 )
 
 // account is one account definition with what belongs to it: what is stored of
-// it, and its HTTP client. It lives until another definition takes its place. What
-// the authority knows it by is its registration.
+// it, HTTP client, and what certmagic needs. It lives until another definition takes its
+// place. What the authority knows it by is its registration.
 type account struct {
 	definition string
 	directory  string
@@ -44,8 +46,9 @@ type account struct {
 	macKey     string
 
 	*store
+	cache   *certmagic.Cache // always empty; see the package's comment
 	http    *http.Client
-	log     *slog.Logger // of the ACME client
+	zap     *zap.Logger
 	tell    func(Event)
 	pending *pending
 	slots   chan struct{}
@@ -63,7 +66,7 @@ type account struct {
 }
 
 // newAccount reaches for nothing but memory.
-func newAccount(cfg *Config, log func() *zerolog.Logger, p *pending, tell func(Event)) *account {
+func newAccount(cfg *Config, logger *zap.Logger, p *pending, tell func(Event)) *account {
 	transport := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		TLSHandshakeTimeout:   httpTimeout,
@@ -85,7 +88,7 @@ func newAccount(cfg *Config, log func() *zerolog.Logger, p *pending, tell func(E
 		keyID:      cfg.ExternalAccount.KeyID,
 		macKey:     macKey,
 		http:       &http.Client{Transport: &retryAfterTransport{transport}, Timeout: httpTimeout},
-		log:        slog.New(&clientLog{log: log}),
+		zap:        logger,
 		tell:       tell,
 		pending:    p,
 		slots:      make(chan struct{}, concurrentOrders),
@@ -100,12 +103,18 @@ func newAccount(cfg *Config, log func() *zerolog.Logger, p *pending, tell func(E
 		issuerKey: (&certmagic.ACMEIssuer{CA: cfg.Directory}).IssuerKey(),
 		holder:    cfg.holder(),
 	}
+	a.cache = certmagic.NewCache(certmagic.CacheOptions{
+		// Nothing is in it to be asked about.
+		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return nil, fs.ErrNotExist },
+		Logger:           logger,
+	})
 	return a
 }
 
 // end waits for the goroutines of a cancelled account.
 func (a *account) end() {
 	a.renewers.Wait()
+	a.cache.Stop()
 	a.http.CloseIdleConnections()
 }
 
@@ -123,7 +132,8 @@ func (a *account) client() *acmez.Client {
 			HTTPClient:  a.http,
 			UserAgent:   "mcpgateway",
 			PollTimeout: pollTimeout,
-			Logger:      a.log,
+			Logger: slog.New(zapslog.NewHandler(a.zap.Core(),
+				zapslog.WithName("acme_client"), zapslog.AddStacktraceAt(slog.Level(127)))),
 		},
 		ChallengeSolvers: map[string]acmez.Solver{},
 	}
@@ -186,7 +196,7 @@ func (a *account) putAside(damaged *damagedError) error {
 }
 
 func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Account, error) {
-	key, keyPEM, err := newKey()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return acme.Account{}, err
 	}
@@ -203,6 +213,10 @@ func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Acco
 		return registered, fmt.Errorf("register an ACME account with %s: %w", a.directory, err)
 	}
 	registered.PrivateKey = key
+	keyPEM, err := certmagic.PEMEncodePrivateKey(key)
+	if err != nil {
+		return registered, err
+	}
 	data, err := json.Marshal(registered)
 	if err != nil {
 		return registered, err
@@ -215,16 +229,6 @@ func (a *account) register(ctx context.Context, client *acmez.Client) (acme.Acco
 		return registered, fmt.Errorf("store the ACME account: %w", err)
 	}
 	return registered, nil
-}
-
-// newKey makes a private key for an account or a certificate, and its PEM.
-func newKey() (crypto.Signer, []byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, nil, err
-	}
-	keyPEM, err := certmagic.PEMEncodePrivateKey(key)
-	return key, keyPEM, err
 }
 
 // forget drops a registration that the authority does not know any more, unless

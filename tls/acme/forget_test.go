@@ -23,19 +23,19 @@ func TestAnAccountThatAnotherGatewayReplacedIsKept(t *testing.T) {
 	p, g, cfg := withAuthority(t, acmetest.Options{})
 	slow, fast := accountFor(t, g, cfg), accountFor(t, g, cfg)
 	csr := requestFor(t, name)
-	if _, err := slow.issue(t.Context(), csr); err != nil {
+	if _, err := slow.Issue(t.Context(), csr); err != nil {
 		t.Fatal(err)
 	}
 	lost := registrationOf(t, slow)
 	p.Restart()
 	var replaced acme.Account
 	slow.http.Transport = &afterRefusal{RoundTripper: slow.http.Transport, do: func() {
-		if _, err := fast.issue(t.Context(), csr); err != nil {
+		if _, err := fast.Issue(t.Context(), csr); err != nil {
 			t.Error(err)
 		}
 		replaced = registrationOf(t, fast)
 	}}
-	if _, err := slow.issue(t.Context(), csr); err != nil {
+	if _, err := slow.Issue(t.Context(), csr); err != nil {
 		t.Fatal(err)
 	}
 	if now := registrationOf(t, slow); sameKey(replaced, lost) || !sameKey(now, replaced) {
@@ -47,18 +47,18 @@ func TestAnAuthorityThatWasSetUpAnewIsNotAskedToReplaceWhatItDoesNotKnow(t *test
 	t.Parallel()
 	p, g, cfg := withAuthority(t, acmetest.Options{})
 	a, csr := accountFor(t, g, cfg), requestFor(t, name)
-	issued, err := a.issue(t.Context(), csr)
+	issued, err := a.Issue(t.Context(), csr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, _ := pem.Decode(issued.ChainPEM)
+	block, _ := pem.Decode(issued.Certificate)
 	leaf, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.Restart()
 	ctx := context.WithValue(t.Context(), attemptKey{}, &attempt{replaces: leaf})
-	if _, err := a.issue(ctx, csr); err != nil {
+	if _, err := a.Issue(ctx, csr); err != nil {
 		t.Error(err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
 
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -139,7 +140,7 @@ func withAuthority(t *testing.T, o acmetest.Options) (*acmetest.Pebble, *gateway
 // accountFor is another gateway of the configuration, whose challenges g answers.
 func accountFor(t *testing.T, g *gateway, cfg *Config) *account {
 	t.Helper()
-	a := newAccount(cfg, g.Manager.log, g.pending, g.event)
+	a := newAccount(cfg, newZap(g.Manager.log), g.pending, g.event)
 	a.setChallenges(both)
 	t.Cleanup(func() { a.cancel(); a.end() })
 	return a
@@ -149,8 +150,7 @@ func accountFor(t *testing.T, g *gateway, cfg *Config) *account {
 // nothing.
 func accountOf(t *testing.T, cfg *Config) *account {
 	t.Helper()
-	nop := zerolog.Nop()
-	a := newAccount(cfg, func() *zerolog.Logger { return &nop }, newPending(), func(Event) {})
+	a := newAccount(cfg, zap.NewNop(), newPending(), func(Event) {})
 	t.Cleanup(func() { a.cancel(); a.end() })
 	return a
 }

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	cryptotls "crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
 	"github.com/caddyserver/certmagic"
-	"github.com/mholt/acmez/v3"
 )
 
 // probeSize is more than the files of a certificate take.
@@ -23,34 +21,29 @@ type issuance struct {
 	held             *held
 }
 
-// obtain orders a certificate for a new key. What is stored beside it has the form
-// of certmagic.
+// obtain has certmagic order a certificate for a new key.
 func (a *account) obtain(ctx context.Context, name string) (*issuance, error) {
-	key, keyPEM, err := newKey()
-	if err != nil {
+	files := newMemoryStorage()
+	magic := certmagic.New(a.cache, certmagic.Config{
+		Issuers:    []certmagic.Issuer{a},
+		Storage:    files,
+		DisableARI: true, // the renewers decide what is due
+		Logger:     a.zap,
+	})
+	if err := magic.ObtainCertSync(ctx, name); err != nil {
 		return nil, err
 	}
-	csr, err := acmez.NewCSR(key, []string{name})
-	if err != nil {
-		return nil, err
+	i := &issuance{
+		chain: files.files[certmagic.StorageKeys.SiteCert(a.issuerKey, name)],
+		key:   files.files[certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name)],
+		meta:  files.files[certmagic.StorageKeys.SiteMeta(a.issuerKey, name)],
 	}
-	issued, err := a.issue(ctx, csr)
-	if err != nil {
-		return nil, err
-	}
-	resource := certmagic.CertificateResource{SANs: []string{name}}
-	if resource.IssuerData, err = json.Marshal(issued); err != nil {
-		return nil, err
-	}
-	meta, err := json.MarshalIndent(resource, "", "\t")
-	if err != nil {
-		return nil, err
-	}
-	cert, err := parsePair(name, issued.ChainPEM, keyPEM)
+	cert, err := parsePair(name, i.chain, i.key)
 	if err != nil {
 		return nil, fmt.Errorf("%s issued what does not fit: %w", a.directory, err)
 	}
-	return &issuance{issued.ChainPEM, keyPEM, meta, &held{tls: cert, renewal: parseRenewalInfo(meta)}}, nil
+	i.held = &held{tls: cert, renewal: parseRenewalInfo(i.meta)}
+	return i, nil
 }
 
 // parsePair reads a certificate with its key, which must be for a name.

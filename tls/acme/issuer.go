@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 )
@@ -56,15 +57,17 @@ func attemptOf(ctx context.Context) *attempt {
 	return &attempt{}
 }
 
-// issue orders a certificate, and registers the account first where the authority does
-// not know it any more.
-func (a *account) issue(ctx context.Context, csr *x509.CertificateRequest) (acme.Certificate, error) {
+// IssuerKey implements certmagic.Issuer.
+func (a *account) IssuerKey() string { return a.issuerKey }
+
+// Issue implements certmagic.Issuer.
+func (a *account) Issue(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, error) {
 	issued, used, err := a.order(ctx, csr)
 	if problem, ok := problemOf(err); ok && problem.Type == acme.ProblemTypeAccountDoesNotExist {
 		// The authority was set up anew, as private ones are. It does not know
 		// what is to be replaced either.
 		if err := a.forget(ctx, used); err != nil {
-			return issued, err
+			return nil, err
 		}
 		attemptOf(ctx).replaces = nil
 		issued, _, err = a.order(ctx, csr)
@@ -73,24 +76,25 @@ func (a *account) issue(ctx context.Context, csr *x509.CertificateRequest) (acme
 }
 
 // order also returns the registration that it used.
-func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (issued acme.Certificate, registered acme.Account, err error) {
+func (a *account) order(ctx context.Context, csr *x509.CertificateRequest) (*certmagic.IssuedCertificate, acme.Account, error) {
 	client := a.client()
-	if registered, err = a.registration(ctx, client); err != nil {
-		return issued, registered, err
+	registered, err := a.registration(ctx, client)
+	if err != nil {
+		return nil, registered, err
 	}
 	params, err := acmez.OrderParametersFromCSR(registered, csr)
 	if err != nil {
-		return issued, registered, err
+		return nil, registered, err
 	}
 	params.Replaces = attemptOf(ctx).replaces
 	chains, err := client.ObtainCertificate(ctx, params)
 	if err != nil {
-		return issued, registered, fmt.Errorf("%s: %w", a.directory, err)
+		return nil, registered, fmt.Errorf("%s: %w", a.directory, err)
 	}
 	if len(chains) == 0 {
-		return issued, registered, fmt.Errorf("%s: the authority sent no certificate", a.directory)
+		return nil, registered, fmt.Errorf("%s: the authority sent no certificate", a.directory)
 	}
-	return chains[0], registered, nil
+	return &certmagic.IssuedCertificate{Certificate: chains[0].ChainPEM, Metadata: chains[0]}, registered, nil
 }
 
 // problemOf is what the authority said, if err came of that. The client wraps it

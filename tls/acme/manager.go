@@ -33,7 +33,7 @@ type Manager struct {
 	entries map[string]*entry
 }
 
-// NewManager returns a manager of nothing. What the ACME client does goes to whatever
+// NewManager returns a manager of nothing. What certmagic does goes to whatever
 // log returns at the time, for debugging; trace may be nil.
 func NewManager(log func() *zerolog.Logger, trace *Trace) *Manager {
 	return &Manager{log: log, trace: trace, timing: defaultTiming, pending: newPending(), entries: map[string]*entry{}, disk: disk.New(context.Background(), defaultTiming.load)}
@@ -82,7 +82,7 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 	case former != nil && former.definition == cfg.definition():
 		next = former
 	default:
-		next = newAccount(cfg, m.log, m.pending, m.event)
+		next = newAccount(cfg, newZap(m.log), m.pending, m.event)
 	}
 	if next != nil {
 		next.setChallenges(slices.Clone(challenges))

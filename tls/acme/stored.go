@@ -112,7 +112,7 @@ func (s *store) loadRenewalInfo(ctx context.Context, name string) *acme.RenewalI
 	return parseRenewalInfo(data)
 }
 
-// parseRenewalInfo reads what is stored beside a certificate. An
+// parseRenewalInfo reads what certmagic stores beside a certificate. An
 // authority that wanted to be left alone for longer is asked after a day all
 // the same.
 func parseRenewalInfo(data []byte) *acme.RenewalInfo {
