@@ -4,7 +4,8 @@
 //
 // Gateway is any process on any file. Edge, Front and World are such processes
 // with a file of parts that a test edits: Edge before an HTTP upstream, Front
-// before clients with certificates, World before MCP servers.
+// before clients with certificates, World before MCP servers. Script is one before a
+// stdio server that is a shell script.
 //
 // Each package of e2e is one subject, so that they run side by side.
 package harness

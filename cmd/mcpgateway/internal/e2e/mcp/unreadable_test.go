@@ -3,14 +3,9 @@ package mcp_test
 import (
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/cmd/mcpgateway/internal/e2e/harness"
 )
@@ -42,51 +37,25 @@ done
 // odd starts a gateway in front of an oddServer, and begins a session. call
 // calls a tool of it and returns what the client got.
 func odd(t *testing.T) (g *harness.Gateway, call func(tool string) string) {
-	dir := harness.ShortDir(t)
-	if err := os.WriteFile(filepath.Join(dir, "server"), []byte(oddServer), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	g = harness.Start(t, dir, fmt.Sprintf(`
-reload: {watch: false}
-log: {level: debug}
-listeners: [{name: plain, address: %q}]
-routes: [{match: {path: /mcp}, mcp: {clusters: [odd]}}]
-clusters: [{name: odd, command: [%s/server]}]
-`, address, dir))
+	s := harness.StartScript(t, harness.ShortDir(t), oddServer, "reload: {watch: false}\nlog: {level: debug}", "")
 	post := func(session, body string) (*http.Response, string) {
 		t.Helper()
-		req, err := http.NewRequest(http.MethodPost, "http://"+address+"/mcp", strings.NewReader(body))
+		headers := map[string]string{"Accept": "application/json"}
+		if session != "" {
+			headers["Mcp-Session-Id"] = session
+		}
+		res, answer, err := s.Post(body, headers)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Accept", "application/json")
-		if session != "" {
-			req.Header.Set("Mcp-Session-Id", session)
-		}
-		res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
-		if err != nil {
-			t.Fatalf("%s: %v", body, err)
-		}
-		defer res.Body.Close()
-		b, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatalf("%s: %v", body, err)
-		}
-		return res, string(b)
+		return res, answer
 	}
 	res, body := post("", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`)
 	session := res.Header.Get("Mcp-Session-Id")
 	if session == "" {
 		t.Fatalf("initialize: %s: %s", res.Status, body)
 	}
-	return g, func(tool string) string {
+	return s.Gateway, func(tool string) string {
 		_, body := post(session, fmt.Sprintf(`{"jsonrpc":"2.0","id":"mine","method":"tools/call","params":{"name":%q}}`, tool))
 		return body
 	}
@@ -114,7 +83,7 @@ func TestAnswersThatCannotBeReadEndTheirCallsAtOnce(t *testing.T) {
 		}
 		return errors.New("it does not")
 	})
-	if m, err := g.Metrics(); err != nil || !strings.Contains(m, `mcpgateway_mcp_ignored_total{cluster="odd"} `) {
+	if m, err := g.Metrics(); err != nil || !strings.Contains(m, `mcpgateway_mcp_ignored_total{cluster="script"} `) {
 		t.Errorf("what was ignored is not counted (%v)", err)
 	}
 }

@@ -2,8 +2,6 @@ package stdio_test
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -31,47 +29,17 @@ done
 func TestAStdioServerWithoutSessionsHasOneProcessForAllClients(t *testing.T) {
 	t.Parallel()
 	dir := harness.ShortDir(t)
-	if err := os.WriteFile(filepath.Join(dir, "server"), []byte(sharedServer), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	yaml := fmt.Sprintf(`
-reload: {watch: false}
-listeners: [{name: plain, address: %q}]
-routes: [{match: {path: /mcp}, mcp: {clusters: [one]}}]
-clusters:
-  - name: one
-    command: [%s/server]
-    dir: %s
-`, address, dir, dir)
-	g := harness.Start(t, dir, yaml)
+	g := harness.StartScript(t, dir, sharedServer, "reload: {watch: false}", "")
 	call := func(client string) (string, error) {
 		body := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",` +
 			`"io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"` + client + `","version":"1"}}}}`
-		req, err := http.NewRequest(http.MethodPost, "http://"+address+"/mcp", strings.NewReader(body))
+		res, answer, err := g.Post(body, map[string]string{"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "x"})
 		if err != nil {
 			return "", err
 		}
-		for name, value := range map[string]string{
-			"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-			"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "x",
-		} {
-			req.Header.Set(name, value)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return "", err
-		}
-		defer res.Body.Close()
-		answer, err := io.ReadAll(res.Body)
-		_, text, ok := strings.Cut(string(answer), `"text":"`)
-		if err != nil || !ok || res.StatusCode != http.StatusOK {
-			return "", fmt.Errorf("%s: %s %w", res.Status, answer, err)
+		_, text, ok := strings.Cut(answer, `"text":"`)
+		if !ok || res.StatusCode != http.StatusOK {
+			return "", fmt.Errorf("%s: %s", res.Status, answer)
 		}
 		text, _, _ = strings.Cut(text, `"`)
 		return text, nil
@@ -106,7 +74,7 @@ clusters:
 		t.Errorf("%d processes were started", n)
 	}
 	// A change of the command starts another one, and ends this one.
-	g.MustApply(strings.Replace(yaml, "    dir:", "    env: {WORD: x}\n    dir:", 1))
+	g.MustApply(strings.Replace(g.YAML, "    dir:", "    env: {WORD: x}\n    dir:", 1))
 	calls()
 	if n := starts(); n != 2 {
 		t.Errorf("%d processes were started after the change", n)

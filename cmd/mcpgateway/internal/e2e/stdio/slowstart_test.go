@@ -2,8 +2,6 @@ package stdio_test
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,31 +30,13 @@ done
 func TestAServerThatStartsSlowlyAndExitsOnDiscoverServes(t *testing.T) {
 	t.Parallel()
 	dir := harness.ShortDir(t)
-	if err := os.WriteFile(filepath.Join(dir, "server"), []byte(slowServer), 0o700); err != nil {
-		t.Fatal(err)
-	}
 	gate := filepath.Join(dir, "gate")
 	if err := syscall.Mkfifo(gate, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
 	// More checks fail to get an answer before the server starts than make an
 	// endpoint unhealthy, and each waits longer than the server takes to answer.
-	g := harness.Start(t, dir, fmt.Sprintf(`
-reload: {watch: false, warm_timeout: 5s}
-listeners: [{name: plain, address: %q}]
-routes: [{match: {path: /mcp}, mcp: {clusters: [slow]}}]
-clusters:
-  - name: slow
-    command: [%s/server]
-    dir: %s
-    health_check: {interval: 10ms, timeout: 2s, unhealthy_threshold: 1}
-`, address, dir, dir))
+	g := harness.StartScript(t, dir, slowServer, "reload: {watch: false, warm_timeout: 5s}", "    health_check: {interval: 10ms, timeout: 2s, unhealthy_threshold: 1}")
 	endpoint := g.Status().Clusters[0].Endpoints[0]
 	if endpoint.Health != "warming" || !strings.Contains(endpoint.Error, "is starting") {
 		t.Errorf("while the process starts the endpoint is %s: %s", endpoint.Health, endpoint.Error)
@@ -82,19 +62,9 @@ clusters:
 		t.Errorf("the table of the status does not say it: %v\n%s", err, table)
 	}
 	const initialize = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}`
-	req, err := http.NewRequest(http.MethodPost, "http://"+address+"/mcp", strings.NewReader(initialize))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json, text/event-stream")
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if b, err := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || !strings.Contains(string(b), `"name":"slow"`) {
-		t.Errorf("initialize: %s: %s %v", res.Status, b, err)
+	res, answer, err := g.Post(initialize, nil)
+	if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(answer, `"name":"slow"`) {
+		t.Errorf("initialize: %+v: %s %v", res, answer, err)
 	}
 	// One that exits of server/discover, a fresh one for the checks, one for
 	// the session.
