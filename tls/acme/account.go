@@ -39,7 +39,7 @@ const (
 // it, HTTP client, and what certmagic needs. It lives until another definition takes its
 // place. What the authority knows it by is its registration.
 type account struct {
-	definition string
+	definition [32]byte
 	directory  string
 	email      string
 	keyID      string

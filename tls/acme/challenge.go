@@ -174,7 +174,7 @@ func (m *Manager) Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certif
 	if ok {
 		return known.cert, nil
 	}
-	if a := m.accountOf(name, reverseName); a != nil {
+	if a := m.accountOf(name); a != nil {
 		if challenge, err := a.loadChallenge(context.Background(), name); err == nil && challenge.Type == ChallengeTLSALPN01 {
 			return acmez.TLSALPN01ChallengeCert(challenge)
 		}
@@ -199,7 +199,7 @@ func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 	challenge, ok := m.pending.http[token]
 	m.pending.mu.RUnlock()
 	if !ok {
-		a := m.accountOf(host, strings.ToLower)
+		a := m.accountOf(host)
 		if a == nil {
 			return false
 		}
@@ -218,7 +218,7 @@ func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 
 // accountOf is the account, if a name of ours comes in as serverName. The
 // challenge of another name does not make the gateway read its storage.
-func (m *Manager) accountOf(serverName string, incoming func(string) string) *account {
+func (m *Manager) accountOf(serverName string) *account {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.account == nil {
@@ -229,7 +229,7 @@ func (m *Manager) accountOf(serverName string, incoming func(string) string) *ac
 	}
 	if strings.HasSuffix(serverName, ".arpa") {
 		for name, e := range m.entries {
-			if e.wanted && incoming(name) == serverName {
+			if e.wanted && reverseName(name) == serverName {
 				return m.account
 			}
 		}

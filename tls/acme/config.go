@@ -1,12 +1,9 @@
 package acme
 
 import (
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -127,14 +124,8 @@ func (c *Config) holder() string {
 }
 
 // definition differs where two configurations are different accounts.
-func (c *Config) definition() string {
-	h := sha256.New()
-	for _, part := range [][]byte{
-		[]byte(c.Directory), []byte(c.Email), c.CACert.Data, []byte(c.storagePath()),
-		[]byte(c.ExternalAccount.KeyID), c.ExternalAccount.MACKey.Data,
-	} {
-		fmt.Fprintf(h, "%d:", len(part))
-		h.Write(part)
-	}
-	return hex.EncodeToString(h.Sum(nil))
+func (c *Config) definition() [32]byte {
+	account := *c
+	account.Storage, account.Challenges = config.Path(c.storagePath()), nil
+	return config.Fingerprint(account)
 }

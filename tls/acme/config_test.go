@@ -65,7 +65,10 @@ func TestEachMistakeInTheFileHasItsOwnError(t *testing.T) {
 }
 
 func TestADefinitionIsEveryPartOfTheAccount(t *testing.T) {
-	base := Config{Directory: "https://a/", Storage: "/s"}
+	base := Config{
+		Directory: "https://a/", Storage: "/s", CACert: config.File{Path: "/ca"},
+		ExternalAccount: ExternalAccount{MACKey: config.Secret{File: config.File{Path: "/mac"}}},
+	}
 	for what, change := range map[string]func(*Config){
 		"directory": func(c *Config) { c.Directory = "https://b/" },
 		"email":     func(c *Config) { c.Email = "a@b" },

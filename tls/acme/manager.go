@@ -133,18 +133,12 @@ func (m *Manager) commit(cfg *Config, names []string, challenges []string) {
 // awaitLoads waits until what is stored has been read, for a bounded time in all.
 // Who is late serves it later.
 func (m *Manager) awaitLoads(renewers []*renewer) {
-	t := time.NewTimer(m.timing.load)
-	defer t.Stop()
-	expired := false
+	ctx, cancel := context.WithTimeout(context.Background(), m.timing.load)
+	defer cancel()
 	for _, k := range renewers {
-		if expired {
-			k.late = !k.isLoaded()
-			continue
-		}
 		select {
 		case <-k.loaded:
-		case <-t.C:
-			expired = true
+		case <-ctx.Done():
 			k.late = !k.isLoaded()
 		}
 	}

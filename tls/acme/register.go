@@ -17,9 +17,7 @@ func (m *Manager) register(a *account) {
 		case a.ctx.Err() != nil:
 			return
 		case err == nil:
-			m.mu.Lock()
-			a.err = nil
-			m.mu.Unlock()
+			m.setError(a, nil)
 			if registered || failures > 0 {
 				m.event(Event{Kind: EventRegistered})
 			}
@@ -28,12 +26,16 @@ func (m *Manager) register(a *account) {
 		failures++
 		wait := m.timing.backoff(failures, m.timing.longest, err, retryAfterOf(err))
 		err = brief(fmt.Errorf("the ACME account cannot be used: %w", err))
-		m.mu.Lock()
-		a.err = err
-		m.mu.Unlock()
+		m.setError(a, err)
 		m.event(Event{Kind: EventUnregistered, Err: err, RetryIn: wait})
 		sleep(a.ctx, wait)
 	}
+}
+
+func (m *Manager) setError(a *account, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a.err = err
 }
 
 func (m *Manager) introduceOnce(a *account) (registered bool, err error) {

@@ -77,7 +77,8 @@ func (s *Sources) watch(addr string) (*watch, error) {
 	if old != nil && !old.over {
 		return old, nil
 	}
-	w := &watch{sources: s, socket: addr, moved: make(chan struct{}), still: true}
+	moved := make(chan struct{})
+	w := &watch{sources: s, socket: addr, moved: moved, move: sync.OnceFunc(func() { close(moved) })}
 	if old != nil {
 		w.current, w.returned, w.told, w.failure = old.current, old.returned, old.told, old.failure
 	}

@@ -23,7 +23,7 @@ type watch struct {
 	over     bool      // nothing will be delivered any more
 	// moved is closed with the first delivery and when the watch is over.
 	moved chan struct{}
-	still bool // moved is open
+	move  func() // closes moved, once
 }
 
 // run watches until ctx ends or the Workload API says that trying again is
@@ -117,13 +117,6 @@ func (w *watch) end() {
 	w.over = true
 	w.cancel()
 	w.move()
-}
-
-func (w *watch) move() {
-	if w.still {
-		w.still = false
-		close(w.moved)
-	}
 }
 
 // news reports whether there is something that no reader has got or waits for, and

@@ -50,10 +50,8 @@ func (k *Lock) replace(next record) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, n := range numbers {
-		if n > k.number {
-			return ErrLost
-		}
+	if highest(numbers) > k.number {
+		return ErrLost
 	}
 	f, err := os.OpenFile(numberPath(k.dir, k.number), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {

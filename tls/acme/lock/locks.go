@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -66,7 +66,7 @@ func (l *Locks) Acquire(ctx context.Context, key, what string) (*Lock, error) {
 		if err != nil {
 			return nil, err
 		}
-		if unchanged++; !seen.same(last) {
+		if unchanged++; seen != last {
 			last, unchanged = seen, 0
 		}
 		stale := unchanged >= missedBeats*looksPerBeat
@@ -74,7 +74,7 @@ func (l *Locks) Acquire(ctx context.Context, key, what string) (*Lock, error) {
 			held, err := l.take(ctx, key, dir, seen.number+1)
 			if held != nil || err != nil {
 				if held != nil && stale {
-					l.warn(fmt.Errorf("took over the lock %s, which was not kept alive: %s", key, bytes.TrimSpace(seen.record)))
+					l.warn(fmt.Errorf("took over the lock %s, which was not kept alive: %s", key, strings.TrimSpace(seen.record)))
 				}
 				return held, err
 			}
@@ -120,11 +120,7 @@ func (l *Locks) create(key, dir string, number uint64) (*Lock, error) {
 	if err == nil {
 		numbers, err = readNumbers(dir)
 	}
-	highest := true
-	for _, n := range numbers {
-		highest = highest && n <= number
-	}
-	if err != nil || !highest {
+	if err != nil || highest(numbers) > number {
 		return nil, errors.Join(err, os.Remove(numberPath(dir, number)))
 	}
 	if number == 1 {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,25 +55,21 @@ func (e *HeldError) Error() string {
 // state is what is seen of a lock.
 type state struct {
 	number uint64 // zero: no process has held it yet, or certmagic does
-	record []byte
+	record string
 	exists bool
-}
-
-func (s state) same(o state) bool {
-	return s.number == o.number && s.exists == o.exists && bytes.Equal(s.record, o.record)
 }
 
 // free reports whether the lock was given back. What cannot be read may be
 // under way: it is held until it is stale.
 func (s state) free() bool {
 	var r record
-	return !s.exists || json.Unmarshal(s.record, &r) == nil && r.Released
+	return !s.exists || json.Unmarshal([]byte(s.record), &r) == nil && r.Released
 }
 
 func (s state) heldBy(what string, seen time.Time) error {
 	e := &HeldError{what: what, since: seen}
 	var r record
-	if json.Unmarshal(s.record, &r) == nil && !r.Created.IsZero() {
+	if json.Unmarshal([]byte(s.record), &r) == nil && !r.Created.IsZero() {
 		e.since = r.Created
 		if r.Host != "" {
 			e.by = fmt.Sprintf(" (%s, process %d)", r.Host, r.Process)
@@ -89,11 +86,9 @@ func readState(dir string) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
-	var s state
-	for _, n := range numbers {
-		s.number = max(s.number, n)
-	}
-	s.record, err = os.ReadFile(numberPath(dir, s.number))
+	s := state{number: highest(numbers)}
+	record, err := os.ReadFile(numberPath(dir, s.number))
+	s.record = string(record)
 	// A number that is gone again made way for a higher one, at the next look.
 	s.exists = err == nil || s.number > 0
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,6 +110,9 @@ func readNumbers(dir string) ([]uint64, error) {
 	}
 	return numbers, nil
 }
+
+// highest is the number that counts; zero where there is none.
+func highest(numbers []uint64) uint64 { return slices.Max(append(numbers, 0)) }
 
 func numberPath(dir string, number uint64) string {
 	if number == 0 {
