@@ -28,7 +28,7 @@ var ErrNoAnswer = errors.New("the file system does not answer")
 // after a later one. It may be used concurrently.
 type Disk struct {
 	timeout time.Duration
-	slots   chan struct{}
+	free    chan struct{} // has a value for each operation that may begin
 	// ending ends when the Disk waits for no operation any more.
 	ending context.Context
 
@@ -39,7 +39,11 @@ type Disk struct {
 // New returns a Disk. Operations are waited for until timeout, and none once ending has
 // ended.
 func New(ending context.Context, timeout time.Duration) *Disk {
-	return &Disk{timeout: timeout, slots: make(chan struct{}, concurrent), ending: ending, busy: map[string]chan struct{}{}}
+	d := &Disk{timeout: timeout, free: make(chan struct{}, concurrent), ending: ending, busy: map[string]chan struct{}{}}
+	for range concurrent {
+		d.free <- struct{}{}
+	}
+	return d
 }
 
 // Do returns what f does. When the file system does not answer in time, it
@@ -57,51 +61,37 @@ func DoWithin[T any](ctx context.Context, d *Disk, timeout time.Duration, op, pa
 	}
 	t := time.NewTimer(timeout)
 	defer t.Stop()
-	noAnswer := func() error {
+	await := func(ctx context.Context, c <-chan struct{}) error {
+		select {
+		case <-c:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+		case <-d.ending.Done():
+		}
 		return &fs.PathError{Op: op, Path: path, Err: fmt.Errorf("%w within %s", ErrNoAnswer, timeout)}
 	}
-	select {
-	case d.slots <- struct{}{}:
-	case <-ctx.Done():
-		return none, ctx.Err()
-	case <-t.C:
-		return none, noAnswer()
-	case <-d.ending.Done():
-		return none, noAnswer()
+	if err := await(ctx, d.free); err != nil {
+		return none, err
 	}
 	done := make(chan struct{})
-	for {
-		before := d.begin(path, done)
-		if before == nil {
-			break
+	for before := d.begin(path, done); before != nil; before = d.begin(path, done) {
+		if err := await(ctx, before); err != nil {
+			d.free <- struct{}{}
+			return none, err
 		}
-		var err error
-		select {
-		case <-before:
-			continue
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-t.C:
-			err = noAnswer()
-		case <-d.ending.Done():
-			err = noAnswer()
-		}
-		<-d.slots
-		return none, err
 	}
 	var value T
 	var err error
 	go func() {
-		defer func() { d.end(path, done); <-d.slots }()
+		defer func() { d.end(path, done); d.free <- struct{}{} }()
 		value, err = f()
 	}()
-	select {
-	case <-done:
-		return value, err
-	case <-t.C:
-	case <-d.ending.Done():
+	if err := await(context.Background(), done); err != nil {
+		return none, err
 	}
-	return none, noAnswer()
+	return value, err
 }
 
 // begin takes a path for an operation. Where another operation has it, begin returns

@@ -29,11 +29,19 @@ func (k keeping) excessive(now keeping) bool {
 
 // kept is what the process keeps now.
 func (b *Budget) kept() keeping {
-	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	total, released := read("/memory/classes/total:bytes", "/memory/classes/heap/released:bytes")
+	return keeping{committed: total - released, charged: b.total()}
+}
+
+// read returns two numbers of the runtime; 0 for one that it does not have.
+func read(a, b string) (x, y int64) {
+	samples := []metrics.Sample{{Name: a}, {Name: b}}
 	metrics.Read(samples)
-	k := keeping{charged: b.total()}
-	if samples[0].Value.Kind() == metrics.KindUint64 && samples[1].Value.Kind() == metrics.KindUint64 {
-		k.committed = int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
+	number := func(s metrics.Sample) int64 {
+		if s.Value.Kind() != metrics.KindUint64 {
+			return 0
+		}
+		return int64(s.Value.Uint64())
 	}
-	return k
+	return number(samples[0]), number(samples[1])
 }

@@ -34,8 +34,7 @@ func (b *Budget) Lease(k Kind) Lease { return Lease{budget: b, kind: k} }
 // lease is as it was.
 func (l *Lease) Grow(n int) error {
 	held := l.held + int64(n)
-	if l.budget != nil && held > unnoticed && held > l.charged {
-		most := (held + step - 1) / step * step
+	if most := chargeFor(held); l.budget != nil && most > l.charged {
 		if err := l.budget.charge(l.kind, most-l.charged, held > long); err != nil {
 			return err
 		}
@@ -43,6 +42,14 @@ func (l *Lease) Grow(n int) error {
 	}
 	l.held = held
 	return nil
+}
+
+// chargeFor is what is charged for so many bytes.
+func chargeFor(held int64) int64 {
+	if held <= unnoticed {
+		return 0
+	}
+	return (held + step - 1) / step * step
 }
 
 // Reserve is Grow for a body that is about to be read. Where memory is severely
@@ -57,12 +64,10 @@ func (l *Lease) Reserve(n int) error {
 // Force is Grow without a refusal, for a few bytes that must be kept.
 func (l *Lease) Force(n int) {
 	l.held += int64(n)
-	if l.budget == nil || l.held <= max(unnoticed, l.charged) {
-		return
+	if most := chargeFor(l.held); l.budget != nil && most > l.charged {
+		l.budget.charged[l.kind].Add(most - l.charged)
+		l.charged = most
 	}
-	most := (l.held + step - 1) / step * step
-	l.budget.charged[l.kind].Add(most - l.charged)
-	l.charged = most
 }
 
 // fits reports whether a body of that many bytes may begin.
@@ -77,11 +82,7 @@ func (l *Lease) fits(size int64) bool {
 // Shrink takes n of the bytes away.
 func (l *Lease) Shrink(n int) {
 	l.held = max(0, l.held-int64(n))
-	most := (l.held + step - 1) / step * step
-	if l.held <= unnoticed {
-		most = 0
-	}
-	if l.charged > most {
+	if most := chargeFor(l.held); l.charged > most {
 		l.budget.Return(l.kind, l.charged-most)
 		l.charged = most
 	}
@@ -140,13 +141,13 @@ func (l *Lease) ReadAll(r io.Reader, size int64) ([]byte, error) {
 	if err := l.Grow(int(first) + again); err != nil {
 		return nil, err
 	}
-	var parts [][]byte
-	whole, last := 0, make([]byte, 0, first)
+	var body Buffer
+	last := make([]byte, 0, first)
 	for {
 		n, err := r.Read(last[len(last):cap(last)])
 		last = last[:len(last)+n]
-		whole += n
-		if whole > Large && whole-n <= Large && !l.fits(int64(whole)) {
+		body.size += n
+		if body.size > Large && body.size-n <= Large && !l.fits(int64(body.size)) {
 			return nil, ErrExhausted // no length was promised, or a false one
 		}
 		if errors.Is(err, io.EOF) {
@@ -158,22 +159,19 @@ func (l *Lease) ReadAll(r io.Reader, size int64) ([]byte, error) {
 		if len(last) < cap(last) {
 			continue
 		}
-		parts = append(parts, last)
+		body.parts = append(body.parts, last)
 		next := min(2*cap(last), part)
 		if err := l.Grow(next); err != nil {
 			return nil, err
 		}
 		last = make([]byte, 0, next)
 	}
-	if len(parts) == 0 {
+	if len(body.parts) == 0 {
 		return last, nil
 	}
-	if err := l.Grow(whole); err != nil {
+	if err := l.Grow(body.size); err != nil {
 		return nil, err
 	}
-	body := make([]byte, 0, whole)
-	for _, p := range parts {
-		body = append(body, p...)
-	}
-	return append(body, last...), nil
+	body.parts = append(body.parts, last)
+	return body.Bytes(), nil
 }

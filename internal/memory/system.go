@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,7 +41,7 @@ func cgroupLimit(root fs.FS) (least int64) {
 		}
 		mounts, file := []string{"sys/fs/cgroup", "sys/fs/cgroup/unified"}, "memory.max"
 		if parts[0] != "0" {
-			if !hasController(parts[1], "memory") {
+			if !slices.Contains(strings.Split(parts[1], ","), "memory") {
 				continue
 			}
 			mounts, file = []string{"sys/fs/cgroup/memory"}, "memory.limit_in_bytes"
@@ -57,15 +58,6 @@ func cgroupLimit(root fs.FS) (least int64) {
 		}
 	}
 	return least
-}
-
-func hasController(list, name string) bool {
-	for c := range strings.SplitSeq(list, ",") {
-		if c == name {
-			return true
-		}
-	}
-	return false
 }
 
 // readLimit returns 0 for a file that is not there, or says that there is none. A

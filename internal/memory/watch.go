@@ -3,7 +3,6 @@ package memory
 import (
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 )
 
@@ -129,14 +128,7 @@ func (b *Budget) watch(collected <-chan struct{}, kept keeping) {
 
 // measure looks at what the last garbage collection left.
 func (b *Budget) measure() {
-	samples := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
-	metrics.Read(samples)
-	var live int64
-	for _, s := range samples {
-		if s.Value.Kind() == metrics.KindUint64 {
-			live += int64(s.Value.Uint64())
-		}
-	}
+	heap, stacks := read("/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes")
 	charged := b.total()
-	b.uncharged.Store(max(0, live-max(charged, b.peak.Swap(charged))))
+	b.uncharged.Store(max(0, heap+stacks-max(charged, b.peak.Swap(charged))))
 }
