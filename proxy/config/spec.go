@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 )
@@ -268,9 +267,5 @@ func words(list string) []string {
 	if list == "" {
 		return nil
 	}
-	parts := strings.Split(list, ",")
-	for i := range parts {
-		parts[i] = strings.TrimSpace(parts[i])
-	}
-	return slices.Clip(parts)
+	return strings.Fields(strings.ReplaceAll(list, ",", " "))
 }
