@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,17 +52,10 @@ func parseCRLs(data []byte) (*CRLs, error) {
 		// The reader of PEM would pass over it.
 		return nil, torn("the file holds something between its PEM blocks, or after them, that is no text; revocation lists are all in PEM or all in DER")
 	}
-	kinds, err := eachBlock(data, func(block *pem.Block) error {
-		if block.Type != "X509 CRL" {
-			return nil
-		}
-		return lists.addAll(block.Bytes)
-	})
+	isList := func(kind string) bool { return kind == "X509 CRL" }
+	err := eachBlock(data, "revocation list", isList, func(block *pem.Block) error { return lists.addAll(block.Bytes) })
 	if err != nil {
 		return nil, err
-	}
-	if len(lists.lists) == 0 {
-		return nil, fmt.Errorf("the file holds no revocation list, but %s", kinds)
 	}
 	return &lists, nil
 }
@@ -207,26 +201,16 @@ func (c *CRLs) equal(o *CRLs) bool {
 	if c == nil || o == nil {
 		return c == o
 	}
-	if len(c.lists) != len(o.lists) {
-		return false
-	}
-	for i := range c.lists {
-		if !bytes.Equal(c.lists[i].list.Raw, o.lists[i].list.Raw) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(c.lists, o.lists, func(a, b *crl) bool { return bytes.Equal(a.list.Raw, b.list.Raw) })
 }
 
 // missing names the CAs of the trust that have no list here.
 func (c *CRLs) missing(t *Trust) []string {
 	var names []string
 	for _, ca := range t.cas {
-		found := false
-		for _, l := range c.lists {
-			found = found || bytes.Equal(l.list.RawIssuer, ca.RawSubject) && l.signedBy(ca) == nil
-		}
-		if !found {
+		if !slices.ContainsFunc(c.lists, func(l *crl) bool {
+			return bytes.Equal(l.list.RawIssuer, ca.RawSubject) && l.signedBy(ca) == nil
+		}) {
 			names = append(names, fmt.Sprintf("%q", ca.Subject))
 		}
 	}

@@ -3,6 +3,7 @@ package tls
 import (
 	"crypto/x509"
 	"math/big"
+	"slices"
 	"time"
 )
 
@@ -53,12 +54,7 @@ func (p *policy) dated(use string, other *policy) []Dated {
 }
 
 func (p *policy) shows(id *Identity) bool {
-	for _, s := range p.certificates {
-		if s.identity != nil && s.identity.Leaf.Equal(id.Leaf) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.certificates, func(s source) bool { return s.identity != nil && s.identity.Leaf.Equal(id.Leaf) })
 }
 
 // Dated lists the cluster's identity and trust.

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -113,18 +114,12 @@ func MatchName(pattern string, cert *x509.Certificate) bool {
 		return slices.ContainsFunc(cert.URIs, func(u *url.URL) bool { return matchURI(pattern, u) })
 	}
 	if ip, err := netip.ParseAddr(pattern); err == nil {
-		for _, raw := range cert.IPAddresses {
-			if have, ok := netip.AddrFromSlice(raw); ok && have.Unmap() == ip.Unmap() {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(cert.IPAddresses, net.IP(ip.AsSlice()).Equal)
 	}
-	if local, domain, ok := cutLast(pattern, "@"); ok {
+	if at := strings.LastIndex(pattern, "@"); at >= 0 {
 		return slices.ContainsFunc(cert.EmailAddresses, func(have string) bool {
 			// RFC 5321 section 2.4: only the domain ignores case.
-			haveLocal, haveDomain, ok := cutLast(have, "@")
-			return ok && haveLocal == local && strings.EqualFold(haveDomain, domain)
+			return len(have) > at && have[:at] == pattern[:at] && strings.EqualFold(have[at:], pattern[at:])
 		})
 	}
 	return slices.ContainsFunc(cert.DNSNames, func(have string) bool { return matchDNS(pattern, have) })
@@ -164,12 +159,4 @@ func matchDNS(pattern, name string) bool {
 		return found && label != "" && strings.EqualFold(rest, parent)
 	}
 	return strings.EqualFold(pattern, name)
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }

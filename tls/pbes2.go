@@ -56,6 +56,25 @@ type blockCipher struct {
 	new       func(key []byte) (cipher.Block, error)
 }
 
+// blockCiphers are by their identifiers.
+var blockCiphers = map[string]blockCipher{
+	"2.16.840.1.101.3.4.1.2":  {16, aes.NewCipher},
+	"2.16.840.1.101.3.4.1.22": {24, aes.NewCipher},
+	"2.16.840.1.101.3.4.1.42": {32, aes.NewCipher},
+	"1.2.840.113549.3.7":      {24, des.NewTripleDESCipher},
+}
+
+// macHashes are the hashes of HMAC by its identifiers; SHA-1 is meant where there is
+// none.
+var macHashes = map[string]func() hash.Hash{
+	"":                    sha1.New,
+	"1.2.840.113549.2.7":  sha1.New,
+	"1.2.840.113549.2.8":  sha256.New224,
+	"1.2.840.113549.2.9":  sha256.New,
+	"1.2.840.113549.2.10": sha512.New384,
+	"1.2.840.113549.2.11": sha512.New,
+}
+
 // decryptPKCS8 decrypts what PBES2 has encrypted (RFC 8018 section 6.2). The
 // error is x509.IncorrectPasswordError where the passphrase is the wrong one.
 func decryptPKCS8(der, passphrase []byte) ([]byte, error) {
@@ -70,7 +89,7 @@ func decryptPKCS8(der, passphrase []byte) ([]byte, error) {
 	if err := unmarshal(key.Algorithm.Parameters.FullBytes, &params); err != nil {
 		return nil, err
 	}
-	c, ok := cipherOf(params.Cipher.Algorithm.String())
+	c, ok := blockCiphers[params.Cipher.Algorithm.String()]
 	if !ok {
 		return nil, fmt.Errorf("cipher %s", params.Cipher.Algorithm)
 	}
@@ -99,20 +118,6 @@ func decryptPKCS8(der, passphrase []byte) ([]byte, error) {
 	return plain[:len(plain)-padding], nil
 }
 
-func cipherOf(id string) (blockCipher, bool) {
-	switch id {
-	case "2.16.840.1.101.3.4.1.2":
-		return blockCipher{16, aes.NewCipher}, true
-	case "2.16.840.1.101.3.4.1.22":
-		return blockCipher{24, aes.NewCipher}, true
-	case "2.16.840.1.101.3.4.1.42":
-		return blockCipher{32, aes.NewCipher}, true
-	case "1.2.840.113549.3.7":
-		return blockCipher{24, des.NewTripleDESCipher}, true
-	}
-	return blockCipher{}, false
-}
-
 // derive makes the key of the cipher from the passphrase.
 func derive(with *pkix.AlgorithmIdentifier, passphrase []byte, length int) ([]byte, error) {
 	switch id := with.Algorithm.String(); id {
@@ -121,7 +126,7 @@ func derive(with *pkix.AlgorithmIdentifier, passphrase []byte, length int) ([]by
 		if err := unmarshal(with.Parameters.FullBytes, &p); err != nil {
 			return nil, err
 		}
-		newHash := hashOf(p.Hash.Algorithm.String())
+		newHash := macHashes[p.Hash.Algorithm.String()]
 		switch {
 		case newHash == nil:
 			return nil, fmt.Errorf("PBKDF2 with %s", p.Hash.Algorithm)
@@ -146,24 +151,6 @@ func derive(with *pkix.AlgorithmIdentifier, passphrase []byte, length int) ([]by
 	default:
 		return nil, fmt.Errorf("key derivation %s", id)
 	}
-}
-
-// hashOf is the hash of HMAC by its identifier, SHA-1 where there is none; nil
-// for others.
-func hashOf(id string) func() hash.Hash {
-	switch id {
-	case "", "1.2.840.113549.2.7":
-		return sha1.New
-	case "1.2.840.113549.2.8":
-		return sha256.New224
-	case "1.2.840.113549.2.9":
-		return sha256.New
-	case "1.2.840.113549.2.10":
-		return sha512.New384
-	case "1.2.840.113549.2.11":
-		return sha512.New
-	}
-	return nil
 }
 
 // unmarshal takes a value that is the whole of der.

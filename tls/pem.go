@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -48,10 +49,8 @@ func keyOf(f, passphrase config.Secret) (crypto.Signer, error) {
 // parseCertificates reads every certificate of a PEM file.
 func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 	var certs []*x509.Certificate
-	kinds, err := eachBlock(data, func(block *pem.Block) error {
-		if block.Type != "CERTIFICATE" {
-			return nil
-		}
+	isCertificate := func(kind string) bool { return kind == "CERTIFICATE" }
+	err := eachBlock(data, "certificate", isCertificate, func(block *pem.Block) error {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
 			return fmt.Errorf("certificate %d of the file: %w", len(certs)+1, err)
@@ -59,34 +58,21 @@ func parseCertificates(data []byte) ([]*x509.Certificate, error) {
 		certs = append(certs, cert)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	if len(certs) == 0 {
-		return nil, fmt.Errorf("the file holds no certificate, but %s", strings.Join(kinds, ", "))
-	}
-	return certs, nil
+	return certs, err
 }
 
 // parseKey reads the private key of a PEM file. Other blocks, such as the EC
 // PARAMETERS that openssl writes first, are passed over.
 func parseKey(data, passphrase []byte) (crypto.Signer, error) {
 	var key crypto.Signer
-	kinds, err := eachBlock(data, func(block *pem.Block) error {
-		if key != nil || !strings.HasSuffix(block.Type, "PRIVATE KEY") {
-			return nil
+	isKey := func(kind string) bool { return strings.HasSuffix(kind, "PRIVATE KEY") }
+	err := eachBlock(data, "private key", isKey, func(block *pem.Block) (err error) {
+		if key == nil {
+			key, err = parseKeyBlock(block, passphrase)
 		}
-		var err error
-		key, err = parseKeyBlock(block, passphrase)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	if key == nil {
-		return nil, fmt.Errorf("the file holds no private key, but %s", strings.Join(kinds, ", "))
-	}
-	return key, nil
+	return key, err
 }
 
 func parseKeyBlock(block *pem.Block, passphrase []byte) (crypto.Signer, error) {
@@ -132,33 +118,38 @@ func usableKey(key any) (crypto.Signer, error) {
 	}
 }
 
-// eachBlock calls f for every PEM block and returns the blocks' kinds, in which
-// a file without the wanted one is described. A file without any block is an
-// error.
-func eachBlock(data []byte, f func(*pem.Block) error) (kinds []string, err error) {
+// eachBlock calls f for the PEM blocks of a kind that is sought. Where there is none,
+// the error names what is missing, and the kinds that there are.
+func eachBlock(data []byte, missing string, sought func(kind string) bool, f func(*pem.Block) error) error {
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, torn("the file is empty")
+		return torn("the file is empty")
 	}
+	var found bool
+	var others []string
 	for {
 		block, rest := pem.Decode(data)
 		if block == nil {
 			break
 		}
-		if err := f(block); err != nil {
-			return nil, err
-		}
-		if len(kinds) < 4 {
-			kinds = append(kinds, fmt.Sprintf("%q", block.Type))
-		}
 		data = rest
+		if !sought(block.Type) {
+			others = append(others, strconv.Quote(block.Type))
+			continue
+		}
+		found = true
+		if err := f(block); err != nil {
+			return err
+		}
 	}
 	switch {
 	case bytes.Contains(data, []byte("-----BEGIN ")):
-		return nil, torn("the file is cut off, or damaged, within a PEM block")
-	case len(kinds) == 0 && data[0] == 0x30:
-		return nil, errors.New("the file is DER; PEM is wanted: convert it with `openssl x509 -inform DER` or `openssl pkey -inform DER`")
-	case len(kinds) == 0:
-		return nil, errors.New("the file is not PEM")
+		return torn("the file is cut off, or damaged, within a PEM block")
+	case found:
+		return nil
+	case len(others) > 0:
+		return fmt.Errorf("the file holds no %s, but %s", missing, strings.Join(others[:min(len(others), 4)], ", "))
+	case data[0] == 0x30:
+		return errors.New("the file is DER; PEM is wanted: convert it with `openssl x509 -inform DER` or `openssl pkey -inform DER`")
 	}
-	return kinds, nil
+	return errors.New("the file is not PEM")
 }

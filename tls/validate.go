@@ -3,7 +3,6 @@ package tls
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -41,16 +40,14 @@ func (c *ServerConfig) decidedBefore(i, j int) (policy int, host string) {
 	if err != nil {
 		return 0, ""
 	}
-	for k, p := range c.Policies[:i] {
-		for _, before := range p.Hosts {
-			if b, err := hostname.ParsePattern(before); err == nil && b.Covers(pattern) {
+	for k, p := range c.Policies[:i+1] {
+		for l, before := range p.Hosts {
+			if k == i && l == j {
+				break
+			}
+			if b, err := hostname.ParsePattern(before); err == nil && (b == pattern || k < i && b.Covers(pattern)) {
 				return k, before
 			}
-		}
-	}
-	for _, before := range c.Policies[i].Hosts[:j] {
-		if b, err := hostname.ParsePattern(before); err == nil && b == pattern {
-			return i, before
 		}
 	}
 	return 0, ""
@@ -62,37 +59,10 @@ func (p *Policy) Validate(s *config.Scope) {
 		s.Errorf("hosts", "at least one name is needed; what holds for every other name stands in tls itself")
 	}
 	for i, host := range p.Hosts {
-		if err := checkHost(host); err != nil {
+		if err := checkPolicyHost(host); err != nil {
 			s.Errorf(fmt.Sprintf("hosts[%d]", i), "%v", err)
 		}
 	}
-}
-
-// checkHost reports what is wrong with a name that a ClientHello may hold,
-// which is never an IP address (RFC 6066 section 3).
-func checkHost(host string) error {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return fmt.Errorf("%q: clients never name an IP address; what holds without a name stands in tls itself", host)
-	}
-	name := strings.TrimSuffix(strings.TrimPrefix(host, "*."), ".")
-	if len(name) > 253 {
-		return fmt.Errorf("%q is longer than a DNS name can be", host)
-	}
-	for label := range strings.SplitSeq(name, ".") {
-		if strings.ContainsFunc(label, func(r rune) bool { return r > 0x7f }) {
-			return fmt.Errorf("%q: clients name it in ASCII (xn--…), and so must this", host)
-		}
-		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || strings.ContainsFunc(label, notOfLabel) {
-			return fmt.Errorf("%q is not a DNS name; *. may stand before one", host)
-		}
-	}
-	return nil
-}
-
-// notOfLabel reports what no label of a host name holds. An underscore stands
-// in names that never were host names, and yet are used as such.
-func notOfLabel(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_')
 }
 
 // Validate checks that certificate and key are there, fit, and are in date.

@@ -14,8 +14,7 @@ import (
 var hostsElsewhere = map[string]string{
 	"tls/names.go":            "the wildcard of a certificate is one label (RFC 9525 section 6.3)",
 	"tls/policy.go":           "finds patterns that internal/hostname has parsed by the labels of a server name",
-	"tls/validate.go":         "compares the names of a policy with those of its certificates",
-	"tls/acmename.go":         "refuses wildcards, which neither TLS-ALPN-01 nor HTTP-01 can prove",
+	"tls/hostnames.go":        "refuses wildcards, which neither TLS-ALPN-01 nor HTTP-01 can prove",
 	"listeners/address.go":    "an address to listen on; names below localhost are resolved by DNS, and may be anywhere",
 	"proxy/admin/config.go":   "the same, for the admin address",
 	"cmd/mcpgateway/stdio.go": "an address to connect to; the same",
