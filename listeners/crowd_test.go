@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // serveChargedTo serves what comes from now on by a handler, charged to a budget.
@@ -77,7 +78,7 @@ func TestRequestsInProgressTakeNoMoreThanThereIs(t *testing.T) {
 					}
 				})
 			}
-			eventually(t, "all requests wait or are refused", func() bool { return waiting.Load()+refused.Load() == c.sent })
+			testkit.Eventually(t, "all requests wait or are refused", func() bool { return waiting.Load()+refused.Load() == c.sent })
 			if got := waiting.Load(); got > c.most || got < 8 {
 				t.Errorf("%d requests of %d bytes each are in progress, at a limit of %d bytes", got, requestCost+c.header, limit)
 			}
@@ -86,7 +87,7 @@ func TestRequestsInProgressTakeNoMoreThanThereIs(t *testing.T) {
 			}
 			close(release)
 			requests.Wait()
-			eventually(t, "nothing is charged", func() bool { return budget.Stats().Charged[memory.Body] == 0 })
+			testkit.Eventually(t, "nothing is charged", func() bool { return budget.Stats().Charged[memory.Body] == 0 })
 			if status := get(many, "/"); status != http.StatusOK {
 				t.Errorf("the client got %d afterwards", status)
 			}
@@ -118,6 +119,6 @@ func TestALongHeaderIsChargedWhileItsRequestIsInProgress(t *testing.T) {
 			t.Fatal(err)
 		}
 		res.Body.Close()
-		eventually(t, "nothing is charged", func() bool { return budget.Stats().Charged[memory.Body] == 0 })
+		testkit.Eventually(t, "nothing is charged", func() bool { return budget.Stats().Charged[memory.Body] == 0 })
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
@@ -221,7 +222,7 @@ func TestDoneWaitsForHandlers(t *testing.T) {
 	<-begun
 	f.server.Close()
 	one.ended()
-	eventually(t, "the connections are gone", func() bool { return f.server.Stats().Connections <= 1 })
+	testkit.Eventually(t, "the connections are gone", func() bool { return f.server.Stats().Connections <= 1 })
 	if !isOpen(f.server.Done()) {
 		t.Error("done while handlers run")
 	}
@@ -266,7 +267,7 @@ func TestUpgradeOnARetiredConnectionIsLeftAlone(t *testing.T) {
 	target, _ := url.Parse(upstream.URL)
 	f := newFixture(t, httputil.NewSingleHostReverseProxy(target).ServeHTTP)
 	c := f.h1()
-	eventually(t, "the connection is there", func() bool { return f.server.Stats().Connections == 1 })
+	testkit.Eventually(t, "the connection is there", func() bool { return f.server.Stats().Connections == 1 })
 	f.server.Drain(forever)
 	c.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	if res := c.header(); res.StatusCode != 101 || res.Header.Get("Connection") != "Upgrade" {

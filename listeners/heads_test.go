@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // Clients that send the beginning of a long head each, and no end, take no more
@@ -40,7 +41,7 @@ func TestHeadsAreCharged(t *testing.T) {
 		t.Fatal(status)
 	}
 	returned := func() bool { return budget.Stats().Charged[memory.Body] == 0 }
-	eventually(t, "the head's memory is returned", returned)
+	testkit.Eventually(t, "the head's memory is returned", returned)
 
 	// Where there is no room for the next one it is refused, before it ends.
 	refused := make(chan struct{}, 40)
@@ -64,5 +65,5 @@ func TestHeadsAreCharged(t *testing.T) {
 		c.Close()
 	}
 	asking.Wait()
-	eventually(t, "all memory is returned", returned)
+	testkit.Eventually(t, "all memory is returned", returned)
 }

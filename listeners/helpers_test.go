@@ -13,7 +13,6 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
@@ -216,9 +215,6 @@ func wait(t *testing.T, ch <-chan struct{}, what string) {
 		t.Fatalf("no %s after %v", what, patience)
 	}
 }
-
-// eventually polls: nothing tells of what it waits for.
-var eventually = testkit.Eventually
 
 func isOpen(ch <-chan struct{}) bool {
 	select {

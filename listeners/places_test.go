@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 func perClient(n int) func(*Config) {
@@ -34,7 +35,7 @@ func TestConnectionsOfAnAddressAreBounded(t *testing.T) {
 		t.Errorf("rejected for %v", reasons)
 	}
 	first.Close()
-	eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 1 })
+	testkit.Eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 1 })
 	f.h1().served()
 }
 
@@ -96,7 +97,7 @@ func TestHTTP3ConnectionsOfAnAddressAreBounded(t *testing.T) {
 		t.Errorf("rejected for %v", got)
 	}
 	_ = first.last().CloseWithError(0, "")
-	eventually(t, "the place is free again", func() bool {
+	testkit.Eventually(t, "the place is free again", func() bool {
 		f.socket.places.mu.Lock()
 		defer f.socket.places.mu.Unlock()
 		return len(f.socket.places.byClient) == 0
@@ -141,11 +142,11 @@ func TestClientsLeaveSomeDescriptorsAlone(t *testing.T) {
 		c.answer()
 		held = append(held, c)
 	}
-	eventually(t, "the refusal is told", func() bool { return slices.Equal(f.trace.reasons(), []string{"descriptors"}) })
+	testkit.Eventually(t, "the refusal is told", func() bool { return slices.Equal(f.trace.reasons(), []string{"descriptors"}) })
 	held[0].served()
 	for _, c := range held[1:] {
 		c.Close()
 	}
-	eventually(t, "the others are gone", func() bool { return f.socket.places.open.Load() == 1 })
+	testkit.Eventually(t, "the others are gone", func() bool { return f.socket.places.open.Load() == 1 })
 	f.h1().served()
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pires/go-proxyproto"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // behindProxy takes the loopback network for load balancers that name their clients.
@@ -198,7 +200,7 @@ func TestWhatIsWrongWithAPROXYHeaderIsTold(t *testing.T) {
 		if c.ends {
 			_ = conn.(*net.TCPConn).CloseWrite()
 		}
-		eventually(t, "a rejection", func() bool { return len(f.trace.reasons()) > n })
+		testkit.Eventually(t, "a rejection", func() bool { return len(f.trace.reasons()) > n })
 		conn.Close()
 		f.trace.mu.Lock()
 		err = f.trace.badHeaders[n]

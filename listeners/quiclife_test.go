@@ -11,6 +11,8 @@ import (
 	"github.com/coder/websocket"
 	"github.com/quic-go/quic-go"
 	"golang.org/x/time/rate"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // HTTP/3 needs streams of its own towards the client. Where there are none, the
@@ -18,7 +20,7 @@ import (
 func TestAConnectionThatCannotCarryHTTP3IsClosed(t *testing.T) {
 	f := newFixture(t, hello, withHTTP3)
 	wait(t, f.bareQUIC(&quic.Config{MaxIncomingUniStreams: -1}).Context().Done(), "end of the connection")
-	eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 0 && f.server.Stats().Connections == 0 })
+	testkit.Eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 0 && f.server.Stats().Connections == 0 })
 }
 
 func TestAHandshakeEndsOnce(t *testing.T) {
@@ -27,7 +29,7 @@ func TestAHandshakeEndsOnce(t *testing.T) {
 	for range clients {
 		_ = f.bareQUIC(&quic.Config{}).CloseWithError(codeNoError, "")
 	}
-	eventually(t, "all are gone", func() bool { return f.socket.places.open.Load() == 0 })
+	testkit.Eventually(t, "all are gone", func() bool { return f.socket.places.open.Load() == 0 })
 	if s := f.server.Stats(); s.Handshakes != 0 {
 		t.Errorf("%d handshakes are in progress", s.Handshakes)
 	}
@@ -48,7 +50,7 @@ func TestADrainLeavesAnAnswerOverHTTP3TimeToArrive(t *testing.T) {
 	}
 	defer res.Body.Close()
 	f.server.Drain(DrainOptions{Timeout: time.Minute})
-	eventually(t, "the handler has returned", func() bool { return f.server.handlers.Load() == 0 })
+	testkit.Eventually(t, "the handler has returned", func() bool { return f.server.handlers.Load() == 0 })
 	time.Sleep(2 * time.Second) // the client is slow
 	if n, err := io.Copy(io.Discard, res.Body); n != size || err != nil {
 		t.Errorf("%d of %d bytes arrived, %v", n, size, err)
@@ -60,7 +62,7 @@ func TestADrainLeavesAnAnswerOverHTTP3TimeToArrive(t *testing.T) {
 func TestForgedPacketsDoNotKeepClientsOut(t *testing.T) {
 	f := newFixture(t, hello, withHTTP3, limits(func(l *Limits) { l.MaxConnections = 50 }))
 	f.forge(100)
-	eventually(t, "some to have come", func() bool { return f.server.Stats().Connections >= 5 })
+	testkit.Eventually(t, "some to have come", func() bool { return f.server.Stats().Connections >= 5 })
 	res, err := f.client((*http.Protocols).SetHTTP2).Get(f.url("/"))
 	if err != nil {
 		t.Fatalf("over TCP: %v", err)
@@ -78,7 +80,7 @@ func TestForgedPacketsDoNotKeepClientsOut(t *testing.T) {
 func TestAClosedServerWaitsForNoForgedHandshake(t *testing.T) {
 	f := newFixture(t, hello, withHTTP3, limits(func(l *Limits) { l.HeaderTimeout = time.Minute }))
 	f.forge(1)
-	eventually(t, "it to have come", func() bool { return f.server.Stats().Handshakes == 1 })
+	testkit.Eventually(t, "it to have come", func() bool { return f.server.Stats().Handshakes == 1 })
 	f.server.Close()
 	wait(t, f.server.Done(), "end of the server")
 	if s := f.server.Stats(); s.Handshakes != 0 || s.Connections != 0 {
@@ -137,13 +139,13 @@ func TestAWebSocketThatIsResetBeforeItOpensIsGivenBack(t *testing.T) {
 		accepted <- err
 	}, withHTTP3)
 	stream := f.connectWebSocket()
-	eventually(t, "the handler runs", func() bool { return f.server.handlers.Load() == 1 })
+	testkit.Eventually(t, "the handler runs", func() bool { return f.server.handlers.Load() == 1 })
 	stream.CancelRead(0x10c)
 	stream.CancelWrite(0x10c)
 	if <-accepted == nil {
 		t.Fatal("it was accepted; the test shows nothing")
 	}
-	eventually(t, "the handler is done", func() bool { return f.server.handlers.Load() == 0 })
+	testkit.Eventually(t, "the handler is done", func() bool { return f.server.handlers.Load() == 0 })
 }
 
 // Nor does one whose handler panics after it has taken the stream over.
@@ -158,7 +160,7 @@ func TestAHandlerThatPanicsGivesItsWebSocketBack(t *testing.T) {
 	}, withHTTP3)
 	f.connectWebSocket()
 	wait(t, began, "handler")
-	eventually(t, "the handler is done", func() bool { return f.server.handlers.Load() == 0 })
+	testkit.Eventually(t, "the handler is done", func() bool { return f.server.handlers.Load() == 0 })
 }
 
 func TestAPanicIsReportedOverEveryVersionOfHTTP(t *testing.T) {
@@ -181,7 +183,7 @@ func TestAPanicIsReportedOverEveryVersionOfHTTP(t *testing.T) {
 			res.Body.Close()
 			t.Errorf("%s: %s", proto, res.Status)
 		}
-		eventually(t, "the panic over "+proto+" is told", func() bool {
+		testkit.Eventually(t, "the panic over "+proto+" is told", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			return strings.Contains(strings.Join(said, "\n"), "on purpose over "+proto)

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -92,7 +93,7 @@ func TestFailedClientAuthenticationIsTraced(t *testing.T) {
 		res.Body.Close()
 		t.Fatal("a client without certificate was served")
 	}
-	eventually(t, "the handshake is traced", func() bool {
+	testkit.Eventually(t, "the handshake is traced", func() bool {
 		f.trace.mu.Lock()
 		defer f.trace.mu.Unlock()
 		return len(f.trace.handshakes) == 1 && f.trace.handshakes[0] != nil &&
@@ -240,7 +241,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("rejected for %v", reasons)
 		}
 		first.Close()
-		eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 1 })
+		testkit.Eventually(t, "the place is free again", func() bool { return f.socket.places.open.Load() == 1 })
 		fourth := f.h1()
 		fourth.get("/")
 		fourth.answer()
@@ -351,5 +352,5 @@ func TestIdleConnectionsCostAtMostTwoGoroutines(t *testing.T) {
 		two := f.h2()
 		two.untilEnd(two.get("/"))
 	}
-	eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine()-before <= 3*n+1 })
+	testkit.Eventually(t, "few goroutines", func() bool { return runtime.NumGoroutine()-before <= 3*n+1 })
 }

@@ -146,7 +146,7 @@ func TestRemovedUnixSocketIsMadeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = os.Mkdir(filepath.Dir(path), 0o700)
-		eventually(t, "the file is there again", func() bool {
+		testkit.Eventually(t, "the file is there again", func() bool {
 			_, err := os.Stat(path)
 			return err == nil
 		})
@@ -244,7 +244,7 @@ func TestSocketAcceptsNothingBeforeItIsServed(t *testing.T) {
 	f := &fixture{t: t, cfg: cfg, trace: new(recorder)}
 	server := f.newServer(hello)
 	socket.Serve(server)
-	eventually(t, "the connection is accepted", func() bool { return server.Stats().Connections == 1 })
+	testkit.Eventually(t, "the connection is accepted", func() bool { return server.Stats().Connections == 1 })
 }
 
 // flaky is a socket whose first accepts fail.

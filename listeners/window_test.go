@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // endless is a body that never ends, and counts what its client has taken of it.
@@ -62,7 +64,7 @@ func TestStalledUploadsDoNotStopOtherBodiesOfTheirConnection(t *testing.T) {
 					}
 				})
 			}
-			eventually(t, "the stalled uploads have their windows full", func() bool {
+			testkit.Eventually(t, "the stalled uploads have their windows full", func() bool {
 				for i := range bodies {
 					if bodies[i].taken.Load() < streamWindow {
 						return false

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/tls/tlstest"
 )
 
@@ -63,7 +64,7 @@ routes: [{match: {path: /}, cluster: mended}]
 	}
 	begin := func(identity, key, why string) *process {
 		p := run(t, dir, yaml(identity, key))
-		eventually(t, "the log, which is written in the background, to tell "+why, func() error {
+		testkit.Retry(t, "the log, which is written in the background, to tell "+why, func() error {
 			if told := p.logs.String(); !strings.Contains(told, "endpoints take no traffic yet; "+upstream+" is "+why) {
 				return fmt.Errorf("it has\n%s", told)
 			}

@@ -44,7 +44,7 @@ func run(t *testing.T, dir, yaml string, edit ...func(*Options)) *process {
 // serves waits until it does.
 func (p *process) serves() {
 	p.t.Helper()
-	eventually(p.t, "the gateway to be ready", func() error {
+	testkit.Retry(p.t, "the gateway to be ready", func() error {
 		if isClosed(p.done) {
 			p.t.Fatalf("the gateway ended: %v\n%s", p.err, p.logs)
 		}
@@ -124,7 +124,7 @@ func (p *process) mustApply(yaml string) admin.Outcome {
 // settled waits until no older generation serves.
 func (p *process) settled() {
 	p.t.Helper()
-	eventually(p.t, "older generations to be released", func() error {
+	testkit.Retry(p.t, "older generations to be released", func() error {
 		if d := p.Status().Draining; len(d) > 0 {
 			return fmt.Errorf("%+v", d)
 		}
@@ -224,9 +224,6 @@ func stream(t *testing.T, base string) (closeIt func(), ended <-chan error) {
 	t.Cleanup(closeIt)
 	return closeIt, done
 }
-
-// eventually polls until f returns nil: nothing tells of what it waits for.
-var eventually = testkit.Retry
 
 // write creates or overwrites a file in place.
 func write(t *testing.T, path, content string) {

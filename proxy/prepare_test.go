@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -82,7 +83,7 @@ func TestAPreparationThatFailsLeavesNoTrace(t *testing.T) {
 				t.Errorf("generation %d, it was %d", n, number)
 			}
 			expectBody(t, url, "old")
-			eventually(t, "goroutines and descriptors to be what they were", func() error {
+			testkit.Retry(t, "goroutines and descriptors to be what they were", func() error {
 				if now := look(t); now.goroutines > before.goroutines || now.descriptors > before.descriptors {
 					return fmt.Errorf("%+v, before %+v", now, before)
 				}
@@ -106,7 +107,7 @@ func TestAFirstGenerationThatFailsLeavesNothingRunning(t *testing.T) {
 	if p.err == nil || !strings.Contains(p.logs.String(), "nothing is served") {
 		t.Errorf("ended with %v\n%s", p.err, p.logs)
 	}
-	eventually(t, "goroutines and descriptors to be what they were", func() error {
+	testkit.Retry(t, "goroutines and descriptors to be what they were", func() error {
 		if now := look(t); now.goroutines > before.goroutines || now.descriptors > before.descriptors {
 			return fmt.Errorf("%+v, before %+v", now, before)
 		}

@@ -10,6 +10,7 @@ import (
 	"weak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/routes"
@@ -45,7 +46,7 @@ func (r remains) left() string {
 // collected waits until the garbage collector has taken everything.
 func (r remains) collected(t *testing.T, p *process) {
 	t.Helper()
-	eventually(t, "the generation to be collected", func() error {
+	testkit.Retry(t, "the generation to be collected", func() error {
 		runtime.GC()
 		if left := r.left(); left != "" {
 			return fmt.Errorf("left: %s; %+v", left, p.Status().Draining)
@@ -95,7 +96,7 @@ func TestAGenerationServesItsStreamAndIsReleasedWithIt(t *testing.T) {
 	old := p.remains()
 	p.mustApply(mcpYAML(upstream, "1"))
 	p.mustApply(mcpYAML(upstream, "2"))
-	eventually(t, "the generation between to be released, and no other", func() error {
+	testkit.Retry(t, "the generation between to be released, and no other", func() error {
 		if d := p.Status().Draining; len(d) != 1 || d[0].Generation != 1 || d[0].Requests != 1 || d[0].Connections != 0 {
 			return fmt.Errorf("%+v", d)
 		}
@@ -125,7 +126,7 @@ func TestSeriesEndWithTheGenerationThatHadThem(t *testing.T) {
 	}
 	expect := func(want bool, series ...string) {
 		t.Helper()
-		eventually(t, "the series to be right", func() error {
+		testkit.Retry(t, "the series to be right", func() error {
 			text := scrape()
 			for _, s := range series {
 				if strings.Contains(text, s) != want {
@@ -162,7 +163,7 @@ func TestZeroDurationsMeanAtOnce(t *testing.T) {
 			"clusters: [{name: api, endpoints: [\"%s\"], health_check: {kind: tcp}}]\nroutes: [{match: {path_prefix: /}, cluster: api}]", max, upstream)
 	}
 	p := run(t, "", yaml(7))
-	eventually(t, "the cluster to be healthy", func() error {
+	testkit.Retry(t, "the cluster to be healthy", func() error {
 		if p.Status().Clusters[0].Healthy != 1 {
 			return fmt.Errorf("not yet")
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -94,7 +95,7 @@ func TestWatchingIsTurnedOffAndOn(t *testing.T) {
 	p := run(t, "", yaml(false, "one"))
 	applied := func(want uint64, trigger string) {
 		t.Helper()
-		eventually(t, "the generation", func() error {
+		testkit.Retry(t, "the generation", func() error {
 			if s := p.Status(); s.Generation.Number != want || s.LastReload.Trigger != trigger {
 				return fmt.Errorf("generation %d by %s", s.Generation.Number, s.LastReload.Trigger)
 			}
@@ -105,7 +106,7 @@ func TestWatchingIsTurnedOffAndOn(t *testing.T) {
 	p.hup <- nil
 	applied(2, "signal")
 	write(t, filepath.Join(p.dir, "config.yaml"), "listeners: }")
-	eventually(t, "the broken file to be seen", func() error {
+	testkit.Retry(t, "the broken file to be seen", func() error {
 		if o := p.Status().LastReload; o.Result != admin.Rejected {
 			return fmt.Errorf("%+v", o)
 		}

@@ -10,11 +10,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 func (p *process) waitForLog(text string) {
 	p.t.Helper()
-	eventually(p.t, "the log to say "+text, func() error {
+	testkit.Retry(p.t, "the log to say "+text, func() error {
 		if !strings.Contains(p.logs.String(), text) {
 			return fmt.Errorf("%s", p.logs)
 		}

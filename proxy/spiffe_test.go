@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -95,7 +96,7 @@ func newMesh(t *testing.T, sections string, edit func(*Gateway)) *mesh {
 // shows waits until the listener has the SVID of this serial number.
 func (m *mesh) shows(serial string) {
 	m.t.Helper()
-	eventually(m.t, "the SVID", func() error {
+	testkit.Retry(m.t, "the SVID", func() error {
 		conn, err := cryptotls.Dial("tcp", m.address("mesh"), &cryptotls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			return err
@@ -112,7 +113,7 @@ func (m *mesh) shows(serial string) {
 func TestARotationThatIsRejectedIsTriedAgain(t *testing.T) {
 	m := newMesh(t, "", func(*Gateway) {})
 	rotateTo(t, m.agent, m.ca, elliptic.P224()) // with which TLS 1.3 knows nothing to do
-	eventually(t, "the second rejection", func() error {
+	testkit.Retry(t, "the second rejection", func() error {
 		if n := strings.Count(m.logs.String(), "reload rejected"); n < 2 {
 			return fmt.Errorf("there are %d", n)
 		}
@@ -153,7 +154,7 @@ func TestARotationSurvivesTheReloadThatSawIt(t *testing.T) {
 		g.shared.spiffe = spiffe.NewSources(func() {}, g.observer.SPIFFE)
 	})
 	next := rotate(t, m.agent, m.ca)
-	eventually(t, "the delivery", func() error {
+	testkit.Retry(t, "the delivery", func() error {
 		if n := strings.Count(m.logs.String(), "delivered an identity"); n < 2 {
 			return fmt.Errorf("there are %d", n)
 		}

@@ -6,6 +6,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 func TestTheLogTellsWhyALoadBalancerIsNotUnderstood(t *testing.T) {
@@ -24,7 +26,7 @@ routes: [{match: {path_prefix: /}, respond: {}}]
 		conn.Close()
 	}
 	const refused = "connection rejected"
-	eventually(t, "the reason in the log", func() error {
+	testkit.Retry(t, "the reason in the log", func() error {
 		if !strings.Contains(p.logs.String(), "does the load balancer send it?") {
 			return errors.New("it is not there")
 		}

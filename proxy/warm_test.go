@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
@@ -36,7 +37,7 @@ clusters:
 	p := idle(t, "", yaml+`  - {name: slow, endpoints: ["`+slow.URL+`"], health_check: {kind: http, timeout: 1m}}`+"\n")
 	p.shared.reportWaitAfter = time.Millisecond
 	p.begin()
-	eventually(t, "the log to name the cluster", func() error {
+	testkit.Retry(t, "the log to name the cluster", func() error {
 		if logs := p.logs.String(); !strings.Contains(logs, line+"slow\"") && !strings.Contains(logs, line+"fast, slow\"") || !strings.Contains(logs, `"until":"`) {
 			return fmt.Errorf("%s", logs)
 		}

@@ -92,7 +92,7 @@ func TestAProcessTalksOverItsPipes(t *testing.T) {
 	if _, err := p.Stdout.Read(make([]byte, 1)); err != io.EOF {
 		t.Errorf("stdout ended with %v", err)
 	}
-	eventually(t, "descriptors are gone", func() bool { return descriptors(t) <= files })
+	testkit.Eventually(t, "descriptors are gone", func() bool { return descriptors(t) <= files })
 }
 
 func TestChildrenGetNoneOfTheGatewaysSecrets(t *testing.T) {
@@ -133,7 +133,7 @@ func TestStopTakesTheWholeGroup(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			p.Stop(ctx)
-			eventually(t, "the grandchild is gone", func() bool { return gone(grandchild) })
+			testkit.Eventually(t, "the grandchild is gone", func() bool { return gone(grandchild) })
 		})
 	}
 }
@@ -181,7 +181,7 @@ func TestAKilledGatewayLeavesNoChildren(t *testing.T) {
 	if err != nil || numErr != nil {
 		t.Fatal(err, numErr)
 	}
-	eventually(t, "the child is gone", func() bool { return gone(child) })
+	testkit.Eventually(t, "the child is gone", func() bool { return gone(child) })
 }
 
 func TestMaxProcessesIsABound(t *testing.T) {
@@ -226,7 +226,7 @@ func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 	if err == nil || !startedAgain.MatchString(err.Error()) || !strings.Contains(err.Error(), "exit status 3") {
 		t.Errorf("got %v", err)
 	}
-	eventually(t, "events", func() bool {
+	testkit.Eventually(t, "events", func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		return strings.Join(events, " ") == strings.TrimSpace(strings.Repeat("started exited ", starts))
@@ -331,9 +331,6 @@ func TestStderrIsHandedOnInBoundedLines(t *testing.T) {
 		t.Errorf("last line is %q", got)
 	}
 }
-
-// eventually polls: nothing tells of what it waits for.
-var eventually = testkit.Eventually
 
 // descriptors counts this process's open files.
 func descriptors(t testing.TB) int {

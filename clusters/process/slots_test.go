@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // few returns a command that may run so many processes.
@@ -95,7 +96,7 @@ func TestAStartWaitsForAProcessToEndOrRest(t *testing.T) {
 				}
 				started <- err
 			}()
-			eventually(t, "the start waits", func() bool { return waiting(c) == 1 })
+			testkit.Eventually(t, "the start waits", func() bool { return waiting(c) == 1 })
 			if _, err := c.Start(t.Context(), process.Owner{}, process.DontQueue, func() {}); !errors.Is(err, process.ErrOverflow) {
 				t.Errorf("a start that does not wait: %v", err)
 			}
@@ -103,7 +104,7 @@ func TestAStartWaitsForAProcessToEndOrRest(t *testing.T) {
 			if err := <-started; err != nil {
 				t.Error(err)
 			}
-			eventually(t, "nothing is left", func() bool { return running(c) == 0 && waiting(c) == 0 })
+			testkit.Eventually(t, "nothing is left", func() bool { return running(c) == 0 && waiting(c) == 0 })
 		})
 	}
 }
@@ -122,7 +123,7 @@ func TestAStartThatWaitedInVainSaysSo(t *testing.T) {
 	start(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
-		eventually(t, "the start waits", func() bool { return waiting(c) == 1 })
+		testkit.Eventually(t, "the start waits", func() bool { return waiting(c) == 1 })
 		cancel()
 	}()
 	if _, err := c.Start(ctx, process.Owner{}, process.Queue, func() {}); err == nil || errors.Is(err, process.ErrOverflow) {

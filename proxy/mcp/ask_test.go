@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -58,7 +59,7 @@ func TestFloodOfServerRequestsIsBounded(t *testing.T) {
 	g := newGateway(t, func(c *Config) { c.Limits.Pending = 4 }, backend{name: "odd", endpoints: []string{url}})
 	id := g.initialize()
 	g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, id, "Accept", "application/json")
-	eventually(t, "requests are answered", func() bool { return answers.Load() == 8 })
+	testkit.Eventually(t, "requests are answered", func() bool { return answers.Load() == 8 })
 	s := g.hub.find(id)
 	inFlight := func() int {
 		s.questions.mu.Lock()
@@ -69,7 +70,7 @@ func TestFloodOfServerRequestsIsBounded(t *testing.T) {
 		t.Errorf("%d requests of the server are in flight", asks)
 	}
 	close(release)
-	eventually(t, "all are settled", func() bool { return inFlight() == 0 })
+	testkit.Eventually(t, "all are settled", func() bool { return inFlight() == 0 })
 }
 
 func TestBurstOfProgressReachesTheClient(t *testing.T) {

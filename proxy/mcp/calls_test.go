@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -66,7 +67,7 @@ func TestMoreCallsThanMayBeInFlightWaitForTheirTurn(t *testing.T) {
 				})
 			}
 			session := g.hub.all()[0]
-			eventually(t, "the rest waits", func() bool { return waiting(session) == calls-limit && s.inFlight.Load() == limit })
+			testkit.Eventually(t, "the rest waits", func() bool { return waiting(session) == calls-limit && s.inFlight.Load() == limit })
 			if err := c.Ping(within(t), nil); err != nil {
 				t.Errorf("a ping beside calls that wait: %v", err)
 			}
@@ -98,13 +99,13 @@ func TestQueueIsBoundedAndLeftByWhatIsCancelled(t *testing.T) {
 	session := g.hub.find(id)
 	for i := range answers {
 		wg.Go(func() { answers[i] = call(i, "") })
-		eventually(t, "the call is in flight or waits", func() bool { return s.inFlight.Load() == 1 && waiting(session) == i })
+		testkit.Eventually(t, "the call is in flight or waits", func() bool { return s.inFlight.Load() == 1 && waiting(session) == i })
 	}
 	if body := call(100, ""); !strings.Contains(body, "too many requests are in flight") {
 		t.Errorf("one more than may wait: %s", body)
 	}
 	g.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":5}}`, spec.HeaderSession, id)
-	eventually(t, "the cancelled call leaves", func() bool { return waiting(session) == queueFactor-1 })
+	testkit.Eventually(t, "the cancelled call leaves", func() bool { return waiting(session) == queueFactor-1 })
 	if body := call(101, strings.Repeat("x", 60<<10)+strings.Repeat("y", 3<<10)); !strings.Contains(body, "too many requests are in flight") {
 		t.Errorf("more bytes than may wait: %s", body)
 	}
@@ -134,7 +135,7 @@ func TestCallsThatWaitEndWithTheSession(t *testing.T) {
 		})
 	}
 	session := g.hub.find(id)
-	eventually(t, "two calls wait", func() bool { return waiting(session) == 2 && s.inFlight.Load() == 1 })
+	testkit.Eventually(t, "two calls wait", func() bool { return waiting(session) == 2 && s.inFlight.Load() == 1 })
 	g.do("DELETE", "", spec.HeaderSession, id)
 	wg.Wait()
 	s.open()

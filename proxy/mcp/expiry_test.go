@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
@@ -70,7 +71,7 @@ func TestTheStreamOfHTTPSSEEndsWithItsToken(t *testing.T) {
 	if e, err := events.Next(); err != io.EOF {
 		t.Errorf("the stream of an expired token goes on with %+v, %v", e, err)
 	}
-	eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
+	testkit.Eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
 }
 
 func TestASubscriptionEndsWithItsToken(t *testing.T) {
@@ -87,7 +88,7 @@ func TestASubscriptionEndsWithItsToken(t *testing.T) {
 	if got := strings.Join(methods, " "); got != "notifications/subscriptions/acknowledged notifications/cancelled" {
 		t.Errorf("the stream had %s", got)
 	}
-	eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
+	testkit.Eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
 }
 
 // A client that knows how comes back for its answer, with a new token.

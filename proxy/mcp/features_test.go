@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // TestFeaturesOverEveryTransport runs what a client does against one server
@@ -117,7 +119,7 @@ func testFeatures(t *testing.T, g *gateway, tool, uri string) {
 		res, err := c.CallTool(ctx, params)
 		text(t, res, err)
 	}
-	eventually(t, "progress", func() bool { return got.has("progress string tok 3") && got.has(" 7 3") })
+	testkit.Eventually(t, "progress", func() bool { return got.has("progress string tok 3") && got.has(" 7 3") })
 	if got.has("progress string 7") {
 		t.Error("a number came back as a string")
 	}
@@ -127,7 +129,7 @@ func testFeatures(t *testing.T, g *gateway, tool, uri string) {
 		t.Fatal(err)
 	}
 	invoke(t, c, tool+"log", nil)
-	eventually(t, "log", func() bool { return got.has("log from alpha") })
+	testkit.Eventually(t, "log", func() bool { return got.has("log from alpha") })
 
 	// URIs.
 	res, err := c.CallTool(ctx, &sdk.CallToolParams{Name: tool + "link"})

@@ -11,6 +11,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -58,8 +59,8 @@ func TestDeadAndHungClustersDoNotHoldTheOthersUp(t *testing.T) {
 	}
 
 	dead.down.Store(false)
-	eventually(t, "the client hears that a server is back", func() bool { return got.has("tools changed") })
-	eventually(t, "its tools are there", func() bool {
+	testkit.Eventually(t, "the client hears that a server is back", func() bool { return got.has("tools changed") })
+	testkit.Eventually(t, "its tools are there", func() bool {
 		tools, err := c.ListTools(within(t), nil)
 		return err == nil && slices.ContainsFunc(tools.Tools, func(x *sdk.Tool) bool { return x.Name == "dead__whoami" })
 	})
@@ -179,7 +180,7 @@ func TestListChangedOfAServerReachesTheClientOnce(t *testing.T) {
 	c := g.connect(got.options())
 	g.listening(1)
 	addTools(b, 5)
-	eventually(t, "list_changed", func() bool { return got.has("tools changed") })
+	testkit.Eventually(t, "list_changed", func() bool { return got.has("tools changed") })
 	tools, err := c.ListTools(within(t), nil)
 	if err != nil || !slices.ContainsFunc(tools.Tools, func(x *sdk.Tool) bool { return x.Name == "beta__extra-0004" }) {
 		t.Error(tools, err)
@@ -189,7 +190,7 @@ func TestListChangedOfAServerReachesTheClientOnce(t *testing.T) {
 // listening waits until so many streams are open.
 func (g *gateway) listening(n int) {
 	g.t.Helper()
-	eventually(g.t, "streams are open", func() bool { return g.hub.Stats()["test"].Streams >= n })
+	testkit.Eventually(g.t, "streams are open", func() bool { return g.hub.Stats()["test"].Streams >= n })
 }
 
 func TestResourceUpdatesCarryTheClientsURI(t *testing.T) {
@@ -201,7 +202,7 @@ func TestResourceUpdatesCarryTheClientsURI(t *testing.T) {
 	if err := c.Subscribe(within(t), &sdk.SubscribeParams{URI: "beta+file:///a"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the update", func() bool {
+	testkit.Eventually(t, "the update", func() bool {
 		b.ResourceUpdated(context.Background(), &sdk.ResourceUpdatedNotificationParams{URI: "file:///a"})
 		return got.has("updated beta+file:///a")
 	})

@@ -9,6 +9,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -24,7 +25,7 @@ func during(t *testing.T, g *gateway, hung *server, commit func()) (res *http.Re
 		defer close(done)
 		res, body = g.post(initBody)
 	}()
-	eventually(t, "the server is asked", func() bool { return hung.requests.Load() > before })
+	testkit.Eventually(t, "the server is asked", func() bool { return hung.requests.Load() > before })
 	commit()
 	hung.hang.Store(false)
 	hung.release()
@@ -39,7 +40,7 @@ func TestRouteRemovedDuringInitialize(t *testing.T) {
 	if id := res.Header.Get(spec.HeaderSession); id != "" {
 		t.Errorf("a session of a removed route: %s", body)
 	}
-	eventually(t, "nothing is left", func() bool { return len(g.hub.Stats()) == 0 })
+	testkit.Eventually(t, "nothing is left", func() bool { return len(g.hub.Stats()) == 0 })
 }
 
 func TestClusterAddedDuringInitialize(t *testing.T) {
@@ -66,7 +67,7 @@ func TestOldGenerationLeavesNothingOpen(t *testing.T) {
 	g.commit(nil, a.backend("alpha"))
 	defer set.Release()
 	fresh := g.current.Load()
-	eventually(t, "beta's session ends", func() bool { return b.deletes.Load() == 1 })
+	testkit.Eventually(t, "beta's session ends", func() bool { return b.deletes.Load() == 1 })
 
 	// A request that a draining connection brings finishes as it began.
 	g.current.Store(old)
@@ -75,7 +76,7 @@ func TestOldGenerationLeavesNothingOpen(t *testing.T) {
 	if !strings.Contains(body, "beta") {
 		t.Error(body)
 	}
-	eventually(t, "the session that it opened ends", func() bool { return b.deletes.Load() == 2 })
+	testkit.Eventually(t, "the session that it opened ends", func() bool { return b.deletes.Load() == 2 })
 }
 
 func TestListChangedThoughARequestCameBeforeTheCommit(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -67,7 +68,7 @@ func TestClusterAddedAndRemoved(t *testing.T) {
 	g.listening(1)
 
 	g.commit(nil, a.backend("alpha"), b.backend("beta"))
-	eventually(t, "the client hears of the cluster", func() bool { return got.has("tools changed") })
+	testkit.Eventually(t, "the client hears of the cluster", func() bool { return got.has("tools changed") })
 	tools, err := c.ListTools(within(t), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +109,7 @@ func TestClusterAddedAndRemoved(t *testing.T) {
 	if got := <-done; got != "released" {
 		t.Errorf("the call in flight: %s", got)
 	}
-	eventually(t, "its upstream session ends", func() bool { return b.deletes.Load() >= 1 })
+	testkit.Eventually(t, "its upstream session ends", func() bool { return b.deletes.Load() >= 1 })
 }
 
 func TestRemovedClusterOfManyIsInvalidParams(t *testing.T) {
@@ -127,13 +128,13 @@ func TestEndpointRemovedMeansInitialisingElsewhere(t *testing.T) {
 	g := newGateway(t, nil, backend{name: "alpha", endpoints: []string{a.url}})
 	c := g.connect(nil)
 	invoke(t, c, "whoami", nil)
-	eventually(t, "the client listens", func() bool { return a.gets.Load() == 1 })
+	testkit.Eventually(t, "the client listens", func() bool { return a.gets.Load() == 1 })
 	g.commit(nil, backend{name: "alpha", endpoints: []string{b.url}})
 	before := a.requests.Load()
 	if invoke(t, c, "whoami", nil) != "alpha" || b.requests.Load() == 0 {
 		t.Error("the new endpoint was not used")
 	}
-	eventually(t, "the old session ends", func() bool { return a.deletes.Load() == 1 })
+	testkit.Eventually(t, "the old session ends", func() bool { return a.deletes.Load() == 1 })
 	if n := a.requests.Load() - before; n > 1 {
 		t.Errorf("%d requests to the removed endpoint", n)
 	}
@@ -147,7 +148,7 @@ func TestRouteRemovedEndsItsSessions(t *testing.T) {
 	if !g.trace.has("closed test route_removed") {
 		t.Error(g.trace.all())
 	}
-	eventually(t, "the upstream session ends", func() bool { return a.deletes.Load() == 1 })
+	testkit.Eventually(t, "the upstream session ends", func() bool { return a.deletes.Load() == 1 })
 }
 
 func TestOldGenerationDoesNotTakeSessionsBack(t *testing.T) {

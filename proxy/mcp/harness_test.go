@@ -17,7 +17,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
@@ -311,9 +310,6 @@ func (f *facts) trace() *Trace {
 		ServerRequest: func(route, cluster, method string, err error) { f.add("asked %s %s %v", cluster, method, err) },
 	}
 }
-
-// eventually polls: nothing tells of what it waits for.
-var eventually = testkit.Eventually
 
 // within returns a context that ends with the test, or after a while.
 func within(t testing.TB) context.Context {

@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -112,8 +113,8 @@ func TestAClientOfHTTPSSESeesEveryFeature(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
-	eventually(t, "the upstream sessions' end", func() bool { return a.deletes.Load() > 0 && b.deletes.Load() > 0 })
+	testkit.Eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
+	testkit.Eventually(t, "the upstream sessions' end", func() bool { return a.deletes.Load() > 0 && b.deletes.Load() > 0 })
 	if !g.trace.has("closed test closed") {
 		t.Error(g.trace.all())
 	}
@@ -136,12 +137,12 @@ func testLine(t *testing.T, g *gateway, c *sdk.ClientSession, got *seen, a *serv
 	if res, err := c.CallTool(within(t), params); err != nil || res.IsError {
 		t.Error(res, err)
 	}
-	eventually(t, "progress", func() bool { return got.has("progress string p 3") })
+	testkit.Eventually(t, "progress", func() bool { return got.has("progress string p 3") })
 	if err := c.Ping(within(t), nil); err != nil {
 		t.Error(err)
 	}
 	a.AddTool(&sdk.Tool{Name: "later", InputSchema: map[string]any{"type": "object"}}, func(context.Context, *sdk.CallToolRequest) (*sdk.CallToolResult, error) { return nil, nil })
-	eventually(t, "list_changed", func() bool { return got.has("tools changed") })
+	testkit.Eventually(t, "list_changed", func() bool { return got.has("tools changed") })
 	ctx, cancel := context.WithCancel(within(t))
 	go func() { <-a.waiting; cancel() }()
 	if _, err := c.CallTool(ctx, &sdk.CallToolParams{Name: "alpha__wait"}); err == nil {
@@ -249,7 +250,7 @@ func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 		t.Errorf("one session too many: %d", res.StatusCode)
 	}
 	s.res.Body.Close()
-	eventually(t, "the session's end", func() bool {
+	testkit.Eventually(t, "the session's end", func() bool {
 		status, _ := s.send(ping, "Test-User", "ann")
 		return status == http.StatusNotFound
 	})
@@ -266,7 +267,7 @@ func TestAFailedInitializeEndsTheLineAfterItsAnswer(t *testing.T) {
 	if _, err := s.in.ReadByte(); err == nil {
 		t.Error("the stream goes on")
 	}
-	eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
+	testkit.Eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
 }
 
 func TestALineIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
@@ -283,7 +284,7 @@ func TestALineIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
 	// What does not fit into the queue ends the line, and the session with it.
 	for session.only.Send([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","method":"x","params":{"a":%q}}`, strings.Repeat("a", 4096)))) {
 	}
-	eventually(t, "the session's end", func() bool { return g.hub.find(session.id) == nil })
+	testkit.Eventually(t, "the session's end", func() bool { return g.hub.find(session.id) == nil })
 
 	s = g.openSSE("")
 	s.ask(initBody)

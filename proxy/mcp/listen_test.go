@@ -9,6 +9,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -56,12 +57,12 @@ func TestNotificationsWaitForTheNextStream(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
+	testkit.Eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
 	updated()
 	until(t, lines, "file:///a")
 
 	cancel() // as a proxy does that ends long streams
-	eventually(t, "the stream has ended", func() bool { return g.hub.Stats()["test"].Streams == 0 })
+	testkit.Eventually(t, "the stream has ended", func() bool { return g.hub.Stats()["test"].Streams == 0 })
 	updated()
 	until(t, g.listen(within(t), id), "file:///a")
 }
@@ -75,13 +76,13 @@ func TestRestartedServerIsHeardWithoutACall(t *testing.T) {
 	if err := c.Subscribe(within(t), &sdk.SubscribeParams{URI: "file:///a"}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
+	testkit.Eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
 	before := a.subbed.Load()
 	a.forget()
 	a.http.CloseClientConnections()
-	eventually(t, "the subscription is replayed", func() bool { return a.subbed.Load() > before })
-	eventually(t, "the client hears of the server", func() bool { return got.has("tools changed") })
-	eventually(t, "the client hears the server", func() bool {
+	testkit.Eventually(t, "the subscription is replayed", func() bool { return a.subbed.Load() > before })
+	testkit.Eventually(t, "the client hears of the server", func() bool { return got.has("tools changed") })
+	testkit.Eventually(t, "the client hears the server", func() bool {
 		err := a.ResourceUpdated(within(t), &sdk.ResourceUpdatedNotificationParams{URI: "file:///a"})
 		return err == nil && got.has("updated file:///a")
 	})

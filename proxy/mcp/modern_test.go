@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -92,7 +93,7 @@ func TestModernClientIsAskedByServersWithSessions(t *testing.T) {
 	if got := invoke(t, c, "alpha__sample", nil); got != "none" {
 		t.Errorf("includeContext is %q", got)
 	}
-	eventually(t, "no session to be left", func() bool { return len(g.hub.Stats()) == 0 })
+	testkit.Eventually(t, "no session to be left", func() bool { return len(g.hub.Stats()) == 0 })
 }
 
 func TestModernDisconnectCancels(t *testing.T) {

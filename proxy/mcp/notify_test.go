@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -158,7 +159,7 @@ func TestCancellationsKeepWhatTheySay(t *testing.T) {
 	<-called
 	g.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c", "reason":"enough", "_meta":{"x":[1 ,2]}}}`, spec.HeaderSession, id)
 	<-done
-	eventually(t, "the server hears", func() bool { return s.last("notifications/cancelled") != "" })
+	testkit.Eventually(t, "the server hears", func() bool { return s.last("notifications/cancelled") != "" })
 	before, after, _ := strings.Cut(s.last("notifications/cancelled"), `"requestId":`)
 	if before != `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{` || !strings.HasSuffix(after, `, "reason":"enough", "_meta":{"x":[1 ,2]}}}`) {
 		t.Errorf("the server heard %s", s.last("notifications/cancelled"))

@@ -13,6 +13,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
@@ -54,7 +55,7 @@ func next(t *testing.T, r *sse.Reader) sse.Event {
 // gone waits until n streams are left.
 func (g *gateway) gone(n int) {
 	g.t.Helper()
-	eventually(g.t, "the stream ends", func() bool { return g.hub.Stats()["test"].Streams == n })
+	testkit.Eventually(g.t, "the stream ends", func() bool { return g.hub.Stats()["test"].Streams == n })
 }
 
 func callBody(id int, tool string) string {
@@ -136,7 +137,7 @@ func TestStreamOfAGetIsResumed(t *testing.T) {
 	ctx, cancel := context.WithCancel(within(t))
 	_, events := g.events(ctx, "", spec.HeaderSession, id)
 	prime := next(t, events)
-	eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
+	testkit.Eventually(t, "the server has a stream to the gateway", func() bool { return a.gets.Load() > 0 })
 	updated := func() {
 		if err := a.ResourceUpdated(within(t), &sdk.ResourceUpdatedNotificationParams{URI: "file:///a"}); err != nil {
 			t.Fatal(err)
@@ -242,7 +243,7 @@ func TestSDKClientSurvivesBrokenConnections(t *testing.T) {
 	}()
 	<-a.waiting
 	for range 2 {
-		eventually(t, "both streams are there", func() bool { return g.hub.Stats()["test"].Streams == 2 })
+		testkit.Eventually(t, "both streams are there", func() bool { return g.hub.Stats()["test"].Streams == 2 })
 		g.server.CloseClientConnections()
 		g.gone(0)
 	}

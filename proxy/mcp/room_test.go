@@ -11,6 +11,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -68,7 +69,7 @@ func TestManySessionsOfAServiceAccountLockNobodyOut(t *testing.T) {
 	if res, body := g.post(listBody, "Test-User", "ann"); res.StatusCode != http.StatusOK {
 		t.Errorf("a single call while there is no room for a session: %d %s", res.StatusCode, body)
 	}
-	eventually(t, "evicted sessions are ended upstream", func() bool { return a.deletes.Load() >= 80 })
+	testkit.Eventually(t, "evicted sessions are ended upstream", func() bool { return a.deletes.Load() >= 80 })
 }
 
 func TestSessionInUseIsNeverEvicted(t *testing.T) {
@@ -95,7 +96,7 @@ func TestSessionInUseIsNeverEvicted(t *testing.T) {
 	}
 	a.release()
 	wg.Wait()
-	eventually(t, "there is room once the call is through", func() bool {
+	testkit.Eventually(t, "there is room once the call is through", func() bool {
 		res, _ := g.post(initBody, "Test-User", "ann")
 		return res.StatusCode == http.StatusOK
 	})
@@ -115,7 +116,7 @@ func TestSessionsKeptForSingleCallsAreBounded(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "what is kept is within the limits", func() bool { return g.hub.Stats()["test"].Sessions <= 5 })
+	testkit.Eventually(t, "what is kept is within the limits", func() bool { return g.hub.Stats()["test"].Sessions <= 5 })
 }
 
 func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -91,7 +92,7 @@ func TestUnknownToolsCostOneWalkThroughTheList(t *testing.T) {
 			}
 			if test.session { // no test sees how many single calls are under way
 				session := g.hub.find(headers[1])
-				eventually(t, "all calls are under way", func() bool {
+				testkit.Eventually(t, "all calls are under way", func() bool {
 					session.calls.mu.Lock()
 					defer session.calls.mu.Unlock()
 					return session.calls.pending == calls || s.lists.Load() > 1

@@ -12,6 +12,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
@@ -46,7 +47,7 @@ func TestRestartedServerIsUnseenByTheClient(t *testing.T) {
 				t.Error("the subscription was not replayed")
 			}
 			invoke(t, c, tool+"log", nil)
-			eventually(t, "the log level is replayed", func() bool { return got.has("log from alpha") })
+			testkit.Eventually(t, "the log level is replayed", func() bool { return got.has("log from alpha") })
 		})
 	}
 }
@@ -127,7 +128,7 @@ func TestDisconnectIsNoCancellation(t *testing.T) {
 		t.Fatal("an answer came")
 	}
 	s := g.hub.find(id)
-	eventually(t, "the request has gone", func() bool {
+	testkit.Eventually(t, "the request has gone", func() bool {
 		s.life.mu.Lock()
 		defer s.life.mu.Unlock()
 		return s.life.active == 1 // the call alone

@@ -10,6 +10,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -93,7 +94,7 @@ func TestSubscriptionHearsServersOfBothEras(t *testing.T) {
 		}
 	}
 	h.end()
-	eventually(t, "the session's end", func() bool { return len(g.hub.Stats()) == 0 })
+	testkit.Eventually(t, "the session's end", func() bool { return len(g.hub.Stats()) == 0 })
 }
 
 func TestSubscriptionIsToldOfItsEnd(t *testing.T) {
@@ -127,7 +128,7 @@ func TestSubscriptionOutlivesItsServer(t *testing.T) {
 	subscribed := a.subbed.Load()
 	a.forget()
 	a.http.CloseClientConnections()
-	eventually(t, "another subscription at the server", func() bool { return a.subbed.Load() > subscribed })
+	testkit.Eventually(t, "another subscription at the server", func() bool { return a.subbed.Load() > subscribed })
 	if err := a.ResourceUpdated(within(t), &sdk.ResourceUpdatedNotificationParams{URI: "file:///a"}); err != nil {
 		t.Fatal(err)
 	}

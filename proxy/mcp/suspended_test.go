@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -87,7 +88,7 @@ func TestInputThatNeverComesCancelsTheCall(t *testing.T) {
 	if state == "" {
 		t.Fatalf("answered %v", answer)
 	}
-	eventually(t, "the end of the call", func() bool {
+	testkit.Eventually(t, "the end of the call", func() bool {
 		g.hub.suspensions.mu.Lock()
 		defer g.hub.suspensions.mu.Unlock()
 		return len(g.hub.suspensions.byID) == 0
@@ -95,7 +96,7 @@ func TestInputThatNeverComesCancelsTheCall(t *testing.T) {
 	if _, answer := g.modernCall("ann", "elicit", withState(state)+accepted); errorCode(answer) != -32602.0 {
 		t.Errorf("too late: %v", answer)
 	}
-	eventually(t, "the session to be given back", func() bool { return len(g.hub.Stats()) == 0 })
+	testkit.Eventually(t, "the session to be given back", func() bool { return len(g.hub.Stats()) == 0 })
 }
 
 func TestPagesThatAServerWantsVisitedAreAskedForInEachErasWords(t *testing.T) {
@@ -172,7 +173,7 @@ func TestSuspendedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 	k.mu.Lock()
 	k.id = "two"
 	k.mu.Unlock()
-	eventually(t, "the first time runs out", func() bool {
+	testkit.Eventually(t, "the first time runs out", func() bool {
 		hub.suspensions.mu.Lock()
 		defer hub.suspensions.mu.Unlock()
 		return hub.suspensions.byID["one"] == nil

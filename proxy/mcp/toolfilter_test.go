@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -117,7 +118,7 @@ func TestAChangedFilterIsAListChanged(t *testing.T) {
 	c := g.connect(got.options())
 	g.listening(1)
 	g.commit(filtered("alpha", federation.ToolFilter{Deny: []string{"who*"}}), a.backend("alpha"))
-	eventually(t, "list_changed", func() bool { return got.has("tools changed") })
+	testkit.Eventually(t, "list_changed", func() bool { return got.has("tools changed") })
 	tools, err := c.ListTools(within(t), nil)
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -23,12 +24,12 @@ func TestListDoesNotWaitForAMemberThatIsUnhealthy(t *testing.T) {
 	}, alpha, beta)
 	id := g.initialize()
 	cluster, _ := g.set.Get("alpha")
-	eventually(t, "the member is healthy", cluster.Endpoints()[0].Healthy)
+	testkit.Eventually(t, "the member is healthy", cluster.Endpoints()[0].Healthy)
 	if _, body := g.post(listBody, spec.HeaderSession, id); !strings.Contains(body, "alpha__whoami") {
 		t.Fatal(body)
 	}
 	a.hang.Store(true)
-	eventually(t, "the member is unhealthy", cluster.Endpoints()[0].Unhealthy)
+	testkit.Eventually(t, "the member is unhealthy", cluster.Endpoints()[0].Unhealthy)
 	for range 2 {
 		_, body := g.post(listBody, spec.HeaderSession, id)
 		if !strings.Contains(body, "beta__whoami") || !strings.Contains(body, `unavailable":["alpha"]`) {
@@ -40,7 +41,7 @@ func TestListDoesNotWaitForAMemberThatIsUnhealthy(t *testing.T) {
 	}
 	a.hang.Store(false)
 	a.http.CloseClientConnections() // ends what hangs
-	eventually(t, "the member is healthy again", cluster.Endpoints()[0].Healthy)
+	testkit.Eventually(t, "the member is healthy again", cluster.Endpoints()[0].Healthy)
 	if _, body := g.post(listBody, spec.HeaderSession, id); !strings.Contains(body, "alpha__whoami") {
 		t.Errorf("a list after the member has come back: %s", body)
 	}

@@ -14,6 +14,7 @@ import (
 	sdkrpc "github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -138,8 +139,8 @@ func TestAClientOverAWebSocketSeesEveryFeature(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
-	eventually(t, "the upstream sessions' end", func() bool { return a.deletes.Load() > 0 && b.deletes.Load() > 0 })
+	testkit.Eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
+	testkit.Eventually(t, "the upstream sessions' end", func() bool { return a.deletes.Load() > 0 && b.deletes.Load() > 0 })
 }
 
 func TestAWebSocketNegotiatesEachRevision(t *testing.T) {
@@ -204,7 +205,7 @@ func TestAWebSocketIsClosedWithTheCodeThatSaysWhy(t *testing.T) {
 		s.ask(initBody)
 		c.end(s)
 		s.ended(c.code)
-		eventually(t, c.name+": the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
+		testkit.Eventually(t, c.name+": the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
 	}
 }
 

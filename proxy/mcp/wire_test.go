@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -34,7 +35,7 @@ func TestCurlListsToolsWithoutASession(t *testing.T) {
 			if res.StatusCode != 200 || !strings.Contains(body, `"text":"alpha"`) || !strings.Contains(body, `"id":"x"`) {
 				t.Fatalf("%d %s", res.StatusCode, body)
 			}
-			eventually(t, "the upstream session of an anonymous call ends", func() bool { return len(g.hub.Stats()) == 0 })
+			testkit.Eventually(t, "the upstream session of an anonymous call ends", func() bool { return len(g.hub.Stats()) == 0 })
 		})
 	}
 }
@@ -57,7 +58,7 @@ func TestSingleCallsShareNoSessionOfAServer(t *testing.T) {
 	if n := g.countUpstream(); n != 4 {
 		t.Errorf("%d upstream sessions for four calls", n)
 	}
-	eventually(t, "the sessions to be deleted", func() bool { return srv.deletes.Load() == 4 })
+	testkit.Eventually(t, "the sessions to be deleted", func() bool { return srv.deletes.Load() == 4 })
 }
 
 func TestSingleCallsOfAPrincipalShareWhatKeepsNothing(t *testing.T) {
@@ -149,7 +150,7 @@ func TestWhatIsRefused(t *testing.T) {
 		})
 	}
 	// The client's, and the one in which the server was asked what it serves.
-	eventually(t, "the sessions end upstream", func() bool { return srv.deletes.Load() == 2 })
+	testkit.Eventually(t, "the sessions end upstream", func() bool { return srv.deletes.Load() == 2 })
 }
 
 func TestSessionOfAnotherRouteIs404(t *testing.T) {
@@ -231,18 +232,18 @@ func TestGetStreamIsFlushedAtOnceAndBounded(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "streams are uncounted", func() bool { return g.hub.Stats()["test"].Streams == 0 })
+	testkit.Eventually(t, "streams are uncounted", func() bool { return g.hub.Stats()["test"].Streams == 0 })
 }
 
 func TestIdleSessionEnds(t *testing.T) {
 	srv := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) { c.Timeouts.SessionIdle = 10 * time.Millisecond }, srv.backend("alpha"))
 	id := g.initialize()
-	eventually(t, "the session is idle", func() bool { return g.trace.has("closed test idle") })
+	testkit.Eventually(t, "the session is idle", func() bool { return g.trace.has("closed test idle") })
 	if res, _ := g.post(listBody, spec.HeaderSession, id); res.StatusCode != 404 {
 		t.Errorf("status %d", res.StatusCode)
 	}
-	eventually(t, "the upstream session ends", func() bool { return srv.deletes.Load() == 1 })
+	testkit.Eventually(t, "the upstream session ends", func() bool { return srv.deletes.Load() == 1 })
 }
 
 func TestClientHeadersThatGoUpstream(t *testing.T) {
@@ -277,9 +278,9 @@ func TestForwardedHeadersGoWithAllThatASessionSends(t *testing.T) {
 	id := g.initialize(tenant...)
 	g.listen(within(t), id)
 	g.post(listBody, append(tenant, spec.HeaderSession, id)...)
-	eventually(t, "the gateway listens", func() bool { return a.gets.Load() > 0 })
+	testkit.Eventually(t, "the gateway listens", func() bool { return a.gets.Load() > 0 })
 	g.do(http.MethodDelete, "", append(tenant, spec.HeaderSession, id)...)
-	eventually(t, "the session is ended upstream", func() bool { return a.deletes.Load() > 0 })
+	testkit.Eventually(t, "the session is ended upstream", func() bool { return a.deletes.Load() > 0 })
 	mu.Lock()
 	defer mu.Unlock()
 	for method, values := range tenants {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/listeners"
 )
 
@@ -48,7 +49,7 @@ func TestEventsPassAtOnceAndAreCountedAsAStream(t *testing.T) {
 			t.Errorf("%s: %d streams are counted", proto, n)
 		}
 		resp.Body.Close()
-		eventually(t, "the stream ends", func() bool { return g.server.Stats().Streams == 0 })
+		testkit.Eventually(t, "the stream ends", func() bool { return g.server.Stats().Streams == 0 })
 	}
 }
 

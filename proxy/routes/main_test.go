@@ -19,7 +19,6 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -231,9 +230,6 @@ func proxied(t testing.TB, h http.HandlerFunc, settings ...string) *gateway {
 	return start(t, "routes: [{match: {path_prefix: /}, cluster: up%s}]\nclusters: [{name: up, endpoints: ['%s']}]",
 		strings.Join(append([]string{""}, settings...), ", "), upstream(t, h))
 }
-
-// eventually polls: nothing tells of what it waits for.
-var eventually = testkit.Eventually
 
 func writeFile(t testing.TB, dir, name, content string) string {
 	t.Helper()

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	"github.com/mcpgateway/mcpgateway/internal/disk"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/tls/acme/acmetest"
 	"github.com/mcpgateway/mcpgateway/tls/acme/lock"
@@ -70,7 +71,7 @@ func TestNamesThatAreLockedKeepNoOthersWaiting(t *testing.T) {
 	}
 	g.Commit(cfg, names, both)
 	// All of them wait for their lock by the time that another is wanted.
-	eventually(t, "the attempts do not begin", func() bool {
+	testkit.Eventually(t, "the attempts do not begin", func() bool {
 		for _, s := range g.Status() {
 			if !s.NextTry.IsZero() {
 				return false

@@ -21,9 +21,6 @@ func certificateFile(cfg *Config, ext string) string {
 	return filepath.Join(string(cfg.Storage), filepath.FromSlash(certmagic.StorageKeys.CertsSitePrefix(issuer, name)), name+ext)
 }
 
-// eventually polls: nothing tells of what it waits for.
-var eventually = testkit.Eventually
-
 func TestWhatCannotBeStoredIsNotOrdered(t *testing.T) {
 	t.Parallel()
 	p, g, cfg := withAuthority(t, acmetest.Options{})
@@ -88,7 +85,7 @@ func TestACertificateThatCouldNotBeStoredServesAndIsStoredLater(t *testing.T) {
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the certificate is not stored", func() bool { return g.lastError(name) == nil })
+	testkit.Eventually(t, "the certificate is not stored", func() bool { return g.lastError(name) == nil })
 	g.Close()
 	if n := g.entries[name].renewer.failures; n != 0 {
 		t.Errorf("%d failures would still count at the next renewal", n)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -185,8 +186,8 @@ func TestIDsInUseAreRefused(t *testing.T) {
 	s := mustOpen(t, c, e)
 	id := s.NextID()
 	go func() { _, _ = s.Call(t.Context(), jsonrpc.NewRequest(id, "x", nil), id, nil) }()
-	eventually(t, "the first call is in flight", func() bool { return s.Busy() == 1 })
-	eventually(t, "the second is refused", func() bool {
+	testkit.Eventually(t, "the first call is in flight", func() bool { return s.Busy() == 1 })
+	testkit.Eventually(t, "the second is refused", func() bool {
 		_, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "x", nil), id, nil)
 		return NotSent(err)
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -39,7 +40,7 @@ func TestListeningGoesOnWhereItBrokeOff(t *testing.T) {
 			t.Errorf("got %s, want n%d", m.Raw(), n)
 		}
 	}
-	eventually(t, "the 405 ends the listening", func() bool { return len(f.seen(http.MethodGet)) == 4 })
+	testkit.Eventually(t, "the 405 ends the listening", func() bool { return len(f.seen(http.MethodGet)) == 4 })
 	s.Close(t.Context())
 	if want := []string{"", "1", "2", "3"}; fmt.Sprint(last) != fmt.Sprint(want) {
 		t.Errorf("Last-Event-ID %q, want %q", last, want)
@@ -73,7 +74,7 @@ func TestListenerNoticesThatTheSessionIsLost(t *testing.T) {
 	// Without a stream to begin with, 404 says that there is none.
 	s = mustOpen(t, c, e)
 	s.StartListening()
-	eventually(t, "the server is asked", func() bool { return len(f.seen(http.MethodGet)) == 3 })
+	testkit.Eventually(t, "the server is asked", func() bool { return len(f.seen(http.MethodGet)) == 3 })
 	s.Close(t.Context())
 	if s.Err() != nil {
 		t.Errorf("the session was lost: %v", s.Err())
@@ -99,7 +100,7 @@ func TestRebind(t *testing.T) {
 	c, _ := before.Get("peer")
 	s := mustOpen(t, c, c.Endpoints()[0])
 	s.StartListening()
-	eventually(t, "the session listens", func() bool { return p.count(http.MethodGet) == 1 })
+	testkit.Eventually(t, "the session listens", func() bool { return p.count(http.MethodGet) == 1 })
 	answered := make(chan string)
 	go func() { answered <- s.mustTool("hang", `{}`, nil) }()
 	<-h.began
@@ -153,11 +154,11 @@ func TestRebindWakesTheListener(t *testing.T) {
 	c, _ := before.Get("peer")
 	s := mustOpen(t, c, c.Endpoints()[0])
 	s.StartListening()
-	eventually(t, "the first stream", func() bool { return len(f.seen(http.MethodGet)) == 1 })
+	testkit.Eventually(t, "the first stream", func() bool { return len(f.seen(http.MethodGet)) == 1 })
 	after := clusterSet(t, before, func(c *clusters.Config) { at(f.URL)(c); c.ConnectTimeout = time.Minute })
 	c, _ = after.Get("peer")
 	if !s.Rebind(c.Endpoints()[0]) {
 		t.Fatal("the session did not move")
 	}
-	eventually(t, "a stream over the new pool", func() bool { return len(f.seen(http.MethodGet)) == 2 })
+	testkit.Eventually(t, "a stream over the new pool", func() bool { return len(f.seen(http.MethodGet)) == 2 })
 }

@@ -8,8 +8,6 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/goleak"
-
-	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
 // TestMain is also the stdio server that the tests start: the test binary with
@@ -35,6 +33,3 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m)
 }
-
-// eventually polls: nothing tells of what it waits for.
-var eventually = testkit.Eventually

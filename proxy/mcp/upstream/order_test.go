@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -43,7 +44,7 @@ func TestMessagesAroundAnAnswerAreHeardInOrder(t *testing.T) {
 		if _, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "x", nil), id, hear); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "all has been heard", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) >= len(want) })
+		testkit.Eventually(t, "all has been heard", func() bool { mu.Lock(); defer mu.Unlock(); return len(got) >= len(want) })
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("heard %q", got)

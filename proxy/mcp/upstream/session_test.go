@@ -12,6 +12,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -193,7 +194,7 @@ func TestCloseEndsCallsAndReports(t *testing.T) {
 			failed <- err
 		}()
 		if s.Server().Kind == Stdio {
-			eventually(t, "the call is in flight", func() bool { return s.Busy() == 1 })
+			testkit.Eventually(t, "the call is in flight", func() bool { return s.Busy() == 1 })
 		} else {
 			<-h.began
 		}
@@ -222,7 +223,7 @@ func TestWhatBelongsToNoCallComesToOnMessage(t *testing.T) {
 		s.StartListening()
 		// The SDK sends list_changed on the standalone stream, once there is one.
 		i := 0
-		eventually(t, "list_changed", func() bool {
+		testkit.Eventually(t, "list_changed", func() bool {
 			i++
 			s.mustTool("grow", fmt.Sprintf(`{"text":"tool%d"}`, i), nil)
 			select {
@@ -256,7 +257,7 @@ func TestStatelessServer(t *testing.T) {
 	if got := s.mustTool("echo", `{"text":"x"}`, nil); got != "x" {
 		t.Errorf("echo: %q", got)
 	}
-	eventually(t, "the server has no stream", func() bool { return p.count(http.MethodGet) == 1 })
+	testkit.Eventually(t, "the server has no stream", func() bool { return p.count(http.MethodGet) == 1 })
 	s.Close(t.Context())
 	if p.count(http.MethodDelete) != 0 {
 		t.Error("a session that does not exist was deleted")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -202,7 +203,7 @@ func TestLogOfASharedProcessReachesItsOnlyCallerAlone(t *testing.T) {
 	go func() {
 		done <- a.invoke(t.Context(), "wait", func(m *jsonrpc.Message) { t.Errorf("another's %s", m.Raw()) })
 	}()
-	eventually(t, "the call", func() bool { return a.Busy() == 1 })
+	testkit.Eventually(t, "the call", func() bool { return a.Busy() == 1 })
 	if n := heard(b); n != 0 {
 		t.Errorf("%d messages beside another call", n)
 	}
@@ -252,7 +253,7 @@ func TestASharedProcessThatIsMisledEndsNoOtherCalls(t *testing.T) {
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	done := make(chan error)
 	go func() { done <- a.invoke(t.Context(), "wait", nil) }()
-	eventually(t, "the call", func() bool { return a.Busy() == 1 })
+	testkit.Eventually(t, "the call", func() bool { return a.Busy() == 1 })
 	id := b.NextID()
 	m, err := b.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"null"}`)), id, nil)
 	if err != nil || m.ErrorMessage() != "Parse error" {
@@ -274,15 +275,15 @@ func TestASessionThatLeavesASharedProcessCancelsItsCalls(t *testing.T) {
 	known := new(Client)
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	a.StartListening()
-	eventually(t, "the subscription", func() bool { return noted("listen") == 1 })
+	testkit.Eventually(t, "the subscription", func() bool { return noted("listen") == 1 })
 	done := make(chan error)
 	go func() { done <- a.invoke(t.Context(), "wait", nil) }()
-	eventually(t, "the call", func() bool { return a.Busy() == 1 })
+	testkit.Eventually(t, "the call", func() bool { return a.Busy() == 1 })
 	a.Close(t.Context())
 	if err := <-done; !errors.Is(err, ErrClosed) {
 		t.Errorf("the call ended with %v", err)
 	}
-	eventually(t, "the call and the subscription are cancelled", func() bool { return noted("cancelled") == 2 })
+	testkit.Eventually(t, "the call and the subscription are cancelled", func() bool { return noted("cancelled") == 2 })
 	if err := b.invoke(t.Context(), "x", nil); err != nil || noted("start") != 1 {
 		t.Errorf("%d processes, %v", noted("start"), err)
 	}
@@ -304,7 +305,7 @@ func TestASharedProcessThatCrashesSoonIsSharedNoMore(t *testing.T) {
 		t.Errorf("the other session ends with %v", err)
 	}
 	// The one that did it was alone, and has to wait.
-	eventually(t, "the session that makes it crash is delayed", func() bool {
+	testkit.Eventually(t, "the session that makes it crash is delayed", func() bool {
 		now, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		return e.Await(now, guilty.Backoff) != nil
@@ -313,7 +314,7 @@ func TestASharedProcessThatCrashesSoonIsSharedNoMore(t *testing.T) {
 	bystander = mustOpen(t, c, e, sharing(known))
 	done := make(chan error)
 	go func() { done <- bystander.invoke(t.Context(), "wait", nil) }()
-	eventually(t, "the call", func() bool { return bystander.Busy() == 1 })
+	testkit.Eventually(t, "the call", func() bool { return bystander.Busy() == 1 })
 	crasher = mustOpen(t, c, e, same)
 	if err := crasher.invoke(t.Context(), "exit", nil); !errors.Is(err, ErrSessionLost) {
 		t.Errorf("the call that makes it crash again: %v", err)
@@ -350,7 +351,7 @@ func TestTheCrashOfASharedProcessDelaysNobodyWhoMayBeInnocent(t *testing.T) {
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	done := make(chan error)
 	go func() { done <- a.invoke(t.Context(), "wait", nil) }()
-	eventually(t, "the call", func() bool { return a.Busy() == 1 })
+	testkit.Eventually(t, "the call", func() bool { return a.Busy() == 1 })
 	if err := b.invoke(t.Context(), "exit", nil); !errors.Is(err, ErrSessionLost) {
 		t.Errorf("the call that makes it crash: %v", err)
 	}
@@ -379,13 +380,13 @@ func TestASharedProcessThatDoesNotAnswerIsLeft(t *testing.T) {
 				defer cancel()
 				return p.Check(ctx)
 			}
-			eventually(t, "a healthy start", func() bool { return check() == nil })
+			testkit.Eventually(t, "a healthy start", func() bool { return check() == nil })
 			a, idle := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() { done <- a.invoke(ctx, "hang", nil) }()
-			eventually(t, "the call", func() bool { return a.Busy() == 1 })
-			eventually(t, "the idle session to be told to move", func() bool { _ = check(); return idle.Err() != nil })
+			testkit.Eventually(t, "the call", func() bool { return a.Busy() == 1 })
+			testkit.Eventually(t, "the idle session to be told to move", func() bool { _ = check(); return idle.Err() != nil })
 			if a.Err() != nil {
 				t.Error("the session with a call is lost")
 			}
@@ -454,7 +455,7 @@ func TestNoSessionJoinsASharedProcessThatIsBeingStopped(t *testing.T) {
 		_, err := open(t, c, e, func(o *settings) { o.client = known }) // takes its place
 		done <- err
 	}()
-	eventually(t, "the process is to be stopped", h.session.Process().Taken)
+	testkit.Eventually(t, "the process is to be stopped", h.session.Process().Taken)
 	if h.enter() {
 		t.Error("a session joins it")
 	}
