@@ -14,9 +14,9 @@ func eventID(stream string, pos int) string {
 func parseEventID(id string) (stream string, pos int, ok bool) {
 	const longest = 64
 	stream, digits, ok := strings.Cut(id, "-")
-	if !ok || stream == "" || len(id) > longest || digits == "" || strings.Trim(digits, "0123456789") != "" {
+	pos, err := strconv.Atoi(digits)
+	if !ok || stream == "" || len(id) > longest || err != nil || pos < 0 || strconv.Itoa(pos) != digits {
 		return "", 0, false
 	}
-	pos, err := strconv.Atoi(digits)
-	return stream, pos, err == nil && strconv.Itoa(pos) == digits
+	return stream, pos, true
 }

@@ -5,9 +5,12 @@ package eventstream
 // use; [Stream.Reader] and [Stream.Resume] return one.
 type Reader struct {
 	stream *Stream
-	ready  chan struct{}
-	stop   chan struct{}
+	ready  chan struct{} // 1: there is something to write
+	stop   chan struct{} // closed when the reader is to end
 }
+
+// newReader returns a reader for which nothing is ready.
+func newReader(st *Stream) Reader { return Reader{st, make(chan struct{}, 1), make(chan struct{})} }
 
 // Stream returns the stream that is read.
 func (r Reader) Stream() *Stream { return r.stream }
@@ -20,7 +23,7 @@ func (r Reader) Leave() {
 	st := r.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.stop == r.stop {
+	if st.reader == r {
 		st.endLocked()
 	}
 }
@@ -30,7 +33,7 @@ func (r Reader) Last() bool {
 	st := r.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return st.stop == r.stop
+	return st.reader == r
 }
 
 // Unread takes what no reader has read, unless another one has come.
@@ -38,7 +41,7 @@ func (r Reader) Unread() [][]byte {
 	st := r.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.stop != r.stop {
+	if st.reader != r {
 		return nil
 	}
 	queue := st.queue
@@ -61,11 +64,11 @@ func (r Reader) next(begun bool) (piece, bool) {
 	st := r.stream
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.stop == r.stop && !st.ended {
+	if st.reader == r && !st.ended {
 		st.writtenLocked()
 	}
 	switch {
-	case st.stop != r.stop || st.ended:
+	case st.reader != r || st.ended:
 		return piece{}, false
 	case !begun && (st.due || len(st.queue) > 0):
 		return piece{begin: true}, true

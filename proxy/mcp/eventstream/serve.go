@@ -86,7 +86,7 @@ func Serve(ctx context.Context, w http.ResponseWriter, r Reader, s Serving) {
 				break
 			}
 			tick.Reset(soonest(Keepalive, expiry))
-			if (st.eager || out.events != nil) && out.sign() != nil {
+			if (st.opts.Eager || out.events != nil) && out.sign() != nil {
 				return
 			}
 		case <-r.stop:
@@ -115,7 +115,7 @@ func Serve(ctx context.Context, w http.ResponseWriter, r Reader, s Serving) {
 // patience is how long the reader waits for something to write before it
 // shows that the stream is alive.
 func (st *Stream) patience() time.Duration {
-	if st.primes {
+	if st.opts.Primes {
 		return primeAfter
 	}
 	return Keepalive
@@ -126,7 +126,7 @@ func (st *Stream) patience() time.Duration {
 // rest can be ended so: the answer of a call that was allowed when it came is
 // lost otherwise, and a connection error is told in its place.
 func (st *Stream) expiry(credentials time.Time) time.Time {
-	if st.kind == Call && !st.polled() {
+	if st.opts.Kind == Call && !st.polled() {
 		return time.Time{}
 	}
 	return credentials

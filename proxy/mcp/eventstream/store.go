@@ -108,18 +108,18 @@ func (s *Store) add(t *track, msg []byte, final bool) int {
 	if s.closed {
 		return t.last
 	}
-	now := time.Now()
-	for s.memory.Charge(memory.Event, int64(len(msg)+MessageCost)) != nil {
+	e := event{t, t.last, msg, time.Now()}
+	for s.memory.Charge(memory.Event, int64(e.cost())) != nil {
 		if len(s.events) == 0 {
 			t.lost = t.last
 			return t.last
 		}
 		s.dropLocked(1)
 	}
-	s.events = append(s.events, event{t, t.last, msg, now})
-	s.bytes += len(msg) + MessageCost
+	s.events = append(s.events, e)
+	s.bytes += e.cost()
 	t.count++
-	s.trimLocked(now)
+	s.trimLocked(e.at)
 	return t.last
 }
 
@@ -219,8 +219,8 @@ func (s *Store) trimLocked(now time.Time) {
 	s.dropLocked(n)
 }
 
-// dropLocked gives up the oldest n events.
-func (s *Store) dropLocked(n int) {
+// dropLocked gives up the oldest n events, and returns how many bytes they were.
+func (s *Store) dropLocked(n int) (freed int64) {
 	before := s.bytes
 	for i, e := range s.events[:n] {
 		s.bytes -= e.cost()
@@ -232,16 +232,16 @@ func (s *Store) dropLocked(n int) {
 	if s.events = s.events[n:]; len(s.events) == 0 {
 		s.events = nil
 	}
-	s.memory.Return(memory.Event, int64(before-s.bytes))
+	freed = int64(before - s.bytes)
+	s.memory.Return(memory.Event, freed)
+	return freed
 }
 
 // Discard gives up all events, and returns how many bytes they were.
 func (s *Store) Discard() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := s.bytes
-	s.dropLocked(len(s.events))
-	return int64(before)
+	return s.dropLocked(len(s.events))
 }
 
 // forgetLocked forgets the stream if it cannot be resumed any more. Of those

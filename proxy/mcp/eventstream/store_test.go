@@ -161,7 +161,7 @@ func TestSlowReaderOfACallMayFetchTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st.bytes = 3 * (1 + MessageCost)
+	st.opts.Bytes = 3 * (1 + MessageCost)
 	for i := range 5 {
 		if !st.Send(fmt.Append(nil, i)) {
 			t.Errorf("message %d is refused", i)

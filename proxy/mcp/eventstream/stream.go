@@ -70,11 +70,8 @@ type Options struct {
 // call still holds when its reader goes is kept too; what the stream of a GET
 // holds then may travel on another one.
 type Stream struct {
-	kind        Kind
-	open, eager bool
-	primes      bool
-	bytes       int
-	store       *Store
+	// opts are those of New, and Primes only where it has an effect.
+	opts Options
 
 	mu      sync.Mutex
 	queue   [][]byte
@@ -91,41 +88,32 @@ type Stream struct {
 	backlog      []event
 	backlogBytes int // of it, as they are charged
 	// due: it is an event stream even if nothing comes before the answer.
-	due bool
-
-	ready chan struct{} // 1: there is something to write
-	stop  chan struct{} // closed when the reader is to end; each has its own
+	due    bool
+	reader Reader // the present one
 }
 
 // New returns a stream that waits for its first reader.
 func New(o Options) *Stream {
-	return &Stream{
-		kind:   o.Kind,
-		open:   o.Open,
-		eager:  o.Eager,
-		primes: o.Primes && o.Eager && o.Store != nil,
-		bytes:  o.Bytes,
-		store:  o.Store,
-		lease:  o.Lease,
-		ready:  make(chan struct{}, 1),
-		stop:   make(chan struct{}),
-	}
+	o.Primes = o.Primes && o.Eager && o.Store != nil
+	st := &Stream{opts: o, lease: o.Lease}
+	st.reader = newReader(st)
+	return st
 }
 
 // Open implements [Outlet].
-func (st *Stream) Open() bool { return st.open }
+func (st *Stream) Open() bool { return st.opts.Open }
 
 // Standing reports whether it is the stream of a GET.
-func (st *Stream) Standing() bool { return st.kind == Standing }
+func (st *Stream) Standing() bool { return st.opts.Kind == Standing }
 
 // polled reports whether the stream of a call may end without its answer, since
 // the client will come back for it (MCP 2025-11-25, Sending Messages to the
 // Server). Clients of older revisions are promised that it does not.
-func (st *Stream) polled() bool { return st.primes && !st.Standing() }
+func (st *Stream) polled() bool { return st.opts.Primes && !st.Standing() }
 
 // Send implements [Outlet].
 func (st *Stream) Send(msg []byte) bool {
-	if !st.open {
+	if !st.opts.Open {
 		return false
 	}
 	took, _ := st.Enqueue(msg, Droppable)
@@ -141,7 +129,7 @@ func (st *Stream) Enqueue(msg []byte, as Importance) (took, short bool) {
 		return false, false
 	}
 	cost := len(msg) + MessageCost
-	if !st.ended && st.queued+cost > st.bytes && len(st.queue) > 0 {
+	if !st.ended && st.queued+cost > st.opts.Bytes && len(st.queue) > 0 {
 		st.endLocked()
 	}
 	if !st.ended && !as.Charge(&st.lease, cost) {
@@ -185,7 +173,7 @@ func (st *Stream) close(status int, answer []byte, as Importance) bool {
 func (st *Stream) BeginEvents() {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.primes && !st.ended {
+	if st.opts.Primes && !st.ended {
 		st.due = true
 		st.wakeLocked()
 	}
@@ -206,14 +194,14 @@ func (st *Stream) Reopen() {
 	st.lease.Release()
 	st.writing = 0
 	st.queue, st.queued, st.answer, st.status, st.ended = nil, 0, nil, 0, false
-	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
+	st.reader = newReader(st)
 }
 
 // Reader returns the present reader.
 func (st *Stream) Reader() Reader {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	return Reader{st, st.ready, st.stop}
+	return st.reader
 }
 
 // Resume gives the stream a new reader, which begins after the position pos.
@@ -223,7 +211,7 @@ func (st *Stream) Reader() Reader {
 func (st *Stream) Resume(pos int) (Reader, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	backlog, bytes, err := st.store.after(st.track, pos)
+	backlog, bytes, err := st.opts.Store.after(st.track, pos)
 	if err != nil {
 		return Reader{}, err
 	}
@@ -233,14 +221,14 @@ func (st *Stream) Resume(pos int) (Reader, error) {
 	} else if err := st.lease.Grow(more); err != nil {
 		return Reader{}, err
 	}
-	st.store.markBusy(st.track)
+	st.opts.Store.markBusy(st.track)
 	if !st.ended {
-		close(st.stop)
+		close(st.reader.stop)
 	}
 	st.ended, st.backlog, st.backlogBytes = false, backlog, bytes
-	st.ready, st.stop = make(chan struct{}, 1), make(chan struct{})
+	st.reader = newReader(st)
 	st.wakeLocked()
-	return Reader{st, st.ready, st.stop}, nil
+	return st.reader, nil
 }
 
 // awaitedLocked reports whether a client whose connection is gone may come
@@ -252,18 +240,18 @@ func (st *Stream) awaitedLocked() bool { return st.shown && !st.Standing() }
 func (st *Stream) wakeLocked() {
 	if !st.ended {
 		select {
-		case st.ready <- struct{}{}:
+		case st.reader.ready <- struct{}{}:
 		default:
 		}
 		return
 	}
 	for _, msg := range st.queue {
-		st.store.add(st.track, msg, false)
+		st.opts.Store.add(st.track, msg, false)
 	}
 	st.queue, st.queued = nil, 0
 	if st.answer != nil {
-		st.store.add(st.track, st.answer, true)
-		st.store.markIdle(st.track)
+		st.opts.Store.add(st.track, st.answer, true)
+		st.opts.Store.markIdle(st.track)
 	}
 }
 
@@ -272,13 +260,13 @@ func (st *Stream) endLocked() {
 		return
 	}
 	st.ended = true
-	close(st.stop)
+	close(st.reader.stop)
 	switch {
 	case st.track == nil:
 	case !st.shown:
-		st.store.drop(st.track)
+		st.opts.Store.drop(st.track)
 	case st.track.final, st.Standing():
-		st.store.markIdle(st.track)
+		st.opts.Store.markIdle(st.track)
 	default:
 		st.wakeLocked()
 	}
@@ -290,7 +278,7 @@ func (st *Stream) endLocked() {
 func (st *Stream) prime() string {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if st.store == nil {
+	if st.opts.Store == nil {
 		return ""
 	}
 	pos := 0
@@ -298,13 +286,13 @@ func (st *Stream) prime() string {
 	case st.track == nil:
 		// 130 random bits, as those of the session: no client can guess the id of a
 		// stream, and a session looks for it among its own streams only.
-		st.track = st.store.begin(rand.Text(), st)
+		st.track = st.opts.Store.begin(rand.Text(), st)
 	case len(st.backlog) > 0 || st.track.final:
 		return "" // the events that follow have lower ids
-	case st.primes:
-		pos = st.store.skip(st.track)
+	case st.opts.Primes:
+		pos = st.opts.Store.skip(st.track)
 	}
-	if !st.primes {
+	if !st.opts.Primes {
 		return ""
 	}
 	st.shown = true
@@ -317,7 +305,7 @@ func (st *Stream) keepLocked(msg []byte, final bool) string {
 		return ""
 	}
 	st.shown = true
-	return eventID(st.track.id, st.store.add(st.track, msg, final))
+	return eventID(st.track.id, st.opts.Store.add(st.track, msg, final))
 }
 
 // writtenLocked gives back what was taken before: the reader has come for more.

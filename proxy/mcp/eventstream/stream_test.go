@@ -12,7 +12,7 @@ func TestSlowReaderIsEndedNotBuffered(t *testing.T) {
 		t.Errorf("%d messages wait", sent)
 	}
 	select {
-	case <-st.stop:
+	case <-st.reader.stop:
 	default:
 		t.Error("the stream goes on")
 	}

@@ -59,7 +59,7 @@ func (w *Writer) Comment() error {
 		return err
 	}
 	w.roll()
-	return w.events.Comment("")
+	return w.events.Comment()
 }
 
 // Close takes the write deadline away: the connection is used for other
@@ -84,7 +84,7 @@ func (w *Writer) piece(p piece) error {
 
 // sign shows that the stream is alive.
 func (w *Writer) sign() error {
-	if w.events == nil && w.stream.primes {
+	if w.events == nil && w.stream.opts.Primes {
 		return w.Begin()
 	}
 	return w.Comment()

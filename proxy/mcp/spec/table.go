@@ -1,6 +1,11 @@
 package spec
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+)
 
 // The members of params that name what a request is about.
 const (
@@ -61,6 +66,16 @@ func byMethod(table []Method) map[string]Method {
 // Method where it does not know the request.
 func Request(method string) Method { return methods[method] }
 
+// NameOf returns the member of params that names what a client's request is about.
+// It does not exist where the request has none.
+func NameOf(m *jsonrpc.Message) jsonrpc.Value {
+	member := Request(m.Method()).Names
+	if member == "" {
+		return jsonrpc.Value{}
+	}
+	return m.Params().Get(member)
+}
+
 // ListOf returns what a client's request lists.
 func ListOf(method string) (List, bool) {
 	if list := methods[method].List; list != nil {
@@ -75,13 +90,7 @@ func ListChanges() []string {
 }
 
 // IsListChange reports whether a notification says that a list has changed.
-func IsListChange(method string) bool {
-	switch method {
-	case NotificationToolsChanged, NotificationPromptsChanged, NotificationResourcesChanged:
-		return true
-	}
-	return false
-}
+func IsListChange(method string) bool { return slices.Contains(ListChanges(), method) }
 
 // ListOfChange returns the request for the list that a notification says has
 // changed.

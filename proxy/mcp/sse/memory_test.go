@@ -16,7 +16,7 @@ func charged(s string) (*Reader, *memory.Budget) {
 	b.SetLimit(1 << 20)
 	r := NewReader(strings.NewReader(s), 16<<20)
 	r.Skim = func(short bool) io.Writer { return &skimmed{short: short} }
-	r.ChargeTo(b.Lease(memory.Answer))
+	r.Lease = b.Lease(memory.Answer)
 	return r, b
 }
 

@@ -41,8 +41,11 @@ type Reader struct {
 	// a part after the other, while they are read. Without it such an event
 	// ends the stream. short says that there was no memory for it.
 	Skim func(short bool) io.Writer
+	// Lease is charged what the last event takes, from when it is read until the
+	// next one is wanted or the Reader is closed. An event for which there is no
+	// memory is too long. The zero Lease charges nothing.
+	Lease memory.Lease
 
-	lease memory.Lease // of the event
 	// more are further parts of a line that is passed over, short says that there
 	// was no memory for it.
 	more   [][]byte
@@ -60,16 +63,8 @@ func NewReader(r io.Reader, max int64) *Reader {
 	return &Reader{in: bufio.NewReader(r), max: int(max)}
 }
 
-// ChargeTo has events charged to a lease while they are read, and until the next
-// one is wanted or the Reader is closed. One for which there is no memory is too
-// long.
-func (r *Reader) ChargeTo(l memory.Lease) { r.lease = l }
-
-// Lease is what the last event is charged to.
-func (r *Reader) Lease() *memory.Lease { return &r.lease }
-
 // Close gives back what the last event was charged.
-func (r *Reader) Close() { r.lease.Release() }
+func (r *Reader) Close() { r.Lease.Release() }
 
 // Next returns the next event that has data, an id or a retry; comments and
 // empty events are passed over. What an ended stream left unfinished is no
@@ -81,9 +76,9 @@ func (r *Reader) Next() (Event, error) {
 		size  int
 		data  bool
 	)
-	r.lease.Release()
+	r.Lease.Release()
 	for {
-		before := r.lease.Held()
+		before := r.Lease.Held()
 		line, whole, own, err := r.line(r.max - size)
 		if err != nil {
 			return Event{}, err
@@ -103,7 +98,7 @@ func (r *Reader) Next() (Event, error) {
 				return event, nil
 			}
 			event, size = Event{}, 0
-			r.lease.Release()
+			r.Lease.Release()
 			continue
 		}
 		size += len(line)
@@ -113,17 +108,14 @@ func (r *Reader) Next() (Event, error) {
 		case "":
 			// A comment, which is not kept.
 			size -= len(line)
-			r.lease.Shrink(int(r.lease.Held() - before))
+			r.Lease.Shrink(int(r.Lease.Held() - before))
 		case "event":
 			event.Name = string(value)
 		case "data":
-			if event.Skimmed != nil {
-				_, _ = event.Skimmed.Write(append([]byte{'\n'}, value...))
-				size = 0
-				continue
-			}
-			if data && r.Skim != nil && r.lease.Grow(len(value)) != nil {
+			if event.Skimmed == nil && data && r.Skim != nil && r.Lease.Grow(len(value)) != nil {
 				r.skimFrom(&event, true)
+			}
+			if event.Skimmed != nil {
 				_, _ = event.Skimmed.Write(append([]byte{'\n'}, value...))
 				size = 0
 				continue
@@ -161,7 +153,7 @@ func (r *Reader) skim(event *Event, begin []byte, data bool, before int64) error
 	case r.Skim == nil:
 		return ErrTooLong
 	case len(begin) > 0 && begin[0] == ':':
-		r.lease.Shrink(int(r.lease.Held() - before))
+		r.Lease.Shrink(int(r.Lease.Held() - before))
 		return r.rest(io.Discard)
 	case string(name) != "data":
 		return ErrTooLong
@@ -181,7 +173,7 @@ func (r *Reader) skimFrom(event *Event, short bool) {
 	event.Skimmed = r.Skim(short)
 	_, _ = event.Skimmed.Write(event.Data)
 	event.Data = nil
-	r.lease.Release()
+	r.Lease.Release()
 }
 
 // rest gives w what is left of a line, and takes its end.
@@ -202,8 +194,7 @@ func (r *Reader) rest(w io.Writer) error {
 			continue
 		}
 		_, _ = w.Write(buf[:end])
-		r.skipLF = buf[end] == '\r'
-		r.discard(end + 1)
+		r.endLine(buf, end)
 		return nil
 	}
 }
@@ -250,7 +241,7 @@ func (r *Reader) line(most int) (line []byte, whole, own bool, err error) {
 			if whole {
 				takes += n // put together
 			}
-			over = r.lease.Grow(takes) != nil
+			over = r.Lease.Grow(takes) != nil
 		}
 		switch {
 		case over:

@@ -118,14 +118,14 @@ func TestWriter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := w.Comment("keepalive\ndata: no"); err != nil {
+	if err := w.Comment(); err != nil {
 		t.Fatal(err)
 	}
 	want := "data: {\"a\":1}\n\n" +
 		"event: message\nid: 7\ndata: a\ndata: b\ndata: c\ndata: d\n\n" +
 		"id: p\nretry: 1500\ndata: \n\n" +
 		"event: x\nid: y\ndata: \n\n" +
-		": keepalive\n: data: no\n\n"
+		": \n\n"
 	if out.String() != want || flushed != 5 {
 		t.Errorf("wrote %q, flushed %d times; want %q", &out, flushed, want)
 	}
@@ -133,7 +133,7 @@ func TestWriter(t *testing.T) {
 
 func TestWriterReportsErrors(t *testing.T) {
 	broken := errors.New("broken")
-	if err := NewWriter(io.Discard, func() error { return broken }).Comment(""); err != broken {
+	if err := NewWriter(io.Discard, func() error { return broken }).Comment(); err != broken {
 		t.Errorf("a failed flush: %v", err)
 	}
 	r, pipe := io.Pipe()

@@ -28,11 +28,10 @@ func (w *Writer) Event(e Event) error {
 	return w.write()
 }
 
-// Comment writes a comment, which keeps an idle stream alive and which clients
+// Comment writes an empty comment, which keeps an idle stream alive and which clients
 // do not see.
-func (w *Writer) Comment(text string) error {
-	w.buf = appendLines(w.buf[:0], "", []byte(text))
-	w.buf = append(w.buf, '\n')
+func (w *Writer) Comment() error {
+	w.buf = append(w.buf[:0], ": \n\n"...)
 	return w.write()
 }
 
@@ -58,7 +57,7 @@ func AppendEvent(b []byte, e Event) []byte {
 	if e.HasRetry {
 		b = appendField(b, "retry", strconv.FormatInt(e.Retry.Milliseconds(), 10))
 	}
-	return append(appendLines(b, "data", e.Data), '\n')
+	return append(appendData(b, e.Data), '\n')
 }
 
 // appendField appends a field of one line. What follows a line break is left
@@ -70,21 +69,17 @@ func appendField(b []byte, name, value string) []byte {
 	return append(append(append(append(b, name...), ": "...), value...), '\n')
 }
 
-// appendLines appends a field for each line of value.
-func appendLines(b []byte, name string, value []byte) []byte {
+// appendData appends a field for each line of data.
+func appendData(b, data []byte) []byte {
 	for {
-		end := bytes.IndexAny(value, "\r\n")
-		line := value
-		if end >= 0 {
-			line = value[:end]
-		}
-		b = append(append(append(append(b, name...), ": "...), line...), '\n')
+		end := bytes.IndexAny(data, "\r\n")
 		if end < 0 {
-			return b
+			return append(append(append(b, "data: "...), data...), '\n')
 		}
-		if bytes.HasPrefix(value[end:], []byte("\r\n")) {
+		b = append(append(append(b, "data: "...), data[:end]...), '\n')
+		if bytes.HasPrefix(data[end:], []byte("\r\n")) {
 			end++
 		}
-		value = value[end+1:]
+		data = data[end+1:]
 	}
 }

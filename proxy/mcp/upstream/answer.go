@@ -75,7 +75,7 @@ func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 			case answers(m, a.id) && over:
 				return nil, a.t.in.limits.tooLong(false)
 			case answers(m, a.id):
-				a.caller.take(events.Lease())
+				a.caller.take(&events.Lease)
 				return m, nil
 			case over:
 				a.t.in.passOver(m)

@@ -113,7 +113,7 @@ const maxEndpointURI = 8 << 10
 // read reads the stream to its end, with which the session is lost.
 func (t *httpSSE) read(r *sse.Reader) {
 	defer r.Close()
-	t.lease = r.Lease()
+	t.lease = &r.Lease
 	for {
 		event, err := r.Next()
 		if err != nil {

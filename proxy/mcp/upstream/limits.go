@@ -108,7 +108,7 @@ func (l *limits) lease() memory.Lease { return l.memory.Lease(memory.Answer) }
 func (l *limits) events(body io.Reader) *sse.Reader {
 	r := sse.NewReader(body, l.longest()+maxFraming)
 	r.Skim = func(short bool) io.Writer { return &skim{short: short} }
-	r.ChargeTo(l.lease())
+	r.Lease = l.lease()
 	return r
 }
 
