@@ -47,13 +47,10 @@ func (a *Auth) Close() {
 
 // Wrap serves by next what passes, with the principal in the request's
 // context, and answers 401 to the rest. The answer says what is needed, the
-// Record why it was not met: a hint would help a client that guesses.
-func (a *Auth) Wrap(next http.Handler) http.Handler { return a.WrapResource(next, nil) }
-
-// WrapResource is Wrap for a protected resource: tokens need its scopes, and
-// a client that is refused learns where to get one that has them. A nil resource
-// needs none, and tells nothing.
-func (a *Auth) WrapResource(next http.Handler, res *Resource) http.Handler {
+// RequestInfo why it was not met: a hint would help a client that guesses. Of a
+// protected resource tokens need its scopes, and a client that is refused learns
+// where to get one that has them. A nil resource needs none, and tells nothing.
+func (a *Auth) Wrap(next http.Handler, res *Resource) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, refused := a.authenticate(r, res)
 		rec := RequestInfoFrom(r.Context())

@@ -30,7 +30,7 @@ func ask(t testing.TB, a *Auth, authorization ...string) asked {
 	var got asked
 	h := AccessLog(a.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got.principal = PrincipalFrom(r.Context())
-	})), func(e *Entry) { got.entry = e })
+	}), nil), func(e *Entry) { got.entry = e })
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["Authorization"] = authorization
 	w := httptest.NewRecorder()
@@ -165,7 +165,7 @@ func TestWithoutTokenTheChallengeNamesNoError(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodGet, "/?access_token="+token, nil)
 	w := httptest.NewRecorder()
-	a.Wrap(http.NotFoundHandler()).ServeHTTP(w, r)
+	a.Wrap(http.NotFoundHandler(), nil).ServeHTTP(w, r)
 	if w.Code != http.StatusUnauthorized {
 		t.Errorf("a token in the query: status %d", w.Code)
 	}

@@ -54,13 +54,22 @@ func readToken(raw string) (*claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"scope", "scp"} {
-		var s scopes
-		if member, ok := all[name]; ok && json.Unmarshal(member, &s) == nil {
-			c.scopes = append(c.scopes, s...)
-		}
-	}
+	c.scopes = append(readScopes(all["scope"]), readScopes(all["scp"])...)
 	return c, nil
+}
+
+// readScopes reads a string with spaces between the scopes (RFC 8693 section 4.2), or
+// a list, as some issuers write it. What is neither grants nothing; a route that
+// needs no scope has no reason to refuse it.
+func readScopes(member json.RawMessage) []string {
+	var text string
+	var list []string
+	if json.Unmarshal(member, &text) == nil {
+		return strings.Fields(text)
+	} else if json.Unmarshal(member, &list) == nil {
+		return list
+	}
+	return nil
 }
 
 func readSegment(segment string) (map[string]json.RawMessage, error) {

@@ -10,14 +10,6 @@ import (
 // seconds.
 const RetryAfter = "5"
 
-// errorBody is the body of every locally made answer.
-type errorBody struct {
-	Error struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-	} `json:"error"`
-}
-
 // WriteError answers a request in place of an upstream:
 //
 //	{"error":{"code":"no_healthy_upstream","message":"…"}}
@@ -26,9 +18,7 @@ type errorBody struct {
 // client must not know, such as an upstream's address. It must be called
 // before anything was written; header fields that are already set stay.
 func WriteError(w http.ResponseWriter, status int, code, message string) {
-	var body errorBody
-	body.Error.Code, body.Error.Message = code, message
-	b, _ := json.Marshal(body) // two strings always encode
+	b, _ := json.Marshal(map[string]map[string]string{"error": {"code": code, "message": message}}) // strings always encode
 	b = append(b, '\n')
 	h := w.Header()
 	h["Content-Type"] = []string{"application/json"}

@@ -60,8 +60,8 @@ func TestClientCertificates(t *testing.T) {
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/open", who)
-	mux.Handle("/named", auth.Wrap(who))
-	mux.Handle("/both", both.Wrap(who))
+	mux.Handle("/named", auth.Wrap(who, nil))
+	mux.Handle("/both", both.Wrap(who, nil))
 	entries := make(chan Entry, 1)
 	addr := mutual(t, ca, AccessLog(mux, func(e *Entry) { entries <- *e }))
 

@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
@@ -65,21 +66,13 @@ func (r *RequestInfo) SetMCP(method, tool string) {
 // SetFlag says why the gateway decided the request's fate. The first flag
 // stays: what follows is its consequence.
 func (r *RequestInfo) SetFlag(flag Flag) {
-	r.set(func(f *facts) {
-		if f.flag == "" {
-			f.flag = flag
-		}
-	})
+	r.set(func(f *facts) { f.flag = cmp.Or(f.flag, flag) })
 }
 
 // SetReason says the same for people who read the log; it never reaches the
 // client. The first reason stays.
 func (r *RequestInfo) SetReason(text string) {
-	r.set(func(f *facts) {
-		if f.reason == "" {
-			f.reason = text
-		}
-	})
+	r.set(func(f *facts) { f.reason = cmp.Or(f.reason, text) })
 }
 
 // AddBytes counts bytes sent to the client over a hijacked connection.

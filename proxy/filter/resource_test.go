@@ -39,7 +39,7 @@ func TestAProtectedResourceSaysWhatItNeeds(t *testing.T) {
 			r.Header.Set("Authorization", c.authorization)
 		}
 		w := httptest.NewRecorder()
-		a.WrapResource(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), res).ServeHTTP(w, r)
+		a.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), res).ServeHTTP(w, r)
 		if got := w.Header().Get("WWW-Authenticate"); w.Code != c.status || got != c.challenge {
 			t.Errorf("%s: %d %s", c.name, w.Code, got)
 		}

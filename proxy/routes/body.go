@@ -132,15 +132,15 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// done reports whether the whole body was read.
-func (b *requestBody) done() bool {
+// uploading reports whether the client's body is still on its way.
+func (b *requestBody) uploading() bool {
+	if b == nil {
+		return false
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return errors.Is(b.err, io.EOF)
+	return !errors.Is(b.err, io.EOF)
 }
-
-// uploading reports whether the client's body is still on its way.
-func (x *exchange) uploading() bool { return x.body != nil && !x.body.done() }
 
 // failure returns why the client's side of the body broke, or nil.
 func (b *requestBody) failure() error {

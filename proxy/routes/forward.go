@@ -3,13 +3,10 @@ package routes
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -81,18 +78,8 @@ type exchange struct {
 	lease   memory.Lease // of a body that was read whole
 	window  memory.Lease // of what the upstream may have sent of the answer
 
-	// headers guards w against 1xx answers, which arrive on a goroutine of
-	// the upstream connection until the final one does.
-	headers       sync.Mutex
-	informational int // 1xx answers so far
-	answered      atomic.Bool
+	interim interim
 }
-
-// maxInformational bounds the 1xx answers to one request. Each costs the client
-// a header, and the upstream nothing.
-const maxInformational = 32
-
-var errInformational = fmt.Errorf("%w: it sent more than %d 1xx answers", transport.ErrProtocol, maxInformational)
 
 // ServeHTTP passes one request on, and its answer back.
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -120,7 +107,8 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.kept != nil {
 		x.kept.release()
 	}
-	x.final()
+	x.watch.headerDone()
+	x.interim.end()
 	if err == nil {
 		err = x.reserve(resp)
 	}
@@ -134,20 +122,12 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// final is called when the answer's header has come, or never will.
-func (x *exchange) final() {
-	x.watch.headerDone()
-	x.headers.Lock()
-	defer x.headers.Unlock()
-	x.answered.Store(true)
-}
-
 // outgoing builds the upstream request. The endpoint completes its URL.
 func (x *exchange) outgoing() (*http.Request, error) {
 	r := x.r
 	out := &http.Request{
 		Method: r.Method,
-		URL:    x.outgoingURL(),
+		URL:    x.upstreamURL(r.URL),
 		Header: make(http.Header, len(r.Header)+6),
 		Host:   r.Host,
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -184,79 +164,9 @@ func (x *exchange) outgoingContext() context.Context {
 	}
 	// HTTP/1.0 knows no 1xx.
 	if x.r.ProtoAtLeast(1, 1) {
-		ctx = transport.OnInterim(ctx, x.inform)
+		ctx = transport.OnInterim(ctx, func(status int, header textproto.MIMEHeader) error { return x.interim.pass(x.w, status, header) })
 	}
 	return ctx
-}
-
-// inform passes 1xx answers on, 103 Early Hints above all. 100 is not: our own
-// server sends it when the upstream wants the body.
-func (x *exchange) inform(status int, header textproto.MIMEHeader) error {
-	x.headers.Lock()
-	defer x.headers.Unlock()
-	if x.informational++; x.informational > maxInformational {
-		return errInformational
-	}
-	if status == http.StatusContinue {
-		return nil
-	}
-	if x.answered.Load() {
-		return nil
-	}
-	h := x.w.Header()
-	before := h.Clone()
-	endToEnd(h, http.Header(header))
-	x.w.WriteHeader(status)
-	clear(h)
-	endToEnd(h, before)
-	return nil
-}
-
-// outgoingURL rewrites the prefix and puts the cluster's own path before it.
-// RawPath, where there is one, is rewritten alike: %2F is refused at the edge,
-// so both have the same segments.
-func (x *exchange) outgoingURL() *url.URL {
-	in := x.r.URL
-	u := &url.URL{Path: in.Path, RawPath: in.RawPath, RawQuery: in.RawQuery, ForceQuery: in.ForceQuery}
-	if x.prefix != "" {
-		u.Path = replacePrefix(u.Path, len(x.strip), x.prefix)
-		if u.RawPath != "" {
-			rest := skipSegments(in.RawPath, strings.Count(x.strip, "/"))
-			u.RawPath = replacePrefix(in.RawPath, rest, escaped(x.prefix))
-		}
-	}
-	if x.base != "" {
-		u.Path = x.base + u.Path
-		if u.RawPath != "" {
-			u.RawPath = escaped(x.base) + u.RawPath
-		}
-	}
-	return u
-}
-
-func escaped(path string) string { return (&url.URL{Path: path}).EscapedPath() }
-
-// replacePrefix puts prefix in place of the first n bytes of path.
-func replacePrefix(path string, n int, prefix string) string {
-	rest := path[n:]
-	prefix = strings.TrimSuffix(prefix, "/")
-	if rest == "" && prefix == "" {
-		return "/"
-	}
-	return prefix + rest
-}
-
-// skipSegments returns how many bytes of path its first n segments take.
-func skipSegments(path string, n int) int {
-	for i := range len(path) {
-		if path[i] == '/' {
-			if n == 0 {
-				return i
-			}
-			n--
-		}
-	}
-	return len(path)
 }
 
 // expire is called by watch, at most once, when the exchange takes too long.
@@ -266,10 +176,10 @@ func (x *exchange) expire(cause error) {
 		return
 	}
 	// A handler that is stuck reading from, or writing to, the client wakes up.
-	if x.uploading() {
+	if x.body.uploading() {
 		_ = x.control.SetReadDeadline(time.Unix(1, 0)) // without deadlines there is only the cancellation
 	}
-	if x.answered.Load() {
+	if x.interim.over.Load() {
 		_ = x.control.SetWriteDeadline(time.Unix(1, 0))
 	}
 }

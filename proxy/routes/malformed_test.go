@@ -207,7 +207,7 @@ func TestTrailersOfAnAnswerFrameNothing(t *testing.T) {
 
 func TestTooManyInformationalAnswersEndTheRequest(t *testing.T) {
 	g := answeringFrames(t, func(f *http2.Framer, id uint32) {
-		for range maxInformational + 1 {
+		for range maxInterim + 1 {
 			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: block(":status", "103"), EndHeaders: true})
 		}
 	})

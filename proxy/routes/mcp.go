@@ -13,13 +13,9 @@ func (rt *Router) mcpAction(c *Config, deps Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := withoutAuthorization(m)
-	if c.Auth != nil {
-		a, err := rt.auths.get(c.Auth, deps)
-		if err != nil {
-			return nil, err
-		}
-		h = a.WrapResource(h, c.MCP.Resource)
+	h, err := rt.authenticated(c, deps, withoutAuthorization(m), c.MCP.Resource)
+	if err != nil {
+		return nil, err
 	}
 	return edited(c, m.Guard(h)), nil
 }

@@ -15,7 +15,7 @@ import (
 func (x *exchange) respond(resp *http.Response) {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 { // such as 099, at which net/http would panic
-		x.protocolError(fmt.Sprintf("the upstream answered with status %d", resp.StatusCode))
+		x.fail(fmt.Errorf("%w: it answered with status %d", transport.ErrProtocol, resp.StatusCode))
 		return
 	}
 	h := x.w.Header()
@@ -30,7 +30,7 @@ func (x *exchange) respond(resp *http.Response) {
 			delete(h, "Content-Length") // HTTP/2 may have both; here trailers need chunks
 		}
 	}
-	if x.uploading() && x.r.ProtoMajor == 1 {
+	if x.body.uploading() && x.r.ProtoMajor == 1 {
 		// The answer overtook the request. What is left of the request must
 		// not be taken for the next one, and the handler may read it no more.
 		h["Connection"] = []string{"close"}
@@ -93,7 +93,7 @@ func (x *exchange) copyBody(resp *http.Response) {
 	left := resp.ContentLength
 	// When the first byte comes is unknown, and it may be long. An answer
 	// without body must stay one frame: gRPC insists.
-	if left < 0 && x.r.Method != http.MethodHead || left > 0 && x.uploading() {
+	if left < 0 && x.r.Method != http.MethodHead || left > 0 && x.body.uploading() {
 		x.flush()
 	}
 	buf := x.buffers.Get().(*[copyBuffer]byte)

@@ -80,17 +80,25 @@ func (rt *Router) action(c *Config, deps Deps, buffers *sync.Pool) (http.Handler
 		return rt.mcpAction(c, deps)
 	}
 	h, err := newAction(c, deps, buffers)
+	if err == nil {
+		h, err = rt.authenticated(c, deps, h, nil)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if c.Auth != nil {
-		a, err := rt.auths.get(c.Auth, deps)
-		if err != nil {
-			return nil, err
-		}
-		h = a.Wrap(h)
-	}
 	return edited(c, h), nil
+}
+
+// authenticated leaves to h what the route's auth lets pass, if it has one.
+func (rt *Router) authenticated(c *Config, deps Deps, h http.Handler, resource *filter.Resource) (http.Handler, error) {
+	if c.Auth == nil {
+		return h, nil
+	}
+	a, err := rt.auths.get(c.Auth, deps)
+	if err != nil {
+		return nil, err
+	}
+	return a.Wrap(h, resource), nil
 }
 
 // edited makes the route's edits on what h answers.

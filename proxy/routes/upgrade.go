@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
@@ -36,7 +37,7 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 	asked := out.Header.Get("Upgrade")
 	if !ok || asked == "" || !strings.EqualFold(asked, resp.Header.Get("Upgrade")) {
 		resp.Body.Close()
-		x.protocolError(fmt.Sprintf("the upstream switched to %q, and %q was asked for", resp.Header.Get("Upgrade"), asked))
+		x.fail(fmt.Errorf("%w: it switched to %q, and %q was asked for", transport.ErrProtocol, resp.Header.Get("Upgrade"), asked))
 		return
 	}
 	defer upstream.Close()
@@ -50,7 +51,7 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 	if x.conn != nil {
 		defer x.conn.Stream()()
 	}
-	if err := x.switching(conn, resp.Header, asked); err != nil {
+	if err := switching(conn, resp.Header, asked, x.answer); err != nil {
 		x.info.SetFlag(filter.FlagDownstreamConnectionTermination)
 		x.info.SetReason(err.Error())
 		return
@@ -69,19 +70,16 @@ func early(r *bufio.Reader) []byte {
 }
 
 // switching writes the 101, which no ResponseWriter sends after a hijack.
-func (x *exchange) switching(conn net.Conn, header http.Header, protocol string) error {
+func switching(conn net.Conn, header http.Header, protocol string, answer *edits) error {
 	h := make(http.Header, len(header)+2)
 	endToEnd(h, header)
 	delete(h, "Content-Length") // RFC 9110 section 8.6
-	x.answer.apply(h)
+	answer.apply(h)
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{protocol}
-	var b bytes.Buffer
-	b.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
-	if err := h.Write(&b); err != nil {
-		return fmt.Errorf("answering the upgrade: %w", err)
-	}
+	b := bytes.NewBufferString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = h.Write(b) // a buffer takes everything
 	b.WriteString("\r\n")
-	if _, err := conn.Write(b.Bytes()); err != nil {
+	if _, err := b.WriteTo(conn); err != nil {
 		return fmt.Errorf("answering the upgrade: %w", err)
 	}
 	return nil

@@ -21,7 +21,6 @@ var large = map[string]struct {
 	"proxy/mcp.Hub":                {35, "the registry of sessions and the catalogue could be types"},
 	"proxy/mcp.outlets":            {22, "the streams of a session, and what waits for one, under one lock"},
 	"proxy/mcp/eventstream.Stream": {21, "what is written, kept, sent and sent again, under one lock"},
-	"proxy/routes.exchange":        {24, "one request from its beginning to its end"},
 }
 
 func TestNoTypeHasMoreThanTwentyMethods(t *testing.T) {
