@@ -177,10 +177,8 @@ func isClosed(c <-chan struct{}) bool {
 
 // wait reports whether the server still has something to drain after d.
 func (s *connections) wait(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-s.empty:
 		return false

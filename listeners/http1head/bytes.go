@@ -1,11 +1,13 @@
 package http1head
 
-import "strings"
+import (
+	"bytes"
+
+	"golang.org/x/net/http/httpguts"
+)
 
 // isToken reports whether c may be in a token (RFC 9110 section 5.6.2).
-func isToken(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || digit(c) || strings.IndexByte("-_!#$%&'*+.^`|~", c) >= 0
-}
+func isToken(c byte) bool { return httpguts.IsTokenRune(rune(c)) }
 
 // token is the length of the token that b begins with.
 func token(b []byte) int {
@@ -31,12 +33,4 @@ func printable(b []byte, tabs bool) bool {
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // trim removes the optional white space around a value.
-func trim(b []byte) []byte {
-	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
-		b = b[1:]
-	}
-	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
-		b = b[:len(b)-1]
-	}
-	return b
-}
+func trim(b []byte) []byte { return bytes.Trim(b, " \t") }

@@ -137,7 +137,7 @@ var brokenBodies = []struct {
 
 func TestAcceptedHeads(t *testing.T) {
 	for _, test := range accepted {
-		head, n, err := Parse([]byte(test.head))
+		head, n, err := parse([]byte(test.head))
 		want := strings.Index(test.head, "\r\n\r\n") + 4
 		if err != nil || n != want {
 			t.Errorf("%q: got %d, %v, want %d", test.head, n, err, want)
@@ -151,7 +151,7 @@ func TestAcceptedHeads(t *testing.T) {
 
 func TestRefusedHeads(t *testing.T) {
 	for _, test := range refused {
-		if _, n, err := Parse([]byte(test.head)); !errors.Is(err, test.err) || n != 0 {
+		if _, n, err := parse([]byte(test.head)); !errors.Is(err, test.err) || n != 0 {
 			t.Errorf("%q: got %d, %v, want %v", test.head, n, err, test.err)
 		}
 	}
@@ -167,7 +167,7 @@ func TestHeadsInPieces(t *testing.T) {
 		heads = append(heads, test.head)
 	}
 	for _, head := range heads {
-		_, whole, wholeErr := Parse([]byte(head))
+		_, whole, wholeErr := parse([]byte(head))
 		var p Parser
 		n, err := 0, ErrIncomplete
 		for end := 0; end <= len(head) && errors.Is(err, ErrIncomplete); end++ {
@@ -183,7 +183,7 @@ func TestIncompleteHeads(t *testing.T) {
 	for _, test := range accepted {
 		end := strings.Index(test.head, "\r\n\r\n") + 4
 		for cut := range end {
-			if _, _, err := Parse([]byte(test.head[:cut])); !errors.Is(err, ErrIncomplete) {
+			if _, _, err := parse([]byte(test.head[:cut])); !errors.Is(err, ErrIncomplete) {
 				t.Fatalf("%q: got %v", test.head[:cut], err)
 			}
 		}
@@ -191,7 +191,7 @@ func TestIncompleteHeads(t *testing.T) {
 }
 
 func TestFieldsAreListed(t *testing.T) {
-	head, _, err := Parse([]byte("GET / HTTP/1.1\r\nHost: a:1\r\nX:\r\nx: \ty z\t\r\n\r\nbody"))
+	head, _, err := parse([]byte("GET / HTTP/1.1\r\nHost: a:1\r\nX:\r\nx: \ty z\t\r\n\r\nbody"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,9 @@ func cut(s string) (string, int) {
 
 func TestParsingAllocatesNothing(t *testing.T) {
 	b := []byte(accepted[0].head)
-	if n := testing.AllocsPerRun(100, func() { _, _, _ = Parse(b) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = parse(b) }); n != 0 {
 		t.Errorf("got %v allocations", n)
 	}
 }
+
+func parse(b []byte) (Head, int, error) { return new(Parser).Parse(b) }

@@ -29,7 +29,7 @@ func FuzzRequest(f *testing.F) {
 		f.Add([]byte(chunked + data))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		head, n, err := Parse(data)
+		head, n, err := parse(data)
 		if err != nil {
 			var refusal *Error
 			if n != 0 || !errors.Is(err, ErrIncomplete) && !errors.As(err, &refusal) {

@@ -40,9 +40,6 @@ var (
 	colon = []byte(":")
 )
 
-// Parse reads the head that b begins with, and returns its length.
-func Parse(b []byte) (Head, int, error) { return new(Parser).Parse(b) }
-
 // Parser reads a head that comes in pieces. It looks at each byte once, and
 // refuses a malformed line as soon as it has its end. The zero value is ready
 // for a head.

@@ -87,12 +87,10 @@ func (w *Watcher) Watch(s Set) {
 	case <-w.late: // s takes its place
 	default:
 	}
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	select {
 	case w.wanted <- s:
 	case <-w.stop:
-	case <-timer.C:
+	case <-time.After(patience):
 		w.late <- s // it has room, since only this goroutine sends
 	}
 }
@@ -108,11 +106,9 @@ func (w *Watcher) Close() {
 			w.notify.Close() // it waits, too, for what the kernel is asked to watch
 		}
 	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
 	select {
 	case <-ended:
-	case <-timer.C:
+	case <-time.After(patience):
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
+// maxID is how long an id from a proxy may be, in bytes.
+const maxID = 128
+
 // requestIDHeader carries the request's id upstream, and from trusted proxies.
 const requestIDHeader = "X-Request-Id"
 
@@ -74,17 +77,8 @@ func newEntry(r *http.Request, info *RequestInfo, w *responseWriter, started tim
 // requestID is a fresh id, or the one that a trusted proxy sent. An id from
 // elsewhere is worth nothing: a client that sends it could pass for another request.
 func requestID(r *http.Request) string {
-	if ids := r.Header[requestIDHeader]; len(ids) == 1 && plainID(ids[0]) && FromTrustedProxy(r) {
+	if ids := r.Header[requestIDHeader]; len(ids) == 1 && len(ids[0]) <= maxID && plainText(ids[0]) && FromTrustedProxy(r) {
 		return ids[0]
 	}
 	return rand.Text()
-}
-
-func plainID(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return len(s) > 0 && len(s) <= 128
 }

@@ -124,14 +124,10 @@ func (s *remoteSet) run(ctx context.Context) {
 		} else {
 			retry = retryFirst
 		}
-		timer := time.NewTimer(next)
 		select {
-		case <-timer.C:
+		case <-time.After(next):
 		case <-s.wanted:
 		case <-ctx.Done():
-		}
-		timer.Stop()
-		if ctx.Err() != nil {
 			return
 		}
 	}
@@ -237,13 +233,11 @@ func (s *remoteSet) await(ctx context.Context) bool {
 	}
 	fetched := s.fetched
 	s.mu.Unlock()
-	timer := time.NewTimer(awaitAtMost)
-	defer timer.Stop()
 	select {
 	case <-fetched:
 		return true
 	case <-s.stopped:
-	case <-timer.C:
+	case <-time.After(awaitAtMost):
 	case <-ctx.Done():
 	}
 	return false

@@ -47,7 +47,7 @@ func (res *Resource) Validate(s *config.Scope) {
 		}
 	}
 	for i, scope := range res.Scopes {
-		if !scopeToken(scope) {
+		if !plainText(scope) {
 			s.Errorf(fmt.Sprintf("scopes[%d]", i), "%q is not a scope: printable ASCII without spaces, quotes and backslashes, one scope an item", scope)
 		}
 	}
@@ -70,8 +70,9 @@ func resourceURL(raw string) string {
 	return ""
 }
 
-// scopeToken reports whether s is one scope (RFC 6749 section 3.3).
-func scopeToken(s string) bool {
+// plainText reports whether s is printable ASCII without spaces, quotes and
+// backslashes, as a scope is (RFC 6749 section 3.3).
+func plainText(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			return false

@@ -68,7 +68,7 @@ func (l *Logs) Open(c Config) (*Sink, error) {
 // Swap puts a prepared sink in force. What others are writing to the one before
 // it goes there or here.
 func (l *Logs) Swap(s *Sink) {
-	s.queue.useNotice(s.notice) // stderr keeps its queue, and may change its format
+	s.queue.locked(func() { s.queue.notice = s.notice }) // stderr keeps its queue, and may change its format
 	if old := l.current.Swap(s); old != s {
 		l.retire(old, s)
 	}
@@ -123,11 +123,9 @@ func (l *Logs) Close() {
 	l.Swap(l.stderr)
 	retired := make(chan struct{})
 	go func() { l.retired.Wait(); close(retired) }()
-	t := time.NewTimer(time.Until(deadline))
-	defer t.Stop()
 	select {
 	case <-retired:
-	case <-t.C:
+	case <-time.After(time.Until(deadline)):
 	}
 	l.stderr.queue.closeWithin(time.Until(deadline))
 }

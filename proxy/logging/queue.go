@@ -96,25 +96,18 @@ func (q *queue) close() {
 	q.signal()
 }
 
-// abandon drops the lines that wait, and counts them.
-func (q *queue) abandon() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.dropped(bytes.Count(q.waiting, newline))
-	q.waiting = nil
-}
-
 // closeWithin is close, and gives up what is not written after d. It reports
 // whether the goroutine has ended.
 func (q *queue) closeWithin(d time.Duration) bool {
 	q.close()
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-q.done:
 		return true
-	case <-t.C:
-		q.abandon()
+	case <-time.After(d):
+		q.locked(func() {
+			q.dropped(bytes.Count(q.waiting, newline))
+			q.waiting = nil
+		})
 		return false
 	}
 }
@@ -133,10 +126,12 @@ func (q *queue) run() {
 		torn, failing = q.write(batch, torn)
 		if untold > 0 && !failing {
 			// Told behind what waited before the first dropped line.
-			if _, err := q.out.Write(q.noticeOf(untold)); err != nil {
+			var notice func(dropped int) []byte
+			q.locked(func() { notice = q.notice })
+			if _, err := q.out.Write(notice(untold)); err != nil {
 				failing = true
 			} else {
-				q.told(untold)
+				q.locked(func() { q.untold -= untold })
 			}
 		}
 		spare = nil
@@ -187,11 +182,11 @@ func (q *queue) write(batch []byte, torn bool) (tornNow, failed bool) {
 }
 
 func (q *queue) writeChunk(chunk []byte, torn bool) (tornNow, failed bool) {
-	defer q.wrote(len(chunk))
+	defer q.locked(func() { q.writing -= len(chunk) })
 	if torn {
 		// A full disk took a part of a line; what is left of it stands alone.
 		if _, err := q.out.Write(newline); err != nil {
-			q.lost(chunk)
+			q.locked(func() { q.dropped(bytes.Count(chunk, newline)) })
 			return true, true
 		}
 	}
@@ -199,38 +194,12 @@ func (q *queue) writeChunk(chunk []byte, torn bool) (tornNow, failed bool) {
 	if err == nil {
 		return false, false
 	}
-	q.lost(chunk[n:])
+	q.locked(func() { q.dropped(bytes.Count(chunk[n:], newline)) })
 	return n > 0 && chunk[n-1] != '\n', true
 }
 
-// lost counts the lines of a failed write.
-func (q *queue) lost(rest []byte) {
+func (q *queue) locked(change func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.dropped(bytes.Count(rest, newline))
-}
-
-func (q *queue) wrote(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.writing -= n
-}
-
-func (q *queue) noticeOf(dropped int) []byte {
-	q.mu.Lock()
-	notice := q.notice
-	q.mu.Unlock()
-	return notice(dropped)
-}
-
-func (q *queue) useNotice(notice func(dropped int) []byte) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.notice = notice
-}
-
-func (q *queue) told(n int) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.untold -= n
+	change()
 }

@@ -121,15 +121,13 @@ func openFile(path string) (f *os.File, created bool, err error) {
 			}
 		}
 	}()
-	t := time.NewTimer(openTimeout)
-	defer t.Stop()
 	select {
 	case o := <-result:
 		if o.err != nil {
 			return nil, false, fmt.Errorf("opening the log file: %w", o.err)
 		}
 		return o.file, o.created, nil
-	case <-t.C:
+	case <-time.After(openTimeout):
 		close(gaveUp)
 		return nil, false, fmt.Errorf("opening the log file %s: the file system has not answered within %s", path, openTimeout)
 	}

@@ -107,12 +107,10 @@ func (x *exchange) copyEvents(resp *http.Response) {
 		whole := ends.whole()
 		mu.Unlock()
 		if !whole {
-			grace := time.NewTimer(drainGrace)
-			defer grace.Stop()
 			select {
 			case <-done:
 				return
-			case <-grace.C:
+			case <-time.After(drainGrace):
 			}
 		}
 		x.cancel(why)

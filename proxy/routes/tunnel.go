@@ -139,11 +139,9 @@ func (t *tunnel) goAway(status uint16) {
 
 // wait waits for drainGrace at most.
 func (t *tunnel) wait(done <-chan struct{}) {
-	timer := time.NewTimer(drainGrace)
-	defer timer.Stop()
 	select {
 	case <-done:
-	case <-timer.C:
+	case <-time.After(drainGrace):
 	case <-t.over:
 	}
 }
