@@ -66,16 +66,8 @@ func (s *Server) readProxyHeader(c *Conn) error {
 	}
 	c.raw.SetReadDeadline(time.Now().Add(s.config.Limits.HeaderTimeout))
 	defer c.raw.SetReadDeadline(time.Time{})
-	raw, rest, err := readProxyHeader(c.raw)
+	header, rest, err := readProxyHeader(c.raw)
 	if err != nil {
-		return fmt.Errorf("PROXY header: %w", err)
-	}
-	// The library takes a header of version 1 only when it is whole.
-	header, err := proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), maxProxyHeader))
-	if err != nil {
-		return fmt.Errorf("PROXY header: %w", err)
-	}
-	if err := checkProxySum(header, raw); err != nil {
 		return fmt.Errorf("PROXY header: %w", err)
 	}
 	in := &proxiedConn{Conn: c.raw, remote: c.raw.RemoteAddr(), local: c.raw.LocalAddr(), rest: rest}
@@ -146,9 +138,23 @@ var (
 	errNoByte        = errors.New("the connection ended before its first byte")
 )
 
-// readProxyHeader reads until the header is whole, in however many pieces it
-// comes. rest is what came behind it.
-func readProxyHeader(conn net.Conn) (header, rest []byte, err error) {
+// readProxyHeader reads the header that a connection begins with, and what came
+// behind it.
+func readProxyHeader(conn net.Conn) (header *proxyproto.Header, rest []byte, err error) {
+	raw, rest, err := readWhole(conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	// The library takes a header of version 1 only when it is whole.
+	if header, err = proxyproto.Read(bufio.NewReaderSize(bytes.NewReader(raw), maxProxyHeader)); err != nil {
+		return nil, nil, err
+	}
+	return header, rest, checkProxySum(header, raw)
+}
+
+// readWhole reads until the header is whole, in however many pieces it comes. rest
+// is what came behind it.
+func readWhole(conn net.Conn) (header, rest []byte, err error) {
 	buf := make([]byte, 0, maxProxyHeader)
 	for {
 		n, err := conn.Read(buf[len(buf):cap(buf)])

@@ -90,17 +90,10 @@ func (x *exchange) copyEvents(resp *http.Response) {
 		done  = make(chan struct{})
 	)
 	defer close(done)
-	expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(x.r.Context()).ExpiresAt)
-	defer stop()
 	go func() {
-		var why error
-		select {
-		case <-done:
+		why := x.ending(done)
+		if why == nil {
 			return
-		case <-x.conn.Ending():
-			why = errDrained
-		case <-expired:
-			why = errExpired
 		}
 		mu.Lock()
 		cause = why
@@ -146,6 +139,20 @@ func (x *exchange) copyEvents(resp *http.Response) {
 		case err != nil:
 			x.abortRead(err)
 		}
+	}
+}
+
+// ending waits until a stream must end, and returns why; nil once it is done.
+func (x *exchange) ending(done <-chan struct{}) error {
+	expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(x.r.Context()).ExpiresAt)
+	defer stop()
+	select {
+	case <-done:
+		return nil
+	case <-x.conn.Ending():
+		return errDrained
+	case <-expired:
+		return errExpired
 	}
 }
 

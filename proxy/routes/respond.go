@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -132,13 +133,11 @@ func (x *exchange) flush() {
 
 // abortRead ends an answer whose upstream broke off.
 func (x *exchange) abortRead(err error) {
-	switch {
-	case x.endedBy(errIdle):
+	switch cause := context.Cause(x.ctx); {
+	case errors.Is(cause, errIdle):
 		x.abort(filter.FlagStreamIdleTimeout, errIdle)
-	case x.endedBy(errDrained):
-		x.abort(filter.FlagDrained, errDrained)
-	case x.endedBy(errExpired):
-		x.abort(filter.FlagUnauthorized, errExpired)
+	case errors.Is(cause, errDrained), errors.Is(cause, errExpired):
+		x.abort(endFlag(cause), cause)
 	case x.r.Context().Err() != nil, x.endedBy(errHungUp):
 		x.abort(filter.FlagDownstreamConnectionTermination, err)
 	case errors.Is(err, transport.ErrProtocol):

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -13,17 +14,14 @@ import (
 // tunnel is a pair of upgraded connections.
 type tunnel struct {
 	*exchange
-	client   net.Conn
-	early    []byte // what the client sent before the tunnel was there
-	upstream io.ReadWriteCloser
-	frames   *framed // nil unless it is a WebSocket
+	client    net.Conn
+	early     []byte // what the client sent before the tunnel was there
+	upstream  io.ReadWriteCloser
+	webSocket bool
+	down, up  direction
 
 	ended sync.Once
 	over  chan struct{}
-}
-
-func newTunnel(x *exchange, client net.Conn, early []byte, upstream io.ReadWriteCloser) *tunnel {
-	return &tunnel{exchange: x, client: client, early: early, upstream: upstream, over: make(chan struct{})}
 }
 
 // end closes both connections.
@@ -44,22 +42,23 @@ func (t *tunnel) run() {
 		t.info.SetReason(cause.Error())
 		t.end()
 	})
+	t.down.write, t.up.write = t.writeClient, t.writeUpstream
+	if t.webSocket {
+		t.down.follow()
+		t.up.follow()
+	}
 	var pumps, end sync.WaitGroup
-	pumps.Go(func() { t.pump(t.toClient, t.upstream, t.client) })
-	pumps.Go(func() { t.pump(t.toUpstream, io.MultiReader(bytes.NewReader(t.early), t.client), t.upstream) })
+	pumps.Go(func() { t.pump(&t.down, t.upstream, t.client) })
+	pumps.Go(func() { t.pump(&t.up, io.MultiReader(bytes.NewReader(t.early), t.client), t.upstream) })
 	if t.conn != nil {
-		expired, stop := filter.ExpiryTimer(filter.PrincipalFrom(t.r.Context()).ExpiresAt)
-		defer stop()
 		end.Go(func() {
-			select {
-			case <-t.over:
+			why := t.ending(t.over)
+			if why == nil {
 				return
-			case <-t.conn.Ending():
-				t.info.SetFlag(filter.FlagDrained)
-				t.goAway(statusGoingAway)
-			case <-expired:
-				t.info.SetFlag(filter.FlagUnauthorized)
-				t.goAway(statusPolicyViolation)
+			}
+			t.info.SetFlag(endFlag(why))
+			if t.webSocket {
+				t.goAway(why)
 			}
 			t.end()
 		})
@@ -71,14 +70,14 @@ func (t *tunnel) run() {
 
 // pump passes one direction on. At its end the other goes on, if the
 // connection can be closed by halves; a WebSocket that lost one has lost both.
-func (t *tunnel) pump(pass func([]byte) error, src io.Reader, dst io.Writer) {
+func (t *tunnel) pump(d *direction, src io.Reader, dst io.Writer) {
 	buf := t.buffers.Get().(*[copyBuffer]byte)
 	defer t.buffers.Put(buf)
 	for {
 		n, err := src.Read(buf[:])
 		if n > 0 {
 			t.watch.touch()
-			if pass(buf[:n]) != nil {
+			if d.pass(buf[:n]) != nil {
 				t.end()
 				return
 			}
@@ -88,31 +87,17 @@ func (t *tunnel) pump(pass func([]byte) error, src io.Reader, dst io.Writer) {
 			continue
 		}
 		half, ok := dst.(interface{ CloseWrite() error })
-		if err != io.EOF || t.frames != nil || !ok || half.CloseWrite() != nil {
+		if err != io.EOF || t.webSocket || !ok || half.CloseWrite() != nil {
 			t.end()
 		}
 		return
 	}
 }
 
-func (t *tunnel) toClient(p []byte) error {
-	if t.frames != nil {
-		return t.frames.down.pass(p, t.writeClient)
-	}
-	return t.writeClient(p)
-}
-
 func (t *tunnel) writeClient(p []byte) error {
 	n, err := t.client.Write(p)
 	t.info.AddBytes(int64(n))
 	return err
-}
-
-func (t *tunnel) toUpstream(p []byte) error {
-	if t.frames != nil {
-		return t.frames.up.pass(p, t.writeUpstream)
-	}
-	return t.writeUpstream(p)
 }
 
 func (t *tunnel) writeUpstream(p []byte) error {
@@ -124,17 +109,17 @@ func (t *tunnel) writeUpstream(p []byte) error {
 // close frame with the status, after a whole message if that ends in time, after a
 // whole frame at least; its answer goes on to the upstream, which gets a close
 // frame of ours, with 1001, if none comes. Nothing is sent amid a frame.
-func (t *tunnel) goAway(status uint16) {
-	if t.frames == nil {
-		return
+func (t *tunnel) goAway(why error) {
+	status := uint16(statusGoingAway)
+	if errors.Is(why, errExpired) {
+		status = statusPolicyViolation
 	}
-	down, up := &t.frames.down, &t.frames.up
 	_ = t.client.SetWriteDeadline(time.Now().Add(2 * drainGrace)) // a client that reads nothing must not hold us
-	down.finish(closeFrame(status, false), t.writeClient)
-	t.wait(down.finished)
-	down.cut(closeFrame(status, false), t.writeClient)
-	t.wait(up.closed)
-	up.cut(closeFrame(statusGoingAway, true), t.writeUpstream)
+	t.down.finish(closeFrame(status, false))
+	t.wait(t.down.finished)
+	t.down.cut(closeFrame(status, false))
+	t.wait(t.up.closed)
+	t.up.cut(closeFrame(statusGoingAway, true))
 }
 
 // wait waits for drainGrace at most.
@@ -146,19 +131,10 @@ func (t *tunnel) wait(done <-chan struct{}) {
 	}
 }
 
-// framed follows both directions of a WebSocket.
-type framed struct{ down, up direction }
-
-func newFramed() *framed {
-	f := &framed{}
-	f.down.finished, f.down.closed = make(chan struct{}), make(chan struct{})
-	f.up.finished, f.up.closed = make(chan struct{}), make(chan struct{})
-	return f
-}
-
-// direction is one half of a WebSocket. Its lock is held while it is written
-// to, so that no frame of ours can come amid one that passes.
+// direction is one half of a tunnel. That of a WebSocket is followed; its lock is held
+// while it is written to, so that no frame of ours can come amid one that passes.
 type direction struct {
+	write    func([]byte) error
 	finished chan struct{} // closed when nothing more is passed
 	closed   chan struct{} // closed when a close frame has passed
 
@@ -169,9 +145,15 @@ type direction struct {
 	seen   bool
 }
 
-// pass writes p, or as much of it as belongs to a message that is to be the
+// follow has the frames of a WebSocket followed.
+func (d *direction) follow() { d.finished, d.closed = make(chan struct{}), make(chan struct{}) }
+
+// pass writes p, or of a WebSocket as much of it as belongs to a message that is to be the
 // last. What follows is dropped.
-func (d *direction) pass(p []byte, write func([]byte) error) error {
+func (d *direction) pass(p []byte) error {
+	if d.closed == nil {
+		return d.write(p)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.over {
@@ -188,7 +170,7 @@ func (d *direction) pass(p []byte, write func([]byte) error) error {
 			p = p[:at]
 		}
 	}
-	if err := write(p); err != nil {
+	if err := d.write(p); err != nil {
 		return err
 	}
 	if d.frames.closed && d.frames.whole() && !d.seen {
@@ -196,35 +178,35 @@ func (d *direction) pass(p []byte, write func([]byte) error) error {
 		close(d.closed)
 	}
 	if final {
-		return d.sendLast(write)
+		return d.sendLast()
 	}
 	return nil
 }
 
 // finish has the close frame sent after the current message.
-func (d *direction) finish(frame []byte, write func([]byte) error) {
+func (d *direction) finish(frame []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last = frame
 	if d.frames.between() {
-		_ = d.sendLast(write) // a peer that is gone needs no close frame
+		_ = d.sendLast() // a peer that is gone needs no close frame
 	}
 }
 
 // cut sends the close frame now, unless the direction has ended or is amid a
 // frame that the peer does not complete.
-func (d *direction) cut(frame []byte, write func([]byte) error) {
+func (d *direction) cut(frame []byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last = frame
 	if !d.over && d.frames.whole() {
-		_ = d.sendLast(write) // as above
+		_ = d.sendLast() // as above
 	}
 }
 
 // sendLast ends the direction. After a close frame nothing may be sent, also
 // no second one. The caller holds mu.
-func (d *direction) sendLast(write func([]byte) error) error {
+func (d *direction) sendLast() error {
 	if d.over {
 		return nil
 	}
@@ -233,5 +215,5 @@ func (d *direction) sendLast(write func([]byte) error) error {
 	if d.frames.closed {
 		return nil
 	}
-	return write(d.last)
+	return d.write(d.last)
 }

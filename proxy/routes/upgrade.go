@@ -56,9 +56,9 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 		x.info.SetReason(err.Error())
 		return
 	}
-	t := newTunnel(x, conn, early(buffered.Reader), upstream)
-	if strings.EqualFold(asked, "websocket") {
-		t.frames = newFramed()
+	t := &tunnel{
+		exchange: x, client: conn, early: early(buffered.Reader), upstream: upstream,
+		webSocket: strings.EqualFold(asked, "websocket"), over: make(chan struct{}),
 	}
 	t.run()
 }

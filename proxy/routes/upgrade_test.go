@@ -195,19 +195,20 @@ func TestNoWebSocketMessageIsCut(t *testing.T) {
 	const first, second, lost = "\x01\x03one\x00\x03tw", "o\x89\x02hi\x80\x05three", "\x81\x04lost"
 	for size := 1; size <= len(second)+len(lost); size++ {
 		sent.Reset()
-		d := &newFramed().down
-		if err := d.pass([]byte(first), write); err != nil { // a fragment, and the begin of another
+		d := &direction{write: write}
+		d.follow()
+		if err := d.pass([]byte(first)); err != nil { // a fragment, and the begin of another
 			t.Fatal(err)
 		}
-		d.finish(closeFrame(statusGoingAway, false), write)
+		d.finish(closeFrame(statusGoingAway, false))
 		for rest := second + lost; rest != ""; {
 			n := min(size, len(rest))
-			if err := d.pass([]byte(rest[:n]), write); err != nil {
+			if err := d.pass([]byte(rest[:n])); err != nil {
 				t.Fatal(err)
 			}
 			rest = rest[n:]
 		}
-		d.cut(closeFrame(statusGoingAway, false), write)
+		d.cut(closeFrame(statusGoingAway, false))
 		if want := first + second + "\x88\x02\x03\xe9"; sent.String() != want {
 			t.Errorf("in pieces of %d: %q, want %q", size, sent.String(), want)
 		}
@@ -218,11 +219,12 @@ func TestNoWebSocketMessageIsCut(t *testing.T) {
 func TestNothingFollowsACloseFrame(t *testing.T) {
 	var sent bytes.Buffer
 	write := func(p []byte) error { sent.Write(p); return nil }
-	d := &newFramed().down
-	if err := d.pass([]byte("\x88\x02\x03\xe8"), write); err != nil {
+	d := &direction{write: write}
+	d.follow()
+	if err := d.pass([]byte("\x88\x02\x03\xe8")); err != nil {
 		t.Fatal(err)
 	}
-	d.finish(closeFrame(statusGoingAway, false), write)
+	d.finish(closeFrame(statusGoingAway, false))
 	if <-d.closed; sent.String() != "\x88\x02\x03\xe8" {
 		t.Errorf("%q", sent.String())
 	}
