@@ -74,48 +74,28 @@ func (c *Config) health() (*HealthCheck, error) {
 	return h, nil
 }
 
-// connectSettings is the part of a Config that a connection is made by: when
-// it changes, open connections no longer stand for what is configured.
-type connectSettings struct {
-	TLS              *tls.ClientConfig       `yaml:"tls"`
-	Protocols        []string                `yaml:"protocols"`
-	Proxy            string                  `yaml:"proxy_protocol"`
-	ConnectTimeout   time.Duration           `yaml:"connect_timeout"`
-	IdleTimeout      time.Duration           `yaml:"idle_timeout"`
-	MaxConnectionAge time.Duration           `yaml:"max_connection_age"`
-	Command          []string                `yaml:"command"`
-	Env              map[string]config.Value `yaml:"env"`
-	Dir              config.Path             `yaml:"dir"`
+// connecting is the part of a Config that a connection is made by: when it changes,
+// open connections no longer stand for what is configured.
+func (c *Config) connecting() Config {
+	return Config{
+		TLS: c.TLS, Protocols: c.Protocols, Proxy: c.Proxy, ConnectTimeout: c.ConnectTimeout, IdleTimeout: c.IdleTimeout,
+		MaxConnectionAge: c.MaxConnectionAge, Command: c.Command, Env: c.Env, Dir: c.Dir,
+	}
 }
 
 // ConnectFingerprint sums what a connection is made by: identity, trust, names
 // and connect settings. Clusters in which it differs never share a connection.
-func (c *Config) ConnectFingerprint() [32]byte {
-	return config.Fingerprint(connectSettings{
-		c.TLS, c.Protocols, c.Proxy, c.ConnectTimeout, c.IdleTimeout, c.MaxConnectionAge, c.Command, c.Env, c.Dir,
-	})
-}
+func (c *Config) ConnectFingerprint() [32]byte { return config.Fingerprint(c.connecting()) }
 
-// reachSettings is what decides, beside the URL, whether a health check reaches
+// reachFingerprint sums what decides, beside the URL, whether a health check reaches
 // the server.
-type reachSettings struct {
-	Connects     [32]byte                `yaml:"connects"`
-	Headers      map[string]config.Value `yaml:"headers"`
-	Query        map[string]config.Value `yaml:"query"`
-	MCP          MCPConfig               `yaml:"mcp"`
-	StartTimeout time.Duration           `yaml:"start_timeout"`
-	Kind         string                  `yaml:"kind"`
-	Path         string                  `yaml:"path"`
-	Timeout      time.Duration           `yaml:"timeout"`
-}
-
-// reachFingerprint sums them.
 func (c *Config) reachFingerprint() [32]byte {
-	s := reachSettings{c.ConnectFingerprint(), c.Headers, c.Query, c.MCP, c.StartTimeout, "", "", 0}
+	part := c.connecting()
+	part.Headers, part.Query, part.MCP, part.StartTimeout = c.Headers, c.Query, c.MCP, c.StartTimeout
 	if h, _ := c.health(); h != nil {
-		s.Kind, s.Path, s.Timeout = h.Kind, h.Path, h.Timeout
+		part.HealthCheck = &HealthCheck{Kind: h.Kind, Path: h.Path, Timeout: h.Timeout}
 	}
-	return config.Fingerprint(s)
+	return config.Fingerprint(part)
 }
 
 // equal reports whether the clusters of both are the same.
