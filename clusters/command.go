@@ -16,23 +16,13 @@ import (
 // the process cannot be started, or may not be yet because the last one failed.
 // ctx bounds the start only: the caller must Stop the process, or see it end.
 func (e *Endpoint) Start(ctx context.Context, owner process.Owner) (*process.Process, error) {
-	return start(ctx, e, owner, process.Queue)
-}
-
-// StartIfFree is Start for a purpose that is worth no process of others, nor
-// waiting: where max_processes run the error is process.ErrOverflow at once.
-func (e *Endpoint) StartIfFree(ctx context.Context, owner process.Owner) (*process.Process, error) {
-	return start(ctx, e, owner, process.DontQueue)
-}
-
-func start(ctx context.Context, e *Endpoint, owner process.Owner, q process.Queuing) (*process.Process, error) {
 	if e.command == nil {
 		return nil, fmt.Errorf("cluster %s has no command", e.cluster)
 	}
 	if !e.acquire() {
 		return nil, connectError(e, transport.ErrRetired)
 	}
-	p, err := e.command.Start(ctx, owner, q, e.release)
+	p, err := e.command.Start(ctx, owner, e.release)
 	if err == nil {
 		return p, nil
 	}
@@ -46,9 +36,6 @@ func start(ctx context.Context, e *Endpoint, owner process.Owner, q process.Queu
 // Await waits, as Start does, until owner may use a process of the command that
 // runs already. owner may be nil.
 func (e *Endpoint) Await(ctx context.Context, owner *process.Backoff) error {
-	if owner == nil {
-		return nil
-	}
 	if err := owner.Await(ctx); err != nil { // the command's own backoff delays starts only
 		return connectError(e, err)
 	}

@@ -19,7 +19,7 @@ const (
 
 // Backoff keeps a process that fails from being started again and again. Each
 // owner of processes of a command has one: the crashes of its processes delay no
-// other owner. The zero Backoff delays nothing.
+// other owner. The zero Backoff delays nothing, and neither does nil.
 type Backoff struct {
 	mu       sync.Mutex
 	failures int // in a row
@@ -29,6 +29,9 @@ type Backoff struct {
 
 // wait is how long to wait before the next start, and why.
 func (b *Backoff) wait(now time.Time) (time.Duration, error) {
+	if b == nil {
+		return 0, nil
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.until.Sub(now), b.err

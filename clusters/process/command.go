@@ -76,17 +76,10 @@ type Owner struct {
 	Principal string
 	// Check: no client uses the process, only a health check does.
 	Check bool
+	// IfFree: the start is worth no process of others, nor waiting. Where
+	// max_processes run it fails with ErrOverflow at once.
+	IfFree bool
 }
-
-// Queuing says what a start does where max_processes run.
-type Queuing bool
-
-const (
-	// Queue: it waits, and a process at rest is stopped for it.
-	Queue Queuing = true
-	// DontQueue: it fails with ErrOverflow at once.
-	DontQueue Queuing = false
-)
 
 // Start starts a process for one owner of several, such as a session. The error
 // wraps ErrOverflow when max_processes run and waiting has not helped.
@@ -99,11 +92,11 @@ const (
 // ctx bounds the start only: the caller must Stop the process, or see it end.
 // release is called once it has ended and given back its place; it is not called
 // when Start fails.
-func (c *Command) Start(ctx context.Context, owner Owner, q Queuing, release func()) (*Process, error) {
+func (c *Command) Start(ctx context.Context, owner Owner, release func()) (*Process, error) {
 	if err := c.await(ctx, owner.Backoff); err != nil { // without a slot, which others may use
 		return nil, err
 	}
-	if err := c.slots.claim(ctx, c, owner, q); err != nil {
+	if err := c.slots.claim(ctx, c, owner); err != nil {
 		return nil, err
 	}
 	p, err := c.launch(owner, release)
@@ -132,10 +125,8 @@ func (c *Command) await(ctx context.Context, owner *Backoff) error {
 func (c *Command) delay(owner *Backoff, now time.Time) (time.Duration, error) {
 	wait, last := c.backoff.wait(now)
 	tooLong := wait > maxStartWait
-	if owner != nil {
-		if own, err := owner.wait(now); own > wait {
-			wait, last, tooLong = own, err, tooLong || own > maxOwnWait
-		}
+	if own, err := owner.wait(now); own > wait {
+		wait, last, tooLong = own, err, tooLong || own > maxOwnWait
 	}
 	if tooLong {
 		return wait, refusal(wait, last)

@@ -52,7 +52,7 @@ func shell(script string) *process.Command { return command("sh", "-c", script) 
 // startFor starts a process that lives no longer than the test.
 func startFor(t testing.TB, c *process.Command, owner process.Owner) *process.Process {
 	t.Helper()
-	p, err := c.Start(t.Context(), owner, process.Queue, func() {})
+	p, err := c.Start(t.Context(), owner, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ const parentOfOrphan = "TEST_PARENT_OF_ORPHAN"
 
 func beParentOfOrphan() {
 	c := shell("trap '' TERM; echo $$; while :; do sleep 1; done")
-	p, err := c.Start(context.Background(), process.Owner{}, process.Queue, func() {})
+	p, err := c.Start(context.Background(), process.Owner{}, func() {})
 	if err != nil {
 		panic(err)
 	}
@@ -188,7 +188,7 @@ func TestMaxProcessesIsABound(t *testing.T) {
 	c := limited(2, 0, process.Settings{Argv: []string{"cat"}})
 	first := start(t, c)
 	start(t, c)
-	if _, err := c.Start(t.Context(), process.Owner{}, process.Queue, func() {}); !errors.Is(err, process.ErrOverflow) || !strings.Contains(err.Error(), "max_processes (2)") {
+	if _, err := c.Start(t.Context(), process.Owner{}, func() {}); !errors.Is(err, process.ErrOverflow) || !strings.Contains(err.Error(), "max_processes (2)") {
 		t.Errorf("got %v", err)
 	}
 	first.Stop(t.Context())
@@ -207,7 +207,7 @@ func TestACommandThatFailsIsStartedLessAndLess(t *testing.T) {
 	}}
 	c := limited(32, time.Second, process.Settings{Argv: []string{"sh", "-c", "exit 3"}, Trace: trace})
 	again := func() (*process.Process, error) {
-		return c.Start(t.Context(), process.Owner{}, process.Queue, func() {})
+		return c.Start(t.Context(), process.Owner{}, func() {})
 	}
 	// The second start waits for a moment. The third one is refused, unless so
 	// much time has passed that it waits too: the delay doubles.
@@ -311,7 +311,7 @@ func TestAnOwnersBackoffIsWaitedForLongerThanThatOfAll(t *testing.T) {
 
 func TestACommandThatIsMissingIsAnError(t *testing.T) {
 	c := command("no-such-program")
-	if _, err := c.Start(t.Context(), process.Owner{}, process.Queue, func() {}); err == nil || !strings.Contains(err.Error(), "in PATH") {
+	if _, err := c.Start(t.Context(), process.Owner{}, func() {}); err == nil || !strings.Contains(err.Error(), "in PATH") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -1,8 +1,10 @@
 package process
 
 import (
+	"container/list"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,9 +20,9 @@ type slots struct {
 	mu   sync.Mutex
 	used int
 	// leaving are processes that are being stopped for a session that waits.
-	leaving     int
-	first, last *Process // at rest, the longest first
-	waiting     []*waiter
+	leaving int
+	resting list.List // of *Process, the one that rests longest first
+	waiting []*waiter
 }
 
 // waiter waits for a slot.
@@ -33,15 +35,14 @@ type waiter struct {
 // rest is whether a process is in use. The lock of the slots guards it, but for
 // taken.
 type rest struct {
-	owner         Owner
-	before, after *Process
-	resting       bool
-	gone          bool        // it has no slot any more
-	taken         atomic.Bool // it is being stopped for another one
+	owner Owner
+	place *list.Element // among those at rest; nil: it is in use
+	gone  bool          // it has no slot any more
+	taken atomic.Bool   // it is being stopped for another one
 }
 
 // claim takes a slot.
-func (s *slots) claim(ctx context.Context, c *Command, owner Owner, q Queuing) error {
+func (s *slots) claim(ctx context.Context, c *Command, owner Owner) error {
 	most, patience := c.most.Load(), time.Duration(c.patience.Load())
 	s.mu.Lock()
 	if len(s.waiting) == 0 && int64(s.used) < most {
@@ -50,7 +51,7 @@ func (s *slots) claim(ctx context.Context, c *Command, owner Owner, q Queuing) e
 		return nil
 	}
 	full := fmt.Errorf("cluster %s: %w: max_processes (%d) are running", c.Cluster, ErrOverflow, most)
-	if q == DontQueue || patience <= 0 {
+	if owner.IfFree || patience <= 0 {
 		s.mu.Unlock()
 		return full
 	}
@@ -85,14 +86,13 @@ func (s *slots) claim(ctx context.Context, c *Command, owner Owner, q Queuing) e
 func (s *slots) giveUp(w *waiter) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, other := range s.waiting {
-		if other == w {
-			s.waiting = append(s.waiting[:i:i], s.waiting[i+1:]...)
-			s.grantLocked() // those behind it may have a greater max_processes
-			return true
-		}
+	i := slices.Index(s.waiting, w)
+	if i < 0 {
+		return false
 	}
-	return false
+	s.waiting = slices.Delete(s.waiting, i, i+1)
+	s.grantLocked() // those behind it may have a greater max_processes
+	return true
 }
 
 // free gives a slot back; p is the process that had it, nil if none was started.
@@ -129,7 +129,7 @@ func (s *slots) grantLocked() {
 
 // makeRoomLocked stops a process at rest for each of the starts that wait.
 func (s *slots) makeRoomLocked() {
-	for s.leaving < len(s.waiting) && s.first != nil {
+	for s.leaving < len(s.waiting) && s.resting.Len() > 0 {
 		p := s.victimLocked(s.waiting[s.leaving].owner)
 		s.unrestLocked(p)
 		p.rest.taken.Store(true)
@@ -140,10 +140,9 @@ func (s *slots) makeRoomLocked() {
 
 // victimLocked returns the process at rest that is stopped for owner: of those
 // whose loss matters least, the one at rest longest.
-func (s *slots) victimLocked(owner Owner) *Process {
-	victim := s.first
-	for p := s.first.rest.after; p != nil; p = p.rest.after {
-		if p.rest.worth(owner) < victim.rest.worth(owner) {
+func (s *slots) victimLocked(owner Owner) (victim *Process) {
+	for at := s.resting.Front(); at != nil; at = at.Next() {
+		if p := at.Value.(*Process); victim == nil || p.rest.worth(owner) < victim.rest.worth(owner) {
 			victim = p
 		}
 	}
@@ -167,21 +166,10 @@ func (r *rest) worth(owner Owner) int {
 }
 
 func (s *slots) unrestLocked(p *Process) {
-	r := &p.rest
-	if !r.resting {
-		return
+	if p.rest.place != nil {
+		s.resting.Remove(p.rest.place)
+		p.rest.place = nil
 	}
-	if r.before != nil {
-		r.before.rest.after = r.after
-	} else {
-		s.first = r.after
-	}
-	if r.after != nil {
-		r.after.rest.before = r.before
-	} else {
-		s.last = r.before
-	}
-	r.before, r.after, r.resting = nil, nil, false
 }
 
 // Rest says that no session uses the process now: it may be stopped where another
@@ -190,17 +178,10 @@ func (p *Process) Rest() {
 	s := p.command.slots
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p.rest.resting || p.rest.taken.Load() || p.rest.gone {
-		return
+	if p.rest.place == nil && !p.rest.taken.Load() && !p.rest.gone {
+		p.rest.place = s.resting.PushBack(p)
+		s.makeRoomLocked()
 	}
-	p.rest.resting, p.rest.before = true, s.last
-	if s.last != nil {
-		s.last.rest.after = p
-	} else {
-		s.first = p
-	}
-	s.last = p
-	s.makeRoomLocked()
 }
 
 // Use says that the process is in use again, or ends its rest for good. Whether

@@ -90,14 +90,14 @@ func TestAStartWaitsForAProcessToEndOrRest(t *testing.T) {
 			p := start(t, c)
 			started := make(chan error, 1)
 			go func() {
-				next, err := c.Start(context.Background(), process.Owner{}, process.Queue, func() {})
+				next, err := c.Start(context.Background(), process.Owner{}, func() {})
 				if err == nil {
 					kill(next)
 				}
 				started <- err
 			}()
 			testkit.Eventually(t, "the start waits", func() bool { return waiting(c) == 1 })
-			if _, err := c.Start(t.Context(), process.Owner{}, process.DontQueue, func() {}); !errors.Is(err, process.ErrOverflow) {
+			if _, err := c.Start(t.Context(), process.Owner{IfFree: true}, func() {}); !errors.Is(err, process.ErrOverflow) {
 				t.Errorf("a start that does not wait: %v", err)
 			}
 			yield(p)
@@ -112,7 +112,7 @@ func TestAStartWaitsForAProcessToEndOrRest(t *testing.T) {
 func TestAStartThatWaitedInVainSaysSo(t *testing.T) {
 	c := few(1, 10*time.Millisecond)
 	start(t, c)
-	_, err := c.Start(t.Context(), process.Owner{}, process.Queue, func() {})
+	_, err := c.Start(t.Context(), process.Owner{}, func() {})
 	if !errors.Is(err, process.ErrOverflow) || !strings.Contains(err.Error(), "max_processes (1)") || !strings.Contains(err.Error(), "queue_timeout (10ms)") {
 		t.Errorf("got %v", err)
 	}
@@ -126,7 +126,7 @@ func TestAStartThatWaitedInVainSaysSo(t *testing.T) {
 		testkit.Eventually(t, "the start waits", func() bool { return waiting(c) == 1 })
 		cancel()
 	}()
-	if _, err := c.Start(ctx, process.Owner{}, process.Queue, func() {}); err == nil || errors.Is(err, process.ErrOverflow) {
+	if _, err := c.Start(ctx, process.Owner{}, func() {}); err == nil || errors.Is(err, process.ErrOverflow) {
 		t.Errorf("a start whose caller has gone: %v", err)
 	}
 	if n := waiting(c); n != 0 {
@@ -138,7 +138,7 @@ func TestAStartForACheckTakesNothingFromOthers(t *testing.T) {
 	c := few(1, time.Minute)
 	p := start(t, c)
 	p.Rest()
-	if _, err := c.Start(t.Context(), process.Owner{}, process.DontQueue, func() {}); !errors.Is(err, process.ErrOverflow) {
+	if _, err := c.Start(t.Context(), process.Owner{IfFree: true}, func() {}); !errors.Is(err, process.ErrOverflow) {
 		t.Errorf("got %v", err)
 	}
 	if p.Taken() {

@@ -206,11 +206,7 @@ func (o *opening) newSession() *Session {
 }
 
 func (o *opening) startProcess(ctx context.Context) (*process.Process, error) {
-	start := o.endpoint.Start
-	if o.ifFree {
-		start = o.endpoint.StartIfFree
-	}
-	p, err := start(ctx, process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal, Check: o.check != nil})
+	p, err := o.endpoint.Start(ctx, process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal, Check: o.check != nil, IfFree: o.ifFree})
 	if err == nil {
 		o.started(p)
 	}
