@@ -83,21 +83,22 @@ func (f *factory) connect(previous *factory) error {
 func (f *factory) build(names *names, donors []*Endpoint) []*Endpoint {
 	var list []*Endpoint
 	add := func(u *url.URL, a netip.Addr, unresolved error) {
-		e := f.newEndpoint(u, a, unresolved)
+		id := endpointID(u, a)
+		i := slices.IndexFunc(donors, func(d *Endpoint) bool {
+			return d.id == id && d.connects == f.connects && (d.unresolved == nil) == (unresolved == nil) && d.acquire()
+		})
+		if i >= 0 {
+			list = append(list, donors[i])
+			return
+		}
+		e := f.newEndpoint(id, u, a, unresolved)
 		for _, d := range donors {
-			if d.id != e.id {
-				continue
-			}
-			if d.connects == f.connects && (d.unresolved == nil) == (unresolved == nil) && d.acquire() {
-				list = append(list, d)
-				return
-			}
 			switch {
-			case d.unresolved != nil || unresolved != nil:
+			case d.id != id || d.unresolved != nil || unresolved != nil:
 			case d.state.health() == Unhealthy:
-				inherit(e, d, newState(d.state.tally, f.checked))
+				e.inherit(d, newState(d.state.tally, f.checked))
 			default:
-				inherit(e, d, d.state)
+				e.inherit(d, d.state)
 			}
 		}
 		list = append(list, e)
@@ -122,29 +123,28 @@ func (f *factory) build(names *names, donors []*Endpoint) []*Endpoint {
 }
 
 // newEndpoint makes an endpoint with one reference, the list's.
-func (f *factory) newEndpoint(u *url.URL, a netip.Addr, unresolved error) *Endpoint {
-	e := f.bare(u, a)
+func (f *factory) newEndpoint(id string, u *url.URL, a netip.Addr, unresolved error) *Endpoint {
+	e := f.bare(id, withoutQuery(u), a, newState(new(tally), f.checked), new(atomic.Int64))
 	e.unresolved = unresolved
-	defer f.configure(e)
 	switch {
 	case u == nil:
 		e.command = f.command()
 	case unresolved == nil:
-		to := transport.Target{Endpoint: e.id, URL: e.url, Address: hostPort(u, a)}
-		f.open(e, to)
-		e.checks = f.bare(u, a) // with e's reference
-		e.checks.state, e.checks.avoid = e.state, e.avoid
+		to := transport.Target{Endpoint: id, URL: e.url, Address: hostPort(u, a)}
+		e.pool = transport.NewPool(f.connector, to, (*exchanges)(e))
+		e.checks = f.bare(id, e.url, a, e.state, e.avoid) // with e's reference
 		to.Check = true
-		f.open(e.checks, to)
+		e.checks.pool = transport.NewPool(f.connector, to, (*exchanges)(e.checks))
 	}
+	f.configure(e)
 	return e
 }
 
 // bare makes an endpoint that has no way to its server.
-func (f *factory) bare(u *url.URL, a netip.Addr) *Endpoint {
+func (f *factory) bare(id string, u *url.URL, a netip.Addr, s *state, avoid *atomic.Int64) *Endpoint {
 	e := &Endpoint{
-		cluster: f.cfg.Name, id: endpointID(u, a), url: withoutQuery(u), addr: a, connects: f.connects, trace: f.opts.Trace,
-		state: newState(new(tally), f.checked), avoid: new(atomic.Int64), retired: make(chan struct{}),
+		cluster: f.cfg.Name, id: id, url: u, addr: a, connects: f.connects, trace: f.opts.Trace,
+		state: s, avoid: avoid, retired: make(chan struct{}),
 	}
 	e.refs.Store(1)
 	return e
@@ -162,23 +162,25 @@ func (f *factory) command() *process.Command {
 	return process.NewCommand(s)
 }
 
-// open gives an endpoint a pool, whose exchanges keep it alive.
-func (f *factory) open(e *Endpoint, t transport.Target) {
-	e.pool = transport.NewPool(f.connector, t, func() bool {
-		if !e.acquire() {
-			return false
-		}
-		e.state.active.Add(1)
-		return true
-	}, func() {
-		e.state.active.Add(-1)
-		e.release()
-	})
+// exchanges are those of an endpoint's pool, which keep it alive.
+type exchanges Endpoint
+
+func (x *exchanges) Begin() bool {
+	if !(*Endpoint)(x).acquire() {
+		return false
+	}
+	x.state.active.Add(1)
+	return true
+}
+
+func (x *exchanges) End() {
+	x.state.active.Add(-1)
+	(*Endpoint)(x).release()
 }
 
 // inherit has e take over what is known about d, the same endpoint; s is the state
 // that follows from that of d.
-func inherit(e, d *Endpoint, s *state) {
+func (e *Endpoint) inherit(d *Endpoint, s *state) {
 	e.state = s
 	if e.command != nil {
 		e.command.Succeed(d.command)
@@ -190,15 +192,13 @@ func inherit(e, d *Endpoint, s *state) {
 
 // configure gives an endpoint the settings that are swapped in place.
 func (f *factory) configure(e *Endpoint) {
-	if e.pool != nil {
-		e.pool.SetHeaders(f.headers)
-	}
+	query := f.query(e.url)
+	e.query.Store(&query)
 	if e.command != nil {
 		e.command.SetLimits(f.cfg.MaxProcesses, f.cfg.QueueTimeout)
 	}
-	query := f.query(e.url)
-	e.query.Store(&query)
 	if e.checks != nil {
+		e.pool.SetHeaders(f.headers)
 		e.checks.pool.SetHeaders(f.headers)
 		e.checks.query.Store(&query)
 	}

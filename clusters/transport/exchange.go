@@ -205,12 +205,12 @@ func (x *exchange) outgoing(req *http.Request) *http.Request {
 	x.url = *req.URL
 	x.url.Scheme, x.url.Host, x.url.User = x.pool.dialer.URL.Scheme, x.pool.dialer.URL.Host, nil
 	out.URL = &x.url
-	if headers := *x.pool.headers.Load(); len(headers) > 0 {
+	if headers := x.pool.headers.Load(); headers != nil {
 		out.Header = req.Header.Clone()
 		if out.Header == nil {
 			out.Header = http.Header{}
 		}
-		for _, h := range headers {
+		for _, h := range *headers {
 			out.Header[h.Name] = []string{h.Value}
 		}
 	}
@@ -290,6 +290,6 @@ func (x *exchange) finish() {
 		x.interrupt.end()
 		x.leaveLane()
 		x.set.leave(x)
-		x.pool.done()
+		x.pool.user.End()
 	})
 }

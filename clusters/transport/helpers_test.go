@@ -65,12 +65,14 @@ func connect(t testing.TB, to upstream) *client {
 		}
 	}
 	c := new(client)
-	hold := func() bool { c.active.Add(1); return true }
-	done := func() { c.active.Add(-1) }
-	c.Pool = transport.NewPool(transport.NewConnector(to.Name, identity, to.Settings, to.Options), transport.Target{Endpoint: to.URL, URL: u, Address: addr.String()}, hold, done)
+	c.Pool = transport.NewPool(transport.NewConnector(to.Name, identity, to.Settings, to.Options), transport.Target{Endpoint: to.URL, URL: u, Address: addr.String()}, c)
 	t.Cleanup(c.Close)
 	return c
 }
+
+// Begin and End implement transport.User.
+func (c *client) Begin() bool { c.active.Add(1); return true }
+func (c *client) End()        { c.active.Add(-1) }
 
 func (c *client) RoundTrip(req *http.Request) (*http.Response, error) { return c.Send(req, 0) }
 

@@ -18,7 +18,7 @@ import (
 // asked is a connection on which a request has just been given up.
 func asked(t *testing.T) (*trackedConn, net.Conn) {
 	t.Helper()
-	p := &Pool{dialer: &dialer{Connector: &Connector{}}}
+	p := &Pool{dialer: dialer{Connector: &Connector{}}}
 	p.current = newConnectionSet(p)
 	near, far := net.Pipe()
 	c := &trackedConn{Conn: near, set: p.current, http2: true}
@@ -69,7 +69,7 @@ func TestAnAnswerThatComesLateSavesWhatIsOnTheConnection(t *testing.T) {
 // After an answered PING net/http sends none before the next response header.
 func TestWithoutAPingSilenceEndsNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &Pool{dialer: &dialer{Connector: &Connector{}}}
+		p := &Pool{dialer: dialer{Connector: &Connector{}}}
 		p.current = newConnectionSet(p)
 		near, far := net.Pipe()
 		defer far.Close()
@@ -131,7 +131,7 @@ func TestAStreamOnASilentConnectionEnds(t *testing.T) {
 	for name, lives := range map[string]bool{"dead": false, "alive": true} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				p := &Pool{dialer: &dialer{Connector: &Connector{settings: Settings{Protocols: []string{"h2"}}}}}
+				p := &Pool{dialer: dialer{Connector: &Connector{settings: Settings{Protocols: []string{"h2"}}}}}
 				p.current = newConnectionSet(p)
 				defer p.Close()
 				transport := p.current.lanes.take(0).Transport

@@ -70,7 +70,7 @@ func TestARequestThatWasCutBeforeItWasSentIsSentAgain(t *testing.T) {
 }
 
 // toEcho connects to an HTTP/3 server that answers with what it was sent.
-func toEcho(t *testing.T) *dialer {
+func toEcho(t *testing.T) dialer {
 	t.Helper()
 	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -97,5 +97,5 @@ func toEcho(t *testing.T) *dialer {
 		t.Fatal(err)
 	}
 	n := NewConnector("c", identity, Settings{Protocols: []string{"h3"}, ConnectTimeout: 10 * time.Second}, Options{})
-	return &dialer{n, Target{Address: socket.LocalAddr().String(), URL: &url.URL{Scheme: "https", Host: "localhost"}}}
+	return dialer{n, Target{Address: socket.LocalAddr().String(), URL: &url.URL{Scheme: "https", Host: "localhost"}}}
 }

@@ -26,16 +26,22 @@ type Target struct {
 // Header is a field that every request of a pool has.
 type Header struct{ Name, Value string } // canonical
 
+// User counts the exchanges of a pool.
+type User interface {
+	// Begin is called before an exchange, and reports whether there may be one.
+	Begin() bool
+	// End is called after it.
+	End()
+}
+
 // Pool holds the connections of one endpoint. They live in connection sets: all
 // connections of a connection set are dialled within it, so a connection set that ends after
 // max_connection_age, or at the client certificate's NotAfter, ends every
 // connection in time, and no request can pick up one that is about to go.
 type Pool struct {
-	dialer  *dialer
-	headers atomic.Pointer[[]Header]
-	// hold and done count the exchanges of the pool for its user.
-	hold func() bool
-	done func()
+	dialer  dialer
+	user    User
+	headers atomic.Pointer[[]Header] // nil: none
 	// http2 says that the connection that was made last, where both sides could
 	// choose, speaks HTTP/2.
 	http2 atomic.Bool
@@ -45,16 +51,19 @@ type Pool struct {
 	closed  bool
 }
 
-// NewPool returns a pool that has no connection yet. hold is called before an
-// exchange, and reports whether there may be one; done is called after it.
-func NewPool(n *Connector, t Target, hold func() bool, done func()) *Pool {
-	p := &Pool{dialer: &dialer{n, t}, hold: hold, done: done}
-	p.SetHeaders(nil)
-	return p
+// NewPool returns a pool that has no connection yet.
+func NewPool(n *Connector, t Target, user User) *Pool {
+	return &Pool{dialer: dialer{n, t}, user: user}
 }
 
 // SetHeaders sets the fields of every request from now on.
-func (p *Pool) SetHeaders(headers []Header) { p.headers.Store(&headers) }
+func (p *Pool) SetHeaders(headers []Header) {
+	var own *[]Header
+	if len(headers) > 0 {
+		own = new(headers)
+	}
+	p.headers.Store(own)
+}
 
 // Dial makes a connection, TLS included, that is none of the pool's. The error is
 // a *ConnectError.
@@ -78,12 +87,12 @@ func (p *Pool) Send(req *http.Request, tryTimeout time.Duration) (*http.Response
 		return nil, p.dialer.connectError(err)
 	}
 	for try := 1; ; try++ {
-		if !p.hold() {
+		if !p.user.Begin() {
 			return refuse(ErrRetired)
 		}
 		x, err := p.begin(req)
 		if err != nil {
-			p.done()
+			p.user.End()
 			return refuse(err)
 		}
 		res, err := x.send(req, tryTimeout)

@@ -30,10 +30,16 @@ func (s *staleTwice) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (s *staleTwice) CloseIdleConnections() {}
 
+// anyone is the user of a pool, and does not count.
+type anyone struct{}
+
+func (anyone) Begin() bool { return true }
+func (anyone) End()        {}
+
 func TestAPostThatMetAClosedConnectionIsSentAgainWhole(t *testing.T) {
 	send := func(s *staleTwice, req *http.Request) (*http.Response, error) {
 		u, _ := url.Parse("http://localhost")
-		p := NewPool(new(Connector), Target{URL: u}, func() bool { return true }, func() {})
+		p := NewPool(new(Connector), Target{URL: u}, anyone{})
 		p.current = newConnectionSet(p)
 		p.current.main = s
 		return p.Send(req, 0)
