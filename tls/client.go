@@ -135,7 +135,7 @@ func (c *Client) verifyName(name string, chains [][]*x509.Certificate) error {
 		wanted = []string{name}
 	}
 	if !hasSAN(leaf) {
-		return c.verifyCommonName(name, wanted, chains)
+		return c.verifyCommonName(wanted, chains)
 	}
 	for _, want := range wanted {
 		if leaf.VerifyHostname(want) == nil || MatchName(want, leaf) {
@@ -154,7 +154,7 @@ func (c *Client) verifyName(name string, chains [][]*x509.Certificate) error {
 
 // verifyCommonName accepts a certificate that has no name but its Common Name,
 // where the operator allows it.
-func (c *Client) verifyCommonName(name string, wanted []string, chains [][]*x509.Certificate) error {
+func (c *Client) verifyCommonName(wanted []string, chains [][]*x509.Certificate) error {
 	cn := chains[0][0].Subject.CommonName
 	if !c.commonName {
 		return fmt.Errorf("the certificate has no subject alternative name, only the Common Name %q: set allow_common_name: true to accept it by that name, and server_name: %s where the endpoint's URL has another", cn, cn)

@@ -37,6 +37,9 @@ type ClientAuth struct {
 	AllowedNames []string       `yaml:"allowed_names" doc:"DNS, email, IP or URI SANs that are let in; empty: any certificate that verifies." example:"[spiffe://example.org/*]"`
 }
 
+// asks reports whether clients are asked for a certificate.
+func (a *ClientAuth) asks() bool { return a.Mode != ClientAuthNone && a.Mode != "" }
+
 // ServerConfig is the `tls` block of a listener.
 type ServerConfig struct {
 	Certificates []KeyPair  `yaml:"certificates" doc:"Chosen by SNI; the first is the default."`
@@ -49,9 +52,7 @@ type ServerConfig struct {
 // AsksForCertificates reports whether there is a server name whose clients are
 // asked for a certificate; where c is nil, there is not even TLS.
 func (c *ServerConfig) AsksForCertificates() bool {
-	return c != nil && slices.ContainsFunc(c.Resolved(), func(p Policy) bool {
-		return p.ClientAuth.Mode != ClientAuthNone && p.ClientAuth.Mode != ""
-	})
+	return c != nil && slices.ContainsFunc(c.Resolved(), func(p Policy) bool { return p.ClientAuth.asks() })
 }
 
 // Policy is what holds for some server names of a listener. What it leaves out

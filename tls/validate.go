@@ -107,7 +107,7 @@ func (p *SPIFFE) Validate(s *config.Scope) {
 
 // requireTrust reports a client authentication that no client could pass.
 func requireTrust(s *config.Scope, at string, a *ClientAuth) {
-	if a.Mode != ClientAuthNone && a.Mode != "" && a.CACert.IsZero() {
+	if a.asks() && a.CACert.IsZero() {
 		s.Errorf(at+"ca_cert", "is needed, since mode is %s", a.Mode)
 	}
 }
@@ -121,28 +121,24 @@ func (a *ClientAuth) Validate(s *config.Scope) {
 	}
 	ValidateTrust(s, "ca_cert", a.CACert)
 	a.validateCRL(s)
-	if a.Mode != ClientAuthNone && a.Mode != "" {
+	if a.asks() {
 		return
 	}
-	var unused string
-	switch {
-	case !a.CACert.IsZero():
-		unused = "ca_cert"
-	case len(a.AllowedNames) > 0:
-		unused = "allowed_names"
-	case !a.CRL.IsZero():
-		unused = "crl"
-	case a.Forward:
-		unused = "forward"
-	default:
+	for _, unused := range []struct {
+		field string
+		set   bool
+	}{{"ca_cert", !a.CACert.IsZero()}, {"allowed_names", len(a.AllowedNames) > 0}, {"crl", !a.CRL.IsZero()}, {"forward", a.Forward}} {
+		switch {
+		case !unused.set:
+			continue
+		case s.IsSet("mode"):
+			s.Warnf(unused.field, "has no effect, since mode is none")
+		default:
+			// An operator who names a CA and forgets the mode believes to be protected.
+			s.Errorf(unused.field, "has no effect without a mode: set mode to request or require")
+		}
 		return
 	}
-	if s.IsSet("mode") {
-		s.Warnf(unused, "has no effect, since mode is none")
-		return
-	}
-	// An operator who names a CA and forgets the mode believes to be protected.
-	s.Errorf(unused, "has no effect without a mode: set mode to request or require")
 }
 
 // validateCRL reports on the revocation lists; there may be none.

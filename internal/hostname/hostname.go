@@ -33,40 +33,27 @@ func Canonical(hostport string) (string, bool) {
 	if host == "" || len(host) > 253 {
 		return "", false
 	}
-	label := 0
+	last := byte('.')
 	for i := range len(host) {
-		switch c := host[i]; {
-		case c == '.':
-			if label == 0 {
-				return "", false
-			}
-			label = 0
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_':
-			label++
-		default:
+		c := host[i]
+		if c == '.' && last == '.' || c != '.' && !ofLabel(c) {
 			return "", false
 		}
+		last = c
 	}
-	if label == 0 {
+	if last == '.' {
 		return "", false
 	}
 	return strings.ToLower(host), true
 }
 
+func ofLabel(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
+}
+
 // plainPort reports whether s is empty, or a colon and at most five digits.
 func plainPort(s string) bool {
-	if s == "" {
-		return true
-	}
-	if s[0] != ':' || len(s) > 6 {
-		return false
-	}
-	for i := 1; i < len(s); i++ {
-		if s[i] < '0' || s[i] > '9' {
-			return false
-		}
-	}
-	return true
+	return s == "" || s[0] == ':' && len(s) <= 6 && strings.Trim(s[1:], "0123456789") == ""
 }
 
 // Loopback reports whether a canonical host means this machine: localhost, a

@@ -212,7 +212,7 @@ func (s *spec) number(value string) (reflect.Value, error) {
 		d, err := parseDuration(value)
 		return reflect.ValueOf(d), err
 	case shapeSize:
-		n, err := parseSize(value)
+		n, err := ParseSize(value)
 		return reflect.ValueOf(n), err
 	case shapePercent:
 		digits, ok := strings.CutSuffix(value, "%")

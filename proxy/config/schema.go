@@ -217,7 +217,7 @@ func (s *spec) json(n *node) any {
 	case shapeInt, shapeUint, shapeFloat:
 		return json.Number(n.text)
 	case shapeSize:
-		if size, err := parseSize(n.text); err == nil && size.String() == n.text && size < 1<<10 {
+		if size, err := ParseSize(n.text); err == nil && size.String() == n.text && size < 1<<10 {
 			return int64(size)
 		}
 	}

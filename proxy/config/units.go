@@ -74,7 +74,9 @@ func hours(number string, each float64) string {
 	return strconv.FormatFloat(n*each, 'f', -1, 64) + "h"
 }
 
-func parseSize(value string) (Size, error) {
+// ParseSize reads a number of bytes as Size is written. Its errors continue a sentence
+// that begins with the value.
+func ParseSize(value string) (Size, error) {
 	m := sizeForm.FindStringSubmatch(value)
 	if m == nil {
 		if meant := meantSize(value); meant > 0 {

@@ -20,7 +20,7 @@ func TestAValueWithAnotherUnitIsToldAsItIsToBeWritten(t *testing.T) {
 		"512B": "write 512", "100 bytes": "write 100", "1.3MB": "the number is whole", "much": "units are KiB, MiB and GiB", "-1MiB": "units are", "": "units are",
 		"99999999TB": "units are", "99999999999GiB": "out of range",
 	} {
-		if _, err := parseSize(value); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := ParseSize(value); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the size %q %v; want %q", value, err, want)
 		}
 	}

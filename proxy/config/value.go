@@ -79,9 +79,6 @@ type Percent float64
 // log file: made absolute against the YAML file, but not read.
 type Path string
 
-// ParseSize reads a number of bytes as Size is written.
-func ParseSize(s string) (Size, error) { return parseSize(s) }
-
 // String writes the size in the largest unit that divides it.
 func (s Size) String() string {
 	for _, u := range []struct {

@@ -9,9 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +17,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
+	"github.com/miekg/dns"
 
 	"github.com/mcpgateway/mcpgateway/tls"
 )
@@ -142,23 +141,10 @@ func serverName(challenge acme.Challenge) string {
 
 // reverseName turns an IP address into its name below .arpa; others stay.
 func reverseName(name string) string {
-	ip, err := netip.ParseAddr(name)
-	if err != nil {
-		return strings.ToLower(name)
+	if reverse, err := dns.ReverseAddr(name); err == nil {
+		return strings.TrimSuffix(reverse, ".")
 	}
-	var labels []string
-	if ip.Is4() {
-		for _, b := range ip.As4() {
-			labels = append(labels, fmt.Sprint(b))
-		}
-		slices.Reverse(labels)
-		return strings.Join(labels, ".") + ".in-addr.arpa"
-	}
-	for _, b := range ip.As16() {
-		labels = append(labels, fmt.Sprintf("%x", b>>4), fmt.Sprintf("%x", b&0xf))
-	}
-	slices.Reverse(labels)
-	return strings.Join(labels, ".") + ".ip6.arpa"
+	return strings.ToLower(name)
 }
 
 // Challenge returns the certificate that answers a TLS-ALPN-01 challenge. The
