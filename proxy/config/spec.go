@@ -93,14 +93,22 @@ func (s *structSpec) keys() []string {
 }
 
 var (
-	typeDuration = reflect.TypeFor[time.Duration]()
-	typeSize     = reflect.TypeFor[Size]()
-	typePercent  = reflect.TypeFor[Percent]()
-	typeFile     = reflect.TypeFor[File]()
-	typeSecret   = reflect.TypeFor[Secret]()
-	typeValue    = reflect.TypeFor[Value]()
-	typePath     = reflect.TypeFor[Path]()
-	typeText     = reflect.TypeFor[encoding.TextUnmarshaler]()
+	typeFile = reflect.TypeFor[File]()
+	typePath = reflect.TypeFor[Path]()
+)
+
+// shapes are those of single types, and kinds those of all others of a kind.
+var (
+	shapes = map[reflect.Type]shape{
+		reflect.TypeFor[time.Duration](): shapeDuration, reflect.TypeFor[Size](): shapeSize, reflect.TypeFor[Percent](): shapePercent,
+		typeFile: shapeFile, reflect.TypeFor[Secret](): shapeSecret, reflect.TypeFor[Value](): shapeValue,
+	}
+	kinds = map[reflect.Kind]shape{
+		reflect.String: shapeString, reflect.Bool: shapeBool, reflect.Float32: shapeFloat, reflect.Float64: shapeFloat,
+		reflect.Int: shapeInt, reflect.Int8: shapeInt, reflect.Int16: shapeInt, reflect.Int32: shapeInt, reflect.Int64: shapeInt,
+		reflect.Uint: shapeUint, reflect.Uint8: shapeUint, reflect.Uint16: shapeUint, reflect.Uint32: shapeUint, reflect.Uint64: shapeUint,
+		reflect.Pointer: shapePointer, reflect.Slice: shapeList, reflect.Map: shapeMap, reflect.Struct: shapeStruct,
+	}
 )
 
 // compile reads the tags of a struct type, and of every type below it. Its
@@ -134,52 +142,22 @@ type compiler struct {
 
 func (c *compiler) spec(t reflect.Type, r rules) (*spec, error) {
 	s := &spec{typ: t, rules: r}
+	var known bool
+	if s.shape, known = shapes[t]; !known {
+		if s.shape, known = kinds[t.Kind()]; reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+			s.shape, known = shapeText, true
+		}
+	}
 	var err error
 	switch {
-	case t == typeDuration:
-		s.shape = shapeDuration
-	case t == typeSize:
-		s.shape = shapeSize
-	case t == typePercent:
-		s.shape = shapePercent
-	case t == typeFile:
-		s.shape = shapeFile
-	case t == typeSecret:
-		s.shape = shapeSecret
-	case t == typeValue:
-		s.shape = shapeValue
-	case reflect.PointerTo(t).Implements(typeText):
-		s.shape = shapeText
-	default:
-		switch t.Kind() {
-		case reflect.String:
-			s.shape = shapeString
-		case reflect.Bool:
-			s.shape = shapeBool
-		case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-			s.shape = shapeInt
-		case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-			s.shape = shapeUint
-		case reflect.Float32, reflect.Float64:
-			s.shape = shapeFloat
-		case reflect.Pointer:
-			s.shape = shapePointer
-			s.elem, err = c.spec(t.Elem(), r)
-		case reflect.Slice:
-			s.shape = shapeList
-			s.elem, err = c.spec(t.Elem(), r)
-		case reflect.Map:
-			if t.Key().Kind() != reflect.String {
-				return nil, fmt.Errorf("%s: keys of a map are strings", t)
-			}
-			s.shape = shapeMap
-			s.elem, err = c.spec(t.Elem(), r)
-		case reflect.Struct:
-			s.shape = shapeStruct
-			s.fields, err = c.structure(t)
-		default:
-			return nil, fmt.Errorf("%s has no form in YAML", t)
-		}
+	case !known:
+		return nil, fmt.Errorf("%s has no form in YAML", t)
+	case s.shape == shapeMap && t.Key().Kind() != reflect.String:
+		return nil, fmt.Errorf("%s: keys of a map are strings", t)
+	case s.shape == shapePointer, s.shape == shapeList, s.shape == shapeMap:
+		s.elem, err = c.spec(t.Elem(), r)
+	case s.shape == shapeStruct:
+		s.fields, err = c.structure(t)
 	}
 	return s, err
 }

@@ -23,7 +23,7 @@ type issuance struct {
 
 // obtain has certmagic order a certificate for a new key.
 func (a *account) obtain(ctx context.Context, name string) (*issuance, error) {
-	files := newMemoryStorage()
+	files := new(memoryStorage)
 	magic := certmagic.New(a.cache, certmagic.Config{
 		Issuers:    []certmagic.Issuer{a},
 		Storage:    files,
@@ -34,9 +34,9 @@ func (a *account) obtain(ctx context.Context, name string) (*issuance, error) {
 		return nil, err
 	}
 	i := &issuance{
-		chain: files.files[certmagic.StorageKeys.SiteCert(a.issuerKey, name)],
-		key:   files.files[certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name)],
-		meta:  files.files[certmagic.StorageKeys.SiteMeta(a.issuerKey, name)],
+		chain: files.get(certmagic.StorageKeys.SiteCert(a.issuerKey, name)),
+		key:   files.get(certmagic.StorageKeys.SitePrivateKey(a.issuerKey, name)),
+		meta:  files.get(certmagic.StorageKeys.SiteMeta(a.issuerKey, name)),
 	}
 	cert, err := parsePair(name, i.chain, i.key)
 	if err != nil {

@@ -14,12 +14,14 @@ import (
 // memoryStorage is a certmagic.Storage of one issuance, in memory. certmagic makes the
 // key, has it signed and leaves the result here, so that it meets no file that a
 // power cut has damaged, and drops nothing for want of a place to store it.
-type memoryStorage struct {
-	mu    sync.Mutex
-	files map[string][]byte
-}
+type memoryStorage struct{ files sync.Map } // []byte by key
 
-func newMemoryStorage() *memoryStorage { return &memoryStorage{files: make(map[string][]byte)} }
+// get returns what is stored under a key; nil where there is nothing.
+func (s *memoryStorage) get(key string) []byte {
+	value, _ := s.files.Load(key)
+	data, _ := value.([]byte)
+	return data
+}
 
 // Lock implements certmagic.Locker. Only one order knows this storage, and
 // it holds the lock of the real one.
@@ -30,44 +32,31 @@ func (*memoryStorage) Unlock(context.Context, string) error { return nil }
 
 // Store implements certmagic.Storage.
 func (s *memoryStorage) Store(_ context.Context, key string, value []byte) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.files[key] = slices.Clone(value)
+	s.files.Store(key, append([]byte{}, value...))
 	return nil
 }
 
 // Load implements certmagic.Storage.
 func (s *memoryStorage) Load(_ context.Context, key string) ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	value, ok := s.files[key]
-	if !ok {
-		return nil, fs.ErrNotExist
+	if data := s.get(key); data != nil {
+		return data, nil
 	}
-	return value, nil
+	return nil, fs.ErrNotExist
 }
 
 // Delete implements certmagic.Storage.
 func (s *memoryStorage) Delete(_ context.Context, key string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.files, key)
+	s.files.Delete(key)
 	return nil
 }
 
 // Exists implements certmagic.Storage.
-func (s *memoryStorage) Exists(ctx context.Context, key string) bool {
-	_, err := s.Load(ctx, key)
-	return err == nil
-}
+func (s *memoryStorage) Exists(_ context.Context, key string) bool { return s.get(key) != nil }
 
 // List implements certmagic.Storage.
-func (s *memoryStorage) List(_ context.Context, path string, _ bool) ([]string, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var keys []string
-	for key := range s.files {
-		if strings.HasPrefix(key, path+"/") {
+func (s *memoryStorage) List(_ context.Context, path string, _ bool) (keys []string, _ error) {
+	for key := range s.files.Range {
+		if key := key.(string); strings.HasPrefix(key, path+"/") {
 			keys = append(keys, key)
 		}
 	}

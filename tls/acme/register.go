@@ -11,13 +11,18 @@ import (
 // order would do so too, but where certificates are stored it comes in weeks:
 // too late to find out that a key or a CA is wrong.
 func (m *Manager) register(a *account) {
+	setError := func(err error) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		a.err = err
+	}
 	for failures := 0; ; {
 		registered, err := m.introduceOnce(a)
 		switch {
 		case a.ctx.Err() != nil:
 			return
 		case err == nil:
-			m.setError(a, nil)
+			setError(nil)
 			if registered || failures > 0 {
 				m.event(Event{Kind: EventRegistered})
 			}
@@ -26,16 +31,10 @@ func (m *Manager) register(a *account) {
 		failures++
 		wait := m.timing.backoff(failures, m.timing.longest, err, retryAfterOf(err))
 		err = brief(fmt.Errorf("the ACME account cannot be used: %w", err))
-		m.setError(a, err)
+		setError(err)
 		m.event(Event{Kind: EventUnregistered, Err: err, RetryIn: wait})
 		sleep(a.ctx, wait)
 	}
-}
-
-func (m *Manager) setError(a *account, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	a.err = err
 }
 
 func (m *Manager) introduceOnce(a *account) (registered bool, err error) {
