@@ -225,7 +225,7 @@ func (d *decoder) unknown(n *node, s *structSpec) {
 		case slices.Contains(s.later, k.text):
 			message = "not supported by this version"
 		case d.report.full():
-			// No operator will read the suggestion, and each costs time.
+			// The reporter drops further errors, and each suggestion costs time.
 		default:
 			free := slices.DeleteFunc(s.keys(), func(known string) bool { return n.get(known) != nil })
 			meant := closest(k.text, free)

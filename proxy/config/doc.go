@@ -4,9 +4,9 @@
 // It knows no section of the file: each package declares its own part as a
 // struct with tags, and Load decodes the sum of them strictly. Positions,
 // units, environment substitution, defaults, error messages and the JSON
-// Schema come from here, so that they read alike everywhere. It is the ground floor:
-// all packages that have a part of the file import it, those beside and below
-// package proxy included, although its place in the tree suggests otherwise.
+// Schema come from here, so that they read alike everywhere. All packages that have
+// a part of the file import it, also those that package proxy imports, although
+// the path of this package is below that of proxy.
 //
 // A field that is decoded has the tag yaml:"key". These may stand beside it:
 //

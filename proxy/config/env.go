@@ -13,7 +13,7 @@ var envReference = regexp.MustCompile(`^\$\{(` + envName + `)(:-[^}]*)?\}`)
 
 // Expand replaces ${NAME} and ${NAME:-default} in text, and $$ by a dollar
 // sign; any other dollar sign stays. As in a shell, the default also stands for
-// an empty variable. What is put in is not looked at again.
+// an empty variable. A value that is put in is not expanded itself.
 //
 // Load applies it to each scalar after the YAML parser: no value can become a
 // key, a list or a comment.

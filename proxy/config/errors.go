@@ -16,9 +16,9 @@ type Error struct {
 	// Path is the YAML path, such as clusters[1].tls.client_cert; empty for
 	// the document itself.
 	Path string
-	// Message says what is wrong, and the way out where there is one.
+	// Message says what is wrong and, where that is known, what to write instead.
 	Message string
-	// Transient: the error may cure itself, because a program is in the middle
+	// Transient: the error may go by itself, because a program is in the middle
 	// of replacing files. Load retries for a while before it reports it.
 	Transient bool
 }
@@ -55,16 +55,16 @@ func (es Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// transient reports that each of the errors may cure itself.
+// transient reports whether each of the errors may go by itself.
 func (es Errors) transient() bool {
 	return len(es) > 0 && !slices.ContainsFunc(es, func(e Error) bool { return !e.Transient })
 }
 
-// maxErrors bounds what one file can have reported.
+// maxErrors bounds the errors that are reported of one file.
 const maxErrors = 200
 
-// reporter collects errors or warnings. It is bounded: a hostile file could
-// otherwise make one of each of its bytes.
+// reporter collects errors or warnings. It is bounded: each byte of a hostile file
+// could otherwise cause one.
 type reporter struct {
 	file    string
 	all     Errors

@@ -80,7 +80,7 @@ func (f *files) readNow(ctx context.Context, path string, limit int64) ([]byte, 
 // readings: that makes the snapshot consistent.
 func (f *files) moved(ctx context.Context) string {
 	if f.hung != "" {
-		return "" // nothing is known
+		return "" // the file system does not answer
 	}
 	for _, path := range f.order {
 		was := f.read[path]

@@ -129,7 +129,7 @@ func try(ctx context.Context, path, abs string, opts Options, v reflect.Value, s
 	}
 	snapshot := &Snapshot{Path: abs, Files: read.paths(), Sum: read.sum(), Warnings: warnings.sorted(), read: read}
 	if moved := read.moved(ctx); moved != "" {
-		// What was found, if anything, was found in a mixture.
+		// The errors, if any, are those of old and new files together.
 		return snapshot, Errors{{File: path, Message: moved + " changes while it is being read", Transient: true}}
 	}
 	return snapshot, errors.sorted()

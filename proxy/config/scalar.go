@@ -82,7 +82,7 @@ func (s *spec) set(v reflect.Value, t text) error {
 			}
 			return fmt.Errorf("%s is not valid here: %w", t.shown(), err)
 		}
-		return s.fits(t) // after what the type says, which is better to read
+		return s.fits(t) // after the error of the type, which says more
 	case shapeValue:
 		if t.value == "" && s.nonEmpty {
 			return errEmpty

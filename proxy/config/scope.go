@@ -32,7 +32,7 @@ func (s *Scope) Errorf(field, format string, args ...any) {
 	s.report(s.errors, field, false, format, args)
 }
 
-// Transientf reports a mistake that may cure itself, such as a certificate
+// Transientf reports a mistake that may go by itself, such as a certificate
 // that does not fit its key while a program replaces both. Load tries again for
 // a while when there are no other mistakes.
 func (s *Scope) Transientf(field, format string, args ...any) {
@@ -48,8 +48,8 @@ func (s *Scope) Warnf(field, format string, args ...any) {
 func (s *Scope) IsSet(field string) bool { return s.find(field).exact }
 
 // Serves reports whether the generation in force was loaded with a file of the
-// same content, under whichever name: moving a file changes nothing. What only
-// time has spoilt there must not keep an edit from being applied. It is not for
+// same content, under any name: moving a file changes nothing. What has expired
+// there meanwhile must not keep an edit from being applied. It is not for
 // secrets, which are not kept as the file has them.
 func (s *Scope) Serves(f File) bool { return !f.IsZero() && s.running.holds(f.Data) }
 

@@ -8,11 +8,11 @@ import (
 )
 
 // authSet holds the authentication of a Router's routes, one for each content
-// of an auth block: the keys that were fetched for it live on over generations
-// that do not change it.
+// of an auth block: generations that do not change the block go on with the keys
+// that were fetched for it.
 type authSet map[[32]byte]*sharedAuth
 
-// sharedAuth is closed when the last Router that holds it is.
+// sharedAuth is closed when the last Router that holds it is closed.
 type sharedAuth struct {
 	*filter.Auth
 	holders atomic.Int32

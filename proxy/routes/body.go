@@ -12,8 +12,8 @@ import (
 )
 
 // maxRetryBody is the longest request body that is read before anything goes
-// upstream. Such a request can be sent again when a pooled connection turns
-// out to be dead, and it keeps no upstream waiting for a slow client.
+// upstream. Such a request can be sent again when the upstream has closed a
+// pooled connection, and no upstream waits for a slow client.
 const maxRetryBody = 64 << 10
 
 // maxFrame is what net/http takes for a body that it sends over HTTP/2, in bytes,
@@ -91,8 +91,8 @@ func (x *exchange) retryBody(out *http.Request) error {
 	return nil
 }
 
-// clientError is a request body that could not be read: the client is gone, or
-// sent nonsense.
+// clientError is a request body that could not be read: the client has gone, or
+// has sent bytes that are no body.
 type clientError struct{ err error }
 
 func (e *clientError) Error() string { return "reading the request: " + e.err.Error() }

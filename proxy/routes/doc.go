@@ -6,6 +6,6 @@
 // at once. Requests that were begun by a Router may go on after its Close.
 //
 // A request passes, in this order: the edge checks, which refuse what two
-// parsers could read in two ways; the matching, in file order; the route's
+// servers could read in two ways; the matching, in file order; the route's
 // auth; its action.
 package routes

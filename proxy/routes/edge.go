@@ -25,11 +25,11 @@ func bad(code, message string) *refusal {
 
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-// checkEdge refuses what an upstream, or the matching here, might read in
-// another way than the next reader does (RFC 9112 section 11.2, RFC 9113
-// section 8.2.1; Envoy, "Configuring Envoy as an edge proxy"). It returns the
-// canonical host of a request that passes, or that a route may let pass. What net/http refuses on its own
-// (several Host fields, spaces in names, conflicting lengths) does not get
+// checkEdge refuses a request that the gateway and an upstream might read in
+// different ways (RFC 9112 section 11.2, RFC 9113 section 8.2.1; Envoy,
+// "Configuring Envoy as an edge proxy"). It returns the canonical host of a
+// request that passes, or that a route may let pass. What net/http refuses on its
+// own (several Host fields, spaces in names, conflicting lengths) does not get
 // here; an authority in the request line replaces the Host field there (RFC
 // 9112 section 3.2.2).
 func checkEdge(r *http.Request) (host string, refused *refusal) {
@@ -128,7 +128,7 @@ func checkTarget(r *http.Request) (peculiarity, *refusal) {
 }
 
 // asterisk reports whether a request asks what the server as a whole can do (RFC
-// 9110 section 9.3.7), which no route has a say in.
+// 9110 section 9.3.7), which no route decides.
 func asterisk(r *http.Request) bool { return r.Method == http.MethodOptions && r.RequestURI == "*" }
 
 func unclean() *refusal {
@@ -167,7 +167,7 @@ func encodedSlash(raw string) bool {
 	return false
 }
 
-// cleanPath reports whether a decoded path means the same to everybody: it
+// cleanPath reports whether every server reads a decoded path in the same way: it
 // begins with a slash, and has no empty segment but the last, no dot segment,
 // also not one with a parameter behind it (/..;x/, which some servers cut off
 // first), no backslash and no control character.

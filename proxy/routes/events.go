@@ -24,7 +24,7 @@ const drainGrace = time.Second
 
 // eventEnds finds the ends of server-sent events: blank lines, where a line
 // ends with CR, LF or both (WHATWG HTML section 9.2.5). The zero value is at
-// the begin of a stream.
+// the beginning of a stream.
 type eventEnds struct {
 	text bool // something stands on the current line
 	open bool // the current event has lines

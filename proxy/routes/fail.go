@@ -21,7 +21,7 @@ type failure struct {
 }
 
 // fail answers a request that got no response header from upstream. The client
-// learns the kind of failure; the log, what really happened.
+// is told the kind of failure; the log has its cause.
 func (x *exchange) fail(err error) {
 	f := x.classify(err)
 	x.info.SetFlag(f.flag)
@@ -57,7 +57,7 @@ func (x *exchange) classify(err error) failure {
 	}
 	var client *clientError
 	if errors.As(err, &client) || x.body.failure() != nil {
-		// The listener's patience, too, ends with a client that still listens.
+		// The timeout of the listener has ended; the client still reads.
 		if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(x.body.failure(), os.ErrDeadlineExceeded) {
 			return failure{408, filter.FlagStreamIdleTimeout, "the request did not arrive in time"}
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // setForwarded tells the upstream where a request came from. h holds what the
-// client sent. Only a trusted proxy's word about it is passed on; everybody
-// else's would let them pass for another address.
+// client sent. What it says about the client is passed on only from a trusted
+// proxy: other clients could claim another address.
 func setForwarded(h http.Header, r *http.Request) {
 	conn := listeners.FromContext(r.Context())
 	believed := filter.FromTrustedProxy(r)
@@ -23,7 +23,7 @@ func setForwarded(h http.Header, r *http.Request) {
 			}
 		}
 	}
-	// No peer is believed: proxies that append to X-Forwarded-For pass this field on
+	// This field is taken from no peer: proxies that append to X-Forwarded-For pass this field on
 	// as it came, so that their clients could claim any identity.
 	delete(h, tls.ForwardedHeader)
 	if peer := peerAddr(conn, r); peer != "" {

@@ -3,9 +3,8 @@ package routes
 import "encoding/binary"
 
 // frames finds the ends of WebSocket frames and messages in a stream of bytes,
-// in either direction (RFC 6455 section 5.2). It judges nothing else: what it
-// cannot make sense of is the peers' affair. The zero value is at the begin of
-// a stream.
+// in either direction (RFC 6455 section 5.2). It checks nothing else: the peers
+// refuse frames that are not valid. The zero value is at the beginning of a stream.
 type frames struct {
 	header  [14]byte
 	have    int    // bytes of header so far

@@ -35,8 +35,8 @@ func endToEnd(dst, src http.Header) {
 
 // trails reports whether a client's trailer goes upstream. What decides where a
 // request goes, and whose it is, was decided by its header: such a field in the
-// trailer is at best late (RFC 9110 section 6.5.1), and upstreams that merge
-// both would believe it.
+// trailer is at best late (RFC 9110 section 6.5.1), and an upstream that merges
+// the trailer into the header would act on it.
 func trails(name string) bool {
 	return httpguts.ValidTrailerHeader(name) && name != "Cookie" && !hopByHop(name) && !aboutClient(name)
 }

@@ -124,7 +124,7 @@ func (t *bodyTry) Read(p []byte) (int, error) {
 			b.mu.Unlock()
 			return 0, b.err
 		case !b.keeping && !b.reading:
-			// There is no other try to leave it to.
+			// No other try will read it.
 			b.mu.Unlock()
 			return b.source.Read(p)
 		case !b.reading:

@@ -90,7 +90,7 @@ func (rt *route) serves(listener string) bool {
 }
 
 // matches reports whether everything but the method fits. It does not
-// allocate; the cheapest and most telling conditions come first.
+// allocate; the conditions come first that are cheap and exclude most requests.
 func (rt *route) matches(r *http.Request, host string) bool {
 	return rt.matchesPath(r.URL.Path) && rt.matchesHost(host) && rt.matchesHeaders(r.Header)
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // mcpAction puts together what serves an mcp route. Web pages are judged
-// before authentication: a browser asks for leave without credentials.
+// before authentication: a browser sends its preflight request without
+// credentials.
 func (rt *Router) mcpAction(c *Config, deps Deps) (http.Handler, error) {
 	m, err := deps.MCP(c)
 	if err != nil {
@@ -21,7 +22,7 @@ func (rt *Router) mcpAction(c *Config, deps Deps) (http.Handler, error) {
 }
 
 // withoutAuthorization takes the client's credentials off once they were
-// judged: they were given to the gateway, and to no upstream.
+// judged: the client gave them to the gateway, and to no upstream.
 func withoutAuthorization(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		delete(r.Header, "Authorization")

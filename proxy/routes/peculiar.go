@@ -72,21 +72,21 @@ func (e excuses) of(r *http.Request) peculiarity {
 
 // excused finds the route of a request that is refused for being peculiar, and
 // lets that pass. It returns nil where no route does, or where the route depends
-// on how the path is read: the rules of one would be bypassed with the words of
-// another. The request that it returns has the path that goes upstream.
+// on how the path is read: a client could otherwise bypass the rules of one route
+// by a path that matches another. The request that it returns has the path that goes upstream.
 func (t *table) excused(r *http.Request, host string, odd peculiarity) (*http.Request, *route) {
 	passed := *r
 	passed.URL = r.URL
 	if odd&emptySegments != 0 {
 		passed.URL = merged(r.URL)
 	}
-	// As those read it who decode first.
+	// The path as a server reads it that decodes it first.
 	rt := t.find(read(&passed, mergeSlashes(passed.URL.Path)), host)
 	if rt == nil || odd&^rt.excuses.of(r) != 0 {
 		return nil, nil
 	}
-	// As those read it to whom %2F is no slash. NUL stands for it, which no path
-	// that comes here has.
+	// The path as a server reads it that takes %2F for no slash. NUL stands for
+	// it, which no path that comes here has.
 	if odd&encodedSlashes != 0 && t.find(read(&passed, opaqueSlashes(passed.URL.RawPath)), host) != rt {
 		return nil, nil
 	}

@@ -32,8 +32,9 @@ func (x *exchange) respond(resp *http.Response) {
 		}
 	}
 	if x.body.uploading() && x.r.ProtoMajor == 1 {
-		// The answer overtook the request. What is left of the request must
-		// not be taken for the next one, and the handler may read it no more.
+		// The upstream answered before it had the whole request. What is left of the
+		// request must not be taken for the next one, and the handler may read it no
+		// more.
 		h["Connection"] = []string{"close"}
 	}
 	x.w.WriteHeader(resp.StatusCode)
@@ -88,7 +89,7 @@ func (e *unpassedError) Unwrap() error { return e.err }
 // most of the time nothing of it waits.
 const eventWindow = 32 << 10
 
-// copyBody passes each part of the body on as it comes. It holds nothing back
+// copyBody passes each part of the body on as it comes. It delays nothing
 // unless the body ends with it: net/http flushes what is left at the end.
 func (x *exchange) copyBody(resp *http.Response) {
 	left := resp.ContentLength

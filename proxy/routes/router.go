@@ -36,7 +36,7 @@ type Router struct {
 }
 
 // NewRouter prepares the routes of a generation; cfgs passed Validate. On an
-// error nothing is left behind.
+// error it has released what it had taken.
 func NewRouter(cfgs []Config, deps Deps) (*Router, error) {
 	rt := &Router{tables: map[string]*table{}, auths: authSet{}}
 	routes, err := rt.build(cfgs, deps)

@@ -16,10 +16,11 @@ type Shadow struct {
 	Route, By int
 }
 
-// Shadowed finds routes that an earlier one leaves no request. Their listeners are
-// resolved to names. It reports only what is sure: a route that several earlier ones
-// leave nothing together is not found, and of conditions on headers it knows equal
-// ones, and that a value implies presence.
+// Shadowed finds routes that get no request, since an earlier one matches all of
+// theirs. Their listeners are resolved to names. It reports only what is sure: it
+// does not find a route whose requests several earlier ones match together, and of
+// conditions on headers it knows that equal ones match alike, and that a value
+// implies presence.
 func Shadowed(cfgs []Config) []Shadow {
 	s := shadows{reaches: make([]reach, 0, len(cfgs)), kept: make(map[shadowKey][]int, len(cfgs))}
 	for i := range cfgs {
@@ -49,7 +50,7 @@ type shadows struct {
 	steps int
 }
 
-// shadowKey is where a route is found by one that it may leave nothing.
+// shadowKey is where a later route finds one that may match all of its requests.
 type shadowKey struct {
 	host    hostname.Pattern // zero is any
 	path    string
@@ -181,8 +182,8 @@ func wider(p hostname.Pattern) []hostname.Pattern {
 	return list
 }
 
-// add looks for an earlier route that leaves this one nothing, and keeps it where
-// there is none.
+// add looks for an earlier route that matches all requests of this one, and keeps
+// this one where there is none.
 func (s *shadows) add(r reach) {
 	i := len(s.reaches)
 	s.reaches = append(s.reaches, r)

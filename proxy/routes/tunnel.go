@@ -69,7 +69,8 @@ func (t *tunnel) run() {
 }
 
 // pump passes one direction on. At its end the other goes on, if the
-// connection can be closed by halves; a WebSocket that lost one has lost both.
+// connection can be closed by halves; a WebSocket that has lost one direction has
+// lost both.
 func (t *tunnel) pump(d *direction, src io.Reader, dst io.Writer) {
 	buf := t.buffers.Get().(*[copyBuffer]byte)
 	defer t.buffers.Put(buf)

@@ -46,7 +46,7 @@ func (c *Config) actions(s *config.Scope) []string {
 		{"mcp", c.MCP != nil}, {"cluster", c.Cluster != ""}, {"health", c.Health != ""},
 		{"redirect", c.Redirect != nil}, {"respond", c.Respond != nil},
 	} {
-		// A block that did not decode is nil, and was meant nevertheless.
+		// A block that could not be decoded is nil, although the file has it.
 		if a.set || s.IsSet(a.name) {
 			given = append(given, a.name)
 		}
@@ -80,7 +80,8 @@ func (c *Config) validateAction(s *config.Scope, action string) {
 	}
 }
 
-// validateResource wants tokens where clients are told how to get one.
+// validateResource refuses a route that tells clients how to get a token and
+// accepts none.
 func (c *Config) validateResource(s *config.Scope) {
 	if (c.Auth == nil || c.Auth.JWT == nil) && !s.IsSet("auth.jwt") {
 		s.Errorf("mcp.resource", "tells clients how to get a token, but the route asks for none; give it auth.jwt")
@@ -205,7 +206,7 @@ func (m *HeaderMatch) Validate(s *config.Scope) {
 	}
 }
 
-// Validate wants the client to be sent somewhere else.
+// Validate refuses a redirect that changes nothing, and parts that fit no URL.
 func (r *Redirect) Validate(s *config.Scope) {
 	if r.Scheme == "" && r.Host == "" && r.Path == "" {
 		s.Errorf("", "sends the client to where it came from; give scheme, host or path")

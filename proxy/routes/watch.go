@@ -12,7 +12,7 @@ var (
 	errTimeout = errors.New("no response header in time")
 	// errIdle: no byte either way within stream_idle_timeout.
 	errIdle = errors.New("no byte either way in time")
-	// errHungUp: the client has hung up, and it shows to no reader.
+	// errHungUp: the client has hung up, which no reader of the connection notices.
 	errHungUp = errors.New("the client has hung up, while the upstream read nothing of its request")
 )
 
@@ -46,7 +46,7 @@ func (w *watch) start(timeout, idle time.Duration, expire func(error)) {
 	}
 }
 
-// never is a delay that no exchange sees the end of, for a timer that is off.
+// never is a delay longer than any exchange, for a timer that is off.
 func never(d time.Duration) time.Duration {
 	if d > 0 {
 		return 0
