@@ -197,12 +197,8 @@ func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, e
 
 // send sends a cluster a request that build makes, and returns its answer.
 func (c *call) send(ctx context.Context, ref federation.Member, safe bool, build func(*upstream.Server, jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
-	at := c.session.servers.at(ref.Name)
-	if at == nil {
-		return nil, errEnded
-	}
 	c.ask(ref.Name)
-	m, err := at.Exchange(ctx, &c.Call, safe, build)
+	m, err := c.session.servers.at(ref.Name).Exchange(ctx, &c.Call, safe, build)
 	c.session.outlets.flush() // the client hears of a list that the call has changed before the answer
 	return m, err
 }

@@ -109,16 +109,16 @@ type target struct {
 
 func (d dispatcher) subscribe() ([]byte, error) {
 	body, to, err := d.resource(true)
-	if at := d.s.servers.at(to.cluster); err == nil && to.ok && at != nil {
-		at.Subscribed(to.uri, true)
+	if err == nil && to.ok {
+		d.s.servers.at(to.cluster).Subscribed(to.uri, true)
 	}
 	return body, err
 }
 
 func (d dispatcher) unsubscribe() ([]byte, error) {
 	body, to, err := d.resource(true)
-	if at := d.s.servers.at(to.cluster); err == nil && at != nil {
-		at.Subscribed(to.uri, false)
+	if err == nil {
+		d.s.servers.at(to.cluster).Subscribed(to.uri, false)
 	}
 	return body, err
 }
@@ -171,7 +171,7 @@ func (d dispatcher) setLevel() ([]byte, error) {
 	var wg sync.WaitGroup
 	for _, ref := range refs {
 		at := d.s.servers.at(ref.Name)
-		if at == nil || !at.Server().Open || !at.Server().Capable("logging") {
+		if !at.Server().Open || !at.Server().Capable("logging") {
 			continue // the level is replayed when it is opened
 		}
 		wg.Go(func() {

@@ -85,12 +85,7 @@ func (l lister) drainAll(refs []federation.Member, from seal.Position) []federat
 // takes. A server that repeats a cursor has no end; it is ended here.
 func (l lister) drain(ref federation.Member, from seal.Position) federation.Listing {
 	listing := federation.Listing{Member: ref, Hint: federation.Freshest()}
-	at := l.s.servers.at(ref.Name)
-	if at == nil {
-		listing.Err = errEnded
-		return listing
-	}
-	patience, hopeless := at.Patience(&l.c.route.slots)
+	patience, hopeless := l.s.servers.at(ref.Name).Patience(&l.c.route.slots)
 	if hopeless {
 		listing.Err = errHopeless
 		return listing
@@ -130,7 +125,7 @@ func (l lister) walk(ctx context.Context, ref federation.Member, from seal.Posit
 
 // page fetches one page; nil when the server has no such lists.
 func (l lister) page(ctx context.Context, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
-	if at := l.s.servers.at(ref.Name); at != nil && !at.Server().Capable(l.kind.Capability) {
+	if !l.s.servers.at(ref.Name).Server().Capable(l.kind.Capability) {
 		return nil, nil
 	}
 	m, err := l.c.send(ctx, ref, true, func(server *upstream.Server, id jsonrpc.ID) []byte {

@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/pprof"
@@ -10,7 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // TestThePartsOfASessionDoNotWaitForEachOther has all that takes a lock of a
@@ -100,7 +103,10 @@ func TestThePartsOfASessionDoNotWaitForEachOther(t *testing.T) {
 		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
 		t.Fatalf("it does not end:\n%s", stacks.String())
 	}
-	if s.servers.at("gamma") != nil || s.outlets.listening() || s.life.spawn(func() {}) {
+	if err := s.servers.at("gamma").Use(within(t), &slot.Call{Generation: &g.current.Load().route.slots}, func(*upstream.Session) error { return nil }); !errors.Is(err, errEnded) {
+		t.Errorf("a session that has ended reaches a server: %v", err)
+	}
+	if s.outlets.listening() || s.life.spawn(func() {}) {
 		t.Error("a session that has ended takes something")
 	}
 }

@@ -14,8 +14,7 @@ import (
 func (c *call) modernize(e *jsonrpc.Edits, ref federation.Member, m *jsonrpc.Message) {
 	code := func(code int64) { e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, code, 10)) }
 	if !c.session.modern() {
-		at := c.session.servers.at(ref.Name)
-		if at == nil || !at.Server().Modern {
+		if !c.session.servers.at(ref.Name).Server().Modern {
 			return
 		}
 		if kind := m.Result().Get("resultType"); kind.String() == "complete" {

@@ -69,9 +69,5 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 // reach opens the upstream session that a list needs, which has bounds of its
 // own: a command may take longer to start than a list may take.
 func (l lister) reach(ref federation.Member) error {
-	at := l.s.servers.at(ref.Name)
-	if at == nil {
-		return errEnded
-	}
-	return at.Use(l.c.ctx, &l.c.Call, func(*upstream.Session) error { return nil })
+	return l.s.servers.at(ref.Name).Use(l.c.ctx, &l.c.Call, func(*upstream.Session) error { return nil })
 }

@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"time"
 
@@ -21,19 +20,12 @@ const rootsTime = time.Second
 // with the answer to its own request, if that is one that may be answered so.
 // related says that the server has named the call in which it asks.
 func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, related bool) {
-	a := &serverRequest{
-		id:       jsonrpc.StringID(rand.Text()),
-		from:     from,
-		msg:      m,
-		call:     c,
-		answer:   make(chan *jsonrpc.Message, 1),
-		withdrew: make(chan struct{}),
-	}
-	route := q.s.life.current()
-	if _, flood := q.add(a, route.Limits.Pending); flood {
+	a, err := q.newRequest(from, m)
+	limit := q.s.life.current().Limits.Pending
+	if _, flood := q.add(a, limit); flood {
+		a.lease.Release()
 		return // as many as there may be are being refused
 	}
-	err := a.hold(q.s)
 	switch m.Method() {
 	case spec.SamplingCreateMessage, spec.ElicitationCreate, spec.RootsList:
 		if err != nil {
@@ -43,52 +35,23 @@ func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, re
 			err = errNobody
 			break
 		}
-		c.hold()
 		patience := time.Duration(0)
 		if !related && m.Method() == spec.RootsList {
 			patience = rootsTime
 		}
-		if err = c.suspended.ask(a, route.Limits.Pending, patience); err != nil {
-			c.unhold()
-		}
+		c.hold()
+		a.call = c
+		err = c.suspended.ask(a, limit, patience)
 	default:
 		err = spec.MethodNotFound(m.Method())
 	}
-	asked := err == nil
-	started := q.s.life.spawn(func() {
-		defer func() {
-			a.lease.Release()
-			q.remove(a)
-			if asked {
-				c.suspended.drop(a)
-				c.unhold()
-			}
-		}()
-		var answer []byte
-		if err == nil {
-			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
-			answer, err = a.wait(ctx)
-			cancel()
-		}
-		q.s.hub.opts.Trace.serverRequest(q.s.route, a.cluster(), m.Method(), err)
-		switch {
-		case errors.Is(err, errWithdrawn):
-			return
-		case errors.Is(err, errUnanswered):
+	q.run(a, err, func(ctx context.Context) ([]byte, error) {
+		answer, err := a.wait(ctx)
+		if errors.Is(err, errUnanswered) {
 			c.cancel(err) // no client will ever take the call up
 		}
-		if err != nil {
-			answer = undeliverable(err).body(m.ID())
-		}
-		a.reply(q.s.life.ctx, answer)
-	})
-	if !started {
-		a.lease.Release()
-		q.remove(a)
-		if asked {
-			c.unhold() // the session has ended, and the call with it
-		}
-	}
+		return answer, err
+	}, func(err error) []byte { return undeliverable(err).body(m.ID()) })
 }
 
 // undeliverable answers a server whose request cannot be brought to its client.

@@ -19,7 +19,7 @@ type serverRequest struct {
 	id     jsonrpc.ID     // ours, towards the client; its progress token too
 	from   *slot.Upstream // who asks
 	msg    *jsonrpc.Message
-	call   *call // during which it came, or nil
+	call   *call // that waits for it; nil: none does
 	answer chan *jsonrpc.Message
 	lease  memory.Lease // of the request, as it came and as it goes out
 	// passing closes when the progress that the client reported last has been passed
@@ -37,49 +37,62 @@ type serverRequest struct {
 // errWithdrawn: the server does not want the answer any more.
 var errWithdrawn = errors.New("the server withdrew its request")
 
-// relay brings a server's request to the client, and the answer back.
-func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
+// newRequest returns a server's request, which run or its lease's release ends. The
+// error says that there is no memory for it.
+func (q *questions) newRequest(from *slot.Upstream, m *jsonrpc.Message) (*serverRequest, error) {
 	a := &serverRequest{
 		id:       jsonrpc.StringID(rand.Text()),
 		from:     from,
 		msg:      m,
-		call:     c,
 		answer:   make(chan *jsonrpc.Message, 1),
 		withdrew: make(chan struct{}),
+		lease:    q.s.hub.opts.Memory.Lease(memory.Answer),
 	}
-	body := q.request(a)
-	short := a.hold(q.s) != nil
-	route := q.s.life.current()
-	full, flood := q.add(a, route.Limits.Pending)
-	full = full || short
+	return a, a.lease.Grow(2 * len(m.Raw()))
+}
+
+// relay brings a server's request to the client, and the answer back.
+func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
+	a, err := q.newRequest(from, m)
+	a.call = c
+	full, flood := q.add(a, q.s.life.current().Limits.Pending)
 	if flood {
 		a.lease.Release()
 		return // as many again are being told that there is no room
 	}
+	if full || err != nil {
+		err = errPending
+	}
 	if c != nil {
 		c.hold()
 	}
-	sent := false
-	if !full && !q.s.sessionless {
-		// Here and not on a goroutine, so that the client sees what the server
-		// said in the order in which it was said.
-		sent = q.s.outlets.deliver(body, c.outlet())
-	}
+	body := q.request(a)
+	// Here and not on a goroutine, so that the client sees what the server said in the
+	// order in which it was said.
+	sent := err == nil && !q.s.sessionless && q.s.outlets.deliver(body, c.outlet())
+	q.run(a, err, func(ctx context.Context) ([]byte, error) { return q.await(ctx, a, body, sent) }, func(err error) []byte {
+		return jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil)
+	})
+}
+
+// run answers a server's request, with what wait returns, on a goroutine of the
+// session. err says why there is nothing to wait for; refusal makes an answer of an
+// error.
+func (q *questions) run(a *serverRequest, err error, wait func(context.Context) ([]byte, error), refusal func(error) []byte) {
 	started := q.s.life.spawn(func() {
 		defer q.settle(a)
 		var answer []byte
-		err := errPending
-		if !full {
-			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, route.Timeouts.ServerRequest, errUnanswered)
-			answer, err = q.await(ctx, a, body, sent)
+		if err == nil {
+			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, q.s.life.current().Timeouts.ServerRequest, errUnanswered)
+			answer, err = wait(ctx)
 			cancel()
 		}
-		q.s.hub.opts.Trace.serverRequest(q.s.route, a.cluster(), m.Method(), err)
+		q.s.hub.opts.Trace.serverRequest(q.s.route, a.cluster(), a.msg.Method(), err)
 		if errors.Is(err, errWithdrawn) {
 			return
 		}
 		if err != nil {
-			answer = jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil)
+			answer = refusal(err)
 		}
 		a.reply(q.s.life.ctx, answer)
 	})
@@ -88,16 +101,13 @@ func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 	}
 }
 
-// hold charges the request until it is answered.
-func (r *serverRequest) hold(s *session) error {
-	r.lease = s.hub.opts.Memory.Lease(memory.Answer)
-	return r.lease.Grow(2 * len(r.msg.Raw()))
-}
-
 // settle ends a server's request.
 func (q *questions) settle(a *serverRequest) {
 	a.lease.Release()
 	q.remove(a)
+	if a.key != "" {
+		a.call.suspended.drop(a)
+	}
 	if a.call != nil {
 		a.call.unhold()
 	}

@@ -20,16 +20,20 @@ type servers struct {
 	level  string // of the log that the client asked for; "": it has asked for none
 }
 
-// at returns the cluster's place in the session; nil when it has ended.
+// at returns the cluster's slot; one that opens nothing when the session has ended.
 func (v *servers) at(cluster string) *slot.Slot {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	p := v.byName[cluster]
-	if p == nil && !v.closed {
-		p = slot.New(owner{v.s}, v.config(cluster))
-		v.byName[cluster] = p
+	at := v.byName[cluster]
+	if at == nil && !v.closed {
+		at = slot.New(owner{v.s}, v.config(cluster))
+		v.byName[cluster] = at
 	}
-	return p
+	v.mu.Unlock()
+	if at == nil {
+		at = slot.New(owner{v.s}, v.config(cluster))
+		at.Leave(errEnded)
+	}
+	return at
 }
 
 // config is what a new slot is made of.
