@@ -10,6 +10,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -145,7 +146,7 @@ func (m batchMember) take(status int, answer []byte, as eventstream.Importance) 
 func (b *batch) unheardLocked() {
 	for i := range b.members {
 		if m := &b.members[i]; m.answered() {
-			b.answers[i] = unheard(m.id())
+			b.answers[i] = session.Unheard(m.id())
 		}
 	}
 }
@@ -162,7 +163,7 @@ func (b *batch) interrupted() []byte {
 	defer b.mu.Unlock()
 	for i := range b.members {
 		if m := &b.members[i]; m.answered() && b.answers[i] == nil {
-			b.answers[i] = interruption(m.id())
+			b.answers[i] = session.Interruption(m.id())
 			b.left--
 		}
 	}

@@ -9,26 +9,27 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 )
 
 // endpoint is what all transports of a route are made of.
 type endpoint struct {
-	route   *Route
+	route   *session.Route
 	memory  *memory.Budget // to which clients' messages are charged
 	forward []string       // canonical names of headers that may go upstream
 }
 
 // sender is who sends the message of an exchange.
-func (e *endpoint) sender(x exchange) Sender {
-	return Sender{Route: e.route, Principal: x.principal(), Info: x.info(), Header: downstream.Forward(x.r, e.forward)}
+func (e *endpoint) sender(x exchange) session.Sender {
+	return session.Sender{Route: e.route, Principal: x.principal(), Info: x.info(), Header: downstream.Forward(x.r, e.forward)}
 }
 
 // anew says how clients of a transport that names sessions come to another one.
-var anew = [...]string{Streamable: "initialize anew", HTTPSSE: "open a stream anew"}
+var anew = [...]string{session.Streamable: "initialize anew", session.HTTPSSE: "open a stream anew"}
 
 // session returns the session that a request names. Where there is none that this
 // client may use it answers, and reports false.
-func (e *endpoint) session(x exchange, name string, via Transport, id jsonrpc.ID) (Session, bool) {
+func (e *endpoint) session(x exchange, name string, via session.Transport, id jsonrpc.ID) (session.Session, bool) {
 	s, ok := e.route.Find(name, via)
 	switch {
 	case !ok:
@@ -43,7 +44,7 @@ func (e *endpoint) session(x exchange, name string, via Transport, id jsonrpc.ID
 
 // enter begins the use of a session, until its Exit. Where it has ended enter
 // answers, and reports false.
-func (e *endpoint) enter(x exchange, s Session, via Transport, id jsonrpc.ID) bool {
+func (e *endpoint) enter(x exchange, s session.Session, via session.Transport, id jsonrpc.ID) bool {
 	ok := s.Enter(e.route)
 	if !ok {
 		x.refuse(http.StatusNotFound, id, "the session has ended; "+anew[via])

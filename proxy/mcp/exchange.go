@@ -8,6 +8,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 )
 
 // exchange is an HTTP request of a client, and the answer to it.
@@ -27,14 +28,14 @@ func (x exchange) refuse(status int, id jsonrpc.ID, text string) {
 
 // fail answers a request that err keeps from being served.
 func (x exchange) fail(id jsonrpc.ID, err error) {
-	f := note(x.info(), err)
-	downstream.WriteJSON(x.w, f.answer.Status, f.body(id))
+	f := session.Note(x.info(), err)
+	downstream.WriteJSON(x.w, f.Answer.Status, f.Body(id))
 }
 
 // reject does the same for a client whose revision has no sessions.
 func (x exchange) reject(id jsonrpc.ID, err error) {
-	f := note(x.info(), err)
-	downstream.WriteJSON(x.w, f.answer.StatelessStatus(), f.body(id))
+	f := session.Note(x.info(), err)
+	downstream.WriteJSON(x.w, f.Answer.StatelessStatus(), f.Body(id))
 }
 
 // allows refuses all methods but one, and reports whether the request has that.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -25,7 +26,7 @@ type HandlerConfig struct {
 type Handler struct {
 	cfg        *Config
 	guard      *downstream.Guard
-	route      *Route
+	route      *session.Route
 	streamable streamable
 	// others serve the other transports of the route, by their paths.
 	others map[string]func(exchange)
@@ -47,7 +48,7 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", cfg.Route, err)
 	}
-	route, err := h.newRoute(Settings{
+	route, err := h.NewRoute(session.Settings{
 		Name:      cfg.Route,
 		Members:   cfg.Config.Clusters,
 		Namespace: cfg.Config.Namespace,
@@ -60,7 +61,7 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{route: route, memory: h.opts.Memory, forward: forward}
+	e := &endpoint{route: route, memory: h.memory, forward: forward}
 	handler := &Handler{cfg: cfg.Config, guard: guard, route: route, streamable: streamable{e, stateless{e}}, others: map[string]func(exchange){}}
 	if path := cfg.Config.SSE.Path; path != "" {
 		sse := httpSSE{e, path + messageSuffix}

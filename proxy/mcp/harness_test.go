@@ -56,6 +56,7 @@ type gateway struct {
 	sets    []*clusters.Set // of all generations
 	trace   *facts
 	opts    clusters.Options
+	serving atomic.Int64 // requests
 }
 
 // backend is a cluster of a test.
@@ -87,6 +88,8 @@ func newGatewayWith(t testing.TB, opts clusters.Options, tune func(*Config), bac
 		if user := r.Header.Get("Test-User"); user != "" {
 			r = r.WithContext(filter.WithPrincipal(r.Context(), filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: user}))
 		}
+		g.serving.Add(1)
+		defer g.serving.Add(-1)
 		h := g.current.Load()
 		h.Guard(h).ServeHTTP(w, r)
 	}))

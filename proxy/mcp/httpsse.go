@@ -8,6 +8,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 )
 
 // sessionParam names the session in the URI that messages are posted to.
@@ -25,7 +26,7 @@ func (h httpSSE) open(x exchange) {
 	if !x.allows(http.MethodGet) || !x.takesStream() {
 		return
 	}
-	t, ok := h.openStream(x, HTTPSSE)
+	t, ok := h.openStream(x, session.HTTPSSE)
 	if !ok {
 		return
 	}
@@ -57,14 +58,14 @@ func (h httpSSE) post(x exchange) {
 	if !x.allows(http.MethodPost) {
 		return
 	}
-	s, ok := h.session(x, x.r.URL.Query().Get(sessionParam), HTTPSSE, none)
+	s, ok := h.session(x, x.r.URL.Query().Get(sessionParam), session.HTTPSSE, none)
 	if !ok {
 		return
 	}
 	lease := h.memory.Lease(memory.Body)
 	defer lease.Release() // a notification may wait for its server
 	body, ok := h.read(x, &lease)
-	if !ok || !h.enter(x, s, HTTPSSE, none) {
+	if !ok || !h.enter(x, s, session.HTTPSSE, none) {
 		return
 	}
 	defer s.Exit()

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -275,16 +276,16 @@ func TestALineIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
 	g := newGateway(t, func(c *Config) { withLines(c); c.Limits.Message = 4096 }, a.backend("alpha"))
 	s := g.openSSE("")
 	s.ask(initBody)
-	session := func() *session {
-		for _, s := range g.hub.all() {
-			return s
-		}
-		return nil
-	}()
-	// What does not fit into the queue ends the line, and the session with it.
-	for session.only.Send([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","method":"x","params":{"a":%q}}`, strings.Repeat("a", 4096)))) {
+	_, id, _ := strings.Cut(s.post, sessionParam+"=")
+	route := g.current.Load().route
+	opened, ok := route.Find(id, session.HTTPSSE)
+	if !ok {
+		t.Fatal("there is no session")
 	}
-	testkit.Eventually(t, "the session's end", func() bool { return g.hub.find(session.id) == nil })
+	// What does not fit into the queue ends the line, and the session with it.
+	for opened.Only().Send([]byte(fmt.Sprintf(`{"jsonrpc":"2.0","method":"x","params":{"a":%q}}`, strings.Repeat("a", 4096)))) {
+	}
+	testkit.Eventually(t, "the session's end", func() bool { _, ok := route.Find(id, session.HTTPSSE); return !ok })
 
 	s = g.openSSE("")
 	s.ask(initBody)

@@ -3,17 +3,13 @@ package mcp
 import (
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
-	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -119,23 +115,6 @@ func TestSessionsKeptForSingleCallsAreBounded(t *testing.T) {
 	testkit.Eventually(t, "what is kept is within the limits", func() bool { return g.hub.Stats()["test"].Sessions <= 5 })
 }
 
-func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
-	g := newGateway(t, nil, newServer(t, "alpha").backend("alpha"))
-	h := g.current.Load()
-	s, err := Sender{Route: h.route, Principal: filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}}.Borrow(h.route.OwnInit(spec.NewestLegacy))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.end("upstream_changed", slot.ErrChanged)
-	g.hub.giveBack(s.session)
-	if n := len(g.hub.kept); n != 0 {
-		t.Errorf("%d ended sessions are kept", n)
-	}
-	if n := g.hub.Stats(); len(n) != 0 {
-		t.Errorf("counted: %+v", n)
-	}
-}
-
 // fewProcesses is a cluster whose command may run so many times.
 func fewProcesses(most int, patience time.Duration) backend {
 	b := stdio("alpha")
@@ -204,17 +183,18 @@ func TestMoreSessionsThanProcessesShareThemWithoutAFailure(t *testing.T) {
 
 func TestAPrincipalTakesTheProcessesOfItsOwnIdleSessionsFirst(t *testing.T) {
 	g := newGateway(t, nil, fewProcesses(3, time.Minute))
-	processes := func(id string) []*process.Process {
-		s := g.hub.find(id)
-		s.life.mu.Lock()
-		defer s.life.mu.Unlock()
-		return slices.Clone(s.life.processes)
-	}
-	bob, anonymous := processes(g.initialize("Test-User", "bob")), processes(g.initialize())
-	for range 4 {
-		g.initialize("Test-User", "ann")
-	}
-	if len(bob) != 1 || len(anonymous) != 1 || bob[0].Taken() || anonymous[0].Taken() {
-		t.Errorf("the processes of others were taken: %v, %v", bob, anonymous)
+	bob := []string{"Test-User", "bob"}
+	bob = append(bob, spec.HeaderSession, g.initialize(bob...))
+	anonymous := []string{spec.HeaderSession, g.initialize()}
+	for _, want := range []string{"1", "2"} {
+		for _, who := range [][]string{bob, anonymous} {
+			_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"count","arguments":{}}}`, who...)
+			if !strings.Contains(body, `"text":"`+want+`"`) {
+				t.Errorf("not call %s of the same process: %s", want, body)
+			}
+		}
+		for range 4 {
+			g.initialize("Test-User", "ann")
+		}
 	}
 }

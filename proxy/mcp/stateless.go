@@ -6,6 +6,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -71,7 +72,7 @@ func (h stateless) single(x exchange, m *jsonrpc.Message, a downstream.Accept) {
 	case err != nil:
 		x.reject(m.ID(), err)
 	case k == nil:
-		h.once(x, from, m, a, StatelessInit(m), exchange.reject)
+		h.once(x, from, m, a, session.StatelessInit(m), exchange.reject)
 	case k.Resume(x.r.Context(), from, m):
 		h.attend(x, k, a)
 	}
@@ -99,7 +100,7 @@ func (h stateless) legacy(x exchange, m *jsonrpc.Message, a downstream.Accept) {
 
 // once runs the only call of a borrowed session. refuse answers where there is no
 // such.
-func (h stateless) once(x exchange, from Sender, m *jsonrpc.Message, a downstream.Accept, init ClientInit, refuse func(exchange, jsonrpc.ID, error)) {
+func (h stateless) once(x exchange, from session.Sender, m *jsonrpc.Message, a downstream.Accept, init session.ClientInit, refuse func(exchange, jsonrpc.ID, error)) {
 	s, err := from.Borrow(init)
 	if err != nil {
 		refuse(x, m.ID(), err)
@@ -115,7 +116,7 @@ func (h stateless) once(x exchange, from Sender, m *jsonrpc.Message, a downstrea
 
 // attend writes what the call has to say, until it is through or asks for
 // input.
-func (h stateless) attend(x exchange, k *Suspended, a downstream.Accept) {
+func (h stateless) attend(x exchange, k *session.Suspended, a downstream.Accept) {
 	stop := context.AfterFunc(x.r.Context(), k.Abandon)
 	h.write(x, k.Reader(), !a.JSON, k.Interrupted)
 	stop()

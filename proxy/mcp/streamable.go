@@ -8,6 +8,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -45,8 +46,8 @@ func (h streamable) serve(x exchange) {
 
 // enter finds the session that the request names, and begins its use. Where there
 // is none that this client may use it answers, and reports false.
-func (h streamable) enter(x exchange, id jsonrpc.ID) (Session, bool) {
-	s, ok := h.session(x, x.r.Header.Get(spec.HeaderSession), Streamable, id)
+func (h streamable) enter(x exchange, id jsonrpc.ID) (session.Session, bool) {
+	s, ok := h.session(x, x.r.Header.Get(spec.HeaderSession), session.Streamable, id)
 	if !ok {
 		return s, false
 	}
@@ -54,7 +55,7 @@ func (h streamable) enter(x exchange, id jsonrpc.ID) (Session, bool) {
 		x.reject(id, spec.UnsupportedVersion(h.route.Offered().Versions, v))
 		return s, false
 	}
-	return s, h.endpoint.enter(x, s, Streamable, id)
+	return s, h.endpoint.enter(x, s, session.Streamable, id)
 }
 
 // post takes one message, or a batch.
@@ -137,13 +138,13 @@ func (h streamable) message(x exchange, m *jsonrpc.Message, a downstream.Accept)
 	st := s.NewResumable(h.answerTo(a, true))
 	reader := st.Reader()
 	switch err := s.Launch(h.sender(x), m, st); {
-	case errors.Is(err, errPending):
-		f := note(x.info(), err)
-		downstream.WriteJSON(x.w, http.StatusOK, f.body(m.ID())) // the session is well
+	case errors.Is(err, session.ErrPending):
+		f := session.Note(x.info(), err)
+		downstream.WriteJSON(x.w, http.StatusOK, f.Body(m.ID())) // the session is well
 	case err != nil:
 		x.fail(m.ID(), err)
 	default:
-		h.write(x, reader, !a.JSON, func() []byte { return interruption(m.ID()) })
+		h.write(x, reader, !a.JSON, func() []byte { return session.Interruption(m.ID()) })
 		s.Leave(reader)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -17,12 +18,12 @@ import (
 // stream does.
 type streamTransport struct {
 	*endpoint
-	s Session
+	s session.Session
 }
 
 // openStream begins a session. Where there is no room for it openStream answers, and
 // reports false; close must be called otherwise.
-func (e *endpoint) openStream(x exchange, via Transport) (streamTransport, bool) {
+func (e *endpoint) openStream(x exchange, via session.Transport) (streamTransport, bool) {
 	s, err := e.sender(x).OpenOnStream(via)
 	if err != nil {
 		x.fail(jsonrpc.ID{}, err)
@@ -63,7 +64,7 @@ func (t streamTransport) Offer(_ int, answer []byte) bool {
 
 // incoming is what came for a session.
 type incoming struct {
-	from Sender
+	from session.Sender
 	ctx  context.Context
 	body []byte
 	// later does what may take time.
@@ -94,7 +95,7 @@ func (t streamTransport) handle(in incoming, m *jsonrpc.Message, out eventstream
 		return
 	}
 	if err := otherEra(m); err != nil {
-		out.Finish(http.StatusOK, failed(err).body(m.ID()))
+		out.Finish(http.StatusOK, session.Failed(err).Body(m.ID()))
 		return
 	}
 	launch(t.s, in.from, m, out)
@@ -107,15 +108,15 @@ func otherEra(m *jsonrpc.Message) error {
 	case !v.Exists():
 		return nil
 	case m.Method() == spec.ServerDiscover:
-		return noDiscovery()
+		return session.NoDiscovery()
 	default:
 		return spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), v.String())
 	}
 }
 
 // launch runs a request whose answer goes out among others.
-func launch(s Session, from Sender, m *jsonrpc.Message, out eventstream.Outlet) {
+func launch(s session.Session, from session.Sender, m *jsonrpc.Message, out eventstream.Outlet) {
 	if err := s.Launch(from, m, out); err != nil {
-		out.Finish(http.StatusOK, failed(err).body(m.ID()))
+		out.Finish(http.StatusOK, session.Failed(err).Body(m.ID()))
 	}
 }

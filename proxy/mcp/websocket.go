@@ -15,6 +15,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 )
 
 // subprotocol is selected when a client offers it (RFC 6455 section 1.9).
@@ -34,10 +35,10 @@ func (h webSocket) open(x exchange) {
 			x.w.Header().Set("Connection", "Upgrade")
 			x.w.Header().Set("Upgrade", "websocket") // RFC 9110 section 15.5.22
 		}
-		x.refuse(http.StatusUpgradeRequired, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
+		x.refuse(http.StatusUpgradeRequired, jsonrpc.ID{}, "this is a session.WebSocket over HTTP/1.1")
 		return
 	}
-	t, ok := h.openStream(x, WebSocket)
+	t, ok := h.openStream(x, session.WebSocket)
 	if !ok {
 		return
 	}
@@ -58,7 +59,7 @@ func (h webSocket) open(x exchange) {
 type socket struct {
 	ws        *websocket.Conn
 	transport streamTransport
-	from      Sender
+	from      session.Sender
 	info      *filter.RequestInfo // of the upgrade
 	over      chan struct{}       // closed when nothing more is read
 	last      error               // why; set before

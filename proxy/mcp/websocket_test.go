@@ -16,6 +16,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -236,7 +237,7 @@ func FuzzStreamTransport(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		x := exchange{httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/sse", nil)}
-		transport, ok := h.streamable.openStream(x, HTTPSSE)
+		transport, ok := h.streamable.openStream(x, session.HTTPSSE)
 		if !ok {
 			t.Fatal("there is no room for a session")
 		}

@@ -27,6 +27,7 @@ var floors = []string{
 	"proxy/routes",
 	"proxy/mcp",
 	"proxy/mcp/downstream",
+	"proxy/mcp/session",
 	"proxy/mcp/slot",
 	"proxy/mcp/federation",
 	"proxy/mcp/relay",

@@ -1,0 +1,100 @@
+package session
+
+import (
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// discover answers server/discover (MCP 2026-07-28, Discovery).
+func (d dispatcher) discover() ([]byte, error) {
+	if o := d.c.route.Offered(); !o.Unknown && !o.Modern() {
+		return nil, NoDiscovery() // no server need be asked
+	}
+	refs := d.c.route.Members
+	if d.s.naming.Transparent(refs) {
+		return d.discoverOne(refs[0])
+	}
+	return d.discoverAll(refs)
+}
+
+// discoverOne passes on who the only server is and what it can do, and those
+// of its revisions that the gateway speaks.
+func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
+	d.c.ask(ref.Name)
+	at := d.s.servers.at(ref.Name)
+	if at == nil {
+		return nil, errEnded
+	}
+	var server *upstream.Server
+	err := at.Use(d.c.ctx, &d.c.Call, func(up *upstream.Session) error {
+		server = up.Server()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	offered := d.c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: server.Serves()}})
+	if !offered.Modern() {
+		return nil, NoDiscovery()
+	}
+	if m := server.Discover; m != nil {
+		var e jsonrpc.Edits
+		e.SetID(m, d.c.msg.ID())
+		e.Set(m.Result(), "supportedVersions", offered.JSON())
+		d.c.modernize(&e, ref, m)
+		return e.Apply(m), nil
+	}
+	init := server.Result.Result()
+	var e jsonrpc.Edits
+	e.Delete(init.Get("capabilities"), "tasks") // those of 2025-11-25 are gone
+	e.Delete(init, "protocolVersion")
+	e.Delete(init, "serverInfo")
+	e.SetString(init, "resultType", "complete")
+	e.Set(init, "supportedVersions", offered.JSON())
+	e.Set(init, "ttlMs", []byte("0"))
+	e.SetString(init, "cacheScope", federation.Hint{}.Scope())
+	if info := init.Get("serverInfo"); info.Exists() {
+		if meta := init.Get("_meta"); meta.Kind() == jsonrpc.Object {
+			e.Set(meta, jsonrpc.MetaServerInfo, info.Raw())
+		} else {
+			e.Set(init, "_meta", object(jsonrpc.MetaServerInfo, info.Raw()))
+		}
+	}
+	return jsonrpc.NewResult(d.c.msg.ID(), e.ApplyTo(init)), nil
+}
+
+// object is a JSON object of one member.
+func object(key string, value []byte) []byte {
+	b := append(jsonrpc.AppendString([]byte{'{'}, key), ':')
+	return append(append(b, value...), '}')
+}
+
+// discoverAll says what all servers together can do. Those that do not answer
+// in time are named, and what the client keeps of this is of no age.
+func (d dispatcher) discoverAll(refs []federation.Member) ([]byte, error) {
+	found, missing, err := d.openAll(d.c.ctx, refs)
+	if err != nil && len(missing) == len(refs) {
+		return nil, err
+	}
+	offered := d.c.route.offeredBy(found)
+	if !offered.Modern() {
+		return nil, NoDiscovery()
+	}
+	hint := federation.HintOfAll(found)
+	if len(missing) > 0 {
+		hint = federation.Hint{}
+	}
+	b := append([]byte(`{"resultType":"complete","supportedVersions":`), offered.JSON()...)
+	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found, false)...)
+	if text := federation.Instructions(found); text != "" {
+		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
+	}
+	b = hint.Append(append(b, ','))
+	b = append(append(b, `,"_meta":{"`...), jsonrpc.MetaServerInfo...)
+	b = append(append(b, `":`...), d.s.registry.serverInfo()...)
+	if len(missing) > 0 {
+		b = federation.AppendUnavailable(append(b, ','), missing)
+	}
+	return jsonrpc.NewResult(d.c.msg.ID(), append(b, "}}"...)), nil
+}

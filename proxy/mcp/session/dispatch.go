@@ -1,0 +1,188 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// dispatcher answers one request of a client, with what the servers say to it.
+type dispatcher struct {
+	s *session
+	c *call
+}
+
+// answer answers the request of the client: the whole response, or an error
+// that failed makes one of.
+func (d dispatcher) answer() ([]byte, error) {
+	method := d.c.msg.Method()
+	if kind, ok := spec.ListOf(method); ok {
+		return lister{d.s, d.c, kind}.answer()
+	}
+	if method == spec.ServerDiscover && d.s.modern() {
+		return d.discover()
+	}
+	switch method {
+	case spec.Ping:
+		return jsonrpc.NewResult(d.c.msg.ID(), nil), nil
+	case spec.ToolsCall:
+		return d.named(spec.ToolsList, false)
+	case spec.PromptsGet:
+		return d.named(spec.PromptsList, true)
+	case spec.ResourcesRead:
+		body, _, err := d.resource(true)
+		return body, err
+	case spec.ResourcesSubscribe:
+		return d.subscribe()
+	case spec.ResourcesUnsubscribe:
+		return d.unsubscribe()
+	case spec.TasksGet, spec.TasksResult, spec.TasksCancel, spec.TasksUpdate:
+		return d.task()
+	case spec.CompletionComplete:
+		return d.complete()
+	case spec.LoggingSetLevel:
+		return d.setLevel()
+	}
+	refs := d.c.route.Members
+	if !d.s.passes(refs) {
+		return nil, spec.MethodNotFound(method)
+	}
+	body, _, err := d.c.forward(refs[0], false, nil)
+	return body, err
+}
+
+// named forwards a request that names a tool or a prompt.
+func (d dispatcher) named(list string, safe bool) ([]byte, error) {
+	at := d.c.msg.Params().Get("name")
+	if at.Kind() != jsonrpc.String {
+		return nil, spec.InvalidParams("params.name is not a string")
+	}
+	ref, own, err := resolver(d).resolve(list, at.String())
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := d.c.forward(ref, safe, func(e *jsonrpc.Edits) {
+		if list == spec.ToolsList && !ref.Tools.All() {
+			e.ReplaceString(at, own) // what was compared, and not what a server may read as another name
+			return
+		}
+		rename(e, at, own)
+	})
+	return body, err
+}
+
+// rename puts a cluster's own name in the place of the client's.
+func rename(e *jsonrpc.Edits, at jsonrpc.Value, own string) {
+	if at.String() != own {
+		e.ReplaceString(at, own)
+	}
+}
+
+// resource forwards a request that names a resource, and returns the
+// cluster's own URI of it too.
+func (d dispatcher) resource(safe bool) ([]byte, target, error) {
+	at := d.c.msg.Params().Get("uri")
+	if at.Kind() != jsonrpc.String {
+		return nil, target{}, spec.InvalidParams("params.uri is not a string")
+	}
+	ref, own, err := resolver(d).resolveURI(at.String())
+	if err != nil {
+		return nil, target{}, err
+	}
+	body, m, err := d.c.forward(ref, safe, func(e *jsonrpc.Edits) { rename(e, at, own) })
+	if err != nil {
+		return nil, target{}, err
+	}
+	return body, target{cluster: ref.Name, uri: own, ok: !m.IsError()}, nil
+}
+
+// target is where a request about a resource went.
+type target struct {
+	cluster, uri string
+	ok           bool // the server answered with a result
+}
+
+func (d dispatcher) subscribe() ([]byte, error) {
+	body, to, err := d.resource(true)
+	if err == nil && to.ok {
+		d.s.servers.at(to.cluster).Subscribed(to.uri, true)
+	}
+	return body, err
+}
+
+func (d dispatcher) unsubscribe() ([]byte, error) {
+	body, to, err := d.resource(true)
+	if err == nil {
+		d.s.servers.at(to.cluster).Subscribed(to.uri, false)
+	}
+	return body, err
+}
+
+// complete forwards a completion; the ref alone is mapped.
+func (d dispatcher) complete() ([]byte, error) {
+	at := d.c.msg.Params().Get("ref")
+	if key, dup := at.DuplicateKey(); dup {
+		return nil, spec.InvalidParams("duplicate key in params.ref: " + key)
+	}
+	var ref federation.Member
+	var own string
+	var err error
+	name := at.Get("name")
+	switch at.Get("type").String() {
+	case "ref/prompt":
+		ref, own, err = resolver(d).resolve(spec.PromptsList, name.String())
+	case "ref/resource":
+		name = at.Get("uri")
+		ref, own, err = resolver(d).resolveURI(name.String())
+	default:
+		err = spec.InvalidParams("params.ref.type is neither ref/prompt nor ref/resource")
+	}
+	if err != nil {
+		return nil, err
+	}
+	body, _, err := d.c.forward(ref, true, func(e *jsonrpc.Edits) { rename(e, name, own) })
+	return body, err
+}
+
+// logLevels are those of MCP (RFC 5424 section 6.2.1).
+const logLevels = "debug info notice warning error critical alert emergency"
+
+// setLevel tells every server that can log, and remembers it for those that
+// are initialised later.
+func (d dispatcher) setLevel() ([]byte, error) {
+	level := d.c.msg.Params().Get("level").String()
+	refs := d.c.route.Members
+	if d.s.naming.Transparent(refs) {
+		body, m, err := d.c.forward(refs[0], true, nil)
+		if err == nil && !m.IsError() {
+			d.s.servers.setLogLevel(level)
+		}
+		return body, err
+	}
+	if !slices.Contains(strings.Fields(logLevels), level) {
+		return nil, spec.InvalidParams("params.level is none of: " + logLevels)
+	}
+	d.s.servers.setLogLevel(level)
+	var wg sync.WaitGroup
+	for _, ref := range refs {
+		at := d.s.servers.at(ref.Name)
+		if !at.Server().Open || !at.Server().Capable("logging") {
+			continue // the level is replayed when it is opened
+		}
+		wg.Go(func() {
+			// One that does not answer now has lost its session, or is told
+			// again with the next one; the others are not to wait for it.
+			patience, _ := at.Patience(&d.c.route.slots)
+			ctx, cancel := context.WithTimeoutCause(d.c.ctx, patience, errListTime)
+			defer cancel()
+			_, _ = d.c.exchange(ctx, ref, true, nil)
+		})
+	}
+	wg.Wait()
+	return jsonrpc.NewResult(d.c.msg.ID(), nil), nil
+}

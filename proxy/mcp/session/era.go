@@ -1,0 +1,100 @@
+package session
+
+import (
+	"context"
+	"slices"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// configured returns the offer that mcp.versions makes, if it is set.
+func (r *Route) configured() (o federation.Offer, ok bool) {
+	if len(r.Versions) == 0 {
+		return federation.Offer{}, false
+	}
+	return federation.Everything().Narrow(r.Versions), true
+}
+
+// Offered returns what the route offers, as far as that is known without
+// asking a server.
+func (r *Route) Offered() federation.Offer {
+	if o, ok := r.configured(); ok {
+		return o
+	}
+	o := federation.Everything()
+	for _, ref := range r.Members {
+		served, known := r.served(ref)
+		if !known {
+			o.Unknown = true
+			served = spec.Legacy()
+		}
+		o = o.Narrow(served)
+	}
+	return o.Sure()
+}
+
+// served returns the revisions that a cluster was found to serve.
+func (r *Route) served(ref federation.Member) (versions []string, known bool) {
+	cluster, ok := r.Clusters.Get(ref.Name)
+	if !ok {
+		return nil, false
+	}
+	return r.client.Serves(cluster)
+}
+
+// offeredBy returns what the route offers, from what is known and what the
+// servers have just said. One that was never reached offers no revision without
+// sessions: it may be one that has them.
+func (r *Route) offeredBy(found []federation.Profile) federation.Offer {
+	if o, ok := r.configured(); ok {
+		return o
+	}
+	o := federation.Everything()
+	for _, ref := range r.Members {
+		served, known := r.served(ref)
+		i := slices.IndexFunc(found, func(f federation.Profile) bool { return f.Member.Name == ref.Name })
+		if i >= 0 {
+			o = o.Narrow(found[i].Revisions)
+		}
+		switch {
+		case known:
+			o = o.Narrow(served)
+		case i < 0:
+			o = o.Narrow(spec.Legacy())
+		}
+	}
+	return o.Sure()
+}
+
+// Offered returns what the route offers to the sender of m. Servers are asked
+// where that is not known.
+func (f Sender) Offered(ctx context.Context, m *jsonrpc.Message) federation.Offer {
+	route := f.Route
+	offered := route.Offered()
+	if !offered.Unknown {
+		return offered
+	}
+	init := route.OwnInit(spec.NewestLegacy)
+	init.version = spec.Modern
+	s, err := f.Borrow(init)
+	if err != nil {
+		return offered
+	}
+	defer route.registry.giveBack(s.session)
+	c := s.newCall(f, m, s.NewStream(eventstream.Options{Bytes: route.QueueBytes()}))
+	c.start(ctx)
+	defer c.stop()
+	found, _, _ := dispatcher{s.session, c}.openAll(c.ctx, route.Members)
+	return route.offeredBy(found)
+}
+
+// NoDiscovery answers server/discover where the servers have sessions: clients
+// of both eras then begin one.
+func NoDiscovery() *spec.Error {
+	f := spec.MethodNotFound(spec.ServerDiscover)
+	f.Text += "; the servers behind this endpoint have sessions, initialize"
+	return f
+}

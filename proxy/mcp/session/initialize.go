@@ -1,0 +1,244 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
+)
+
+// ClientInit is what a session begins with.
+type ClientInit struct {
+	params  []byte // for the servers
+	version string
+	level   string // of the log, that the client asks for
+}
+
+// parseInit reads the params of initialize. The servers get them as they are,
+// but for a revision that we do not speak.
+func parseInit(m *jsonrpc.Message) (ClientInit, error) {
+	params := m.Params()
+	asked := params.Get("protocolVersion")
+	if params.Kind() != jsonrpc.Object || asked.Kind() != jsonrpc.String {
+		return ClientInit{}, spec.InvalidParams("params.protocolVersion is not a string")
+	}
+	init := ClientInit{params: params.Raw(), version: asked.String()}
+	if !spec.IsLegacy(init.version) && init.version != spec.Oldest {
+		var e jsonrpc.Edits
+		e.ReplaceString(asked, spec.NewestLegacy)
+		init.params, init.version = e.ApplyTo(params), spec.NewestLegacy
+	}
+	return init, nil
+}
+
+// OwnInit is how the gateway initialises for a client of a revision that has not
+// said who it is.
+func (r *Route) OwnInit(version string) ClientInit {
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), version)
+	b = append(append(b, `,"capabilities":{},"clientInfo":`...), r.registry.serverInfo()...)
+	return ClientInit{params: append(b, '}'), version: version}
+}
+
+// StatelessInit is what a request says of its client, whose revision has no
+// sessions.
+func StatelessInit(m *jsonrpc.Message) ClientInit {
+	meta := m.Params().Get("_meta")
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), spec.NewestLegacy)
+	b = append(b, `,"capabilities":`...)
+	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() {
+		b = append(b, caps.Raw()...)
+	} else {
+		b = append(b, "{}"...)
+	}
+	b = append(b, `,"clientInfo":`...)
+	if who := meta.Get(jsonrpc.MetaClientInfo); who.Kind() == jsonrpc.Object {
+		b = append(b, who.Raw()...)
+	} else {
+		b = append(b, `{"name":"unknown","version":"unknown"}`...)
+	}
+	return ClientInit{params: append(b, '}'), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
+}
+
+// Initialize answers the call that began the session, and makes the session one
+// that its client can name. Where it fails the session ends.
+func (s Session) Initialize(client context.Context, from Sender, m *jsonrpc.Message, st *eventstream.Stream) error {
+	c := s.newCall(from, m, st)
+	body, err := s.negotiate(client, c)
+	if err == nil && client.Err() != nil {
+		err = errGone // and would never end the session
+	}
+	if err == nil && !s.registry.publish(s.session) {
+		err = errEnded
+	}
+	if err != nil {
+		s.end("failed", errEnded)
+		return err
+	}
+	c.answer(http.StatusOK, m.ID(), body)
+	return nil
+}
+
+// negotiate returns the answer to initialize, and waits for no server longer than
+// for one that is silent.
+func (s *session) negotiate(ctx context.Context, c *call) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.CallIdle, errCallIdle)
+	defer cancel()
+	return dispatcher{s, c}.initialize(ctx)
+}
+
+// handshake is how far the client has come that initialises its session over the
+// only stream of it. The zero value has come to the end.
+type handshake struct{ at atomic.Int32 }
+
+const (
+	initialized int32 = iota
+	uninitialized
+	initializing
+)
+
+// expect makes initialize the first request.
+func (h *handshake) expect() { h.at.Store(uninitialized) }
+
+// begin notes that initialize has come, and reports whether that was its turn.
+func (h *handshake) begin() bool { return h.at.CompareAndSwap(uninitialized, initializing) }
+
+// begun reports whether initialize has come.
+func (h *handshake) begun() bool { return h.at.Load() != uninitialized }
+
+// complete lets other requests come.
+func (h *handshake) complete() { h.at.Store(initialized) }
+
+// ready reports whether initialize has been answered.
+func (h *handshake) ready() bool { return h.at.Load() == initialized }
+
+// initializeOnStream answers initialize on the only stream. Where it fails the
+// stream ends after the answer: the client begins anew with another one.
+func (s *session) initializeOnStream(c *call) error {
+	init, err := parseInit(c.msg)
+	if err != nil {
+		return err
+	}
+	if !s.handshake.begin() {
+		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: "the session is initialized already"}
+	}
+	if err := s.charge(int64(len(init.params))); err != nil {
+		return err
+	}
+	s.init, s.version = init.params, init.version
+	s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
+	started := s.life.spawn(func() {
+		body, err := s.negotiate(s.life.ctx, c)
+		if err != nil {
+			f := Note(c.Info, err)
+			s.only.Finish(f.Answer.Status, f.Body(c.msg.ID()))
+			return
+		}
+		s.handshake.complete()
+		c.answer(http.StatusOK, c.msg.ID(), body)
+	})
+	if !started {
+		return errEnded
+	}
+	return nil
+}
+
+// initialize returns the answer to initialize.
+func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
+	if d.s.naming.Transparent(d.c.route.Members) {
+		return d.initializeOne(ctx)
+	}
+	return d.initializeAll(ctx), nil
+}
+
+// initializeOne passes initialize on to the only cluster, and its answer
+// back: who it is, what it can do and what it has to say are the server's.
+func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
+	ref := d.c.route.Members[0]
+	d.c.ask(ref.Name)
+	at := d.s.servers.at(ref.Name)
+	if at == nil {
+		return nil, errEnded
+	}
+	var m *jsonrpc.Message
+	err := at.Use(ctx, &d.c.Call, func(up *upstream.Session) error {
+		m = up.Server().Result
+		return nil
+	})
+	var refused *upstream.InitializeError
+	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {
+		answer := refused.Response.Error()
+		code := refused.Response.ErrorCode()
+		said := spec.Error{Status: http.StatusOK, Code: int(code), Text: answer.Get("message").String(), Data: answer.Get("data").Raw()}
+		return nil, &Failure{Answer: said, cause: err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	d.s.version = m.Result().Get("protocolVersion").String()
+	var e jsonrpc.Edits
+	e.SetID(m, d.c.msg.ID())
+	return e.Apply(m), nil
+}
+
+// initializeAll initialises all clusters at once. One that is down or hung is
+// not the others' fault.
+func (d dispatcher) initializeAll(ctx context.Context) []byte {
+	found, _, _ := d.openAll(ctx, d.c.route.Members)
+	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), d.s.version)
+	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found, true)...)
+	b = append(append(b, `,"serverInfo":`...), d.s.registry.serverInfo()...)
+	if text := federation.Instructions(found); text != "" {
+		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
+	}
+	return jsonrpc.NewResult(d.c.msg.ID(), append(b, '}'))
+}
+
+// serverInfo is who answers for a federation.
+func (r *Registry) serverInfo() []byte {
+	b := jsonrpc.AppendString([]byte(`{"name":`), r.opts.Name)
+	return append(jsonrpc.AppendString(append(b, `,"version":`...), r.opts.Version), '}')
+}
+
+// openAll opens the upstream sessions of all clusters at once, and waits for
+// none longer than for a list. It returns, in the order of refs, those that
+// were opened, and the names of the others with why.
+func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (found []federation.Profile, missing []string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.c.route.Timeouts.List, errListTime)
+	defer cancel()
+	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
+	var wg sync.WaitGroup
+	for i, ref := range refs {
+		at := d.s.servers.at(ref.Name)
+		if at == nil {
+			errs[i] = errEnded
+			continue
+		}
+		wg.Go(func() {
+			errs[i] = at.Use(ctx, &d.c.Call, func(up *upstream.Session) error {
+				server := up.Server()
+				all[i] = federation.Profile{Member: ref, Initialized: server.Result, Discovered: server.Discover, Revisions: server.Serves()}
+				return nil
+			})
+		})
+	}
+	wg.Wait()
+	for i, ref := range refs {
+		if errs[i] != nil {
+			missing = append(missing, ref.Name)
+		} else {
+			found = append(found, all[i])
+		}
+	}
+	err = errors.Join(errs...)
+	if len(missing) > 0 {
+		d.s.registry.opts.Trace.unavailable(d.s.route, d.c.msg.Method(), missing, err)
+	}
+	return found, missing, err
+}

@@ -1,0 +1,146 @@
+package session
+
+import (
+	"sync/atomic"
+
+	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// session is one client's, from initialize to its end, over all generations
+// that come and go. It is bound to a route and a principal.
+//
+// Each of its parts has a lock of its own. Locks are taken in this order, from
+// the left to the right, and none is held while something is read from or
+// written to a network:
+//
+//	suspended → slot.Slot → outlets → eventstream.Stream → eventstream.Store
+//	suspended → slot.Slot → lifetime → servers, holder, process
+//	lifetime → Registry, where a session is published or kept
+//
+// Those of calls and of questions are leaves, as is that of servers. The locks of
+// outlets and of lifetime are never held at once.
+type session struct {
+	identity
+
+	registry *Registry
+	// only: the session's only stream. nil for Streamable HTTP.
+	only      *eventstream.Stream
+	handshake handshake
+
+	// holder: who has the slot that the session took. Nil: it takes none.
+	holder *holder
+	slot   bool             // it still has it; guarded by the registry
+	place  placement        // guarded by the holder
+	links  [idleLists]links // guarded as the lists are
+
+	charged atomic.Int64 // to the memory budget, in bytes
+
+	life      lifetime
+	servers   servers
+	calls     calls
+	questions questions
+	outlets   outlets
+}
+
+func (r *Registry) newSession(route *Route, principal string, init ClientInit) *session {
+	s := &session{registry: r, identity: identity{
+		route:     route.Name,
+		principal: principal,
+		init:      init.params,
+		version:   init.version,
+		stateless: init.version == spec.Modern,
+		naming:    federation.NewNaming(route.Namespace, route.Members),
+	}}
+	s.life.begin(s, route)
+	s.servers = servers{s: s, byName: map[string]*slot.Slot{}, level: init.level}
+	s.calls.byID = map[jsonrpc.ID][]*call{}
+	s.questions.s, s.questions.byID = s, map[jsonrpc.ID]*serverRequest{}
+	s.outlets.store = eventstream.NewStore(route.Resume.limits(), r.opts.Memory)
+	s.outlets.added = make(chan struct{})
+	return s
+}
+
+// end ends the session: calls in flight fail with cause, streams end after a
+// whole event, and upstream sessions are closed in the background.
+func (s *session) end(reason string, cause error) {
+	if !s.life.end() {
+		return
+	}
+	slots := s.servers.close()
+	s.registry.forget(s, reason)
+	s.life.cancel(cause)
+	s.discharge()
+	s.outlets.close()
+	s.registry.background(func() {
+		s.life.wg.Wait()
+		for _, p := range slots {
+			p.Leave(errEnded)
+		}
+	})
+}
+
+// begin counts a request in, and ends it when the session ends.
+func (s *session) begin(c *call) error {
+	// The message, and a copy with changes that a server is sent.
+	c.lease = s.registry.opts.Memory.Lease(memory.Body)
+	if err := c.lease.Grow(2 * len(c.msg.Raw())); err != nil {
+		return err
+	}
+	if !s.life.enter(c.route) {
+		c.lease.Release()
+		return errEnded
+	}
+	if !s.calls.enter(s.life.ctx, c) {
+		s.life.exit()
+		c.lease.Release()
+		return ErrPending
+	}
+	return nil
+}
+
+func (s *session) finish(c *call) {
+	c.lease.Release()
+	s.calls.leave(c)
+	s.life.exit()
+	for _, p := range s.life.outlived(c.route) {
+		p.Leave(slot.Removed(p.Cluster()))
+	}
+}
+
+// launch runs a call, and then through.
+func (s *session) launch(c *call, through func()) error {
+	if err := s.begin(c); err != nil {
+		return err
+	}
+	started := s.life.spawn(func() {
+		defer through()
+		defer s.finish(c)
+		c.run()
+	})
+	if !started {
+		c.stop()
+		s.finish(c)
+		return errEnded
+	}
+	return nil
+}
+
+// follow makes the session follow a generation that is now in force.
+func (s *session) follow(route *Route) {
+	stay, gone, differs := s.life.follow(route)
+	s.outlets.store.SetLimits(s.life.current().Resume.limits())
+	for _, p := range gone {
+		p.Leave(slot.Removed(p.Cluster()))
+	}
+	for _, p := range stay {
+		p.Adopt(&route.slots)
+	}
+	if differs && s.handshake.ready() {
+		s.outlets.changed(spec.ListChanges()...)
+	}
+}

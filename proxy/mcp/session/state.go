@@ -1,0 +1,127 @@
+package session
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// stateScope binds a state to the request that it was given for.
+func stateScope(route, principal string, m *jsonrpc.Message) seal.Scope {
+	name := spec.NameOf(m)
+	return seal.Scope{Route: route, Principal: principal, Method: m.Method() + " " + name.String()}
+}
+
+// rounds are the tries in which a client of a revision without sessions makes one
+// request (MCP 2026-07-28, Multi Round-Trip Requests): c is one of them.
+type rounds struct{ c *call }
+
+func (r rounds) sealState(state seal.State) string {
+	s := r.c.session
+	return s.registry.seal.State(stateScope(s.route, s.principal, r.c.msg), state, time.Now())
+}
+
+// openState reads the state that a modern request brings back, if any.
+func (r *Registry) openState(route, principal string, m *jsonrpc.Message) (seal.State, bool, error) {
+	v := m.Params().Get("requestState")
+	if !spec.Request(m.Method()).MayRequireInput || !v.Exists() {
+		return seal.State{}, false, nil
+	}
+	state, err := r.seal.OpenState(stateScope(route, principal, m), v.String(), time.Now())
+	if err != nil {
+		return seal.State{}, false, spec.InvalidParams(err.Error())
+	}
+	return state, true, nil
+}
+
+// restore returns what gives the server back its own of the state.
+func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
+	s := r.c.session
+	if !s.modern() {
+		return func(*jsonrpc.Edits) {}, nil
+	}
+	state, ok, err := s.registry.openState(s.route, s.principal, r.c.msg)
+	if err != nil {
+		return nil, err
+	}
+	if ok && (state.Cluster != ref.Name || state.Held != "") {
+		return nil, spec.InvalidParams(seal.ErrState.Error())
+	}
+	return func(e *jsonrpc.Edits) {
+		params := r.c.msg.Params()
+		switch {
+		case !ok:
+		case state.Inner != nil:
+			e.SetString(params, "requestState", *state.Inner)
+		default:
+			e.Delete(params, "requestState")
+		}
+		if ok && state.Anew {
+			e.Delete(params, "inputResponses")
+		}
+	}, nil
+}
+
+// required notes what changes in a server's result that asks for input.
+func (r rounds) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Value) {
+	names := r.c.session.of(ref)
+	for _, ask := range res.Get("inputRequests").Each {
+		names.Request(e, ask.Get("method").String(), ask.Get("params"))
+	}
+	state := seal.State{Cluster: ref.Name}
+	if inner := res.Get("requestState"); inner.Kind() == jsonrpc.String {
+		text := inner.String()
+		state.Inner = &text
+	}
+	e.SetString(res, "requestState", r.sealState(state))
+}
+
+// elicitations makes of the error with which a server with sessions wants the
+// user to visit a page first (MCP 2025-11-25, Elicitation) a result that asks
+// for the same, for a client whose revision does not have the error. It returns nil when it is
+// another one, or the client cannot show pages.
+func (r rounds) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
+	meta := r.c.msg.Params().Get("_meta")
+	pages := m.Error().Get("data", "elicitations")
+	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(r.c.msg.Method()).MayRequireInput ||
+		!meta.Get(jsonrpc.MetaCapabilities, "elicitation", "url").Exists() {
+		return nil
+	}
+	names := r.c.session.of(ref)
+	var asked []inputRequest
+	for _, page := range pages.Each {
+		var e jsonrpc.Edits
+		names.Request(&e, spec.ElicitationCreate, page)
+		e.SetString(page, "mode", "url")
+		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), spec.ElicitationCreate, e.ApplyTo(page)})
+	}
+	return r.inputRequired(asked, seal.State{Cluster: ref.Name, Anew: true})
+}
+
+// inputRequest is one thing that a server wants to know.
+type inputRequest struct {
+	key, method string
+	params      []byte // nil: none
+}
+
+// inputRequired is the result that asks for input.
+func (r rounds) inputRequired(asked []inputRequest, state seal.State) []byte {
+	b := []byte(`{"resultType":"input_required","inputRequests":{`)
+	for i, ask := range asked {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(jsonrpc.AppendString(b, ask.key), `:{"method":`...)
+		b = jsonrpc.AppendString(b, ask.method)
+		if len(ask.params) > 0 {
+			b = append(append(b, `,"params":`...), ask.params...)
+		}
+		b = append(b, '}')
+	}
+	b = append(b, `},"requestState":`...)
+	return append(jsonrpc.AppendString(b, r.sealState(state)), '}')
+}

@@ -1,0 +1,253 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// Suspended is a call of a modern client to a server that has sessions, and asks in
+// the middle of the call. The client cannot be asked on a stream: its request
+// ends with input_required, the call to the server goes on, and the client's
+// next request takes it up (MCP 2026-07-28, Multi Round-Trip Requests).
+type Suspended struct {
+	c *call
+	// principal: whose the call is.
+	principal string
+	done      <-chan struct{} // closed when the call is through and its session given back
+
+	mu sync.Mutex
+	// msg is the request that the call answers now.
+	msg  *jsonrpc.Message
+	asks []*serverRequest // the questions without an answer, in order
+	keys int              // the last one's
+	// soon asks the client, if the call does not end before; nil: it need not.
+	soon *time.Timer
+	// final is the answer, once there is one.
+	final  []byte
+	status int
+	// id names the call while it is suspended: the client has the word.
+	id      string
+	through chan struct{} // closed when the HTTP request that suspended it is through
+	timer   *time.Timer
+	since   time.Time // when it was suspended; guarded by suspensions
+	// charged is what final takes of the memory budget while the call is suspended;
+	// guarded by suspensions.
+	charged int64
+}
+
+// ask adds a question, and sends it to the client if it waits for an answer, or
+// if it still does after some patience.
+func (k *Suspended) ask(a *serverRequest, limit int, patience time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.final != nil {
+		return errNobody
+	}
+	if len(k.asks) >= limit {
+		return ErrPending
+	}
+	k.keys++
+	a.key = strconv.Itoa(k.keys)
+	var e jsonrpc.Edits
+	k.c.session.mapper(a.cluster()).Request(&e, a.msg.Method(), a.msg.Params())
+	a.params = e.ApplyTo(a.msg.Params())
+	k.asks = append(k.asks, a)
+	switch {
+	case k.id != "": // the client is asked with its next request
+	case patience == 0:
+		k.suspend()
+	case k.soon == nil:
+		k.soon = time.AfterFunc(patience, k.press)
+	}
+	return nil
+}
+
+// press asks the client what could wait until now.
+func (k *Suspended) press() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.soon != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
+		k.suspend()
+	}
+	k.soon = nil
+}
+
+// dontPress ends the patience. k.mu is held.
+func (k *Suspended) dontPress() {
+	if k.soon != nil {
+		k.soon.Stop()
+		k.soon = nil
+	}
+}
+
+// drop forgets a question that needs no answer any more.
+func (k *Suspended) drop(a *serverRequest) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i, other := range k.asks {
+		if other == a {
+			k.asks = append(k.asks[:i:i], k.asks[i+1:]...)
+			return
+		}
+	}
+}
+
+// suspend answers the client's request with the questions. k.mu is held.
+func (k *Suspended) suspend() {
+	k.dontPress()
+	registry := k.c.session.registry
+	k.id, k.through = rand.Text(), make(chan struct{})
+	if !registry.suspensions.add(k) {
+		k.id, k.through = "", nil // the client waits for the answer, which is the error
+		k.c.cancel(ErrPending)
+		return
+	}
+	asked := make([]inputRequest, len(k.asks))
+	for i, a := range k.asks {
+		asked[i] = inputRequest{a.key, a.msg.Method(), a.params}
+	}
+	body := rounds{k.c}.inputRequired(asked, seal.State{Cluster: k.c.asked(), Held: k.id})
+	k.c.out.Finish(http.StatusOK, jsonrpc.NewResult(k.msg.ID(), body))
+}
+
+// conclude takes the answer of the call.
+func (k *Suspended) conclude(status int, body []byte) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.id != "" && !k.c.session.registry.suspensions.charge(k, len(body)) {
+		status, body = http.StatusOK, Unheard(k.c.msg.ID())
+	}
+	k.dontPress()
+	k.final, k.status = body, status
+	if k.id == "" {
+		k.answer()
+	}
+}
+
+// answer gives the client the answer. k.mu is held.
+func (k *Suspended) answer() {
+	k.c.answer(k.status, k.msg.ID(), k.addressed())
+}
+
+// addressed is the answer with the id of the request that it answers now.
+func (k *Suspended) addressed() []byte {
+	if k.msg == k.c.msg {
+		return k.final
+	}
+	m, err := jsonrpc.Parse(k.final)
+	if err != nil { // it was made here, of what was parsed
+		return k.final
+	}
+	var e jsonrpc.Edits
+	e.SetID(m, k.msg.ID())
+	return e.Apply(m)
+}
+
+// current is the request that the call answers now.
+func (k *Suspended) current() *jsonrpc.Message {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.msg
+}
+
+// waits reports whether the client has the word. The HTTP request that gave it
+// to the client says so when it is through.
+func (k *Suspended) waits() (through chan struct{}, ok bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.through, k.id != ""
+}
+
+// resume goes on with the call for the request m, which brings answers.
+func (k *Suspended) resume(m *jsonrpc.Message) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.msg, k.id = m, ""
+	k.c.stream.Reopen()
+	if k.final != nil {
+		k.answer()
+		return
+	}
+	var open []*serverRequest
+	for _, a := range k.asks {
+		answer := m.Params().Get("inputResponses", a.key)
+		if !answer.Exists() {
+			open = append(open, a) // it is asked again
+			continue
+		}
+		response, err := jsonrpc.Parse(jsonrpc.NewResult(a.msg.ID(), answer.Raw()))
+		if err != nil {
+			open = append(open, a)
+			continue
+		}
+		a.answer <- response
+	}
+	k.asks = open
+	if len(open) > 0 {
+		k.suspend()
+	}
+}
+
+// Suspended returns the call for which a request of a client without a session
+// brings what it waits for; nil where the request is one of its own.
+func (f Sender) Suspended(m *jsonrpc.Message) (*Suspended, error) {
+	state, _, err := f.Route.registry.openState(f.Route.Name, f.Principal.Key(), m)
+	if err != nil || state.Held == "" {
+		return nil, err
+	}
+	k := f.Route.registry.suspensions.take(state.Held)
+	if k == nil {
+		return nil, spec.InvalidParams(seal.ErrState.Error())
+	}
+	return k, nil
+}
+
+// Resume goes on with the call for the request m, which brings answers, once the
+// request that suspended it is through. It reports false where the client, whose
+// context is ctx, has gone before.
+func (k *Suspended) Resume(ctx context.Context, from Sender, m *jsonrpc.Message) bool {
+	through, _ := k.waits()
+	select {
+	case <-through:
+	case <-ctx.Done():
+		k.c.cancel(errGone)
+		return false
+	}
+	from.Info.SetCluster(k.c.asked())
+	k.resume(m)
+	return true
+}
+
+// Reader reads what the call has to say, until it is through or asks for input.
+func (k *Suspended) Reader() eventstream.Reader { return k.c.stream.Reader() }
+
+// Abandon cancels the call of a client that has gone: it could never fetch the
+// answer, and of a modern client it is the cancellation. One that has the word may
+// go.
+func (k *Suspended) Abandon() {
+	if _, ok := k.waits(); !ok {
+		k.c.cancel(errGone)
+	}
+}
+
+// Leave ends the HTTP request that the call spoke to.
+func (k *Suspended) Leave() {
+	if through, ok := k.waits(); ok {
+		close(through)
+		return
+	}
+	k.c.cancel(errGone)
+	<-k.done
+}
+
+// Interrupted is the answer of a call whose connection must end first.
+func (k *Suspended) Interrupted() []byte { return Interruption(k.current().ID()) }

@@ -1,0 +1,51 @@
+package session
+
+import (
+	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+)
+
+// sealID is what the client calls an id of a cluster: the same each time, since
+// clients compare ids. No other principal's is the same.
+func (s *session) sealID(kind, cluster, own string) string {
+	return s.registry.seal.ID(s.idScope(kind), cluster, own)
+}
+
+// openID returns whose id it is, and what its owner calls it.
+func (s *session) openID(kind, text string) (cluster, own string, ok bool) {
+	return s.registry.seal.OpenID(s.idScope(kind), text, time.Now())
+}
+
+func (s *session) idScope(kind string) seal.Scope {
+	return seal.Scope{Route: s.route, Principal: s.principal, Method: kind}
+}
+
+// task forwards a request about a task to the server that has it.
+func (d dispatcher) task() ([]byte, error) {
+	at := d.c.msg.Params().Get("taskId")
+	refs := d.c.route.Members
+	if d.s.naming.Transparent(refs) {
+		body, _, err := d.c.forward(refs[0], false, nil)
+		return body, err
+	}
+	cluster, own, ok := d.s.openID(federation.TaskID, at.String())
+	ref, member := d.c.route.member(cluster)
+	if !ok || !member {
+		return nil, spec.InvalidParams("unknown task")
+	}
+	body, _, err := d.c.forward(ref, spec.Request(d.c.msg.Method()).Idempotent, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	return body, err
+}
+
+// related gives the server its own name of the task that a client's message
+// belongs to.
+func (s *session) related(e *jsonrpc.Edits, to string, meta jsonrpc.Value) {
+	at := meta.Get(jsonrpc.MetaRelatedTask, "taskId")
+	if cluster, own, ok := s.openID(federation.TaskID, at.String()); ok && cluster == to {
+		e.ReplaceString(at, own)
+	}
+}
