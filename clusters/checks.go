@@ -2,7 +2,6 @@ package clusters
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -24,19 +23,14 @@ func (k *checks) awaited(e *Endpoint) bool {
 	return !e.state.shared.Load() && Health(e.state.verdict.Load()) == Warming && k.sensible(e)
 }
 
-// warming reports whether warm has something to wait for.
-func (k *checks) warming() bool { return slices.ContainsFunc(k.cluster.Endpoints(), k.awaited) }
-
-// warm waits for the first verdict about each endpoint that has none.
-func (k *checks) warm(ctx context.Context) {
-	var wg sync.WaitGroup
+// warm waits in wg for the first verdict about each endpoint that has none.
+func (k *checks) warm(ctx context.Context, wg *sync.WaitGroup) {
 	for _, e := range k.cluster.Endpoints() {
 		if k.awaited(e) {
 			checker := k.of(e)
 			wg.Go(func() { checker.warm(ctx) })
 		}
 	}
-	wg.Wait()
 }
 
 // of returns the checker of an endpoint, made if need be. It keeps the endpoint

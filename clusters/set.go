@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
@@ -112,9 +113,7 @@ func (s *Set) All() []*Cluster { return s.clusters }
 func (s *Set) Warm(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, c := range s.clusters {
-		if c.checks.warming() {
-			wg.Go(func() { c.checks.warm(ctx) })
-		}
+		c.checks.warm(ctx, &wg)
 	}
 	wg.Wait()
 }
@@ -123,7 +122,7 @@ func (s *Set) Warm(ctx context.Context) {
 func (s *Set) Warming() []string {
 	var names []string
 	for _, c := range s.clusters {
-		if c.checks.warming() {
+		if slices.ContainsFunc(c.Endpoints(), c.checks.awaited) {
 			names = append(names, c.cfg.Name)
 		}
 	}
@@ -137,26 +136,21 @@ func (s *Set) Commit() {
 	previous := s.previous
 	s.previous = nil
 	s.mu.Unlock()
+	var replaced []*Cluster
 	if previous != nil {
-		for _, old := range previous.clusters {
-			if s.byName[old.cfg.Name] != old {
-				old.stop()
-			}
-		}
+		replaced = slices.DeleteFunc(slices.Clone(previous.clusters), func(old *Cluster) bool { return s.byName[old.cfg.Name] == old })
+	}
+	for _, old := range replaced {
+		old.stop()
 	}
 	for _, c := range s.clusters {
 		if old := previous.find(c.cfg.Name); old != c {
 			c.commit(old)
 		}
 	}
-	if previous == nil {
-		return
-	}
-	for _, old := range previous.clusters {
-		if s.byName[old.cfg.Name] != old {
-			for _, e := range old.Endpoints() {
-				old.disown(e)
-			}
+	for _, old := range replaced {
+		for _, e := range old.Endpoints() {
+			old.disown(e)
 		}
 	}
 }
