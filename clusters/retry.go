@@ -73,7 +73,6 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 			e, err = c.Pick() // there is no other; the same may do now
 		}
 		if err != nil {
-			body.giveUp()
 			return nil, cmp.Or(last, err)
 		}
 		if onPick != nil {
@@ -93,7 +92,6 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		last = err
 		if reason != connectFailure && !sleep(ctx, retryBackoff(attempt)) {
-			body.giveUp()
 			return nil, context.Cause(ctx)
 		}
 	}

@@ -4,75 +4,53 @@ import (
 	"io"
 	"net/http"
 	"sync"
+
+	"github.com/mcpgateway/mcpgateway/clusters/transport"
 )
 
 // retryBody gives a request to several tries. Its body can be sent again if it can
 // be had again (GetBody), or if no reader has touched it.
 type retryBody struct {
-	req  *http.Request
-	body *lazyBody // nil when there is no body, or it can be had again
-	next io.ReadCloser
-	used bool
+	next  *http.Request
+	lazy  *lazyBody // nil when there is no body, or it can be had again
+	given bool      // a try has next, and closes its body
 }
 
 func newRetryBody(req *http.Request) *retryBody {
-	b := &retryBody{req: req}
+	b := &retryBody{next: req}
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
-		b.body = &lazyBody{ReadCloser: req.Body}
+		b.lazy = &lazyBody{ReadCloser: req.Body}
+		b.next = req.WithContext(req.Context())
+		b.next.Body = b.lazy
 	}
 	return b
 }
 
 // request is the request for the next try.
 func (b *retryBody) request() *http.Request {
-	first := !b.used
-	b.used = true
-	switch {
-	case b.body != nil:
-		out := b.req.WithContext(b.req.Context())
-		out.Body = b.body
-		return out
-	case first || b.next == nil:
-		return b.req
-	}
-	out := b.req.WithContext(b.req.Context())
-	out.Body, b.next = b.next, nil
-	return out
+	b.given = true
+	return b.next
 }
 
 // again prepares one more try, and reports whether there can be one.
 func (b *retryBody) again() bool {
-	switch {
-	case b.body != nil:
-		return b.body.untouched()
-	case b.req.GetBody == nil:
-		return true
+	if b.lazy != nil {
+		return b.lazy.untouched()
 	}
-	if b.next != nil {
-		return true
+	next, err := transport.Repeat(b.next)
+	if err == nil {
+		b.next, b.given = next, false
 	}
-	var err error
-	b.next, err = b.req.GetBody()
 	return err == nil
-}
-
-// giveUp closes the body of a request that no try has got.
-func (b *retryBody) giveUp() {
-	if !b.used && b.body == nil && b.req.Body != nil {
-		b.req.Body.Close()
-	}
-	if b.body != nil {
-		b.body.Close()
-	}
 }
 
 // finish is called when there will be no more try.
 func (b *retryBody) finish() {
-	if b.next != nil {
-		b.next.Close()
+	if !b.given && b.next.Body != nil {
+		b.next.Body.Close()
 	}
-	if b.body != nil {
-		b.body.finish()
+	if b.lazy != nil {
+		b.lazy.finish()
 	}
 }
 

@@ -74,11 +74,6 @@ func (n *Connector) NotAfter() time.Time {
 // http3 reports whether connections are QUIC ones.
 func (n *Connector) http3() bool { return slices.Contains(n.settings.Protocols, "h3") }
 
-// http1 reports whether a connection may speak HTTP/1.1.
-func (n *Connector) http1() bool {
-	return len(n.settings.Protocols) == 0 || slices.Contains(n.settings.Protocols, "http/1.1")
-}
-
 // alpn lists the protocols to offer, best first.
 func (n *Connector) alpn() []string {
 	if len(n.settings.Protocols) > 0 {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -28,17 +29,13 @@ const (
 // connectionSet is the set of connections that were dialled in one stretch of time.
 type connectionSet struct {
 	pool *Pool
-	main transport // nil where there are lanes
-	// lanes are for connections that may speak HTTP/2.
-	lanes *lanes
-	// longMain and longLanes are the same for long bodies.
-	longMain  transport
-	longLanes *lanes
-	// http1 says that connections of main may speak HTTP/1.1.
+	// short and long carry what asks for no upgrade: long the requests with long
+	// bodies.
+	short, long transports
+	// http1 says that their connections may speak HTTP/1.1.
 	http1 bool
 	// upgrade speaks HTTP/1.1 only: a protocol upgrade cannot travel on HTTP/2
-	// (RFC 9113, section 8.6). It is main where there are no lanes but HTTP/1.1, and
-	// nil where the cluster forces h2 or h3.
+	// (RFC 9113, section 8.6). It is nil where the cluster forces h2 or h3.
 	upgrade transport
 	ends    time.Time // zero: never
 	ctx     context.Context
@@ -57,13 +54,25 @@ type transport interface {
 	CloseIdleConnections()
 }
 
+// transports are several of them, or one.
+type transports interface {
+	// take chooses the one for a request with a short body of so many bytes.
+	take(short int64) http.RoundTripper
+	CloseIdleConnections()
+}
+
+// single is one transport for all requests.
+type single struct{ transport }
+
+func (s single) take(int64) http.RoundTripper { return s.transport }
+
 // newConnectionSet is called with pool.mu held.
 func newConnectionSet(p *Pool) *connectionSet {
 	cs := &connectionSet{pool: p, exchanges: map[*exchange]struct{}{}, conns: map[io.Closer]struct{}{}}
 	cs.ctx, cs.cancel = context.WithCancel(context.Background())
 	cfg, now := p.dialer.settings, time.Now()
 	if p.dialer.http3() {
-		cs.main, cs.longMain = newHTTP3Transport(cs), newHTTP3Transport(cs)
+		cs.short, cs.long = single{newHTTP3Transport(cs)}, single{newHTTP3Transport(cs)}
 	} else {
 		cs.overTCP()
 	}
@@ -105,12 +114,12 @@ func (cs *connectionSet) overTCP() {
 	}
 	cs.http1 = protocols.HTTP1()
 	if protocols == h1 {
-		cs.main = cs.transport(protocols, alpn)
-		cs.longMain, cs.upgrade = cs.main, cs.main
+		cs.upgrade = cs.transport(protocols, alpn)
+		cs.short, cs.long = single{cs.upgrade}, single{cs.upgrade}
 		return
 	}
 	dial := func() *http.Transport { return cs.transport(protocols, alpn) }
-	cs.lanes, cs.longLanes = newLanes(dial), newLanes(dial)
+	cs.short, cs.long = newLanes(dial), newLanes(dial)
 	if cs.http1 {
 		cs.upgrade = cs.transport(h1, []string{"http/1.1"})
 	}
@@ -230,27 +239,26 @@ func (cs *connectionSet) retire() {
 // that it was made with.
 func (cs *connectionSet) expire() {
 	cs.pool.rotate(cs)
-	cs.mu.Lock()
-	exchanges := make([]*exchange, 0, len(cs.exchanges))
-	for x := range cs.exchanges {
-		exchanges = append(exchanges, x)
-	}
-	cs.mu.Unlock()
-	for _, x := range exchanges {
-		x.end(fmt.Errorf("%w (at %s)", ErrExpired, cs.pool.dialer.NotAfter().UTC().Format(time.RFC3339)))
-	}
+	cs.end(fmt.Errorf("%w (at %s)", ErrExpired, cs.pool.dialer.NotAfter().UTC().Format(time.RFC3339)), nil)
 	cs.close()
 }
 
-func (cs *connectionSet) closeIdle() {
-	if cs.lanes != nil {
-		cs.lanes.CloseIdleConnections()
-		cs.longLanes.CloseIdleConnections()
-	} else {
-		cs.main.CloseIdleConnections()
-		cs.longMain.CloseIdleConnections()
+// end ends the exchanges, only those on an HTTP/2 connection unless on is nil.
+func (cs *connectionSet) end(cause error, on *trackedConn) {
+	cs.mu.Lock()
+	exchanges := slices.Collect(maps.Keys(cs.exchanges))
+	cs.mu.Unlock()
+	for _, x := range exchanges {
+		if on == nil || x.carrier.Load() == on {
+			x.end(cause)
+		}
 	}
-	if cs.upgrade != nil && cs.upgrade != cs.main {
+}
+
+func (cs *connectionSet) closeIdle() {
+	cs.short.CloseIdleConnections()
+	cs.long.CloseIdleConnections()
+	if cs.upgrade != nil {
 		cs.upgrade.CloseIdleConnections()
 	}
 }
@@ -259,10 +267,7 @@ func (cs *connectionSet) closeIdle() {
 func (cs *connectionSet) close() {
 	cs.mu.Lock()
 	cs.cancel()
-	conns := make([]io.Closer, 0, len(cs.conns))
-	for c := range cs.conns {
-		conns = append(conns, c)
-	}
+	conns := slices.Collect(maps.Keys(cs.conns))
 	timers := cs.timers
 	cs.timers = nil
 	cs.mu.Unlock()

@@ -139,26 +139,23 @@ func (x *exchange) answered() {
 // send makes the round trip. tryTimeout bounds the time to the response header;
 // 0 is no bound.
 func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Response, error) {
-	transport, isLong := http.RoundTripper(x.set.main), long(req)
+	var transport http.RoundTripper
+	isLong := long(req)
 	switch {
-	case x.set.lanes != nil && !x.upgrade:
-		if isLong {
-			x.lane = x.set.longLanes.take(0)
-		} else {
-			x.short.Store(short(req))
-			x.lane = x.set.lanes.take(x.short.Load())
+	case x.upgrade && x.set.upgrade == nil:
+		if req.Body != nil {
+			req.Body.Close()
 		}
-		transport = x.lane
-	case isLong && !x.upgrade:
-		transport = x.set.longMain
+		return nil, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.pool.dialer.alpn(), ", "))
 	case x.upgrade:
-		if transport = x.set.upgrade; x.set.upgrade == nil {
-			if req.Body != nil {
-				req.Body.Close()
-			}
-			return nil, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.pool.dialer.alpn(), ", "))
-		}
+		transport = x.set.upgrade
+	case isLong:
+		transport = x.set.long.take(0)
+	default:
+		x.short.Store(short(req))
+		transport = x.set.short.take(x.short.Load())
 	}
+	x.lane, _ = transport.(*lane)
 	var timer *time.Timer
 	if tryTimeout > 0 {
 		timer = time.AfterFunc(tryTimeout, func() { x.interrupt.stop(ErrTryTimeout) })

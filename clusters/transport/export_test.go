@@ -12,20 +12,20 @@ func (p *Pool) Crowds() (active, unanswered, stuck int64) {
 	add := func(n int64, c *crowd) {
 		active, unanswered, stuck = active+n, unanswered+c.unanswered.Load(), stuck+c.stuck.Load()
 	}
-	for _, l := range []*lanes{cs.lanes, cs.longLanes} {
-		if l != nil {
-			for _, lane := range *l.all.Load() {
+	for _, t := range []transports{cs.short, cs.long} {
+		switch t := t.(type) {
+		case *lanes:
+			for _, lane := range *t.all.Load() {
 				add(lane.active.Load(), &lane.crowd)
 			}
-		}
-	}
-	for _, t := range []transport{cs.main, cs.longMain} {
-		if t, ok := t.(*http3Transport); ok {
-			t.mu.Lock()
-			for _, c := range t.conns {
-				add(int64(c.active), &c.crowd)
+		case single:
+			if t, ok := t.transport.(*http3Transport); ok {
+				t.mu.Lock()
+				for _, c := range t.conns {
+					add(int64(c.active), &c.crowd)
+				}
+				t.mu.Unlock()
 			}
-			t.mu.Unlock()
 		}
 	}
 	return active, unanswered, stuck

@@ -59,13 +59,6 @@ func (s *headScan) cut(turn uint64) bool {
 	return true
 }
 
-// connection returns the lines of Connection in the last answer.
-func (s *headScan) connection() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.found
-}
-
 // see is told what was read. It reports whether net/http may have it.
 func (s *headScan) see(p []byte) bool {
 	s.mu.Lock()
@@ -128,8 +121,10 @@ func (s *headScan) end(line []byte) {
 
 // restore gives an answer back the field that net/http has taken away.
 func (s *headScan) restore(res *http.Response) {
-	if lines := s.connection(); res.Close && len(lines) > 0 && res.Header["Connection"] == nil {
-		res.Header["Connection"] = lines
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if res.Close && len(s.found) > 0 && res.Header["Connection"] == nil {
+		res.Header["Connection"] = s.found
 	}
 }
 

@@ -47,7 +47,7 @@ func newLanes(dial func() *http.Transport) *lanes {
 
 // take counts a request onto a lane, until leave, and its short body of so many
 // bytes onto the lane's crowd.
-func (l *lanes) take(short int64) *lane {
+func (l *lanes) take(short int64) http.RoundTripper {
 	for {
 		all := *l.all.Load()
 		for _, lane := range all {

@@ -69,24 +69,9 @@ func (c *trackedConn) question(heard int64) {
 		}
 		time.AfterFunc(lostPingWait-maxPingWait, func() {
 			if !alive() {
-				c.set.lose(c)
+				c.set.end(errSilent, c)
+				c.Close()
 			}
 		})
 	})
-}
-
-// lose ends a connection that is dead.
-func (cs *connectionSet) lose(c *trackedConn) {
-	cs.mu.Lock()
-	var lost []*exchange
-	for x := range cs.exchanges {
-		if x.carrier.Load() == c {
-			lost = append(lost, x)
-		}
-	}
-	cs.mu.Unlock()
-	for _, x := range lost {
-		x.end(errSilent)
-	}
-	c.Close()
 }

@@ -90,13 +90,11 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return refuse(t.turnedAway(err))
 		}
 		if sent.body {
-			body, bodyErr := req.GetBody()
+			again, bodyErr := Repeat(req)
 			if bodyErr != nil {
 				return refuse(err)
 			}
-			again := *req
-			again.Body = body
-			req = &again
+			req = again
 		}
 	}
 }

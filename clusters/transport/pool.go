@@ -110,7 +110,7 @@ func (p *Pool) Send(req *http.Request, tryTimeout time.Duration) (*http.Response
 			// What was refused on this connection would be so again.
 			p.rotate(x.set)
 		}
-		if req, err = repeat(req); err != nil {
+		if req, err = Repeat(req); err != nil {
 			return nil, x.unsent(err)
 		}
 	}

@@ -108,8 +108,9 @@ func replayable(out *http.Request) {
 	}
 }
 
-// repeat returns the request with its body from the start.
-func repeat(req *http.Request) (*http.Request, error) {
+// Repeat returns the request with its body from the start. The error says that the
+// body cannot be had again.
+func Repeat(req *http.Request) (*http.Request, error) {
 	if req.Body == nil || req.Body == http.NoBody {
 		return req, nil
 	}

@@ -41,7 +41,7 @@ func TestAPostThatMetAClosedConnectionIsSentAgainWhole(t *testing.T) {
 		u, _ := url.Parse("http://localhost")
 		p := NewPool(new(Connector), Target{URL: u}, anyone{})
 		p.current = newConnectionSet(p)
-		p.current.main = s
+		p.current.short = single{s}
 		return p.Send(req, 0)
 	}
 	s := &staleTwice{}
