@@ -35,12 +35,12 @@ type fixture struct {
 
 // recorder keeps what a Trace told.
 type recorder struct {
-	mu             sync.Mutex
-	opened, closed int
-	rejected       []string
-	badHeaders     []error
-	handshakes     []error
-	accepts        []error
+	mu         sync.Mutex
+	opened     int
+	rejected   []string
+	badHeaders []error
+	handshakes []error
+	accepts    []error
 }
 
 func (r *recorder) trace() *Trace {
@@ -51,7 +51,6 @@ func (r *recorder) trace() *Trace {
 	}
 	return &Trace{
 		Opened: func(string) { note(func() { r.opened++ }) },
-		Closed: func(string) { note(func() { r.closed++ }) },
 		Rejected: func(_, reason string, _ net.Addr, err error) {
 			note(func() {
 				r.rejected = append(r.rejected, reason)

@@ -11,6 +11,7 @@ import (
 // http1 is the HTTP/1.1 side of a Server: one http.Server, which is given
 // connections whose protocol is known.
 type http1 struct {
+	protocolListener
 	server *Server
 	conns  chan net.Conn
 	once   sync.Once
@@ -46,12 +47,6 @@ func (h *http1) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-
-// Close makes http1 a net.Listener.
-func (h *http1) Close() error { return nil }
-
-// Addr makes http1 a net.Listener.
-func (h *http1) Addr() net.Addr { return &net.TCPAddr{} }
 
 // connState follows a connection through net/http, in its goroutine.
 func (h *http1) connState(nc net.Conn, state http.ConnState) {

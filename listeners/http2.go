@@ -43,8 +43,18 @@ func (s *Server) serveHTTP2(c *Conn) {
 	}
 }
 
+// protocolListener is what is the same of listeners that give an http.Server the
+// connections whose protocol is known: net/http closes them, and logs their address.
+type protocolListener struct{}
+
+func (protocolListener) Close() error   { return nil }
+func (protocolListener) Addr() net.Addr { return &net.TCPAddr{} }
+
 // single is a listener of one connection.
-type single struct{ conn net.Conn }
+type single struct {
+	protocolListener
+	conn net.Conn
+}
 
 func (l *single) Accept() (net.Conn, error) {
 	if l.conn == nil {
@@ -54,9 +64,6 @@ func (l *single) Accept() (net.Conn, error) {
 	l.conn = nil
 	return nc, nil
 }
-
-func (l *single) Close() error   { return nil }
-func (l *single) Addr() net.Addr { return &net.TCPAddr{} }
 
 // headerLeeway is how many times longer than allowed a header of HTTP/2 may be,
 // to be answered with 431. Of a longer one, and of a field longer than its own

@@ -78,7 +78,7 @@ func (q *quicServer) serve(qc *quic.Conn) {
 	}
 	c.quic.snapshot = nil
 	if err == nil && !hasPlace {
-		s.trace.rejected(s.config.Name, perAddress, c.peer)
+		s.trace.rejected(s.config.Name, perAddress, c.peer, nil)
 		err = errPerAddress
 	}
 	hs := &http3.Server{

@@ -282,7 +282,7 @@ func (q *quicSocket) admit(ctx context.Context, info *quic.ClientInfo) (context.
 	}
 	c, refusal := q.server.quic.take(info.RemoteAddr, q.conn.LocalAddr(), q.places, info.AddrVerified)
 	if refusal != "" {
-		q.server.trace.rejected(q.server.config.Name, refusal, info.RemoteAddr)
+		q.server.trace.rejected(q.server.config.Name, refusal, info.RemoteAddr, nil)
 		return nil, errors.New(refusal)
 	}
 	q.users++

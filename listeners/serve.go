@@ -23,14 +23,14 @@ const (
 // protocol, which has a goroutine of its own for it.
 func (s *Server) serve(c *Conn) {
 	if err := s.readProxyHeader(c); err != nil {
+		reason := "proxy_protocol"
 		switch {
 		case errors.Is(err, errPerAddress):
-			s.trace.rejected(s.config.Name, perAddress, c.raw.RemoteAddr())
+			reason, err = perAddress, nil
 		case errors.Is(err, errNoByte):
-			s.trace.badPROXYHeader(s.config.Name, c.raw.RemoteAddr(), nil)
-		default:
-			s.trace.badPROXYHeader(s.config.Name, c.raw.RemoteAddr(), err)
+			err = nil
 		}
+		s.trace.rejected(s.config.Name, reason, c.raw.RemoteAddr(), err)
 		c.raw.Close()
 		s.remove(c)
 		return
@@ -47,7 +47,7 @@ func (s *Server) serve(c *Conn) {
 	c.setPhase(phaseIdle)
 	switch proto, refusal := s.protocol(c); {
 	case refusal != "":
-		s.trace.rejected(s.config.Name, refusal, c.raw.RemoteAddr())
+		s.trace.rejected(s.config.Name, refusal, c.raw.RemoteAddr(), nil)
 		fallthrough
 	case proto == "":
 		_ = c.httpConn.Close()

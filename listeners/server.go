@@ -106,7 +106,7 @@ func (s *Server) Stats() Stats {
 func (s *Server) hand(raw net.Conn, places *places) {
 	c, refusal := s.admit(raw, raw.RemoteAddr(), raw.LocalAddr(), places, true)
 	if refusal != "" {
-		s.trace.rejected(s.config.Name, refusal, raw.RemoteAddr())
+		s.trace.rejected(s.config.Name, refusal, raw.RemoteAddr(), nil)
 		raw.Close()
 		return
 	}
@@ -141,7 +141,6 @@ func (s *Server) admit(raw net.Conn, remote, local net.Addr, places *places, kno
 func (s *Server) remove(c *Conn) {
 	if c.over() {
 		s.vacate(c)
-		s.trace.closed(s.config.Name)
 		s.forget(c)
 	}
 }

@@ -8,8 +8,8 @@ import (
 // Trace tells what happens to connections. Every function, and a *Trace, may be
 // nil; they are called concurrently and should not block.
 type Trace struct {
-	// Opened and Closed frame every connection that was let in.
-	Opened, Closed func(listener string)
+	// Opened is a connection that was let in.
+	Opened func(listener string)
 	// Rejected is a connection that was closed before it carried a request, for
 	// a reason such as "max_connections". For "proxy_protocol" err says what is
 	// wrong with the PROXY header, unless not a byte came: load balancers try
@@ -32,21 +32,9 @@ func (t *Trace) opened(listener string) {
 	}
 }
 
-func (t *Trace) closed(listener string) {
-	if t != nil && t.Closed != nil {
-		t.Closed(listener)
-	}
-}
-
-func (t *Trace) rejected(listener, reason string, remote net.Addr) {
+func (t *Trace) rejected(listener, reason string, remote net.Addr, err error) {
 	if t != nil && t.Rejected != nil {
-		t.Rejected(listener, reason, remote, nil)
-	}
-}
-
-func (t *Trace) badPROXYHeader(listener string, remote net.Addr, err error) {
-	if t != nil && t.Rejected != nil {
-		t.Rejected(listener, "proxy_protocol", remote, err)
+		t.Rejected(listener, reason, remote, err)
 	}
 }
 

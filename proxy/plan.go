@@ -173,7 +173,7 @@ func (p Plan) Empty() bool {
 	return len(p.Listeners)+len(p.Clusters)+len(p.Routes)+len(p.Settings) == 0 && !p.RoutesReordered
 }
 
-// mostNamed is how many of a kind String names: more is no line for a person.
+// mostNamed is how many of a kind enumerate names: more is no line for a person.
 const mostNamed = 50
 
 // String is one line for a person: "listeners ~public, clusters +github ~jira -old, 2 routes".
@@ -181,23 +181,19 @@ func (p Plan) String() string {
 	if p.Empty() {
 		return "no change"
 	}
-	var parts []string
-	named := func(word string, n int, at func(int) (string, Change)) {
-		if n == 0 {
-			return
-		}
-		part := word
-		for i := range min(n, mostNamed) {
-			name, c := at(i)
-			part += " " + map[Change]string{Added: "+", Removed: "-", Changed: "~"}[c] + name
-		}
-		if n > mostNamed {
-			part += fmt.Sprintf(" and %d more", n-mostNamed)
-		}
-		parts = append(parts, part)
+	var parts, listenerNames, clusterNames []string
+	for _, l := range p.Listeners {
+		listenerNames = append(listenerNames, l.Change.sign()+l.Name)
 	}
-	named("listeners", len(p.Listeners), func(i int) (string, Change) { return p.Listeners[i].Name, p.Listeners[i].Change })
-	named("clusters", len(p.Clusters), func(i int) (string, Change) { return p.Clusters[i].Name, p.Clusters[i].Change })
+	for _, c := range p.Clusters {
+		clusterNames = append(clusterNames, c.Change.sign()+c.Name)
+	}
+	if len(listenerNames) > 0 {
+		parts = append(parts, "listeners "+enumerate(listenerNames, " "))
+	}
+	if len(clusterNames) > 0 {
+		parts = append(parts, "clusters "+enumerate(clusterNames, " "))
+	}
 	if n := len(p.Routes); n > 0 {
 		parts = append(parts, count(n, "route"))
 	}
@@ -206,6 +202,20 @@ func (p Plan) String() string {
 	}
 	parts = append(parts, p.Settings...)
 	return strings.Join(parts, ", ")
+}
+
+// sign is the change in a line for a person.
+func (c Change) sign() string {
+	return map[Change]string{Added: "+", Removed: "-", Changed: "~"}[c]
+}
+
+// enumerate joins names, of which there may be too many to name them all.
+func enumerate(names []string, separator string) string {
+	list := strings.Join(names[:min(len(names), mostNamed)], separator)
+	if more := len(names) - mostNamed; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return list
 }
 
 // count is a number with its noun.

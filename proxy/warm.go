@@ -2,8 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -41,10 +39,6 @@ func reportWait(logs *logging.Logs, names []string, until time.Time) {
 	if len(names) == 0 {
 		return // the last one has answered just now
 	}
-	list := strings.Join(names[:min(len(names), mostNamed)], ", ")
-	if more := len(names) - mostNamed; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
 	logs.ReloadLogger().Info().Time("until", until).
-		Msg("waiting for the first health check of clusters before the file is applied, at most until reload.warm_timeout ends: " + list)
+		Msg("waiting for the first health check of clusters before the file is applied, at most until reload.warm_timeout ends: " + enumerate(names, ", "))
 }

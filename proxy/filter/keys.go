@@ -91,13 +91,8 @@ func publicKey(value any) (key, error) {
 		}
 		return key{value: v, algorithms: []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}}, nil
 	case *ecdsa.PublicKey:
-		switch v.Curve {
-		case elliptic.P256():
-			return key{value: v, algorithms: []string{"ES256"}}, nil
-		case elliptic.P384():
-			return key{value: v, algorithms: []string{"ES384"}}, nil
-		case elliptic.P521():
-			return key{value: v, algorithms: []string{"ES512"}}, nil
+		if algorithm, ok := map[elliptic.Curve]string{elliptic.P256(): "ES256", elliptic.P384(): "ES384", elliptic.P521(): "ES512"}[v.Curve]; ok {
+			return key{value: v, algorithms: []string{algorithm}}, nil
 		}
 		return key{}, errors.New("an elliptic curve that no signature algorithm uses")
 	case ed25519.PublicKey:

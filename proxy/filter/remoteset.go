@@ -108,7 +108,9 @@ func (s *remoteSet) run(ctx context.Context) {
 	defer s.client.CloseIdleConnections()
 	retry := retryFirst
 	for {
-		s.began()
+		s.mu.Lock()
+		s.fetching = true
+		s.mu.Unlock()
 		keys, err := s.fetch(ctx)
 		s.ended(keys, err)
 		if ctx.Err() != nil {
@@ -131,12 +133,6 @@ func (s *remoteSet) run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-func (s *remoteSet) began() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fetching = true
 }
 
 func (s *remoteSet) ended(keys keySet, err error) {

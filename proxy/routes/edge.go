@@ -33,11 +33,8 @@ const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 // here; an authority in the request line replaces the Host field there (RFC
 // 9112 section 3.2.2).
 func checkEdge(r *http.Request) (host string, refused *refusal) {
-	switch r.Method {
-	case http.MethodTrace:
-		return "", &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "TRACE is not served", allow: allowed}
-	case http.MethodConnect:
-		return "", &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: "CONNECT is not served", allow: allowed}
+	if r.Method == http.MethodTrace || r.Method == http.MethodConnect {
+		return "", &refusal{status: http.StatusMethodNotAllowed, code: "method_not_allowed", message: r.Method + " is not served", allow: allowed}
 	}
 	if !httpguts.ValidHeaderFieldName(r.Method) { // a method is a token, too
 		return "", bad("invalid_method", "the method is not a token")

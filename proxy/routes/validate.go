@@ -140,12 +140,7 @@ func (m *Match) Validate(s *config.Scope) {
 		s.Errorf("path_prefix", "stands beside path; give one of them")
 	}
 	for _, p := range []struct{ field, value string }{{"path", m.Path}, {"path_prefix", m.PathPrefix}} {
-		if p.value == "" {
-			continue
-		}
-		if why := configuredPath(p.value); why != "" {
-			s.Errorf(p.field, "%q %s", p.value, why)
-		}
+		checkPath(s, p.field, p.value)
 	}
 	for i, h := range m.Hosts {
 		if _, err := hostname.ParsePattern(h); err != nil {
@@ -161,6 +156,23 @@ func (m *Match) Validate(s *config.Scope) {
 		case name == http.MethodConnect || name == http.MethodTrace:
 			s.Errorf(at, "%s is never served", name)
 		}
+	}
+}
+
+// checkPath reports a path that no request could have; the empty one is not given.
+func checkPath(s *config.Scope, field, path string) {
+	if path == "" {
+		return
+	}
+	if why := configuredPath(path); why != "" {
+		s.Errorf(field, "%q %s", path, why)
+	}
+}
+
+// checkRealHost reports a host that is none; the empty one is not given.
+func checkRealHost(s *config.Scope, host string) {
+	if _, ok := hostname.Canonical(host); !ok && host != "" {
+		s.Errorf("host", "%q is not a host", host)
 	}
 }
 
@@ -214,11 +226,7 @@ func (r *Redirect) Validate(s *config.Scope) {
 	if r.Path != "" && (r.Path[0] != '/' || strings.HasPrefix(r.Path, "//") || !printable(r.Path)) {
 		s.Errorf("path", "%q must begin with one slash, and be percent-encoded", r.Path)
 	}
-	if r.Host != "" {
-		if _, ok := hostname.Canonical(r.Host); !ok {
-			s.Errorf("host", "%q is not a host", r.Host)
-		}
-	}
+	checkRealHost(s, r.Host)
 	switch r.Status {
 	case 301, 302, 303, 307, 308:
 	default:
@@ -251,16 +259,8 @@ func (r *Retry) Validate(s *config.Scope) {
 
 // Validate checks what would be sent upstream.
 func (r *Rewrite) Validate(s *config.Scope) {
-	if r.PathPrefix != "" {
-		if why := configuredPath(r.PathPrefix); why != "" {
-			s.Errorf("path_prefix", "%q %s", r.PathPrefix, why)
-		}
-	}
-	if r.Host != "" {
-		if _, ok := hostname.Canonical(r.Host); !ok {
-			s.Errorf("host", "%q is not a host", r.Host)
-		}
-	}
+	checkPath(s, "path_prefix", r.PathPrefix)
+	checkRealHost(s, r.Host)
 }
 
 // Validate refuses what HTTP itself decides.

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"cmp"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,9 @@ var (
 // lookAfter is how long nothing of an upload over HTTP/1.1 may move before each
 // look whether its client has hung up.
 const lookAfter = time.Second
+
+// never is a delay longer than any exchange, for a timer that is off.
+const never time.Duration = 1 << 62
 
 // watch ends an exchange that takes too long, by one timer: it calls expire
 // with errTimeout, errIdle or errHungUp, once, and never after stop has returned.
@@ -42,16 +46,8 @@ func (w *watch) start(timeout, idle time.Duration, expire func(error)) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		// Until the request is read, only idleness counts.
-		w.timer = time.AfterFunc(max(idle, 0)+never(idle), w.fire)
+		w.timer = time.AfterFunc(cmp.Or(idle, never), w.fire)
 	}
-}
-
-// never is a delay longer than any exchange, for a timer that is off.
-func never(d time.Duration) time.Duration {
-	if d > 0 {
-		return 0
-	}
-	return 1 << 62
 }
 
 // touch notes that a byte moved.
@@ -112,25 +108,25 @@ func (w *watch) fire() {
 	if w.over {
 		return
 	}
-	now := time.Since(w.began)
-	switch {
+	var cause error
+	switch now, last := time.Since(w.began), time.Duration(w.last.Load()); {
 	case w.headerBy > 0 && now >= w.headerBy:
-		w.over = true
-		w.expire(errTimeout)
-	case w.idle > 0 && now >= time.Duration(w.last.Load())+w.idle:
-		w.over = true
-		w.expire(errIdle)
-	case w.hungUp != nil && now >= time.Duration(w.last.Load())+lookAfter && w.hungUp():
-		w.over = true
-		w.expire(errHungUp)
+		cause = errTimeout
+	case w.idle > 0 && now >= last+w.idle:
+		cause = errIdle
+	case w.hungUp != nil && now >= last+lookAfter && w.hungUp():
+		cause = errHungUp
 	default:
 		w.arm()
+		return
 	}
+	w.over = true
+	w.expire(cause)
 }
 
 // arm sets the timer to whatever comes next. The caller holds mu.
 func (w *watch) arm() {
-	next := time.Duration(1 << 62)
+	next := never
 	if w.idle > 0 {
 		next = time.Duration(w.last.Load()) + w.idle
 	}
