@@ -5,8 +5,8 @@
 // as a plain proxy, and the gateway as an MCP gateway, each with mutual TLS on
 // both sides.
 //
-// Every process is its own, on addresses that the kernel picks; the load comes
-// from this one. The cases take turns in each round, so that what else happens
-// on the machine hits all of them; the report has the medians over the rounds,
-// and for comparisons the median of each round's own ratio.
+// Each proxy and the upstream is a process of its own, on addresses that the
+// kernel picks; this process makes the load. The cases take turns in each round,
+// so that other work of the machine slows all of them; the report has the medians
+// over the rounds, and for comparisons the median of the ratios of each round.
 package main

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// footprint is what a proxy keeps for each of many clients that are idle.
+// footprint is the memory that a proxy keeps for each of many idle clients.
 type footprint struct {
 	kind  string // what each client has
 	proxy string
@@ -21,11 +21,12 @@ type footprint struct {
 // holder opens what a client keeps; close ends it.
 type holder func(ctx context.Context) (close func(), err error)
 
-// settling is how long a proxy gets to return what only the beginning took.
+// settling is how long a proxy gets to return the memory that only its start
+// needed.
 const settling = 2 * time.Second
 
-// footprints measures each kind in a process of its own, since one that has
-// served before has room left that it need not ask the kernel for.
+// footprints measures each kind in a process of its own, since a process that has
+// served before has free memory that it need not get from the kernel.
 func (b *testbed) footprints(ctx context.Context, clients int) ([]footprint, error) {
 	if clients == 0 {
 		return nil, nil
@@ -90,7 +91,7 @@ func (b *testbed) footprint(ctx context.Context, p *proxy, clients int, hold hol
 		}
 		return ctx.Err()
 	}
-	// The first ones have the proxy make what it needs once.
+	// With the first clients the proxy makes what all of them share.
 	if err := open(10); err != nil {
 		return 0, err
 	}

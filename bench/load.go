@@ -147,7 +147,7 @@ func (c *caller) post(ctx context.Context, body string, status int, contains str
 	return do(c.client, req, status, contains)
 }
 
-// do reads the whole answer; one that is not the right one is an error.
+// do reads the whole answer; a wrong answer is an error.
 func do(client *http.Client, req *http.Request, status int, contains string) (http.Header, error) {
 	resp, err := client.Do(req)
 	if err != nil {

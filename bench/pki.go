@@ -99,8 +99,8 @@ func writePEM(path, kind string, der []byte) error {
 	return os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }
 
-// client returns an HTTP/1.1 client with one connection: nginx speaks HTTP/1.1
-// to its upstreams, so all do.
+// client returns an HTTP/1.1 client with one connection. Every proxy is measured
+// over HTTP/1.1, since nginx speaks no other version to its upstreams.
 func (p *pki) client() *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

@@ -33,12 +33,13 @@ func start(cmd *exec.Cmd) (*process, error) {
 	}
 	go func() {
 		defer close(p.done)
-		_ = cmd.Wait() // how it ended shows in stderr
+		_ = cmd.Wait() // stderr says how it ended
 	}()
 	return p, nil
 }
 
-// err tells what a process said that has ended too early; nil while it runs.
+// err returns what a process that has ended wrote to standard error; nil while it
+// runs.
 func (p *process) err() error {
 	select {
 	case <-p.done:

@@ -19,7 +19,7 @@ func startUpstream(ctx context.Context, dir string, p *pki) (*process, []string,
 		return nil, nil, err
 	}
 	cmd := exec.CommandContext(ctx, binary, "-cert", p.ServerCert, "-key", p.ServerKey, "-ca", p.CA, "-addresses", fmt.Sprint(clusters))
-	stdin, err := cmd.StdinPipe() // held open: its end is the upstream's end
+	stdin, err := cmd.StdinPipe() // held open: the upstream ends when it is closed
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,7 +46,8 @@ func startUpstream(ctx context.Context, dir string, p *pki) (*process, []string,
 	return upstream, addresses, nil
 }
 
-// findNginx also looks where Debian puts it, which is not in a user's PATH.
+// findNginx also looks in the folder of Debian's package, which is not in the PATH
+// of users.
 func findNginx() string {
 	if path, err := exec.LookPath("nginx"); err == nil {
 		return path

@@ -36,7 +36,7 @@ type testbed struct {
 	upstream  *process
 	addresses []string
 	proxies   []*proxy
-	missing   []string // peers that cannot be had
+	missing   []string // proxies that are not installed
 }
 
 // proxy is a proxy under measurement.
@@ -84,7 +84,8 @@ func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testb
 		bed.missing = append(bed.missing, "Envoy")
 	}
 	if opts.before != "" {
-		// The second process of the same binary shows the noise.
+		// The second process of the same binary shows how much the numbers vary by
+		// themselves.
 		bed.proxies = append(bed.proxies, files.gateway(before, opts.before), files.gateway("mcpgateway again", opts.gateway))
 	}
 	for _, x := range bed.proxies {
@@ -101,7 +102,7 @@ func newTestbed(ctx context.Context, opts options, dir string, p *pki) (_ *testb
 	return bed, nil
 }
 
-// before is how the gateway of the binary before is called.
+// before is the name of the gateway of the earlier binary.
 const before = "mcpgateway before"
 
 func (b *testbed) stop() {

@@ -74,7 +74,8 @@ func run(ctx context.Context, opts options) (int, error) {
 	if opts.soak > 0 {
 		return soak(ctx, opts, dir)
 	}
-	// Most of the time both of them wait. The report of the zoo comes last.
+	// Both wait most of the time, so they run at once. The report of the zoo comes
+	// last.
 	var both sync.WaitGroup
 	lost, failed := map[string]int{}, map[string]error{}
 	var mu sync.Mutex

@@ -18,8 +18,8 @@ import (
 // prefix is that of the cluster whose names the suite knows.
 const prefix = "one__"
 
-// shim stands before a federation. The suite calls fixed names; behind the
-// shim they are those of the cluster, before it what they were.
+// shim is a proxy in front of a federation. It replaces the fixed names that the
+// suite calls by those of the cluster, and back in the answers.
 func shim(ctx context.Context, target, cluster string) (at string, stop func(), err error) {
 	u, err := url.Parse(target)
 	if err != nil {

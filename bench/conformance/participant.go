@@ -175,7 +175,7 @@ func (v *participant) more(told *events, enough func() bool) {
 	}
 }
 
-// told waits until the client is told of progress.
+// told waits until the client gets a message of progress.
 func (v *participant) told(within time.Duration) {
 	timer := time.NewTimer(within)
 	defer timer.Stop()
@@ -186,7 +186,7 @@ func (v *participant) told(within time.Duration) {
 				return
 			}
 			if a.OK != nil || a.Error != "" {
-				v.answers <- a // it is over already
+				v.answers <- a // the call has ended already
 				return
 			}
 		case <-timer.C:
@@ -221,7 +221,7 @@ func (v *participant) name(name string) string {
 	return name
 }
 
-// listed begins what is said of a list that is not as wanted.
+// listed begins the text about a list that is not as wanted.
 const listed = "listed are "
 
 // list checks that exactly the names wanted are listed, those of the

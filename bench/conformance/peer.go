@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// peer is a real client: a program that does what users do, and prints a JSON
-// object of what came of each thing.
+// peer is a real client: a program that does what users do, and prints the outcome
+// of each step in a JSON object.
 type peer struct {
 	name    string
 	command []string // the server's URL is appended
@@ -33,7 +33,7 @@ func (b *testbed) peers() []peer {
 // peerTime bounds one run of one client.
 const peerTime = time.Minute
 
-// peerLeg runs every client against the same server, by each way.
+// peerLeg runs every client against the same server, in each way.
 func (b *testbed) peerLeg(name string, urls []string) leg {
 	return leg{name, func(ctx context.Context) (*results, error) {
 		r := newResults(ways[:len(urls)]...)

@@ -13,7 +13,7 @@ type results struct {
 	cases map[string][]verdict // one for each way
 }
 
-// verdict is how one scenario went.
+// verdict is the outcome of one scenario.
 type verdict struct {
 	ran, passed bool
 	said        string
@@ -30,8 +30,8 @@ func (r *results) set(scenario string, way int, v verdict) {
 	r.cases[scenario][way] = v
 }
 
-// report writes the counts side by side, and each scenario that passed
-// directly and not through. It returns how many these are.
+// report writes the counts side by side, and each scenario that passed directly
+// and failed through the gateway. It returns how many these are.
 func report(w io.Writer, leg string, r *results) (lost int) {
 	names := make([]string, 0, len(r.cases))
 	for name := range r.cases {

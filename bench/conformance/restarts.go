@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// checks is the interval of the gateway's health checks, of which so many
-	// have to fail that a restart makes no endpoint unhealthy. As many pass while
-	// a client does nothing: an endpoint whose check goes on with a session that
-	// is gone is found.
+	// checks is the interval of the gateway's health checks. So many of them have to
+	// fail in a row that a restart makes no endpoint unhealthy. As many run while a
+	// client does nothing, which finds an endpoint whose check goes on with a session
+	// that is gone.
 	checks     = 250 * time.Millisecond
 	checksFail = 20
 	// stays is how long a server runs at least before it is restarted again: one
-	// check falls in that time. If all checks fell in the times between, the
-	// gateway would be right to take the endpoint for unhealthy.
+	// check runs in that time. If all checks ran while the server is away, the
+	// gateway would be right to call the endpoint unhealthy.
 	stays = 2 * checks
 	// healing is how long the gateway has until it takes a server for healthy.
 	healing = 15 * time.Second
@@ -156,7 +156,7 @@ func (p *trial) restartOften(ctx context.Context) error {
 }
 
 // called waits until each client that comes through the gateway has called the
-// server often enough. One that does not get so far in time has lost calls.
+// server often enough. A client that has not done so in time has lost calls.
 func (p *trial) called(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, healing)
 	defer cancel()
@@ -201,9 +201,9 @@ func (v *participant) callUntil(over <-chan struct{}, began time.Time) (made []a
 	return made
 }
 
-// judge returns what no outage explains. A call that was in flight when the
-// server was killed, or came while there was none, may be lost if the client is
-// told why; one that began later may not.
+// judge returns the failures that no outage explains. A call that was in flight
+// when the server was killed, or came while it was away, may fail if the client is
+// told why; a call that began later may not.
 func (s *restarts) judge(v *participant, made []attempt) error {
 	var unexplained []error
 	v.calls = len(made)
@@ -238,8 +238,8 @@ func (s *restarts) explains(a attempt, federated bool) bool {
 	return false
 }
 
-// noticed reports whether a server was away for so long that the health checks
-// may have found it, and have to find it again.
+// noticed reports whether a server was away for so long that the health checks may
+// have called it unhealthy, and first have to call it healthy again.
 func noticed(away time.Duration) bool { return away > checks*(checksFail-1) }
 
 // back starts the server again that was taken away at a time, and waits until it

@@ -57,8 +57,8 @@ type soakbed struct {
 }
 
 // soak runs ten clients of four SDKs for a while, with a reload every second
-// and a server killed every ten. It returns how many errors there were that no
-// killed server explains.
+// and a server killed every ten. It returns the number of errors that no killed
+// server explains.
 func soak(ctx context.Context, opts options, dir string) (int, error) {
 	s := &soakbed{testbed: testbed{opts: opts, dir: dir}, servers: map[string]*process{}, at: map[string]string{}}
 	defer s.stop()

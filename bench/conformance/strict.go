@@ -83,7 +83,7 @@ func forward(target *url.URL) *httputil.ReverseProxy {
 	u := *target
 	return &httputil.ReverseProxy{
 		FlushInterval: -1,
-		// A server that is gone shows as a connection that ends, not as a 502.
+		// Where the server is gone the client sees a connection that ends, not a 502.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = u.Scheme, u.Host, u.Host

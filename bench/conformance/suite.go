@@ -48,7 +48,7 @@ func why(out, scenario string) string {
 	return "it failed"
 }
 
-// suite runs the official suite. That scenarios failed is no error here.
+// suite runs the official suite. A scenario that fails is no error here.
 func (b *testbed) suite(ctx context.Context, env []string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, b.tool("node_modules/.bin/node"), append([]string{b.tool("node_modules/.bin/conformance")}, args...)...)
 	cmd.Dir = b.dir

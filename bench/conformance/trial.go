@@ -15,21 +15,21 @@ import (
 )
 
 const (
-	// paused is how long a server is stopped. It is less than many keep an
-	// unused connection: the one that a server closes at the moment in which it
-	// is used is another trouble.
+	// paused is how long a server is stopped. It is shorter than most servers keep an
+	// unused connection: a connection that a server closes at the moment in which a
+	// client uses it is not what is tested here.
 	paused = 2 * time.Second
 	// sessionIdle is after what the servers that can end idle sessions, and
 	// idle how long the clients do nothing.
 	sessionIdle = 5 * time.Second
 	idle        = 7 * time.Second
-	// slowly is how long a call takes that a server does not survive, known how
-	// long the gateway has to say so, and directly how long a client without
-	// one is waited for: some wait for ever.
+	// slowly is how long a call takes in which a server is killed, known how long the
+	// gateway has to tell the client, and directly how long a client without a
+	// gateway gets: some wait for ever.
 	slowly   = time.Minute
 	known    = 15 * time.Second
 	directly = 2 * time.Second
-	// grace is what a server has to end by itself.
+	// grace is how long a server has to end by itself.
 	grace = time.Second
 )
 
@@ -89,7 +89,7 @@ func (p *trial) each(do func(*participant)) {
 	doing.Wait()
 }
 
-// begin starts the server, unless it is a child of who uses it.
+// begin starts the server, unless its client or the gateway starts it as a child.
 func (p *trial) begin(ctx context.Context) (err error) {
 	if p.over == "stdio" {
 		return nil
@@ -251,7 +251,7 @@ func (p *trial) kill(ctx context.Context) error {
 		case err == nil:
 			err = errors.New("the call came back from a server that was killed")
 		case v.dead == nil:
-			err = nil // that is what is told
+			err = nil // as it must be
 		}
 		v.note("killed in a call", err)
 		if zooWays[v.way] == "federation" {
@@ -286,7 +286,7 @@ func (p *trial) restart(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// idle outlives what servers, proxies and clients keep of the unused.
+// idle waits until servers, proxies and clients have closed what is unused.
 func (p *trial) idle(ctx context.Context) error {
 	select {
 	case <-time.After(idle):

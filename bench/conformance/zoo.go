@@ -63,10 +63,10 @@ const (
 	stdioAtOnce = 2
 )
 
-// zoo keeps every server under its own SDK's client and a foreign one, directly
-// and through the gateway, takes it away from them in all the ways that servers
-// are, and writes what was lost. It returns how much of that the gateway
-// answers for.
+// zoo runs every server with a client of its own SDK and one of another SDK,
+// directly and through the gateway, stops, kills and restarts it meanwhile, and
+// writes what the clients lost. It returns how much of that is the gateway's
+// fault.
 func zoo(ctx context.Context, opts options, dir string, w io.Writer) (int, error) {
 	z := &zooRun{testbed: testbed{opts: opts, dir: dir}}
 	defer z.stop()
@@ -93,9 +93,9 @@ func zoo(ctx context.Context, opts options, dir string, w io.Writer) (int, error
 // mostAgain is how many trials may be tried again.
 const mostAgain = 8
 
-// again tries the trials in which something was lost once more, one by one: on a
-// machine that does too much, all at once miss deadlines that have nothing to do
-// with the gateway. What was lost is printed all the same.
+// again repeats the trials in which something was lost, one by one: on a busy
+// machine, trials that run at once miss deadlines for reasons other than the
+// gateway. What was lost is printed all the same.
 func again(ctx context.Context, w io.Writer, trials []*trial) {
 	var bad []*trial
 	for _, p := range trials {
@@ -207,10 +207,10 @@ func (z *zooRun) forkservers(ctx context.Context, there []sdk) error {
 	return errors.Join(failed...)
 }
 
-// companion is the other member of every federation. It does not die.
+// companion is the other member of every federation. It runs to the end.
 const companion = "companion"
 
-// gateway starts one for all trials: what happens in one is not felt in another.
+// gateway starts one for all trials: none of them affects another.
 func (z *zooRun) gateway(ctx context.Context, trials []*trial) error {
 	address, err := freeAddress(ctx)
 	if err != nil {
@@ -252,7 +252,7 @@ func (p *trial) name() string {
 	return strings.NewReplacer(" ", "-", ".", "-").Replace(p.sdk.name) + "-" + p.over
 }
 
-// url is where the trial's server is, unless it is a child of who uses it.
+// url is where the trial's server is, unless it is a child process.
 func (p *trial) url() string {
 	return "http://" + p.address + map[string]string{"http": "/mcp", "sse": "/sse"}[p.over]
 }

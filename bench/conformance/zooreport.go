@@ -28,8 +28,8 @@ var stages = []stage{
 }
 
 // judgeZoo prints, for each server and client, how each way through the gateway
-// compares with the direct one, and returns how much of what is lost the gateway
-// answers for: all that it promises, and all that the direct connection has.
+// compares with the direct one, and returns how much of what is lost is the
+// gateway's fault: what it promises, and what the direct connection keeps.
 func judgeZoo(w io.Writer, trials []*trial, verbose bool) (lost int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	header := []string{"server", "over", "client"}
@@ -52,8 +52,8 @@ func judgeZoo(w io.Writer, trials []*trial, verbose bool) (lost int) {
 	return lost
 }
 
-// judge returns a row for each client, why something was lost, and how much of
-// it the gateway answers for.
+// judge returns a row for each client, why something was lost, and how much of it
+// is the gateway's fault.
 func (p *trial) judge(verbose bool) (rows [][]string, reasons []string, lost int) {
 	if p.err != nil {
 		return [][]string{{p.sdk.name, p.over, "", p.err.Error()}}, nil, 1
@@ -75,9 +75,9 @@ func (p *trial) judge(verbose bool) (rows [][]string, reasons []string, lost int
 	return rows, reasons, lost
 }
 
-// compare returns what the gateway made of a stage: same as directly, kept where
-// it is lost directly, or what was lost. The reasons say why, if verbose of the
-// direct connection too.
+// compare returns how a stage went through the gateway: the same as directly, kept
+// where it is lost directly, or what was lost. The reasons say why, and if verbose
+// also why the direct connection lost something.
 func (s *stage) compare(participants []*participant, verbose bool) (cell string, reasons []string, lost int) {
 	direct := participants[0].outcome
 	var missing []string

@@ -1,8 +1,8 @@
 // Command floor is the least that a proxy written in Go does: it passes each
 // request of a connection on over an upstream connection of its own, with mutual
-// TLS on both sides, and looks at nothing but where messages end. It has no
-// routes, health checks, retries or limits, and trusts both sides. What it costs
-// is what a gateway in Go could cost at best.
+// TLS on both sides, and looks only for the ends of messages. It has no routes,
+// health checks, retries or limits, and trusts both sides. A gateway in Go cannot
+// cost less.
 //
 // It serves at the address of -at until it is killed.
 package main
@@ -33,7 +33,7 @@ func main() {
 
 type files struct{ cert, key, ca, clientCert, clientKey string }
 
-// serve ends with an error only.
+// serve returns only with an error.
 func serve(f files, at, upstream string) error {
 	server, err := cryptotls.LoadX509KeyPair(f.cert, f.key)
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 )
 
 // attackProcess is a process of this program that attacks, and has the server that takes
-// part in it. It is of low priority, so that the honest client is not slowed by
-// what it does itself.
+// part in it. It has a low priority, so that its own work does not slow the
+// honest client.
 type attackProcess struct {
 	upstream string
 	cmd      *exec.Cmd
@@ -26,7 +26,7 @@ type attackProcess struct {
 	out      *bufio.Reader
 }
 
-// result is what became of an attack's requests.
+// result is the outcome of an attack's requests.
 type result struct{ Taken, Refused int64 }
 
 // startAttacker starts one, whose server serves already.
@@ -76,8 +76,8 @@ func (e *attackProcess) stop() {
 	_ = e.cmd.Wait() // it was killed
 }
 
-// attacker is what such a process does: it says where its server is, is told whom
-// to attack, and goes on until its standard input ends.
+// attacker runs in such a process: it prints the address of its server, reads the
+// address to attack, and attacks until its standard input ends.
 func attacker(ctx context.Context, name string) error {
 	i := slices.IndexFunc(attacks, func(a attack) bool { return a.name == name })
 	if i < 0 {

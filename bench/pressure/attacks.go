@@ -22,11 +22,11 @@ type attack struct {
 	run func(ctx context.Context, g *gateway, t *counts)
 }
 
-// counts are what became of an attack's requests.
+// counts are the outcomes of an attack's requests.
 type counts struct{ taken, refused atomic.Int64 }
 
-// attacks are all of them. Each begins anew after a while: what is kept is then
-// given back, and taken again.
+// attacks are all of them. Each begins anew after a while, so that the gateway
+// gives back what it keeps, and takes it again.
 var attacks = []attack{
 	{"bodies-h2-one-connection", waves(1, 100, h2, unfinished)},
 	{"bodies-h2", waves(8, 100, h2, unfinished)},
@@ -47,8 +47,8 @@ var attacks = []attack{
 const (
 	// wave is how long each wave of an attack lasts.
 	wave = 30 * time.Second
-	// swell is how long its requests take to begin: what is measured is memory, and
-	// a machine that has no time for anything else hides it.
+	// swell is the time over which its requests begin. On a machine that is fully
+	// busy they would not reach the gateway, whose memory is to be measured.
 	swell = 15 * time.Second
 )
 
@@ -86,7 +86,7 @@ func waves(conns, each int, client func(*gateway) (*http.Client, func()), r requ
 	}
 }
 
-// endless is a body of which all but the end comes.
+// endless is a body whose end never comes.
 type endless struct {
 	left int
 	end  context.Context
@@ -105,7 +105,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// unfinished sends a body of 3.9 MB but for its end.
+// unfinished sends 3.9 MB of a body, and never its end.
 func unfinished(ctx context.Context, g *gateway, hc *http.Client) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "https://"+g.address+"/mcp", &endless{large, ctx})
 	if err != nil {
@@ -143,7 +143,7 @@ func (g *gateway) begin(ctx context.Context, hc *http.Client, path string) (sess
 	return session, err
 }
 
-// refusal is what answers say for which there is no memory.
+// refusal is the text of an answer that refuses a request for want of memory.
 const refusal = "overload_manager"
 
 // unread calls a tool in a session of its own, and does not read the answer.
@@ -171,8 +171,8 @@ func anonymous(ctx context.Context, g *gateway, hc *http.Client) bool {
 	return err == nil
 }
 
-// slow downloads a file, and calls a tool, whose answers have 10 MB, and reads
-// 32 KiB a second of each.
+// slow downloads a file and calls a tool. Both answers have 10 MB, of which it
+// reads 32 KiB a second.
 func slow(ctx context.Context, g *gateway, hc *http.Client) bool {
 	session, err := g.begin(ctx, hc, "/mcp")
 	if err != nil {
@@ -209,8 +209,8 @@ func slow(ctx context.Context, g *gateway, hc *http.Client) bool {
 	}
 }
 
-// broken has events kept for it: it reads the beginning of an answer, breaks off,
-// and comes back for the rest, which it does not read.
+// broken makes the gateway keep events: it reads the beginning of an answer, closes
+// the connection, and asks for the rest over another one, which it does not read.
 func broken(ctx context.Context, g *gateway, hc *http.Client) bool {
 	session, err := g.begin(ctx, hc, "/mcp")
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"github.com/quic-go/quic-go/http3"
 )
 
-// window keeps clients that do not read from having much of an answer themselves.
+// window is small, so that the kernel buffers little of an answer for a client that
+// does not read.
 const window = 64 << 10
 
 func h1(g *gateway) (*http.Client, func()) {

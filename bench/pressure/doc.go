@@ -1,7 +1,8 @@
-// Command pressure runs the gateway with a memory limit under clients and
-// servers that make it keep what they can: bodies that do not end, answers that
-// are not read or slowly, large answers of commands, events that are kept to be
-// resumed from, sessions that are left. Meanwhile an honest client asks for /health and calls a tool.
+// Command pressure runs the gateway with a memory limit, and attacks it with
+// clients and servers that make it keep as much as they can: bodies that do not
+// end, answers that clients read slowly or not at all, large answers of commands,
+// events that are kept to be resumed from, abandoned sessions. Meanwhile an honest
+// client asks for /health and calls a tool.
 //
 // A run fails where the process ends, takes more than -limit of the machine's
 // memory, does not answer /health within a second, answers a call with anything

@@ -93,7 +93,7 @@ func start(binary, dir, honest, other string, limit int) (*gateway, error) {
 	}
 	go func() {
 		defer close(g.done)
-		_ = g.cmd.Wait() // how it ended shows in the log
+		_ = g.cmd.Wait() // the log says how it ended
 	}()
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		conn, err := net.Dial("tcp", g.address)
@@ -151,8 +151,8 @@ func (g *gateway) over() bool {
 	}
 }
 
-// resident is what the process has of the machine's memory, in bytes, without
-// what is mapped of files.
+// resident is how much of the machine's memory the process has, in bytes, without
+// mapped files.
 func (g *gateway) resident() (bytes int) {
 	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
 	for line := range strings.Lines(string(status)) {
@@ -163,7 +163,7 @@ func (g *gateway) resident() (bytes int) {
 	return 0
 }
 
-// mostResident sends the most that it has until ctx ends.
+// mostResident measures until ctx ends, and then sends the largest value.
 func (g *gateway) mostResident(ctx context.Context) <-chan int {
 	result := make(chan int, 1)
 	go func() {
@@ -184,7 +184,7 @@ func (g *gateway) mostResident(ctx context.Context) <-chan int {
 }
 
 // recover waits until the process has no more than so many bytes, for patience
-// at most, and returns what it has then.
+// at most, and returns how many it has then.
 func (g *gateway) recover(bytes int, patience time.Duration) (resident int, took time.Duration) {
 	began := time.Now()
 	for {

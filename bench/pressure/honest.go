@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// honest is how other clients fared.
+// honest has the outcomes of the honest client's requests.
 type honest struct {
 	resident      int // at most, in bytes
 	health, calls fate
@@ -18,7 +18,7 @@ type honest struct {
 	failures      int
 }
 
-// fate is what became of one kind of requests.
+// fate has the outcomes of one kind of requests.
 type fate struct {
 	answered int
 	deferred int // 503 with Retry-After
@@ -32,7 +32,7 @@ func (h *honest) fail(err error) {
 }
 
 // watch asks for /health, each time over a new connection, and calls a tool, as a
-// client would that has nothing to do with the others.
+// client would that takes no part in the attack.
 func (g *gateway) watch(ctx context.Context, howLong, patience time.Duration) *honest {
 	ctx, cancel := context.WithTimeout(ctx, howLong)
 	defer cancel()
@@ -61,7 +61,7 @@ func (g *gateway) watch(ctx context.Context, howLong, patience time.Duration) *h
 		}
 		res.Body.Close()
 		took := time.Since(began)
-		h.health.answered++ // critical is an answer too
+		h.health.answered++ // a 503 is an answer too
 		h.health.longest = max(h.health.longest, took)
 		if took > patience {
 			h.fail(fmt.Errorf("health took %v", took))

@@ -12,7 +12,7 @@ type Config struct {
 	Name      string             `yaml:"name" pattern:"^\\S{1,128}$" example:"tools" doc:"Default: the route's path."`
 	Listeners []string           `yaml:"listeners" example:"[public]" doc:"Default: the only listener. [all] is every listener."`
 	Match     Match              `yaml:"match" required:"true" doc:"Which requests the route serves; the first match wins, in file order."`
-	Auth      *filter.AuthConfig `yaml:"auth" doc:"Who may use the route. Absent: everybody. Others get 401."`
+	Auth      *filter.AuthConfig `yaml:"auth" doc:"Who may use the route; other clients get 401. Absent: every client may."`
 
 	// Exactly one action.
 	MCP      *mcp.Config `yaml:"mcp" doc:"Federate MCP servers."`

@@ -39,9 +39,8 @@ func Main(name, address string, handler http.Handler) int {
 	return 0
 }
 
-// Signals returns a context that ends with SIGTERM or SIGINT. SIGHUP is
-// survived: a user who signals the gateway by the name of its folder hits the
-// samples as well.
+// Signals returns a context that ends with SIGTERM or SIGINT. SIGHUP is ignored: a
+// user may send it to all programs of a folder, and means the gateway.
 func Signals() (context.Context, context.CancelFunc) {
 	signal.Ignore(syscall.SIGHUP)
 	return signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)

@@ -21,9 +21,9 @@ type recorder struct {
 	to io.Writer
 }
 
-// watch makes config report each connection. VerifyConnection also runs on
-// resumed handshakes, and knows the peer but not its address, hence the
-// configuration of its own for each connection.
+// watch makes config report each connection. VerifyConnection also runs on resumed
+// handshakes. It is given the peer's certificate but not its address, so each
+// connection gets a configuration of its own.
 func (r *recorder) watch(config *cryptotls.Config) {
 	config.GetConfigForClient = func(hello *cryptotls.ClientHelloInfo) (*cryptotls.Config, error) {
 		own := config.Clone()

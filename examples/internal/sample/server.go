@@ -71,7 +71,7 @@ func addTools(server *mcp.Server, peer string) {
 	mcp.AddTool(server, &mcp.Tool{Name: "count", Description: "Counts the seconds, and reports each as progress."}, count)
 }
 
-// count is slow on purpose: a stream that can be watched while certificates change.
+// count is slow on purpose, so that its stream is open while certificates change.
 func count(ctx context.Context, req *mcp.CallToolRequest, args countArgs) (*mcp.CallToolResult, any, error) {
 	if args.Seconds < 0 || args.Seconds > 3600 {
 		return nil, nil, fmt.Errorf("seconds is %d; it must be from 0 to 3600", args.Seconds)

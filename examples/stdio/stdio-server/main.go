@@ -14,7 +14,7 @@ import (
 func main() {
 	ctx, stop := sample.Signals()
 	defer stop()
-	// Standard output belongs to the protocol; what else is to say goes to standard error.
+	// Only messages of MCP may go to standard output; errors go to standard error.
 	fmt.Fprintln(os.Stderr, "stdio-server: ready")
 	if err := sample.NewServer("stdio-server", "").Run(ctx, &mcp.StdioTransport{}); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "stdio-server:", err)

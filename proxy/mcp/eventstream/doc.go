@@ -11,12 +11,12 @@
 // [Outlet] is where the answer of one call goes: a Stream, or what shares one
 // with other calls.
 //
-// What a message says is not its business, and neither is whose session it is.
+// The package reads no message, and does not know whose session a stream is of.
 //
 // # What may run concurrently
 //
 // Everything exported may be called from any goroutine, except that a Reader
-// belongs to one. Who sends never waits for a Reader: what a Reader is too slow
-// for ends it. The lock of a Stream is taken before that of its Store, and no
+// belongs to one. A sender never waits for a Reader: a Reader that is too slow is
+// ended. The lock of a Stream is taken before that of its Store, and no
 // other is taken under either.
 package eventstream

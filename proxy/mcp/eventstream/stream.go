@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// Keepalive is how often an idle stream gets a sign of life, so that no
-	// middlebox takes it for dead. Events with a name would break clients.
+	// Keepalive is how often a comment is sent on an idle stream, so that no
+	// middlebox closes it. Events with a name would break clients.
 	Keepalive = 15 * time.Second
-	// WriteTimeout bounds each write: a client that takes nothing for this
-	// long is gone. There is no bound on a stream as a whole.
+	// WriteTimeout bounds each write: a client that takes nothing for this long is
+	// treated as gone. There is no bound on a stream as a whole.
 	WriteTimeout = 30 * time.Second
 	// MessageCost is what a queued message takes besides its bytes. There is no
 	// bound on their number: a server that reports each of some thousand steps
@@ -44,8 +44,8 @@ type Options struct {
 	// Open: messages may be sent at all. Not so when the client of a POST
 	// takes nothing but JSON: then there is room for the answer alone.
 	Open bool
-	// Eager: the client asks for streams by name, so that one may be begun for
-	// no better reason than to show that the server is still at work.
+	// Eager: the client asks for streams by name, so that one may be begun only to
+	// show that the server is still at work.
 	Eager bool
 	// Bytes bounds the queue.
 	Bytes int
@@ -205,8 +205,8 @@ func (st *Stream) Reader() Reader {
 }
 
 // Resume gives the stream a new reader, which begins after the position pos.
-// One that is still there is ended: its connection broke, and the kernel has
-// not noticed but the client. The error is ErrUnknownEvent, ErrEvicted, or
+// One that is still there is ended: the client has noticed that its connection
+// broke, and the kernel has not. The error is ErrUnknownEvent, ErrEvicted, or
 // memory.ErrExhausted.
 func (st *Stream) Resume(pos int) (Reader, error) {
 	st.mu.Lock()

@@ -7,8 +7,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/sse"
 )
 
-// reconnect is how long a client waits before it resumes a stream: long enough
-// not to hammer a gateway whose listener drains.
+// reconnect is how long a client waits before it resumes a stream, so that clients
+// of a listener that drains do not come back many times a second.
 const reconnect = time.Second
 
 // Writer writes a Stream to one HTTP answer. It belongs to the goroutine of the

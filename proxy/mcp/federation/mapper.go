@@ -135,7 +135,7 @@ func (m Mapper) item(e *jsonrpc.Edits, kind spec.List, item jsonrpc.Value) (name
 }
 
 // content rewrites one content block, or a list of them. What stands in text
-// and in structuredContent is the server's word to the model, and stays.
+// and in structuredContent the server says to the model, and it stays as it is.
 func (m Mapper) content(e *jsonrpc.Edits, v jsonrpc.Value) {
 	for block := range blocks(v) {
 		m.block(e, block)
@@ -183,8 +183,8 @@ func (m Mapper) at(e *jsonrpc.Edits, v jsonrpc.Value) {
 }
 
 // Request notes what must change in a request of the member's server to the
-// client of a federation: the user must see who asks, and a server must not
-// see what others said.
+// client of a federation: the user must see which server asks, and a server must
+// not see what other servers said.
 func (m Mapper) Request(e *jsonrpc.Edits, method string, params jsonrpc.Value) {
 	if m.transparent {
 		return

@@ -163,8 +163,8 @@ func (w *merging) result(next *seal.Position, missing []string, hint Hint) []byt
 	return append(b, '}')
 }
 
-// AppendUnavailable appends the member of a result's _meta that names those who
-// did not answer.
+// AppendUnavailable appends the member of a result's _meta that names the clusters
+// that did not answer.
 func AppendUnavailable(b []byte, names []string) []byte {
 	list, _ := json.Marshal(names) // strings always encode
 	return append(append(jsonrpc.AppendString(b, unavailableKey), ':'), list...)

@@ -22,8 +22,8 @@ func IntID(n int64) ID { return ID{strconv.FormatInt(n, 10)} }
 // StringID returns the id s, which must be valid UTF-8.
 func StringID(s string) ID { return ID{string(AppendString(nil, s))} }
 
-// Twin returns the id that looks the same to those who do not tell strings from
-// numbers: "1" of 1, and 1 of "1". Other ids have none: it is the zero ID.
+// Twin returns the id that a program takes for the same which does not tell strings
+// from numbers: "1" of 1, and 1 of "1". Other ids have none: it is the zero ID.
 func (id ID) Twin() ID {
 	if id.IsZero() {
 		return ID{}

@@ -2,8 +2,8 @@ package jsonrpc
 
 import "bytes"
 
-// Skimmer finds out what a message is that is too long to be kept, while its
-// bytes go by. It believes in what it is given: of bytes that are no JSON it
+// Skimmer finds out the kind and the id of a message that is too long to be kept,
+// while its bytes are read. It does not check them: of bytes that are no JSON it
 // may say anything. The zero Skimmer is ready.
 type Skimmer struct {
 	depth    int
@@ -96,7 +96,7 @@ func (s *Skimmer) keep(c byte) {
 	}
 }
 
-// named is told that the key of a member is complete.
+// named notes that the key of a member is complete.
 func (s *Skimmer) named() {
 	s.inValue, s.key, s.text = true, string(s.text), s.text[:0]
 	switch s.key {
@@ -109,7 +109,7 @@ func (s *Skimmer) named() {
 	}
 }
 
-// member is told that a member of the envelope is complete.
+// member notes that a member of the envelope is complete.
 func (s *Skimmer) member() {
 	if s.key == `"id"` {
 		s.id = bytes.Clone(s.text)

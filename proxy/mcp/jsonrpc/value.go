@@ -141,8 +141,8 @@ func (v Value) wholeNumber() (n int64, ok bool) {
 
 // ID returns a string or an integer as an id that was given before, such as the
 // requestId of notifications/cancelled or a progressToken; the zero ID for
-// anything else, and for what is longer than MaxID. It is the integer 5 that
-// those give back as 5.0 who read numbers as floating point.
+// anything else, and for what is longer than MaxID. A peer that reads numbers as
+// floating point gives 5 back as 5.0: both are the integer 5.
 func (v Value) ID() ID {
 	if v.Kind() == Number && v.end-v.start <= MaxID {
 		digits, _ := integer(string(v.Raw()))

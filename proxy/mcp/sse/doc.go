@@ -3,8 +3,8 @@
 //
 // # What it owns
 //
-// The framing alone: what the data of an event is, is not its business. The
-// [Reader] bounds what it holds, since the other side decides how long an
+// The framing alone: the package does not read the data of an event. The [Reader]
+// bounds what it holds, since the other side decides how long an
 // event is. The [Writer] writes each event at once and whole.
 //
 // # What may run concurrently

@@ -168,7 +168,7 @@ func (r *Reader) skim(event *Event, begin []byte, data bool, before int64) error
 	return r.rest(event.Skimmed)
 }
 
-// skimFrom begins to pass an event over.
+// skimFrom has the data of an event skimmed, and keeps none of it.
 func (r *Reader) skimFrom(event *Event, short bool) {
 	event.Skimmed = r.Skim(short)
 	_, _ = event.Skimmed.Write(event.Data)
