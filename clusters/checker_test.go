@@ -19,7 +19,7 @@ func TestHealthChecksHaveConnectionsOfTheirOwn(t *testing.T) {
 	cfg.HealthCheck.Interval, cfg.HealthCheck.Timeout, cfg.HealthCheck.UnhealthyThreshold = 10*time.Millisecond, 5*time.Second, 1
 	e := get(t, newSet(t, clusters.Options{}, cfg), "c").Endpoints()[0]
 	peertest.Fetch(t, e, "/")
-	peertest.Eventually(t, "healthy", e.Healthy)
+	awaitHealth(t, e, clusters.Healthy)
 	if n := way.Count(); n != 2 {
 		t.Errorf("%d connections carry the traffic and the checks", n)
 	}
@@ -35,8 +35,8 @@ func TestAHealthCheckLeavesASilentConnection(t *testing.T) {
 	cfg.HealthCheck = checks(t, "http")
 	cfg.HealthCheck.Interval, cfg.HealthCheck.Timeout, cfg.HealthCheck.UnhealthyThreshold = 10*time.Millisecond, 500*time.Millisecond, 1
 	e := get(t, newSet(t, clusters.Options{}, cfg), "c").Endpoints()[0]
-	peertest.Eventually(t, "healthy", e.Healthy)
+	awaitHealth(t, e, clusters.Healthy)
 	way.Silence()
-	peertest.Eventually(t, "a check that fails", e.Unhealthy)
-	peertest.Eventually(t, "checks that succeed on another connection", e.Healthy)
+	awaitHealth(t, e, clusters.Unhealthy)
+	awaitHealth(t, e, clusters.Healthy) // on another connection
 }

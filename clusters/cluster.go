@@ -44,8 +44,8 @@ func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) 
 		return nil, err
 	}
 	if c.health != nil {
-		if c.prober = opts.prober(c.health.Kind); c.prober == nil {
-			c.health = nil
+		if c.prober, err = opts.prober(c.health.Kind); err != nil {
+			return nil, err
 		}
 	}
 	if c.health != nil && (c.health.Interval <= 0 || c.health.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 || cfg.StartTimeout <= 0 {

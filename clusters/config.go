@@ -87,13 +87,16 @@ func (c *Config) connecting() Config {
 // and connect settings. Clusters in which it differs never share a connection.
 func (c *Config) ConnectFingerprint() [32]byte { return config.Fingerprint(c.connecting()) }
 
-// reachFingerprint sums what decides, beside the URL, whether a health check reaches
-// the server.
+// reachFingerprint sums what decides, beside the URL, whether a health check
+// reaches the server. Of the check's own settings that is all but how often it is
+// made, and how many successes and failures count.
 func (c *Config) reachFingerprint() [32]byte {
 	part := c.connecting()
 	part.Headers, part.Query, part.MCP, part.StartTimeout = c.Headers, c.Query, c.MCP, c.StartTimeout
 	if h, _ := c.health(); h != nil {
-		part.HealthCheck = &HealthCheck{Kind: h.Kind, Path: h.Path, Timeout: h.Timeout}
+		check := *h
+		check.Interval, check.Jitter, check.UnhealthyThreshold, check.HealthyThreshold = 0, 0, 0, 0
+		part.HealthCheck = &check
 	}
 	return config.Fingerprint(part)
 }

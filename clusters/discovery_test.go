@@ -120,7 +120,7 @@ func TestANameThatDoesNotResolveIsAnUnhealthyEndpoint(t *testing.T) {
 		}
 		dns.set("a.test", "192.0.2.1")
 		time.Sleep(2 * time.Second)
-		if got := ids(c); got != "http://a.test@192.0.2.1" || !healthy(c) {
+		if got := ids(c); got != "http://a.test@192.0.2.1" || !c.Endpoints()[0].Healthy() {
 			t.Errorf("endpoints are %s", got)
 		}
 	})

@@ -255,12 +255,12 @@ func TestAnUnhealthyEndpointIsCheckedAtOnceWhenItsSettingsChange(t *testing.T) {
 	cfg.HealthCheck = checks(t, "http")
 	cfg.HealthCheck.Interval, cfg.HealthCheck.UnhealthyThreshold, cfg.HealthCheck.HealthyThreshold = time.Hour, 1, 1
 	broken := newSet(t, clusters.Options{}, cfg)
-	peertest.Eventually(t, "unhealthy", func() bool { return get(t, broken, "c").Endpoints()[0].Status().Health == clusters.Unhealthy })
+	awaitHealth(t, get(t, broken, "c").Endpoints()[0], clusters.Unhealthy)
 
 	cfg.TLS = peertest.Identity(t, ca, "client")
 	mended := prepare(t, broken, clusters.Options{}, cfg)
 	mended.Commit()
-	peertest.Eventually(t, "healthy", func() bool { return get(t, mended, "c").Endpoints()[0].Healthy() })
+	awaitHealth(t, get(t, mended, "c").Endpoints()[0], clusters.Healthy)
 }
 
 // What a check found out by other means says nothing about the new ones.
@@ -268,6 +268,7 @@ func TestIllHealthIsNotInheritedByOtherMeansOfReachingAServer(t *testing.T) {
 	for name, change := range map[string]func(*clusters.Config){
 		"other connections": func(c *clusters.Config) { c.Protocols = []string{"h2"} },
 		"another header":    func(c *clusters.Config) { c.Headers = map[string]config.Value{"X-Key": {Text: "right"}} },
+		"another check":     func(c *clusters.Config) { c.HealthCheck = checks(t, "mcp"); c.HealthCheck.Path = "/right" },
 		"another query":     func(c *clusters.Config) { c.Endpoints = []string{"http://" + one + "?key=right"} },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,13 +2,14 @@ package clusters_test
 
 import (
 	"context"
-	"slices"
+	"fmt"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -38,9 +39,15 @@ func checks(t testing.TB, kind string) *clusters.HealthCheck {
 // mcp has p make the probes of kind mcp.
 func mcp(p clusters.Prober) map[string]clusters.Prober { return map[string]clusters.Prober{"mcp": p} }
 
-// healthy reports whether an endpoint of the cluster takes traffic.
-func healthy(c *clusters.Cluster) bool {
-	return slices.ContainsFunc(c.Endpoints(), (*clusters.Endpoint).Healthy)
+// awaitHealth waits until checks have found this about an endpoint.
+func awaitHealth(t testing.TB, e *clusters.Endpoint, want clusters.Health) {
+	t.Helper()
+	testkit.Retry(t, "the health check's verdict: "+want.String(), func() error {
+		if st := e.Status(); st.Health != want {
+			return fmt.Errorf("%s is %s after a check that said %v", st.ID, st.Health, st.LastError)
+		}
+		return nil
+	})
 }
 
 // newSet makes, commits, and at the end of the test releases a set.

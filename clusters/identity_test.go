@@ -40,7 +40,7 @@ func (pingProbe) Close(context.Context) {}
 
 func TestEveryConnectionShowsTheClientCertificate(t *testing.T) {
 	for _, protocols := range [][]string{nil, {"http/1.1"}} {
-		for _, kind := range []string{"http", "tcp", "mcp"} {
+		for kind := range clusters.Kinds() {
 			t.Run(fmt.Sprint(kind, protocols), func(t *testing.T) {
 				ca := tlstest.NewCA(t, "Test CA")
 				server := peertest.Serve(t, "", ca, peertest.Everything())
@@ -48,10 +48,8 @@ func TestEveryConnectionShowsTheClientCertificate(t *testing.T) {
 				cfg.Protocols, cfg.TLS, cfg.HealthCheck = protocols, peertest.Identity(t, ca, "the-client"), checks(t, kind)
 				cfg.HealthCheck.Interval = 5 * time.Millisecond
 				cfg.MaxConnectionAge = 30 * time.Millisecond // reconnect now and then
-				set := newSet(t, clusters.Options{Probers: mcp(pingProber{})}, cfg)
-				set.Warm(t.Context())
-				c := get(t, set, "strict")
-				peertest.Eventually(t, "healthy", func() bool { return healthy(c) })
+				c := get(t, newSet(t, clusters.Options{Probers: map[string]clusters.Prober{kind: pingProber{}}}, cfg), "strict")
+				awaitHealth(t, c.Endpoints()[0], clusters.Healthy)
 
 				streaming, stop := context.WithCancel(t.Context())
 				stream, err := c.RoundTrip(peertest.Request(t, "GET", "/stream", "").WithContext(streaming))

@@ -10,9 +10,6 @@ func (tcpProber) NewProbe(_ *Cluster, e *Endpoint) Probe { return tcpProbe{e} }
 type tcpProbe struct{ endpoint *Endpoint }
 
 func (p tcpProbe) Check(ctx context.Context) error {
-	if err := p.endpoint.unresolved; err != nil {
-		return err
-	}
 	c, err := p.endpoint.pool.Dial(ctx)
 	if err != nil {
 		return err

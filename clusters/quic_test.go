@@ -17,7 +17,10 @@ import (
 )
 
 func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
-	for _, kind := range []string{"mcp", "http"} {
+	for kind, works := range clusters.Kinds() {
+		if !works.HTTP3 {
+			continue
+		}
 		t.Run(kind, func(t *testing.T) {
 			ca := tlstest.NewCA(t, "Test CA")
 			server := peertest.ServeHTTP3(t, "", ca, peertest.Everything())
@@ -25,10 +28,8 @@ func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
 			cfg.HealthCheck = checks(t, kind)
 			cfg.HealthCheck.Interval = 5 * time.Millisecond
 			cfg.MaxConnectionAge = 30 * time.Millisecond // reconnect now and then
-			set := newSet(t, clusters.Options{Probers: mcp(pingProber{})}, cfg)
-			set.Warm(t.Context())
-			c := get(t, set, "strict")
-			peertest.Eventually(t, "healthy", func() bool { return healthy(c) })
+			c := get(t, newSet(t, clusters.Options{Probers: map[string]clusters.Prober{kind: pingProber{}}}, cfg), "strict")
+			awaitHealth(t, c.Endpoints()[0], clusters.Healthy)
 			_, stop := peertest.Open(t, c)
 			for range 10 {
 				if got, want := peertest.Fetch(t, c, "/call"), "HTTP/3.0 GET "+server.Addr+" /call "; got != want {

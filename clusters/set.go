@@ -16,7 +16,7 @@ import (
 // set of a sequence.
 type Options struct {
 	// Probers make the probes of the kinds of health checks that clusters does not
-	// have itself, by kind; a cluster whose kind has none is not checked.
+	// have itself, by kind.
 	Probers map[string]Prober
 	Trace   *Trace
 	// Reserve is what connections leave of the process's descriptors; nil is

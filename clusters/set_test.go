@@ -105,7 +105,7 @@ func TestANewPoolInheritsHealthAndCounters(t *testing.T) {
 	cfg.TLS, cfg.HealthCheck = peertest.Identity(t, ca, "old"), checks(t, "http")
 	first := newSet(t, clusters.Options{}, cfg)
 	c := get(t, first, "c")
-	peertest.Eventually(t, "healthy", func() bool { return c.Endpoints()[0].Healthy() })
+	awaitHealth(t, c.Endpoints()[0], clusters.Healthy)
 	streaming, stop := context.WithCancel(t.Context())
 	defer stop()
 	stream, err := c.RoundTrip(peertest.Request(t, "GET", "/stream", "").WithContext(streaming))

@@ -3,6 +3,7 @@ package clusters
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -79,9 +80,7 @@ func (c *Config) validateProtocols(s *config.Scope, first *url.URL) {
 		if len(c.Protocols) > 1 {
 			s.Errorf("protocols", "h3 stands alone, since UDP cannot be negotiated with TCP; write [h3], or leave it out")
 		}
-		if c.HealthCheck != nil && c.HealthCheck.Kind == "tcp" {
-			s.Errorf("health_check.kind", "HTTP/3 has no TCP connection to check; use http or mcp")
-		}
+		c.validateKind(s, "HTTP/3 has no TCP connection to check; use", func(k kind) bool { return k.http3 })
 		if c.Proxy != "none" && c.Proxy != "" {
 			s.Errorf("proxy_protocol", "is for TCP, which HTTP/3 does not use")
 		}
@@ -107,9 +106,7 @@ func (c *Config) validateCommand(s *config.Scope) {
 			s.Errorf(key, "a command has no connections; this has no effect on it")
 		}
 	}
-	if c.HealthCheck != nil && connectionProber(c.HealthCheck.Kind) != nil {
-		s.Errorf("health_check.kind", "a command has only mcp")
-	}
+	c.validateKind(s, "a command has only", func(k kind) bool { return k.command })
 	for name := range c.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
 			s.Errorf("env", "%q cannot name an environment variable", name)
@@ -128,6 +125,18 @@ func (c *Config) validateCommand(s *config.Scope) {
 			way = "; each word of a command line is an item of its own: " + config.List(c.Command[0])
 		}
 		s.Errorf("command[0]", "%v%s", err, way)
+	}
+}
+
+// validateKind refuses a kind of health check that does not work for the cluster,
+// and names those that work.
+func (c *Config) validateKind(s *config.Scope, why string, work func(kind) bool) {
+	if c.HealthCheck == nil {
+		return
+	}
+	if k, known := kinds[c.HealthCheck.Kind]; known && !work(k) {
+		names := slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(name string) bool { return !work(kinds[name]) })
+		s.Errorf("health_check.kind", "%s %s", why, strings.Join(names, " or "))
 	}
 }
 

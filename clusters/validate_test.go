@@ -3,6 +3,8 @@ package clusters_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,6 +80,34 @@ func TestConfigurationsThatCannotWorkAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\n\tis %v\n\twant %s", yaml, err, want)
 		}
+	}
+}
+
+// A kind of health check is named in two places, since a tag cannot be computed.
+func TestTheFileHasEveryKindOfHealthCheck(t *testing.T) {
+	field, _ := reflect.TypeFor[clusters.HealthCheck]().FieldByName("Kind")
+	named := strings.Split(field.Tag.Get("enum"), ",")
+	var command, http3 []string
+	for _, kind := range named {
+		k, ok := clusters.Kinds()[kind]
+		if !ok {
+			t.Errorf("the enum of HealthCheck.Kind (config.go) has %s, which has no line in kinds (probe.go)", kind)
+		}
+		if k.Command {
+			command = append(command, kind)
+		}
+		if k.HTTP3 {
+			http3 = append(http3, kind)
+		}
+	}
+	for kind := range clusters.Kinds() {
+		if !slices.Contains(named, kind) {
+			t.Errorf("kinds (probe.go) has %s, which the enum of HealthCheck.Kind (config.go) does not have", kind)
+		}
+	}
+	want := "a command has only " + strings.Join(command, " and ") + ", HTTP/3 only " + strings.Join(http3, " and ")
+	if doc := field.Tag.Get("doc"); !strings.Contains(doc, want) {
+		t.Errorf("the doc of HealthCheck.Kind (config.go) is %q\n\tby kinds (probe.go) it must say %q", doc, want)
 	}
 }
 

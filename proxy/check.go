@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 
-	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/observe"
@@ -23,7 +22,7 @@ func Check(ctx context.Context, path string, env func(string) (string, bool)) (*
 	defer hub.Close(ctx)
 	p := &preparation{shared: &shared{observer: new(observe.Observer), hub: hub}, gen: &Generation{config: cfg}}
 	defer p.discard()
-	if err := p.buildClusters(nil, clusters.Options{}); err != nil {
+	if err := p.buildClusters(nil); err != nil {
 		return snapshot, err
 	}
 	if err := p.buildRoutes(nil); err != nil {

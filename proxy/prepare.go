@@ -77,10 +77,7 @@ func prepare(ctx context.Context, s *shared, plan Plan, cfg *Config, snapshot *c
 	if warning != "" {
 		p.warnings = append(p.warnings, warning)
 	}
-	if err = p.buildClusters(before.clusters, clusters.Options{
-		Probers: map[string]clusters.Prober{"mcp": s.prober},
-		Trace:   s.observer.Clusters, Reserve: s.reserve,
-	}); err != nil {
+	if err = p.buildClusters(before.clusters); err != nil {
 		return nil, err
 	}
 	if err = p.buildRoutes(before.router); err != nil {
@@ -120,8 +117,12 @@ func (p *preparation) openLog() (err error) {
 	return nil
 }
 
-func (p *preparation) buildClusters(previous *clusters.Set, o clusters.Options) (err error) {
-	if p.gen.clusters, err = clusters.NewSet(p.gen.config.Clusters, previous, o); err != nil {
+func (p *preparation) buildClusters(previous *clusters.Set) (err error) {
+	s := p.shared
+	if p.gen.clusters, err = clusters.NewSet(p.gen.config.Clusters, previous, clusters.Options{
+		Probers: map[string]clusters.Prober{"mcp": s.prober},
+		Trace:   s.observer.Clusters, Reserve: s.reserve,
+	}); err != nil {
 		return err
 	}
 	p.onDiscard(p.gen.clusters.Release)

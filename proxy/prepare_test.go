@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
@@ -123,5 +125,18 @@ func TestANewClusterThatIsUnhealthyIsReportedAndDoesNotBlock(t *testing.T) {
 	if len(o.Warnings) != 1 || !strings.HasPrefix(o.Warnings[0], "cluster dead: 1 of 1 endpoints take no traffic yet; http://127.0.0.1:") ||
 		!strings.Contains(o.Warnings[0], "is unhealthy: ") || !strings.Contains(o.Warnings[0], "connection refused") {
 		t.Errorf("warnings %q", o.Warnings)
+	}
+}
+
+// Kinds that know a protocol above get their probers from this package.
+func TestEveryKindOfHealthCheckHasAProber(t *testing.T) {
+	field, _ := reflect.TypeFor[clusters.HealthCheck]().FieldByName("Kind")
+	for _, kind := range strings.Split(field.Tag.Get("enum"), ",") {
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		write(t, path, "listeners: [{name: public, address: \"127.0.0.1:0\"}]\nroutes: [{match: {path: /}, cluster: c}]\n"+
+			"clusters: [{name: c, endpoints: [\"https://127.0.0.1:1\"], health_check: {kind: "+kind+"}}]\n")
+		if _, err := Check(t.Context(), path, nil); err != nil {
+			t.Error(err)
+		}
 	}
 }
