@@ -94,26 +94,21 @@ func (s scope) covers(cert *x509.Certificate) bool {
 	if s == nil {
 		return true
 	}
-	for _, e := range cert.Extensions {
-		if !e.Id.Equal(crlDistributionPoints) {
-			continue
-		}
-		var points cryptobyte.String
-		value := cryptobyte.String(e.Value)
-		if !value.ReadASN1(&points, tags.SEQUENCE) {
+	var points cryptobyte.String
+	value := cryptobyte.String(extension(cert, crlDistributionPoints))
+	if !value.ReadASN1(&points, tags.SEQUENCE) {
+		return false
+	}
+	for !points.Empty() {
+		var fields, point cryptobyte.String
+		if !points.ReadASN1(&fields, tags.SEQUENCE) {
 			return false
 		}
-		for !points.Empty() {
-			var fields, point cryptobyte.String
-			if !points.ReadASN1(&fields, tags.SEQUENCE) {
-				return false
-			}
-			if !fields.ReadASN1(&point, firstField) || !fields.Empty() {
-				continue
-			}
-			if names, ok := fullNames(point); ok && slices.ContainsFunc(names, s.has) {
-				return true
-			}
+		if !fields.ReadASN1(&point, firstField) || !fields.Empty() {
+			continue
+		}
+		if names, ok := fullNames(point); ok && slices.ContainsFunc(names, s.has) {
+			return true
 		}
 	}
 	return false

@@ -51,19 +51,23 @@ func PeerName(cert *x509.Certificate) string {
 
 // hasSAN tells a certificate that relies on its Common Name from one that has
 // names of any kind, those that crypto/x509 does not know included.
-func hasSAN(cert *x509.Certificate) bool {
-	return slices.ContainsFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(subjectAltName) })
+func hasSAN(cert *x509.Certificate) bool { return extension(cert, subjectAltName) != nil }
+
+// extension is the value of an extension, of which crypto/x509 takes one of a kind;
+// nil where there is none.
+func extension(cert *x509.Certificate, id asn1.ObjectIdentifier) []byte {
+	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(id) })
+	if i < 0 {
+		return nil
+	}
+	return cert.Extensions[i].Value
 }
 
 // firstSAN is the first name in the certificate's own order. crypto/x509 sorts
 // names by kind, so the extension is read for the kind that comes first.
 func firstSAN(cert *x509.Certificate) string {
-	i := slices.IndexFunc(cert.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(subjectAltName) })
-	if i < 0 {
-		return ""
-	}
 	var names []asn1.RawValue
-	if _, err := asn1.Unmarshal(cert.Extensions[i].Value, &names); err != nil {
+	if _, err := asn1.Unmarshal(extension(cert, subjectAltName), &names); err != nil {
 		return ""
 	}
 	for _, name := range names {

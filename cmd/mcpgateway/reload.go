@@ -10,41 +10,36 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 )
 
-// adminFlags adds --admin and -c to a command that asks the running gateway,
-// and returns how to reach it.
-func adminFlags(c *cobra.Command) func() (*admin.Client, error) {
+// asksGateway makes c a command that asks the running gateway, which --admin and -c
+// say how to reach.
+func asksGateway(c *cobra.Command, run func(c *cobra.Command, api *admin.Client) error) *cobra.Command {
 	address := c.Flags().String("admin", "", "the admin `address` of the running gateway: host:port or unix:/path (default: from the file)")
 	path := configFlag(c)
-	return func() (*admin.Client, error) {
+	c.RunE = func(c *cobra.Command, _ []string) error {
 		if *address != "" {
-			return admin.NewClient(*address), nil
+			return run(c, admin.NewClient(*address))
 		}
 		in, err := admin.AddressIn(*path, os.LookupEnv)
 		if err != nil {
-			return nil, &exitError{exitInvalid, fmt.Errorf("reading the admin address (--admin can name it): %w", err)}
+			return &exitError{exitInvalid, fmt.Errorf("reading the admin address (--admin can name it): %w", err)}
 		}
 		if in == "" {
-			return nil, &exitError{exitInvalid, fmt.Errorf("%s has no admin section, so the gateway cannot be asked", *path)}
+			return &exitError{exitInvalid, fmt.Errorf("%s has no admin section, so the gateway cannot be asked", *path)}
 		}
-		return admin.NewClient(in), nil
+		return run(c, admin.NewClient(in))
 	}
+	return c
 }
 
 func reloadCommand() *cobra.Command {
-	c := &cobra.Command{
+	return asksGateway(&cobra.Command{
 		Use:   "reload",
 		Short: "Ask the running gateway to reload; wait, and print what was applied or the errors",
 		Long: "Ask the running gateway to reload; wait, and print what was applied or the errors.\n\n" +
 			"Exits with 1 when the gateway rejects its file or cannot be asked, and with 2 when the\n" +
 			"file of -c does not say where to ask.",
 		Args: onlyFlags,
-	}
-	client := adminFlags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := client()
-		if err != nil {
-			return err
-		}
+	}, func(c *cobra.Command, api *admin.Client) error {
 		o, err := api.Reload(c.Context())
 		if err != nil {
 			return err
@@ -67,6 +62,5 @@ func reloadCommand() *cobra.Command {
 			fmt.Fprintf(c.OutOrStdout(), "  %s\n", line)
 		}
 		return nil
-	}
-	return c
+	})
 }

@@ -17,29 +17,24 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	c := &cobra.Command{
+	var asJSON bool
+	c := asksGateway(&cobra.Command{
 		Use:   "status",
 		Short: "Show the running gateway: generation, listeners, clusters and their health, certificates, drains",
 		Args:  onlyFlags,
-	}
-	client := adminFlags(c)
-	asJSON := c.Flags().Bool("json", false, "print the status as JSON")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		api, err := client()
-		if err != nil {
-			return err
-		}
+	}, func(c *cobra.Command, api *admin.Client) error {
 		s, err := api.Status(c.Context())
 		if err != nil {
 			return err
 		}
-		if *asJSON {
+		if asJSON {
 			e := json.NewEncoder(c.OutOrStdout())
 			e.SetIndent("", "  ")
 			return e.Encode(s)
 		}
 		return printStatus(c.OutOrStdout(), s)
-	}
+	})
+	c.Flags().BoolVar(&asJSON, "json", false, "print the status as JSON")
 	return c
 }
 

@@ -90,17 +90,16 @@ func (f *stdioFlags) transport(logf func(string)) (*http.Transport, error) {
 	var cfg tls.ClientConfig
 	for _, file := range []struct {
 		path string
-		data *[]byte
 		into *config.File
-	}{{f.caCert, &cfg.CACert.Data, &cfg.CACert}, {f.clientCert, &cfg.ClientCert.Data, &cfg.ClientCert}, {f.clientKey, &cfg.ClientKey.Data, &cfg.ClientKey.File}} {
+	}{{f.caCert, &cfg.CACert}, {f.clientCert, &cfg.ClientCert}, {f.clientKey, &cfg.ClientKey.File}} {
 		if file.path == "" {
 			continue
 		}
-		if *file.data, err = os.ReadFile(file.path); err != nil {
+		data, err := os.ReadFile(file.path)
+		if err != nil {
 			return nil, err
 		}
-		*file.data = config.WithoutBOM(*file.data)
-		file.into.Path = file.path
+		*file.into = config.File{Path: file.path, Data: config.WithoutBOM(data)}
 	}
 	client, err := tls.NewClient(&cfg)
 	if err != nil {

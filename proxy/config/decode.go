@@ -1,12 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 )
 
 // decoder turns one tree into Go values. It marks the nodes that it reports.
@@ -160,8 +160,7 @@ func (d *decoder) absolute(name string) string {
 
 // trimNewline strips the one newline that editors and echo put at the end.
 func trimNewline(data []byte) []byte {
-	s := strings.TrimSuffix(string(data), "\n")
-	return []byte(strings.TrimSuffix(s, "\r"))
+	return slices.Clip(bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r")))
 }
 
 // fileValue decodes {file: path} into a Value.

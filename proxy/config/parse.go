@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 
@@ -81,21 +82,10 @@ func syntaxError(data []byte, err error) (line int, message string) {
 		return max(line, 1), message
 	}
 	lines := bytes.SplitAfter(data, []byte("\n"))
-	good, bad := 0, len(lines)
-	size := func(n int) (size int) {
-		for _, l := range lines[:n] {
-			size += len(l)
-		}
-		return size
-	}
-	for bad-good > 1 {
-		middle := (good + bad) / 2
-		if _, err := documents(data[:size(middle)]); err != nil {
-			bad = middle
-		} else {
-			good = middle
-		}
-	}
+	bad := 1 + sort.Search(len(lines)-1, func(good int) bool {
+		_, err := documents(bytes.Join(lines[:good+1], nil))
+		return err != nil
+	})
 	text := strings.TrimSpace(string(lines[bad-1]))
 	indent, _, _ := strings.Cut(string(lines[bad-1]), text)
 	switch {

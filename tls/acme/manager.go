@@ -139,7 +139,11 @@ func (m *Manager) awaitLoads(renewers []*renewer) {
 		select {
 		case <-k.loaded:
 		case <-ctx.Done():
-			k.late = !k.isLoaded()
+			select {
+			case <-k.loaded: // as well
+			default:
+				k.late = true
+			}
 		}
 	}
 }

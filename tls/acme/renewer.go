@@ -56,15 +56,6 @@ func (k *renewer) load() {
 	}
 }
 
-func (k *renewer) isLoaded() bool {
-	select {
-	case <-k.loaded:
-		return true
-	default:
-		return false
-	}
-}
-
 func (k *renewer) run() {
 	defer k.cancel()
 	<-k.loaded // each read is bounded

@@ -46,7 +46,9 @@ func (s *store) load(ctx context.Context, name string) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &held{tls: cert, renewal: s.loadRenewalInfo(ctx, name), issued: s.issued(ctx, name)}
+	// What the authority said when it issued the certificate may not be there.
+	meta, _ := s.storage.Load(ctx, certmagic.StorageKeys.SiteMeta(s.issuerKey, name))
+	h := &held{tls: cert, renewal: parseRenewalInfo(meta), issued: s.issued(ctx, name)}
 	if der, err := s.storage.Load(ctx, s.stapleKey(name, cert)); err == nil {
 		if last, err := parseStaple(der, cert); err == nil && last.usable() {
 			h = h.stapled(last)
@@ -103,16 +105,8 @@ func (s *store) issued(ctx context.Context, name string) time.Time {
 	return info.Modified
 }
 
-// loadRenewalInfo is what the authority said when it issued the certificate.
-func (s *store) loadRenewalInfo(ctx context.Context, name string) *acme.RenewalInfo {
-	data, err := s.storage.Load(ctx, certmagic.StorageKeys.SiteMeta(s.issuerKey, name))
-	if err != nil {
-		return nil
-	}
-	return parseRenewalInfo(data)
-}
-
-// parseRenewalInfo reads what certmagic stores beside a certificate. An
+// parseRenewalInfo reads what certmagic stores beside a certificate; nil is that it
+// does not say when to renew. An
 // authority that wanted to be left alone for longer is asked after a day all
 // the same.
 func parseRenewalInfo(data []byte) *acme.RenewalInfo {

@@ -75,10 +75,15 @@ func serve(ctx context.Context, opts options, handler http.Handler, serving func
 		// Streams end with their request's context, which ends with ctx.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.ServeTLS(listener, "", "") }()
 	serving(listener.Addr())
+	return Run(ctx, server, func() error { return server.ServeTLS(listener, "", "") })
+}
 
+// Run returns nil once ctx has ended and the connections with it. serve is one of
+// the methods by which the server serves.
+func Run(ctx context.Context, server *http.Server, serve func() error) error {
+	failed := make(chan error, 1)
+	go func() { failed <- serve() }()
 	select {
 	case err := <-failed:
 		return err
