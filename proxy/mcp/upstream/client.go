@@ -2,9 +2,11 @@ package upstream
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Client is the gateway as an MCP client: what its sessions have in common. It
@@ -20,7 +22,9 @@ type Client struct {
 	// has no limit.
 	Memory *memory.Budget
 
-	memory memories
+	mu       sync.Mutex
+	memories map[memoryKey]spoken
+
 	shared sharedProcesses
 	spares spares
 }
@@ -39,7 +43,7 @@ func (c *Client) Serves(cluster *clusters.Cluster) (versions []string, known boo
 	case cfg.Protocol != "" && cfg.Protocol != "auto":
 		return []string{cfg.Protocol}, true
 	case cfg.Transport == "sse" && !cluster.IsCommand():
-		return withSessions(), true
+		return spec.Initialized(), true
 	}
 	for _, e := range cluster.Endpoints() {
 		switch served := c.of(cluster, e).get().serves(cluster); {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -84,22 +85,21 @@ func (r *requester) discover(ctx context.Context, forced bool) (*jsonrpc.Message
 		return nil, err
 	}
 	m, err := r.post(ctx, req, nil, nil)
-	if err == nil && lists(m.Error().Get("data", "supported")) {
+	if err == nil && slices.Contains(listed(m.Error().Get("data", "supported")), spec.Modern) {
 		m, err = r.post(ctx, req, nil, nil) // it says that it would take what it refused
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
+	}
+	supported := listed(m.Result().Get("supportedVersions"))
+	switch {
 	case m.IsError():
 		err := fmt.Errorf("%w: it answered with error %d: %s", errNotListed, m.ErrorCode(), snippet([]byte(m.ErrorMessage())))
-		return nil, notListed(err, m.Error().Get("data", "supported"))
+		return nil, notListed(err, listed(m.Error().Get("data", "supported")))
 	case len(m.Raw()) > maxDiscover:
 		return nil, fmt.Errorf("%w in at most %d bytes", errNotListed, maxDiscover)
-	case forced:
-		return m, nil
-	}
-	if !lists(m.Result().Get("supportedVersions")) {
-		return nil, notListed(errNotListed, m.Result().Get("supportedVersions"))
+	case !forced && !slices.Contains(supported, spec.Modern):
+		return nil, notListed(errNotListed, supported)
 	}
 	return m, nil
 }

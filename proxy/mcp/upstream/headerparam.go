@@ -2,10 +2,8 @@ package upstream
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,78 +13,14 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-const (
-	// maxHeaderParamTools bounds the tools of a server that are remembered, maxHeaderParamBytes
-	// what they take, and maxToolName the name of one. maxDepth is how deep in a
-	// schema a parameter may be.
-	maxHeaderParamTools = 10000
-	maxHeaderParamBytes = 1 << 20
-	maxToolName         = 1 << 10
-	maxDepth            = 32
-	// maxUnlisted bounds the names of tools that clients have called and that the
-	// server does not list.
-	maxUnlisted = 64
-)
+// maxDepth is how deep in a schema a parameter may be.
+const maxDepth = 32
 
-// headerParams are, by tool, the parameters that a server wants in headers (MCP
-// 2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters). A tool
-// without any is there as well, so that it is known to have none. They are
-// not changed once they are shared.
-type headerParams map[string][]headerParam
-
-// headerParam is one such parameter.
+// headerParam is a parameter that a server wants in a header (MCP 2026-07-28,
+// Streamable HTTP, Custom Headers from Tool Parameters).
 type headerParam struct {
 	header string // canonical
 	path   []string
-}
-
-// with returns headerParams that know these tools too, as far as there is room: those
-// that were known before make way.
-func (all headerParams) with(more headerParams) headerParams {
-	merged := headerParams{}
-	size := 0
-	add := func(tool string, params []headerParam) {
-		n := len(tool)
-		for _, m := range params {
-			n += m.size()
-		}
-		if len(tool) <= maxToolName && len(merged) < maxHeaderParamTools && size+n <= maxHeaderParamBytes {
-			merged[tool] = params
-			size += n
-		}
-	}
-	for tool, params := range more {
-		add(tool, params)
-	}
-	for tool, params := range all {
-		if _, ok := more[tool]; !ok {
-			add(tool, params)
-		}
-	}
-	return merged
-}
-
-func (m headerParam) size() int {
-	n := len(m.header)
-	for _, name := range m.path {
-		n += len(name)
-	}
-	return n
-}
-
-// unlisted are tools that were called and that the server does not list. They
-// are not changed once they are shared.
-type unlisted map[string]struct{}
-
-// with returns unlisted tools with one more. Clients choose the names, so that
-// few of them are remembered.
-func (u unlisted) with(tool string) unlisted {
-	more := maps.Clone(u)
-	if more == nil || len(more) >= maxUnlisted {
-		more = unlisted{}
-	}
-	more[tool] = struct{}{}
-	return more
 }
 
 // readHeaderParams reads the annotations of a tool. An error makes the definition
@@ -217,20 +151,4 @@ func requestHeaders(m *jsonrpc.Message, version string, params []headerParam) ht
 		}
 	}
 	return h
-}
-
-func (all headerParams) has(tool string) bool {
-	_, ok := all[tool]
-	return ok
-}
-
-// hold reports whether all of these are known as they are.
-func (all headerParams) hold(some headerParams) bool {
-	for tool, params := range some {
-		known, ok := all[tool]
-		if !ok || !slices.EqualFunc(known, params, func(a, b headerParam) bool { return a.header == b.header && slices.Equal(a.path, b.path) }) {
-			return false
-		}
-	}
-	return true
 }

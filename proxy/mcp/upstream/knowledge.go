@@ -3,7 +3,6 @@ package upstream
 import (
 	"errors"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
@@ -22,38 +21,7 @@ const (
 	legacyAgeCommand = time.Hour
 )
 
-// memories are what the endpoints of a client were found to speak.
-type memories struct {
-	mu sync.Mutex
-	by map[memoryKey]spoken
-}
-
 type memoryKey struct{ cluster, endpoint string }
-
-// get returns what is known of an endpoint.
-func (ms *memories) get(key memoryKey) spoken {
-	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	return ms.by[key]
-}
-
-// learn changes what is known of an endpoint.
-func (ms *memories) learn(key memoryKey, change func(*spoken)) {
-	ms.mu.Lock()
-	defer ms.mu.Unlock()
-	known, ok := ms.by[key]
-	switch {
-	case ms.by == nil:
-		ms.by = map[memoryKey]spoken{}
-	case !ok && len(ms.by) >= maxMemories:
-		for other := range ms.by { // in no order
-			delete(ms.by, other)
-			break
-		}
-	}
-	change(&known)
-	ms.by[key] = known
-}
 
 // spoken is what an endpoint was found to speak. The zero spoken knows nothing.
 type spoken struct {
@@ -95,9 +63,31 @@ type knowledge struct {
 	key    memoryKey
 }
 
-func (k knowledge) get() spoken { return k.client.memory.get(k.key) }
+func (k knowledge) get() spoken {
+	k.client.mu.Lock()
+	defer k.client.mu.Unlock()
+	return k.client.memories[k.key]
+}
 
-func (k knowledge) learn(change func(*spoken)) { k.client.memory.learn(k.key, change) }
+// learn changes what is known of the endpoint.
+func (k knowledge) learn(change func(*spoken)) {
+	k.client.mu.Lock()
+	defer k.client.mu.Unlock()
+	memories := k.client.memories
+	known, ok := memories[k.key]
+	switch {
+	case memories == nil:
+		memories = map[memoryKey]spoken{}
+		k.client.memories = memories
+	case !ok && len(memories) >= maxMemories:
+		for other := range memories { // in no order
+			delete(memories, other)
+			break
+		}
+	}
+	change(&known)
+	memories[k.key] = known
+}
 
 // discovered remembers the answer to server/discover.
 func (k knowledge) discovered(m *jsonrpc.Message) {

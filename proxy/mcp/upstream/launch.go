@@ -109,36 +109,43 @@ func mayFallBack(ctx context.Context, err error) bool {
 	return ctx.Err() == nil && !NotSent(err) && !errors.Is(err, process.ErrOverflow)
 }
 
-// attempt is the opening of a session with one process. session and err are
-// set before done closes.
+// attempt is the opening of a session in the background. session and err are set
+// before done closes.
 type attempt struct {
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	done    chan struct{}
 	session *Session
 	err     error
 }
 
-func (o *opening) start(ctx context.Context) *attempt {
-	ctx, cancel := context.WithCancelCause(ctx)
-	a := &attempt{cancel: func() { cancel(nil) }, done: make(chan struct{})}
-	limit, timer := o.cluster.Config().StartTimeout, (*time.Timer)(nil)
-	starting := *o
-	starting.started = func(p *process.Process) {
-		p.SetTrial(o.trial)
-		timer = time.AfterFunc(limit, func() { cancel(startTimeError{limit}) })
-	}
+func begin(ctx context.Context, open func(ctx context.Context, a *attempt) (*Session, error)) *attempt {
+	a := &attempt{done: make(chan struct{})}
+	ctx, a.cancel = context.WithCancelCause(ctx)
 	go func() {
 		defer close(a.done)
-		defer a.cancel()
-		a.session, a.err = starting.begin(ctx, Stdio)
+		defer a.cancel(nil)
+		a.session, a.err = open(ctx, a)
+	}()
+	return a
+}
+
+func (o *opening) start(ctx context.Context) *attempt {
+	return begin(ctx, func(ctx context.Context, a *attempt) (*Session, error) {
+		limit, timer := o.cluster.Config().StartTimeout, (*time.Timer)(nil)
+		starting := *o
+		starting.started = func(p *process.Process) {
+			p.SetTrial(o.trial)
+			timer = time.AfterFunc(limit, func() { a.cancel(startTimeError{limit}) })
+		}
+		s, err := starting.begin(ctx, Stdio)
 		if timer != nil {
 			timer.Stop()
 		}
-		if cause := context.Cause(ctx); a.err != nil && cause != nil && !errors.Is(a.err, cause) {
-			a.err = fmt.Errorf("%w: %w", cause, a.err)
+		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+			err = fmt.Errorf("%w: %w", cause, err)
 		}
-	}()
-	return a
+		return s, err
+	})
 }
 
 // winOver returns the session of a, which owns from now on what is left of the
@@ -149,7 +156,7 @@ func (a *attempt) winOver(other *attempt, hangs bool) *Session {
 		return a.session
 	}
 	if hangs {
-		other.cancel()
+		other.cancel(nil)
 	}
 	owned := a.session.life.spawn(func() {
 		select {
@@ -169,7 +176,7 @@ func (a *attempt) discard() {
 	if a == nil {
 		return
 	}
-	a.cancel()
+	a.cancel(nil)
 	<-a.done
 	if a.session != nil {
 		a.session.Close(context.Background()) // a process is stopped in bounded time

@@ -252,21 +252,29 @@ func TestWhatIsRememberedOfAServerIsBounded(t *testing.T) {
 		}
 	})
 	t.Run("names that servers list", func(t *testing.T) {
-		many := headerParams{strings.Repeat("x", 2*maxToolName): nil}
+		many := map[string][]headerParam{strings.Repeat("x", 2*maxToolName): nil}
 		for i := range 2 * maxHeaderParamBytes / maxToolName {
 			many[fmt.Sprint(i, strings.Repeat("x", maxToolName-10))] = nil
 		}
-		all := headerParams{"known before": nil}.with(many)
+		var all toolHeaders
+		all.learn(map[string][]headerParam{"known before": nil})
+		all.learn(many)
 		size := 0
-		for tool := range all {
+		for tool := range all.params {
 			size += len(tool)
 		}
-		if size > maxHeaderParamBytes || size < maxHeaderParamBytes/2 {
-			t.Errorf("%d tools of %d bytes are remembered", len(all), size)
+		if size > maxHeaderParamBytes || size < maxHeaderParamBytes/2 || size != all.size {
+			t.Errorf("%d tools of %d bytes are remembered, said to take %d", len(all.params), size, all.size)
+		}
+		if _, ok := all.params["known before"]; ok {
+			t.Error("the tool that was known before did not make way")
 		}
 		params := []headerParam{{"Mcp-Param-A", []string{strings.Repeat("a", maxHeaderParamBytes)}}}
-		if all := (headerParams{"known before": nil}).with(headerParams{"x": params}); len(all) != 1 {
-			t.Errorf("%d tools are remembered", len(all))
+		var few toolHeaders
+		few.learn(map[string][]headerParam{"known before": nil})
+		few.learn(map[string][]headerParam{"x": params})
+		if len(few.params) != 1 {
+			t.Errorf("%d tools are remembered", len(few.params))
 		}
 	})
 }

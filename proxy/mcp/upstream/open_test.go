@@ -165,13 +165,13 @@ func TestSessionIDMustBePrintable(t *testing.T) {
 func TestOneEndpointTooManyForgetsOneOther(t *testing.T) {
 	c, e := cluster(t, at("http://127.0.0.1:1/mcp"))
 	client := new(Client)
-	client.memory.by = map[memoryKey]spoken{}
+	client.memories = map[memoryKey]spoken{}
 	for i := range maxMemories {
-		client.memory.by[memoryKey{"cluster", strconv.Itoa(i)}] = spoken{kind: SSE}
+		client.memories[memoryKey{"cluster", strconv.Itoa(i)}] = spoken{kind: SSE}
 	}
 	known := client.of(c, e)
 	known.learn(func(k *spoken) { k.kind = StreamableHTTP })
-	if n := len(client.memory.by); n != maxMemories {
+	if n := len(client.memories); n != maxMemories {
 		t.Errorf("%d endpoints are known, want %d", n, maxMemories)
 	}
 	if known.get().kind != StreamableHTTP {

@@ -50,7 +50,8 @@ type probe struct {
 	endpoint *clusters.Endpoint
 	session  *Session
 	backoff  process.Backoff
-	launched *launched // a process that is starting; nil: none
+	launched *attempt  // a process that is starting; nil: none
+	since    time.Time // when launched began
 	anew     bool      // it takes the place of one that does not answer
 	failures int       // of pings, in a row, where each alone makes no new session
 	proven   bool      // a command of one process has been seen to work
@@ -184,34 +185,17 @@ func (p *probe) open(ctx context.Context, spare *spare) (*Session, error) {
 	return p.prober.Client.open(ctx, p.cluster, p.endpoint, opts, &check{anew: p.anew, spare: spare})
 }
 
-// launched is the opening of a session whose process takes its time. session
-// and err are set before done closes.
-type launched struct {
-	since   time.Time
-	cancel  context.CancelFunc
-	done    chan struct{}
-	session *Session
-	err     error
-}
-
 // launch starts a process, which goes on starting when ctx, the time of one
 // check, ends: a later check takes it over.
 func (p *probe) launch(ctx context.Context) (*Session, error) {
 	l := p.launched
 	if l == nil {
-		l = &launched{since: time.Now(), done: make(chan struct{})}
-		p.launched = l
 		if p.cluster.Config().MaxProcesses == 1 {
 			p.spare = p.prober.Client.spares.expect(p.endpoint)
 		}
 		spare := p.spare
-		var starting context.Context
-		starting, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
-		go func() {
-			defer close(l.done)
-			defer l.cancel()
-			l.session, l.err = p.open(starting, spare)
-		}()
+		l = begin(context.WithoutCancel(ctx), func(ctx context.Context, _ *attempt) (*Session, error) { return p.open(ctx, spare) })
+		p.launched, p.since = l, time.Now()
 	}
 	select {
 	case <-l.done:
@@ -222,7 +206,7 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 		p.anew = false
 		return l.session, l.err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w, since %v", clusters.ErrStarting, time.Since(l.since).Round(time.Second))
+		return nil, fmt.Errorf("%w, since %v", clusters.ErrStarting, time.Since(p.since).Round(time.Second))
 	}
 }
 
@@ -268,7 +252,7 @@ func (p *probe) Close(ctx context.Context) {
 func (p *probe) leave(ctx context.Context) {
 	if l := p.launched; l != nil {
 		p.launched = nil
-		l.cancel()
+		l.cancel(nil)
 		<-l.done // a process that is cancelled at its start is killed
 		p.session = l.session
 	}

@@ -3,7 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
-	"sync"
+	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -17,21 +17,7 @@ type requester struct {
 	known     knowledge     // of the endpoint
 	client    jsonrpc.Value // the params of initialize
 
-	mu    sync.Mutex
-	level string // of the log, that the client has set
-}
-
-// setLevel sets the log level.
-func (r *requester) setLevel(level string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.level = level
-}
-
-func (r *requester) logLevel() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.level
+	level atomic.Value // string: of the log, that the client has set
 }
 
 // post sends one request as it is, but for what belongs to the hop. params are
@@ -68,7 +54,7 @@ func (r *requester) addMetadata(m *jsonrpc.Message) []byte {
 		if who := r.client.Get("clientInfo"); who.Exists() {
 			e.SetMeta(m, jsonrpc.MetaClientInfo, who.Raw())
 		}
-		if level := r.logLevel(); level != "" {
+		if level, _ := r.level.Load().(string); level != "" {
 			e.SetMeta(m, jsonrpc.MetaLogLevel, jsonrpc.AppendString(nil, level))
 		}
 	}

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // Server is what a server has said of itself when its session began. It does not
@@ -31,9 +32,9 @@ func (s *Server) Serves() []string {
 	case s.forced != "":
 		return []string{s.forced}
 	case s.Modern():
-		return listed(s.Discover)
+		return listed(s.Discover.Result().Get("supportedVersions"))
 	}
-	return withSessions()
+	return spec.Initialized()
 }
 
 // introduction is what a server without sessions would have answered to

@@ -13,41 +13,25 @@ import (
 func (k spoken) serves(c *clusters.Cluster) []string {
 	switch {
 	case k.kind == SSE:
-		return withSessions()
+		return spec.Initialized()
 	case k.discover != nil:
-		return listed(k.discover)
+		return listed(k.discover.Result().Get("supportedVersions"))
 	case !k.isLegacy(c):
 	case k.listed != nil:
 		return slices.Clone(k.listed)
 	default:
-		return withSessions()
+		return spec.Initialized()
 	}
 	return nil
 }
 
-// withSessions returns the revisions that begin with initialize.
-func withSessions() []string { return spec.Initialized() }
-
-// listed returns the revisions that an answer to server/discover lists.
-func listed(discover *jsonrpc.Message) []string {
+// listed returns the revisions of a list in an answer.
+func listed(list jsonrpc.Value) []string {
 	all := []string{}
-	for _, v := range discover.Result().Get("supportedVersions").Each {
+	for _, v := range list.Each {
 		all = append(all, v.String())
 	}
 	return all
-}
-
-// lists reports whether the revision without sessions is among these.
-func lists(supported jsonrpc.Value) bool { return contains(supported, spec.Modern) }
-
-// contains reports whether a version is among these.
-func contains(supported jsonrpc.Value, wanted string) bool {
-	for _, version := range supported.Each {
-		if version.String() == wanted {
-			return true
-		}
-	}
-	return false
 }
 
 // notListedError is errNotListed of a server that lists others, of which
@@ -61,14 +45,9 @@ func (e *notListedError) Unwrap() error { return e.error }
 
 // notListed returns err with what the server lists instead, if that is
 // anything.
-func notListed(err error, supported jsonrpc.Value) error {
-	var known []string
-	for _, version := range spec.Initialized() {
-		if contains(supported, version) {
-			known = append(known, version)
-		}
-	}
-	if known == nil {
+func notListed(err error, supported []string) error {
+	known := slices.DeleteFunc(spec.Initialized(), func(v string) bool { return !slices.Contains(supported, v) })
+	if len(known) == 0 {
 		return err
 	}
 	return &notListedError{err, known}

@@ -74,7 +74,7 @@ func (s *stateless) emulated(ctx context.Context, m *jsonrpc.Message) (answer *j
 	switch m.Method() {
 	case spec.Ping:
 	case spec.LoggingSetLevel:
-		s.setLevel(m.Params().Get("level").String())
+		s.level.Store(m.Params().Get("level").String())
 	case spec.ResourcesSubscribe, spec.ResourcesUnsubscribe:
 		err = s.subscribe(ctx, m.Params().Get("uri").String(), m.Method() == spec.ResourcesSubscribe)
 	default:

@@ -73,32 +73,26 @@ func (t *streamable) call(ctx context.Context, r request) (*jsonrpc.Message, err
 		l.end()
 		return nil, err
 	}
-	if !success(res) {
-		defer l.end()
-		defer res.Body.Close()
-		return t.refused(l.ctx, res, r.id)
+	kind := mediaType(res)
+	if success(res) && r.initializes {
+		err = t.begin(res)
 	}
-	if r.initializes {
-		if err := t.begin(res); err != nil {
-			res.Body.Close()
-			l.end()
-			return nil, err
-		}
-	}
-	switch kind := mediaType(res); kind {
-	case typeEvents:
+	if err == nil && success(res) && kind == typeEvents {
 		a := &answer{t: t, lease: l, request: r, caller: callerOf(ctx), position: position{attempts: Attempts{Pace: t.pace}}}
 		return a.follow(res)
-	case typeJSON:
-		defer l.end()
-		defer res.Body.Close()
-		return t.answerJSON(res, r, callerOf(ctx))
-	default:
-		discard(res.Body)
-		res.Body.Close()
-		l.end()
-		return nil, fmt.Errorf("%w: the answer to a request has status %d and content type %q", ErrProtocol, res.StatusCode, snippet([]byte(kind)))
 	}
+	defer l.end()
+	defer res.Body.Close()
+	switch {
+	case err != nil:
+		return nil, err
+	case !success(res):
+		return t.refused(l.ctx, res, r.id)
+	case kind == typeJSON:
+		return t.answerJSON(res, r, callerOf(ctx))
+	}
+	discard(res.Body)
+	return nil, fmt.Errorf("%w: the answer to a request has status %d and content type %q", ErrProtocol, res.StatusCode, snippet([]byte(kind)))
 }
 
 // begin takes the session id from the response to initialize.

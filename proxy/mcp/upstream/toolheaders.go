@@ -9,17 +9,30 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// maxPages bounds the search for one tool.
-const maxPages = 100
+const (
+	// maxHeaderParamTools bounds the tools of a server that are remembered,
+	// maxHeaderParamBytes what they take, and maxToolName the name of one.
+	maxHeaderParamTools = 10000
+	maxHeaderParamBytes = 1 << 20
+	maxToolName         = 1 << 10
+	// maxUnlisted bounds the names of tools that clients have called and that the
+	// server does not list.
+	maxUnlisted = 64
+	// maxPages bounds the search for one tool.
+	maxPages = 100
+)
 
-// toolHeaders are the parameters that the tools of one server want in headers
-// (MCP 2026-07-28, Streamable HTTP, Custom Headers from Tool Parameters). The zero
-// toolHeaders know no tool. They may be used by several goroutines and must not be
-// copied.
+// toolHeaders are the parameters that the tools of one server want in headers. The
+// zero toolHeaders know no tool. They may be used by several goroutines.
 type toolHeaders struct {
-	mu       sync.Mutex
-	params   headerParams
-	unlisted unlisted
+	mu sync.Mutex
+	// params are those of each tool; one that wants none is there as well. The
+	// slices do not change.
+	params map[string][]headerParam
+	size   int // of params, in bytes
+	// unlisted are tools that were called and that the server does not list. Clients
+	// choose the names, so that few of them are remembered.
+	unlisted map[string]struct{}
 }
 
 // header returns the headers that repeat a request of this revision.
@@ -45,11 +58,11 @@ func (t *toolHeaders) of(tool string) (params []headerParam, known bool) {
 // whose definitions are invalid (MCP 2026-07-28, Streamable HTTP, Schema
 // Extension), and what the others want. invalid, which may be nil, gets to know why
 // each is left out.
-func (t *toolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (admitted *jsonrpc.Message, found headerParams) {
+func (t *toolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (admitted *jsonrpc.Message, found map[string][]headerParam) {
 	if list.IsError() {
 		return list, nil
 	}
-	found = headerParams{}
+	found = map[string][]headerParam{}
 	tools := list.Result().Get("tools")
 	kept := []byte{'['}
 	for _, tool := range tools.Each {
@@ -67,11 +80,7 @@ func (t *toolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (admitte
 		}
 		kept = append(kept, tool.Raw()...)
 	}
-	t.mu.Lock()
-	if !t.params.hold(found) {
-		t.params = t.params.with(found)
-	}
-	t.mu.Unlock()
+	t.learn(found)
 	if len(found) == tools.Len() {
 		return list, found
 	}
@@ -84,6 +93,51 @@ func (t *toolHeaders) admit(list *jsonrpc.Message, invalid func(error)) (admitte
 	return admitted, found
 }
 
+// learn notes what these tools want, as far as there is room: those that were known
+// before make way.
+func (t *toolHeaders) learn(found map[string][]headerParam) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.params == nil {
+		t.params = map[string][]headerParam{}
+	}
+	for tool, params := range found {
+		t.forget(tool)
+		if n := sizeOf(tool, params); len(tool) <= maxToolName && n <= maxHeaderParamBytes {
+			t.params[tool] = params
+			t.size += n
+		}
+	}
+	for _, news := range []bool{false, true} {
+		for tool := range t.params {
+			if len(t.params) <= maxHeaderParamTools && t.size <= maxHeaderParamBytes {
+				return
+			}
+			if _, isNew := found[tool]; isNew == news {
+				t.forget(tool)
+			}
+		}
+	}
+}
+
+func (t *toolHeaders) forget(tool string) {
+	if params, ok := t.params[tool]; ok {
+		t.size -= sizeOf(tool, params)
+		delete(t.params, tool)
+	}
+}
+
+func sizeOf(tool string, params []headerParam) int {
+	n := len(tool)
+	for _, p := range params {
+		n += len(p.header)
+		for _, name := range p.path {
+			n += len(name)
+		}
+	}
+	return n
+}
+
 // search asks for the tools until the definition of one is there. page asks for
 // one page; cursor is the JSON of the one that tools/list takes, nil for the first
 // page. invalid is that of admit.
@@ -94,7 +148,8 @@ func (t *toolHeaders) search(tool string, page func(cursor []byte) (*jsonrpc.Mes
 		if err != nil {
 			return fmt.Errorf("ask for the tools: %w", err)
 		}
-		if _, found := t.admit(list, invalid); found.has(tool) {
+		_, found := t.admit(list, invalid)
+		if _, ok := found[tool]; ok {
 			return nil
 		}
 		next := list.Result().Get("nextCursor")
@@ -106,7 +161,10 @@ func (t *toolHeaders) search(tool string, page func(cursor []byte) (*jsonrpc.Mes
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, ok := t.params[tool]; !ok && len(tool) <= maxToolName {
-		t.unlisted = t.unlisted.with(tool)
+		if t.unlisted == nil || len(t.unlisted) >= maxUnlisted {
+			t.unlisted = map[string]struct{}{}
+		}
+		t.unlisted[tool] = struct{}{}
 	}
 	return nil
 }
