@@ -43,8 +43,8 @@ func newSessions(opts Options, host *host, r *Relay) *sessions {
 
 // open returns a session that has not begun.
 func (s *sessions) open() *upstream.Session {
-	return upstream.PassThrough(s.host, upstream.Options{
-		MaxMessage: maxMessage, MaxResult: maxMessage, Pace: s.pace, OnMessage: s.out.pass,
+	return upstream.PassThrough(s.host, s.pace, upstream.Options{
+		MaxMessage: maxMessage, MaxResult: maxMessage, OnMessage: s.out.pass,
 		OnIgnored: func(err error, report bool) {
 			if report {
 				s.opts.Log("what the gateway sent is passed over: " + err.Error())

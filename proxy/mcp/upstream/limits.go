@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -57,9 +58,8 @@ func newLimits(message, result int64, budget *memory.Budget) *limits {
 
 // set replaces the limits. 0 or less stands for the default.
 func (l *limits) set(message, result int64) {
-	message, result = orDefault(message, result)
-	l.message.Store(message)
-	l.result.Store(result)
+	l.message.Store(cmp.Or(max(message, 0), defaultMaxMessage))
+	l.result.Store(cmp.Or(max(result, 0), defaultMaxResult))
 }
 
 // raise makes the limits no lower than these. 0 or less stands for the default.
@@ -68,19 +68,8 @@ func (l *limits) raise(message, result int64) {
 		for now := most.Load(); now < to && !most.CompareAndSwap(now, to); now = most.Load() {
 		}
 	}
-	message, result = orDefault(message, result)
-	raise(&l.message, message)
-	raise(&l.result, result)
-}
-
-func orDefault(message, result int64) (int64, int64) {
-	if message <= 0 {
-		message = defaultMaxMessage
-	}
-	if result <= 0 {
-		result = defaultMaxResult
-	}
-	return message, result
+	raise(&l.message, cmp.Or(max(message, 0), defaultMaxMessage))
+	raise(&l.result, cmp.Or(max(result, 0), defaultMaxResult))
 }
 
 // longest is how much is read of what may be any message.

@@ -6,17 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
-
-// maxResumes bounds the attempts in a row to resume an answer that bring nothing
-// new.
-const maxResumes = 5
 
 // opening is one Open.
 type opening struct {
@@ -48,7 +43,6 @@ func (c *Client) Open(ctx context.Context, cluster *clusters.Cluster, e *cluster
 
 // open is Open, also for a health check.
 func (c *Client) open(ctx context.Context, cluster *clusters.Cluster, e *clusters.Endpoint, opts Options, check *check) (*Session, error) {
-	opts.Pace = Pace{First: time.Second, Longest: 30 * time.Second, Most: maxResumes}
 	o := &opening{client: c, cluster: cluster, endpoint: e, known: c.of(cluster, e), opts: opts, check: check, init: opts.Init, ifFree: check != nil}
 	if err := o.force(cluster.Config().MCP.Protocol); err != nil {
 		return nil, &unsentError{err}
@@ -176,7 +170,7 @@ func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
 	switch kind {
 	case StreamableHTTP:
 		s.place.moved = make(chan struct{})
-		s.use(&streamable{http: http, place: s.place, pace: o.opts.Pace, life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
+		s.use(&streamable{http: http, place: s.place, pace: clusterPace(), life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
 	case SSE:
 		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: http, host: s.place.host()}
 		s.use(t)

@@ -38,10 +38,6 @@ type Options struct {
 	// server's revision: what the client wants to hear names no call.
 	Alone bool
 
-	// Pace is when streams that broke off are asked for again. A session of Open has
-	// the default: after 1 s, doubling to 30 s, 5 times at most for an answer.
-	Pace Pace
-
 	// OnMessage gets, in order, the notifications and the requests of the
 	// server that belong to no call. It is called from the session's reader,
 	// possibly before Open returns, and must not block. It may be nil.

@@ -27,6 +27,15 @@ type Pace struct {
 	Spread bool
 }
 
+// maxResumes bounds the attempts in a row to resume an answer that bring nothing
+// new.
+const maxResumes = 5
+
+// clusterPace is that of sessions with clusters.
+func clusterPace() Pace {
+	return Pace{First: time.Second, Longest: 30 * time.Second, Most: maxResumes}
+}
+
 // Unbounded returns p without an end.
 func (p Pace) Unbounded() Pace {
 	p.Most, p.Within = 0, 0

@@ -15,13 +15,14 @@ import (
 //
 // A Call of initialize begins the session at the gateway and must be over before
 // the next one. A request that names its revision in itself (MCP 2026-07-28) needs
-// no session, and is repeated in headers. Of opts, those that apply are MaxMessage,
-// MaxResult, Pace, OnMessage and OnIgnored. Endpoint must not be called.
-func PassThrough(host Host, opts Options) *Session {
+// no session, and is repeated in headers. pace is when a stream that broke off is
+// asked for again. Of opts, those that apply are MaxMessage, MaxResult, OnMessage,
+// which must not be nil, and OnIgnored. Endpoint must not be called.
+func PassThrough(host Host, pace Pace, opts Options) *Session {
 	s := newSession(opts, nil)
 	s.place = &place{fixed: host}
 	s.in.passes = true
-	t := &streamable{http: &httpClient{limits: s.limits, toGateway: true}, place: s.place, pace: opts.Pace, life: s.life, in: s.in, ids: s.ids, verify: verifyTime}
+	t := &streamable{http: &httpClient{limits: s.limits, toGateway: true}, place: s.place, pace: pace, life: s.life, in: s.in, ids: s.ids, verify: verifyTime}
 	s.use(t)
 	s.era = &passing{stateful: stateful{t, s.ids}, agree: s.agree}
 	return s

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"fmt"
+
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -41,24 +43,15 @@ func (s *Server) Serves() []string {
 // initialize.
 func introduction(client jsonrpc.Value, discover *jsonrpc.Message) *jsonrpc.Message {
 	res := discover.Result()
-	b := []byte(`{"protocolVersion":`)
-	b = append(b, client.Get("protocolVersion").Raw()...)
-	b = append(b, `,"capabilities":`...)
-	if caps := res.Get("capabilities"); caps.Kind() == jsonrpc.Object {
-		b = append(b, caps.Raw()...)
-	} else {
-		b = append(b, "{}"...)
+	object := func(v jsonrpc.Value, or []byte) []byte {
+		if v.Kind() == jsonrpc.Object {
+			return v.Raw()
+		}
+		return or
 	}
-	b = append(b, `,"serverInfo":`...)
-	info := res.Get("_meta", jsonrpc.MetaServerInfo)
-	if info.Kind() != jsonrpc.Object {
-		info = res.Get("serverInfo") // where drafts had it
-	}
-	if info.Kind() == jsonrpc.Object {
-		b = append(b, info.Raw()...)
-	} else {
-		b = append(b, `{"name":"unknown","version":"unknown"}`...)
-	}
+	info := object(res.Get("serverInfo"), []byte(`{"name":"unknown","version":"unknown"}`)) // where drafts had it
+	b := fmt.Appendf(nil, `{"protocolVersion":%s,"capabilities":%s,"serverInfo":%s`, client.Get("protocolVersion").Raw(),
+		object(res.Get("capabilities"), []byte("{}")), object(res.Get("_meta", jsonrpc.MetaServerInfo), info))
 	if said := res.Get("instructions"); said.Kind() == jsonrpc.String {
 		b = append(append(b, `,"instructions":`...), said.Raw()...)
 	}

@@ -29,7 +29,7 @@ type stateless struct {
 func newStateless(s *Session, r *requester, o *opening, server jsonrpc.Value) *stateless {
 	return &stateless{
 		requester: r, life: s.life, in: s.in, modern: o.opts.Modern,
-		subscriber: subscriber{requester: r, place: s.place, pace: o.opts.Pace.Unbounded(), life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
+		subscriber: subscriber{requester: r, place: s.place, pace: clusterPace().Unbounded(), life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
 	}
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -89,37 +90,16 @@ func (s *subscriptions) acknowledged(seq int) (known bool, next <-chan struct{})
 func (s *subscriptions) filter(capabilities jsonrpc.Value) (filter []byte, seq int, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := []byte{'{'}
-	for _, list := range []struct{ capability, member string }{
-		{"tools", `"toolsListChanged":true`}, {"prompts", `"promptsListChanged":true`}, {"resources", `"resourcesListChanged":true`},
-	} {
-		if capabilities.Get(list.capability, "listChanged").Bool() {
-			if len(b) > 1 {
-				b = append(b, ',')
-			}
-			b = append(b, list.member...)
-		}
-	}
-	b = appendNames(b, "resourceSubscriptions", s.uris)
-	b = appendNames(b, "taskIds", s.tasks)
-	if len(b) == 1 {
+	changes := func(list string) bool { return capabilities.Get(list, "listChanged").Bool() }
+	filter, err := json.Marshal(struct {
+		Tools     bool     `json:"toolsListChanged,omitempty"`
+		Prompts   bool     `json:"promptsListChanged,omitempty"`
+		Resources bool     `json:"resourcesListChanged,omitempty"`
+		URIs      []string `json:"resourceSubscriptions,omitempty"`
+		Tasks     []string `json:"taskIds,omitempty"`
+	}{changes("tools"), changes("prompts"), changes("resources"), slices.Sorted(maps.Keys(s.uris)), slices.Sorted(maps.Keys(s.tasks))})
+	if err != nil || len(filter) == len("{}") {
 		return nil, s.seq, s.changed
 	}
-	return append(b, '}'), s.seq, s.changed
-}
-
-// appendNames appends a member of an object that is a list of names, unless
-// there are none.
-func appendNames(b []byte, member string, names map[string]struct{}) []byte {
-	if len(names) == 0 {
-		return b
-	}
-	if len(b) > 1 {
-		b = append(b, ',')
-	}
-	b = append(jsonrpc.AppendString(b, member), ':')
-	for i, name := range slices.Sorted(maps.Keys(names)) {
-		b = jsonrpc.AppendString(append(b, "[,"[min(i, 1)]), name)
-	}
-	return append(b, ']')
+	return filter, s.seq, s.changed
 }
