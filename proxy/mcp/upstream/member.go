@@ -45,26 +45,22 @@ func (m *member) call(ctx context.Context, r request) (*jsonrpc.Message, error) 
 	answer, err := m.transport.call(ctx, r)
 	switch {
 	case err != nil && m.life.over():
-		m.cancel(r.id) // the session has gone, and the process has not
+		cancelCall(m, r.id) // the session has gone, and the process has not
 	case err == nil && m.in.limits.oversized(answer):
 		return nil, m.in.limits.tooLong(false)
 	}
 	return answer, err
 }
 
-// cancel tells the server that no one waits for an answer.
-func (m *member) cancel(id jsonrpc.ID) {
-	ctx, cancel := context.WithTimeout(context.Background(), cancelTime)
-	defer cancel()
-	_ = m.send(ctx, cancelled(id)) // where the process is gone too there is nothing to tell
-}
-
 // cancelTime bounds the sending of a cancellation.
 const cancelTime = time.Second
 
-// cancelled is the cancellation of a request.
-func cancelled(id jsonrpc.ID) []byte {
-	return jsonrpc.NewNotification(spec.NotificationCancelled, fmt.Appendf(nil, `{"requestId":%s}`, id.Raw()))
+// cancelCall tells the server that no one waits for an answer. A server that is gone
+// too need not be told.
+func cancelCall(t transport, id jsonrpc.ID) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelTime)
+	defer cancel()
+	_ = t.send(ctx, jsonrpc.NewNotification(spec.NotificationCancelled, fmt.Appendf(nil, `{"requestId":%s}`, id.Raw())))
 }
 
 func (m *member) close(ctx context.Context) {

@@ -17,20 +17,17 @@ const maxRounds = 16
 // stateless is the era of servers without sessions. For a client that does not
 // know such servers it emulates a session.
 type stateless struct {
-	*requester
 	subscriber
-	life *lifetime
-	in   *inbox
 	// modern: the client knows such servers.
 	modern    bool
 	questions questions
 }
 
 func newStateless(s *Session, r *requester, o *opening, server jsonrpc.Value) *stateless {
-	return &stateless{
-		requester: r, life: s.life, in: s.in, modern: o.opts.Modern,
-		subscriber: subscriber{requester: r, place: s.place, pace: clusterPace().Unbounded(), life: s.life, in: s.in, subscriptions: newSubscriptions(), capabilities: server.Get("capabilities")},
-	}
+	return &stateless{modern: o.opts.Modern, subscriber: subscriber{
+		requester: r, place: s.place, pace: clusterPace().Unbounded(), life: s.life, in: s.in,
+		subscriptions: newSubscriptions(), capabilities: server.Get("capabilities"),
+	}}
 }
 
 func (s *stateless) call(ctx context.Context, r request) (*jsonrpc.Message, error) {

@@ -142,9 +142,6 @@ func (s *subscriber) hear(ctx context.Context, filter []byte, seq int, acked cha
 	case err != nil && ctx.Err() == nil:
 		s.in.ignore(err)
 	case err != nil && s.transport.kind() == Stdio && !s.life.over():
-		// Elsewhere the end of the connection says it.
-		farewell, cancel := context.WithTimeout(context.Background(), cancelTime)
-		defer cancel()
-		_ = s.transport.send(farewell, cancelled(m.ID()))
+		cancelCall(s.transport, m.ID()) // elsewhere the end of the connection says it
 	}
 }

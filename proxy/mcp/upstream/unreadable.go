@@ -3,6 +3,7 @@ package upstream
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -47,25 +48,16 @@ func nameNumbers(b []byte) []byte {
 		case b[i] == '"':
 			inString = !inString
 		case !inString:
-			if n := notNumber(b[i:]); n > 0 {
+			isPrefix := func(word []byte) bool { return bytes.HasPrefix(b[i:], word) }
+			if n := slices.IndexFunc(notNumbers, isPrefix); n >= 0 {
 				out = append(out, "null"...)
-				i += n - 1
+				i += len(notNumbers[n]) - 1
 				continue
 			}
 		}
 		out = append(out, b[i])
 	}
 	return out
-}
-
-// notNumber returns the length of what b begins with, if that is no number.
-func notNumber(b []byte) int {
-	for _, word := range notNumbers {
-		if bytes.HasPrefix(b, word) {
-			return len(word)
-		}
-	}
-	return 0
 }
 
 // isMessage reports whether bytes that are no message were meant as one, and
