@@ -72,20 +72,15 @@ func readLine(in *bufio.Reader) (line []byte, long bool, err error) {
 	}
 }
 
-// refusal is what is said about something that is no message: nothing, unless
-// the client waits for an answer.
-type refusal struct {
-	why  string
-	body []byte
-}
-
 // parse reads the messages of a line: one, or those of a batch (2025-03-26),
-// which are sent and answered one by one.
-func parse(line []byte) (messages []*jsonrpc.Message, bad []refusal) {
+// which are sent and answered one by one. refuse gets why something is no message,
+// and what the client is answered, nil where it waits for no answer.
+func parse(line []byte, refuse func(why error, answer []byte)) (messages []*jsonrpc.Message) {
 	parts := []json.RawMessage{line}
 	if line[0] == '[' {
 		if err := json.Unmarshal(line, &parts); err != nil {
-			return nil, []refusal{{why: err.Error()}}
+			refuse(err, nil)
+			return nil
 		}
 	}
 	for _, part := range parts {
@@ -94,17 +89,17 @@ func parse(line []byte) (messages []*jsonrpc.Message, bad []refusal) {
 			messages = append(messages, m)
 			continue
 		}
-		no := refusal{why: err.Error()}
+		var answer []byte
 		var asked struct {
 			ID     json.RawMessage
 			Method string
 		}
 		if json.Unmarshal(part, &asked) == nil && asked.Method != "" {
-			if v, err := jsonrpc.ParseValue(asked.ID); err == nil && !v.ID().IsZero() {
-				no.body = jsonrpc.NewError(v.ID(), jsonrpc.CodeInvalidRequest, no.why, nil)
+			if v, invalid := jsonrpc.ParseValue(asked.ID); invalid == nil && !v.ID().IsZero() {
+				answer = jsonrpc.NewError(v.ID(), jsonrpc.CodeInvalidRequest, err.Error(), nil)
 			}
 		}
-		bad = append(bad, no)
+		refuse(err, answer)
 	}
-	return messages, bad
+	return messages
 }

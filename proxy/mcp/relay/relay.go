@@ -151,14 +151,13 @@ func (r *Relay) fail(err error) {
 
 // receive takes one line of the client.
 func (r *Relay) receive(ctx context.Context, line []byte) {
-	messages, bad := parse(line)
-	for _, answer := range bad {
-		r.opts.Log("a line is no message: " + answer.why)
-		if answer.body != nil {
-			r.out.write(answer.body)
+	refuse := func(why error, answer []byte) {
+		r.opts.Log("a line is no message: " + why.Error())
+		if answer != nil {
+			r.out.write(answer)
 		}
 	}
-	for _, m := range messages {
+	for _, m := range parse(line, refuse) {
 		switch {
 		case m.Kind() == jsonrpc.Request:
 			r.request(m)
