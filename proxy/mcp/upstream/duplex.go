@@ -139,12 +139,9 @@ func (d *duplex) skimmed(m *skim) {
 	}
 }
 
-// The stream is there from the beginning.
-
+// listen has nothing to do: the stream is there from the beginning.
 func (d *duplex) listen() <-chan struct{} {
 	heard := make(chan struct{})
 	close(heard)
 	return heard
 }
-func (d *duplex) agree(*Server)     {}
-func (d *duplex) sessionless() bool { return false }

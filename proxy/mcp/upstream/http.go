@@ -43,8 +43,6 @@ type httpClient struct {
 	server atomic.Pointer[Server]
 }
 
-func (c *httpClient) agree(s *Server) { c.server.Store(s) }
-
 // request makes a request of the session. Its body is sent whole and can be
 // sent again: a body that streams through an HTTP/1.1 hop while the server
 // asks something back loses some of these round trips. repeats are the headers of

@@ -169,8 +169,7 @@ func (t *httpSSE) deliver(ctx context.Context, msg []byte) error {
 	return err
 }
 
-func (*httpSSE) kind() Kind        { return SSE }
-func (t *httpSSE) agree(s *Server) { t.http.agree(s) }
+func (*httpSSE) kind() Kind { return SSE }
 
 // close has nothing to say: the end of the stream, which the end of the
 // session's life brings, is all that this transport has.

@@ -166,13 +166,15 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 
 // connect gives a session its transport.
 func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
-	http := &httpClient{limits: s.limits, header: o.opts.Header}
+	if kind != Stdio {
+		s.http = &httpClient{limits: s.limits, header: o.opts.Header}
+	}
 	switch kind {
 	case StreamableHTTP:
 		s.place.moved = make(chan struct{})
-		s.use(&streamable{http: http, place: s.place, pace: clusterPace(), life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
+		s.use(&streamable{http: s.http, place: s.place, pace: clusterPace(), life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
 	case SSE:
-		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: http, host: s.place.host()}
+		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: s.http, host: s.place.host()}
 		s.use(t)
 		return t.open(ctx)
 	case Stdio:

@@ -22,7 +22,8 @@ func PassThrough(host Host, pace Pace, opts Options) *Session {
 	s := newSession(opts, nil)
 	s.place = &place{fixed: host}
 	s.in.passes = true
-	t := &streamable{http: &httpClient{limits: s.limits, toGateway: true}, place: s.place, pace: pace, life: s.life, in: s.in, ids: s.ids, verify: verifyTime}
+	s.http = &httpClient{limits: s.limits, toGateway: true}
+	t := &streamable{http: s.http, place: s.place, pace: pace, life: s.life, in: s.in, ids: s.ids, verify: verifyTime}
 	s.use(t)
 	s.era = &passing{stateful: stateful{t, s.ids}, agree: s.agree}
 	return s

@@ -18,6 +18,7 @@ type Session struct {
 	ids       *ids // those of sessions that share a process are the same
 	place     *place
 	transport transport
+	http      *httpClient      // nil: the transport is no HTTP
 	process   *process.Process // its own; nil: it has none
 
 	// What follows is set by agree.
@@ -52,7 +53,9 @@ func (s *Session) agree(server *Server, e era) error {
 		return s.limits.tooLong(true)
 	}
 	s.server, s.era = server, e
-	s.transport.agree(server)
+	if s.http != nil {
+		s.http.server.Store(server)
+	}
 	return nil
 }
 
@@ -62,7 +65,10 @@ func (s *Session) Server() *Server { return s.server }
 // Stateless reports whether the server has said that it keeps nothing between
 // two requests of this session: it speaks a revision without sessions, or gave
 // the session no id by which it could know it again.
-func (s *Session) Stateless() bool { return s.server.Modern() || s.transport.sessionless() }
+func (s *Session) Stateless() bool {
+	t, ok := s.transport.(*streamable)
+	return s.server.Modern() || ok && t.sessionID() == ""
+}
 
 // Endpoint returns the endpoint that calls go to.
 func (s *Session) Endpoint() *clusters.Endpoint { return s.place.endpoint() }

@@ -39,9 +39,7 @@ type streamable struct {
 	id string // Mcp-Session-Id, "" when the server has none
 }
 
-func (*streamable) kind() Kind          { return StreamableHTTP }
-func (t *streamable) agree(s *Server)   { t.http.agree(s) }
-func (t *streamable) sessionless() bool { return t.sessionID() == "" }
+func (*streamable) kind() Kind { return StreamableHTTP }
 
 // sessionID returns the session id.
 func (t *streamable) sessionID() string {

@@ -39,16 +39,10 @@ type transport interface {
 	// comes on its stream goes to the inbox, in the same goroutine.
 	call(ctx context.Context, r request) (*jsonrpc.Message, error)
 	send(ctx context.Context, msg []byte) error
-	// agree is told what the server is, once that is known, before anything is
-	// sent to it that depends on it.
-	agree(*Server)
 	// listen opens the stream for what belongs to no call and keeps it open in the
 	// background. The channel is closed when the first attempt is through. It is
 	// called once.
 	listen() <-chan struct{}
-	// sessionless reports whether the server has given no id by which it could know
-	// the session again.
-	sessionless() bool
 	// close tells the server, unless the session is lost, and releases what
 	// the transport holds. It is called once.
 	close(ctx context.Context)
