@@ -110,7 +110,7 @@ func TestAnAnswerDoesNotOvertakeItsProgress(t *testing.T) {
 		}
 	})
 	t.Cleanup(letGo)
-	g := newGateway(t, withLines, backend{name: "asks", endpoints: []string{url}})
+	g := newGateway(t, withStreamTransports, backend{name: "asks", endpoints: []string{url}})
 	ws := g.openWS(nil)
 	ws.ask(initBody)
 	asked, err := jsonrpc.Parse([]byte(ws.ask(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x"}}`)))

@@ -33,7 +33,7 @@ func TestMoreCallsThanMayBeInFlightWaitForTheirTurn(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = w.Write(jsonrpc.NewResult(m.ID(), []byte(`{"content":[{"type":"text","text":"through"}]}`)))
 			}, nil)
-			g := newGateway(t, func(c *Config) { withLines(c); c.Limits.Pending = limit }, backend{name: "gate", endpoints: []string{url}})
+			g := newGateway(t, func(c *Config) { withStreamTransports(c); c.Limits.Pending = limit }, backend{name: "gate", endpoints: []string{url}})
 			c := connect(g, nil)
 			var wg sync.WaitGroup
 			for range calls {

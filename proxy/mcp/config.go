@@ -33,15 +33,12 @@ type Endpoint struct {
 	Path string `yaml:"path" example:"/sse" doc:"The whole path."`
 }
 
-// messageSuffix follows the path of HTTP+SSE where messages are posted to.
-const messageSuffix = "/message"
-
 // Paths are those that the route serves beside its match.path, by the field
 // that makes them.
 func (c *Config) Paths() map[string][]string {
 	paths := map[string][]string{}
 	if c.SSE.Path != "" {
-		paths["sse.path"] = []string{c.SSE.Path, c.SSE.Path + messageSuffix}
+		paths["sse.path"] = []string{c.SSE.Path, c.SSE.Path + downstream.MessageSuffix}
 	}
 	if c.WebSocket.Path != "" {
 		paths["websocket.path"] = []string{c.WebSocket.Path}

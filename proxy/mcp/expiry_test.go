@@ -54,7 +54,7 @@ func TestTheStreamOfAGetEndsWithItsToken(t *testing.T) {
 
 func TestTheStreamOfHTTPSSEEndsWithItsToken(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, withLines, a.backend("alpha"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"))
 	req, err := http.NewRequestWithContext(within(t), http.MethodGet, g.expired(t).server.URL+"/sse", nil)
 	if err != nil {
 		t.Fatal(err)

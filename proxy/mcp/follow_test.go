@@ -80,7 +80,7 @@ func TestListChangedThoughARequestCameBeforeTheCommit(t *testing.T) {
 	id := g.initialize()
 	lines := g.listen(within(t), id)
 	g.listening(1)
-	cfg := *g.current.Load().cfg
+	cfg := *g.cfg
 	cfg.Clusters = cfg.Clusters[:1]
 	next, err := g.hub.NewHandler(HandlerConfig{Route: "test", Config: &cfg, Clusters: g.set})
 	if err != nil {

@@ -52,6 +52,7 @@ type gateway struct {
 	server  *httptest.Server
 	url     string
 	current atomic.Pointer[Handler]
+	cfg     *Config // of the last commit
 	set     *clusters.Set
 	sets    []*clusters.Set // of all generations
 	trace   *facts
@@ -155,6 +156,7 @@ func (g *gateway) commit(tune func(*Config), backends ...backend) {
 	set.Commit()
 	g.hub.Commit([]*Handler{handler})
 	g.current.Store(handler)
+	g.cfg = &cfg
 	// A generation is released when its last request is through, which is not
 	// counted here.
 	g.sets = append(g.sets, set)

@@ -15,8 +15,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// withLines serves the other transports too.
-func withLines(c *Config) { c.SSE.Path, c.WebSocket.Path = "/sse", "/ws" }
+// withStreamTransports serves the other transports too.
+func withStreamTransports(c *Config) { c.SSE.Path, c.WebSocket.Path = "/sse", "/ws" }
 
 // connectSSE returns a session of the official SDK's client of HTTP+SSE.
 func (g *gateway) connectSSE(opts *sdk.ClientOptions) *sdk.ClientSession {
@@ -107,10 +107,10 @@ func initOf(version string) string { return strings.Replace(initBody, "2025-11-2
 
 func TestAClientOfHTTPSSESeesEveryFeature(t *testing.T) {
 	a, b := newServer(t, "alpha"), newServer(t, "beta")
-	g := newGateway(t, withLines, a.backend("alpha"), b.backend("beta"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"), b.backend("beta"))
 	var got seen
 	c := g.connectSSE(got.options())
-	testLine(t, g, c, &got, a)
+	testStreamTransport(t, g, c, &got, a)
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -121,8 +121,8 @@ func TestAClientOfHTTPSSESeesEveryFeature(t *testing.T) {
 	}
 }
 
-// testLine has everything go both ways over the one stream of c.
-func testLine(t *testing.T, g *gateway, c *sdk.ClientSession, got *seen, a *server) {
+// testStreamTransport has everything go both ways over the one stream of c.
+func testStreamTransport(t *testing.T, g *gateway, c *sdk.ClientSession, got *seen, a *server) {
 	t.Helper()
 	if out := invoke(t, c, "beta__whoami", nil); out != "beta" {
 		t.Error(out)
@@ -157,7 +157,7 @@ func testLine(t *testing.T, g *gateway, c *sdk.ClientSession, got *seen, a *serv
 
 func TestHTTPSSENegotiatesEachRevision(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, withLines, a.backend("alpha"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"))
 	for _, version := range []string{"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"} {
 		s := g.openSSE("")
 		if out := s.ask(`{"jsonrpc":"2.0","id":7,"method":"tools/list"}`); !strings.Contains(out, `"id":7,"error":{"code":-32600`) {
@@ -198,7 +198,7 @@ func TestHTTPSSENegotiatesEachRevision(t *testing.T) {
 func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 	a := newServer(t, "alpha")
 	g := newGateway(t, func(c *Config) {
-		withLines(c)
+		withStreamTransports(c)
 		c.Limits.SessionsPerPrincipal = 1
 		c.Limits.Message = 2048
 	}, a.backend("alpha"))
@@ -260,7 +260,7 @@ func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 func TestAFailedInitializeEndsTheLineAfterItsAnswer(t *testing.T) {
 	a := newServer(t, "alpha")
 	a.down.Store(true)
-	g := newGateway(t, withLines, a.backend("alpha"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"))
 	s := g.openSSE("")
 	if out := s.ask(initBody); !strings.Contains(out, `"id":0,"error"`) {
 		t.Error(out)
@@ -271,12 +271,12 @@ func TestAFailedInitializeEndsTheLineAfterItsAnswer(t *testing.T) {
 	testkit.Eventually(t, "the session's end", func() bool { return g.hub.Stats()["test"] == Stats{} })
 }
 
-func TestALineIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
+func TestAStreamTransportIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, func(c *Config) { withLines(c); c.Limits.Message = 4096 }, a.backend("alpha"))
+	g := newGateway(t, func(c *Config) { withStreamTransports(c); c.Limits.Message = 4096 }, a.backend("alpha"))
 	s := g.openSSE("")
 	s.ask(initBody)
-	_, id, _ := strings.Cut(s.post, sessionParam+"=")
+	_, id, _ := strings.Cut(s.post, "=")
 	route := g.current.Load().route
 	opened, ok := route.Find(id, session.HTTPSSE)
 	if !ok {

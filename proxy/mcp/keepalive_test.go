@@ -59,7 +59,7 @@ func inBubble(t *testing.T, test func(t *testing.T, hub *Hub, c *http.Client)) {
 		if err := config.Defaults(&cfg); err != nil {
 			t.Fatal(err)
 		}
-		withLines(&cfg)
+		withStreamTransports(&cfg)
 		h, err := hub.NewHandler(HandlerConfig{Route: "test", Config: &cfg, Clusters: set})
 		if err != nil {
 			t.Fatal(err)

@@ -128,7 +128,7 @@ func TestAChangedFilterIsAListChanged(t *testing.T) {
 			t.Error("whoami is listed")
 		}
 	}
-	if fmt.Sprint(g.current.Load().cfg.ToolName("alpha", "whoami")) != "" {
+	if fmt.Sprint(g.cfg.ToolName("alpha", "whoami")) != "" {
 		t.Error("whoami has a name")
 	}
 }

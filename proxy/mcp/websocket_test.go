@@ -16,7 +16,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -123,7 +122,7 @@ func (r rawWS) ended(want websocket.StatusCode) {
 
 func TestAClientOverAWebSocketSeesEveryFeature(t *testing.T) {
 	a, b := newServer(t, "alpha"), newServer(t, "beta")
-	g := newGateway(t, withLines, a.backend("alpha"), b.backend("beta"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"), b.backend("beta"))
 	var got seen
 	ws, _, err := g.upgrade(nil, "other", "mcp")
 	if err != nil {
@@ -136,7 +135,7 @@ func TestAClientOverAWebSocketSeesEveryFeature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testLine(t, g, c, &got, a)
+	testStreamTransport(t, g, c, &got, a)
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}
@@ -146,7 +145,7 @@ func TestAClientOverAWebSocketSeesEveryFeature(t *testing.T) {
 
 func TestAWebSocketNegotiatesEachRevision(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, withLines, a.backend("alpha"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"))
 	for _, version := range []string{"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"} {
 		s := g.openWS(nil)
 		if out := s.ask(initOf(version)); !strings.Contains(out, `"protocolVersion":"`+version+`"`) {
@@ -165,7 +164,7 @@ func TestAWebSocketNegotiatesEachRevision(t *testing.T) {
 
 func TestTheUpgradeIsRefusedWhereTheOriginOrTheRequestIsWrong(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, func(c *Config) { withLines(c); c.Limits.SessionsPerPrincipal = 1 }, a.backend("alpha"))
+	g := newGateway(t, func(c *Config) { withStreamTransports(c); c.Limits.SessionsPerPrincipal = 1 }, a.backend("alpha"))
 	if _, res, err := g.upgrade(http.Header{"Origin": {"http://evil.example.com"}}); err == nil || res.StatusCode != http.StatusForbidden {
 		t.Errorf("a foreign origin: %v", err)
 	}
@@ -191,7 +190,7 @@ func TestTheUpgradeIsRefusedWhereTheOriginOrTheRequestIsWrong(t *testing.T) {
 
 func TestAWebSocketIsClosedWithTheCodeThatSaysWhy(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, func(c *Config) { withLines(c); c.Limits.Message = 2048 }, a.backend("alpha"))
+	g := newGateway(t, func(c *Config) { withStreamTransports(c); c.Limits.Message = 2048 }, a.backend("alpha"))
 	for _, c := range []struct {
 		name string
 		end  func(rawWS)
@@ -212,7 +211,7 @@ func TestAWebSocketIsClosedWithTheCodeThatSaysWhy(t *testing.T) {
 
 func TestAWebSocketEndsWithItsToken(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, withLines, a.backend("alpha"))
+	g := newGateway(t, withStreamTransports, a.backend("alpha"))
 	expired := time.Now()
 	inner := g.server.Config.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -224,29 +223,4 @@ func TestAWebSocketEndsWithItsToken(t *testing.T) {
 	t.Cleanup(srv.Close)
 	s := g.openWS(nil)
 	s.ended(websocket.StatusPolicyViolation)
-}
-
-// FuzzStreamTransport feeds a session what no client would send.
-func FuzzStreamTransport(f *testing.F) {
-	raw := newRawServer(f, func(string) string { return `{"tools":[]}` })
-	g := newGateway(f, withLines, backend{name: "raw", endpoints: []string{raw.url}})
-	h := g.current.Load()
-	for _, seed := range []string{initBody, initOf(spec.Batches), `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`, `[{"jsonrpc":"2.0","id":1,"method":"ping"}]`,
-		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`, `{"jsonrpc":"2.0","id":1,"result":{}}`, `[]`, ``, `{`} {
-		f.Add([]byte(seed), []byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		x := exchange{httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/sse", nil)}
-		transport, ok := h.streamable.openStream(x, session.HTTPSSE)
-		if !ok {
-			t.Fatal("there is no room for a session")
-		}
-		defer transport.close()
-		for _, body := range [][]byte{first, second} {
-			in := incoming{from: h.streamable.sender(x), ctx: context.Background(), body: append([]byte(nil), body...), later: func(f func()) { f() }}
-			if err := transport.take(in); err != nil && parseCode(err) != -32600 && parseCode(err) != -32700 {
-				t.Error(err)
-			}
-		}
-	})
 }

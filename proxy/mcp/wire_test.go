@@ -157,7 +157,7 @@ func TestSessionOfAnotherRouteIs404(t *testing.T) {
 	srv := newServer(t, "alpha")
 	g := newGateway(t, nil, srv.backend("alpha"))
 	id := g.initialize()
-	other, err := g.hub.NewHandler(HandlerConfig{Route: "other", Config: g.current.Load().cfg, Clusters: g.set})
+	other, err := g.hub.NewHandler(HandlerConfig{Route: "other", Config: g.cfg, Clusters: g.set})
 	if err != nil {
 		t.Fatal(err)
 	}

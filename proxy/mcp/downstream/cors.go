@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -18,14 +20,15 @@ const (
 	paramsEchoed = 64
 )
 
-// Wrap serves by next, which authenticates, what may come here at all. It
+// wrap serves by next, which authenticates, what may come here at all. It
 // stands before authentication: a rebound name or a foreign page is refused
 // whatever user it speaks for, a browser's preflight has no credentials, and pages
 // must be able to read why their call was refused.
-func (g *Guard) Wrap(next http.Handler) http.Handler {
+func (g *guard) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := exchange{w, r}
 		if reason := g.check(r); reason != "" {
-			Refuse(w, r, http.StatusForbidden, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, reason)
+			x.refuse(http.StatusForbidden, jsonrpc.ID{}, reason)
 			return
 		}
 		if origin := r.Header.Get("Origin"); origin != "" {
@@ -42,9 +45,9 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		// MCP 2025-11-25, Authorization, Token Requirements: query strings end
 		// up in logs. RFC 6750 section 3.1 names the error.
 		if r.URL.Query().Has("access_token") {
-			filter.RequestInfoFrom(r.Context()).SetFlag(filter.FlagUnauthorized)
+			x.info().SetFlag(filter.FlagUnauthorized)
 			w.Header()["Www-Authenticate"] = []string{`Bearer error="invalid_request"`}
-			Refuse(w, r, http.StatusBadRequest, jsonrpc.CodeInvalidRequest, jsonrpc.ID{}, "a token in the query is not accepted; send it in the Authorization header")
+			x.refuse(http.StatusBadRequest, jsonrpc.ID{}, "a token in the query is not accepted; send it in the Authorization header")
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -52,18 +55,16 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 }
 
 // preflight says what a page may send.
-func (g *Guard) preflight(header http.Header, r *http.Request) {
+func (g *guard) preflight(header http.Header, r *http.Request) {
 	allow := slices.Concat([]string{
 		"Accept", "Authorization", "Content-Type", spec.HeaderLastEventID, spec.HeaderMethod, spec.HeaderName, spec.HeaderVersion, spec.HeaderSession,
 	}, g.headers)
 	echoed := 0
-	for _, value := range r.Header.Values("Access-Control-Request-Headers") {
-		for name := range strings.SplitSeq(value, ",") {
-			name = strings.TrimSpace(name)
-			if echoed < paramsEchoed && strings.HasPrefix(http.CanonicalHeaderKey(name), spec.HeaderParam) && headerName(name) {
-				allow = append(allow, name)
-				echoed++
-			}
+	for name := range strings.SplitSeq(strings.Join(r.Header.Values("Access-Control-Request-Headers"), ","), ",") {
+		name = strings.TrimSpace(name)
+		if echoed < paramsEchoed && strings.HasPrefix(http.CanonicalHeaderKey(name), spec.HeaderParam) && httpguts.ValidHeaderFieldName(name) {
+			allow = append(allow, name)
+			echoed++
 		}
 	}
 	header.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -22,7 +24,7 @@ var neverForwarded = []string{
 // CheckForwarded says why a configured header cannot go upstream.
 func CheckForwarded(name string) error {
 	switch canonical := http.CanonicalHeaderKey(name); {
-	case !headerName(name):
+	case !httpguts.ValidHeaderFieldName(name):
 		return fmt.Errorf("%q is not a header name", name)
 	case slices.Contains(neverForwarded, canonical) || strings.HasPrefix(canonical, "Mcp-"):
 		return errors.New(canonical + " belongs to this hop and never goes upstream")
@@ -30,21 +32,10 @@ func CheckForwarded(name string) error {
 	return nil
 }
 
-// headerName reports whether s is a token (RFC 9110 section 5.6.2).
-func headerName(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// Forward returns what of the client's headers goes upstream: those of the
+// forwarded returns what of the client's headers goes upstream: those of the
 // canonical names, and those that repeat a tool's arguments. Its credentials are
 // for the gateway and do not.
-func Forward(r *http.Request, names []string) http.Header {
+func forwarded(r *http.Request, names []string) http.Header {
 	out := http.Header{}
 	for _, name := range names {
 		if values := r.Header[name]; len(values) > 0 {

@@ -13,7 +13,7 @@ func FuzzAccept(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Header.Set("Accept", value)
-		if a := ParseAccept(r); a.SSE && !strings.Contains(strings.ToLower(value), "text/") {
+		if a := parseAccept(r); a.SSE && !strings.Contains(strings.ToLower(value), "text/") {
 			t.Errorf("%q: %+v", value, a)
 		}
 	})
@@ -26,7 +26,7 @@ func FuzzOrigin(f *testing.F) {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.Host = host
 		r.Header.Set("Origin", origin)
-		g, err := NewGuard([]string{"mcp.example.com", "*.example.org"}, nil, nil)
+		g, err := newGuard([]string{"mcp.example.com", "*.example.org"}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

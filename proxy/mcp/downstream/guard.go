@@ -4,29 +4,30 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// Guard keeps web pages out that reach the gateway through a victim's browser.
+// guard keeps web pages out that reach the gateway through a victim's browser.
 // With DNS rebinding a page of evil.example sends its requests here as to a
 // server of its own: Host and Origin agree, and both name the attacker. So an
 // origin that agrees with the Host proves nothing until the Host is one that the
 // configuration names, or loopback on a loopback connection (MCP 2025-11-25,
 // Transports, Security Warning).
-type Guard struct {
+type guard struct {
 	hosts   []hostname.Pattern // empty: nothing is configured
 	origins map[origin]bool    // empty: nothing is configured
 	headers []string           // that pages may send besides the specification's
 }
 
-// NewGuard returns the guard of a route. hosts are the patterns of hosts that are
+// newGuard returns the guard of a route. hosts are the patterns of hosts that are
 // served, and origins those that may call; of none of either there is a default
 // that lets no foreign page in. headers are those of clients that go upstream.
-func NewGuard(hosts, origins, headers []string) (*Guard, error) {
-	g := &Guard{headers: headers}
+func newGuard(hosts, origins, headers []string) (*guard, error) {
+	g := &guard{headers: headers}
 	for _, h := range hosts {
 		p, err := hostname.ParsePattern(h)
 		if err != nil {
@@ -48,7 +49,7 @@ func NewGuard(hosts, origins, headers []string) (*Guard, error) {
 }
 
 // check returns why the request is refused, or "".
-func (g *Guard) check(r *http.Request) string {
+func (g *guard) check(r *http.Request) string {
 	host, ok := hostname.Canonical(r.Host)
 	switch {
 	case !ok || len(g.hosts) > 0 && !g.serves(host):
@@ -67,7 +68,7 @@ func (g *Guard) check(r *http.Request) string {
 }
 
 // checkOrigin judges the origin of a request whose host may be served.
-func (g *Guard) checkOrigin(r *http.Request, text, host string) string {
+func (g *guard) checkOrigin(r *http.Request, text, host string) string {
 	o, err := parseOrigin(text)
 	if err != nil {
 		return "this origin may not call here: it is no origin of a web page"
@@ -92,13 +93,8 @@ func (g *Guard) checkOrigin(r *http.Request, text, host string) string {
 	return ""
 }
 
-func (g *Guard) serves(host string) bool {
-	for _, p := range g.hosts {
-		if p.Matches(host) {
-			return true
-		}
-	}
-	return false
+func (g *guard) serves(host string) bool {
+	return slices.ContainsFunc(g.hosts, func(p hostname.Pattern) bool { return p.Matches(host) })
 }
 
 // overLoopback reports whether either end of the connection is this machine's

@@ -25,9 +25,9 @@ func loopbackRequest(host string) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
 }
 
-func guardOf(t *testing.T, hosts, origins []string) *Guard {
+func guardOf(t *testing.T, hosts, origins []string) *guard {
 	t.Helper()
-	g, err := NewGuard(hosts, origins, nil)
+	g, err := newGuard(hosts, origins, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestAReboundNameIsRefusedOffLoopback(t *testing.T) {
 
 func TestHostsThatWouldLetEveryoneInAreRefused(t *testing.T) {
 	for _, pattern := range []string{"*", "*example.com", "", "*."} {
-		if _, err := NewGuard([]string{pattern}, nil, nil); err == nil {
+		if _, err := newGuard([]string{pattern}, nil, nil); err == nil {
 			t.Errorf("%q is accepted", pattern)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// IsModern reports whether a message is of a revision without sessions.
-func IsModern(r *http.Request, m *jsonrpc.Message) bool {
+// isModern reports whether a message is of a revision without sessions.
+func isModern(r *http.Request, m *jsonrpc.Message) bool {
 	if m.Params().Get("_meta", jsonrpc.MetaProtocolVersion).Exists() {
 		return true
 	}
@@ -16,10 +16,10 @@ func IsModern(r *http.Request, m *jsonrpc.Message) bool {
 	return v >= spec.Modern && len(v) == len(spec.Modern)
 }
 
-// CheckHeaders compares the headers of a modern request with its body (MCP
+// checkHeaders compares the headers of a modern request with its body (MCP
 // 2026-07-28, Streamable HTTP, Server Validation), and sees that the body says
 // who asks.
-func CheckHeaders(header http.Header, m *jsonrpc.Message) *spec.Error {
+func checkHeaders(header http.Header, m *jsonrpc.Message) *spec.Error {
 	meta := m.Params().Get("_meta")
 	version, err := single(header, spec.HeaderVersion)
 	if err != nil {

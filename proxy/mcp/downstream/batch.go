@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"bytes"
@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
@@ -172,7 +171,7 @@ func (b *batch) interrupted() []byte {
 }
 
 // batch takes a batch of a session.
-func (h streamable) batch(x exchange, body []byte, a downstream.Accept) {
+func (h streamable) batch(x exchange, body []byte, a accept) {
 	var none jsonrpc.ID
 	s, ok := h.enter(x, none)
 	if !ok {
@@ -185,14 +184,14 @@ func (h streamable) batch(x exchange, body []byte, a downstream.Accept) {
 	}
 	members, err := parseBatch(body, h.route.Limits.Pending)
 	if err != nil {
-		refuseParse(x, err)
+		x.refuseParse(err)
 		return
 	}
 	b := newBatch(nil, members, h.memory.Lease(memory.Answer))
+	in := incoming{h.sender(x), x.r.Context(), atOnce}
+	handle := func(m *jsonrpc.Message, out eventstream.Outlet) { in.take(s, m, out) }
 	if b.left == 0 {
-		for _, m := range members {
-			s.Inform(x.r.Context(), h.sender(x), m.msg, atOnce)
-		}
+		b.each(handle)
 		x.w.WriteHeader(http.StatusAccepted)
 		return
 	}
@@ -202,13 +201,7 @@ func (h streamable) batch(x exchange, body []byte, a downstream.Accept) {
 	st := s.NewResumable(h.answerTo(a, true))
 	reader := st.Reader()
 	b.out = st
-	b.each(func(m *jsonrpc.Message, out eventstream.Outlet) {
-		if m.Kind() == jsonrpc.Request {
-			launch(s, h.sender(x), m, out)
-		} else {
-			s.Inform(x.r.Context(), h.sender(x), m, atOnce)
-		}
-	})
+	b.each(handle)
 	h.write(x, reader, !a.JSON, b.interrupted)
 	s.Leave(reader)
 }

@@ -1,10 +1,9 @@
-package mcp
+package downstream
 
 import (
 	"context"
 	"net/http"
 
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -17,7 +16,7 @@ type stateless struct{ *endpoint }
 
 // serve serves a message of the revision without sessions: each request says itself
 // who asks (MCP 2026-07-28, Streamable HTTP).
-func (h stateless) serve(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+func (h stateless) serve(x exchange, m *jsonrpc.Message, a accept) {
 	switch m.Kind() {
 	case jsonrpc.Notification:
 		x.w.WriteHeader(http.StatusAccepted) // the revision defines none over HTTP
@@ -26,7 +25,7 @@ func (h stateless) serve(x exchange, m *jsonrpc.Message, a downstream.Accept) {
 		x.refuse(http.StatusBadRequest, jsonrpc.ID{}, "this revision has no requests that a client could answer")
 		return
 	}
-	if f := downstream.CheckHeaders(x.r.Header, m); f != nil {
+	if f := checkHeaders(x.r.Header, m); f != nil {
 		if f.Code == jsonrpc.CodeUnsupportedVersion {
 			h.refuseVersion(x, m)
 			return
@@ -65,7 +64,7 @@ func (h stateless) subscribe(x exchange, m *jsonrpc.Message) {
 
 // single serves one request of the revision without sessions: a call of its own, or
 // what a suspended one waits for.
-func (h stateless) single(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+func (h stateless) single(x exchange, m *jsonrpc.Message, a accept) {
 	from := h.sender(x)
 	k, err := from.Suspended(m)
 	switch {
@@ -79,7 +78,7 @@ func (h stateless) single(x exchange, m *jsonrpc.Message, a downstream.Accept) {
 }
 
 // legacy serves a message of another revision that names no session.
-func (h stateless) legacy(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+func (h stateless) legacy(x exchange, m *jsonrpc.Message, a accept) {
 	version := x.r.Header.Get(spec.HeaderVersion)
 	switch {
 	case version != "" && !spec.IsLegacy(version):
@@ -100,7 +99,7 @@ func (h stateless) legacy(x exchange, m *jsonrpc.Message, a downstream.Accept) {
 
 // once runs the only call of a borrowed session. refuse answers where there is no
 // such.
-func (h stateless) once(x exchange, from session.Sender, m *jsonrpc.Message, a downstream.Accept, init session.ClientInit, refuse func(exchange, jsonrpc.ID, error)) {
+func (h stateless) once(x exchange, from session.Sender, m *jsonrpc.Message, a accept, init session.ClientInit, refuse func(exchange, jsonrpc.ID, error)) {
 	s, err := from.Borrow(init)
 	if err != nil {
 		refuse(x, m.ID(), err)
@@ -116,7 +115,7 @@ func (h stateless) once(x exchange, from session.Sender, m *jsonrpc.Message, a d
 
 // attend writes what the call has to say, until it is through or asks for
 // input.
-func (h stateless) attend(x exchange, k *session.Suspended, a downstream.Accept) {
+func (h stateless) attend(x exchange, k *session.Suspended, a accept) {
 	stop := context.AfterFunc(x.r.Context(), k.Abandon)
 	h.write(x, k.Reader(), !a.JSON, k.Interrupted)
 	stop()

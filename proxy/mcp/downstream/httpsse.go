@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"net/http"
@@ -54,24 +54,23 @@ func (s eventSink) Alive() error { return s.Comment() }
 
 // post takes a message of such a session. It is answered on the stream.
 func (h httpSSE) post(x exchange) {
-	var none jsonrpc.ID
 	if !x.allows(http.MethodPost) {
 		return
 	}
-	s, ok := h.session(x, x.r.URL.Query().Get(sessionParam), session.HTTPSSE, none)
+	s, ok := h.enter(x, x.r.URL.Query().Get(sessionParam), session.HTTPSSE, jsonrpc.ID{})
 	if !ok {
 		return
 	}
+	defer s.Exit()
 	lease := h.memory.Lease(memory.Body)
 	defer lease.Release() // a notification may wait for its server
 	body, ok := h.read(x, &lease)
-	if !ok || !h.enter(x, s, session.HTTPSSE, none) {
+	if !ok {
 		return
 	}
-	defer s.Exit()
 	t := streamTransport{h.endpoint, s}
-	if err := t.take(incoming{from: h.sender(x), ctx: x.r.Context(), body: body, later: atOnce}); err != nil {
-		refuseParse(x, err)
+	if err := t.take(incoming{h.sender(x), x.r.Context(), atOnce}, body); err != nil {
+		x.refuseParse(err)
 		return
 	}
 	x.w.WriteHeader(http.StatusAccepted)

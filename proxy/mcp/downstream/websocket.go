@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"context"
@@ -35,7 +35,7 @@ func (h webSocket) open(x exchange) {
 			x.w.Header().Set("Connection", "Upgrade")
 			x.w.Header().Set("Upgrade", "websocket") // RFC 9110 section 15.5.22
 		}
-		x.refuse(http.StatusUpgradeRequired, jsonrpc.ID{}, "this is a session.WebSocket over HTTP/1.1")
+		x.refuse(http.StatusUpgradeRequired, jsonrpc.ID{}, "this is a WebSocket over HTTP/1.1")
 		return
 	}
 	t, ok := h.openStream(x, session.WebSocket)
@@ -51,7 +51,7 @@ func (h webSocket) open(x exchange) {
 	}
 	ws.SetReadLimit(int64(h.route.Limits.Message))
 	defer observer{h.endpoint, x}.Begun()()
-	k := &socket{ws: ws, transport: t, from: h.sender(x), info: x.info(), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
+	k := &socket{ws: ws, transport: t, from: h.sender(x), over: make(chan struct{}), errands: make(chan func(), h.route.Limits.Pending)}
 	k.serve(x)
 }
 
@@ -59,10 +59,9 @@ func (h webSocket) open(x exchange) {
 type socket struct {
 	ws        *websocket.Conn
 	transport streamTransport
-	from      session.Sender
-	info      *filter.RequestInfo // of the upgrade
-	over      chan struct{}       // closed when nothing more is read
-	last      error               // why; set before
+	from      session.Sender // of the upgrade
+	over      chan struct{}  // closed when nothing more is read
+	last      error          // why; set before
 	// errands are what takes time and must keep its order.
 	errands chan func()
 }
@@ -101,14 +100,14 @@ func (k *socket) parted() {
 	select {
 	case <-k.over:
 	default:
-		k.info.SetFlag(filter.FlagDownstreamConnectionTermination) // it takes nothing
+		k.from.Info.SetFlag(filter.FlagDownstreamConnectionTermination) // it takes nothing
 		return
 	}
 	switch status := websocket.CloseStatus(k.last); {
 	case k.last == nil, errors.Is(k.last, websocket.ErrMessageTooBig):
-		k.info.SetFlag(filter.FlagDownstreamProtocolError)
+		k.from.Info.SetFlag(filter.FlagDownstreamProtocolError)
 	case status != websocket.StatusNormalClosure && status != websocket.StatusGoingAway:
-		k.info.SetFlag(filter.FlagDownstreamConnectionTermination)
+		k.from.Info.SetFlag(filter.FlagDownstreamConnectionTermination)
 	}
 }
 
@@ -116,7 +115,7 @@ func (k *socket) parted() {
 func (k *socket) Message(msg []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), eventstream.WriteTimeout)
 	defer cancel()
-	k.info.AddBytes(int64(len(msg)))
+	k.from.Info.AddBytes(int64(len(msg)))
 	return k.ws.Write(ctx, websocket.MessageText, msg)
 }
 
@@ -163,22 +162,21 @@ func (k *socket) read(ctx context.Context) {
 		from.Route, from.Info = k.transport.s.Current(), filter.RequestInfoFrom(ctx)
 		lease := k.transport.memory.Lease(memory.Body)
 		body, err := lease.ReadAll(message, -1)
-		if err != nil {
+		long := len(body) > int(from.Route.Limits.Message)
+		if err != nil || long {
 			lease.Release()
 		}
 		switch {
 		case errors.Is(err, memory.ErrExhausted):
 			// What is left of the message would have to be read, and an error that
 			// names no request ends no call of the client.
-			k.info.SetFlag(filter.FlagOverload)
+			k.from.Info.SetFlag(filter.FlagOverload)
 			_ = k.ws.Close(websocket.StatusTryAgainLater, err.Error())
 			return
 		case err != nil:
 			k.last = err
 			return
-		}
-		if len(body) > int(from.Route.Limits.Message) {
-			lease.Release()
+		case long:
 			_ = k.ws.Close(websocket.StatusMessageTooBig, "the message is longer than limits.message")
 			return
 		}
@@ -187,7 +185,7 @@ func (k *socket) read(ctx context.Context) {
 			lease.MoveTo(kept)
 			k.errands <- func() { defer kept.Release(); f() }
 		}
-		if err := k.transport.take(incoming{from: from, ctx: ctx, body: body, later: later}); err != nil {
+		if err := k.transport.take(incoming{from, ctx, later}, body); err != nil {
 			k.transport.Finish(http.StatusOK, jsonrpc.NewError(jsonrpc.ID{}, parseCode(err), err.Error(), nil))
 		}
 		lease.Release() // a call has one of its own

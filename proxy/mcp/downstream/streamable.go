@@ -1,11 +1,10 @@
-package mcp
+package downstream
 
 import (
 	"errors"
 	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
@@ -41,27 +40,18 @@ func (h streamable) serve(x exchange) {
 		}
 		return
 	}
-	downstream.NotAllowed(x.w, x.r, "GET, POST, DELETE")
+	x.notAllowed("GET, POST, DELETE")
 }
 
-// enter finds the session that the request names, and begins its use. Where there
-// is none that this client may use it answers, and reports false.
+// enter begins the use of the session that the request names.
 func (h streamable) enter(x exchange, id jsonrpc.ID) (session.Session, bool) {
-	s, ok := h.session(x, x.r.Header.Get(spec.HeaderSession), session.Streamable, id)
-	if !ok {
-		return s, false
-	}
-	if v := x.r.Header.Get(spec.HeaderVersion); v != "" && !s.Speaks(v) && !spec.IsLegacy(v) {
-		x.reject(id, spec.UnsupportedVersion(h.route.Offered().Versions, v))
-		return s, false
-	}
-	return s, h.endpoint.enter(x, s, session.Streamable, id)
+	return h.endpoint.enter(x, x.r.Header.Get(spec.HeaderSession), session.Streamable, id)
 }
 
 // post takes one message, or a batch.
 func (h streamable) post(x exchange) {
-	a := downstream.ParseAccept(x.r)
-	if a.None() {
+	a := parseAccept(x.r)
+	if a.none() {
 		x.refuse(http.StatusNotAcceptable, jsonrpc.ID{}, "the answer is application/json or text/event-stream")
 		return
 	}
@@ -82,7 +72,7 @@ func (h streamable) post(x exchange) {
 		return
 	}
 	if err != nil {
-		refuseParse(x, err)
+		x.refuseParse(err)
 		return
 	}
 	tool := ""
@@ -91,7 +81,7 @@ func (h streamable) post(x exchange) {
 	}
 	x.info().SetMCP(m.Method(), tool)
 	switch {
-	case downstream.IsModern(x.r, m):
+	case isModern(x.r, m):
 		h.stateless.serve(x, m, a)
 	case len(ids) > 1:
 		x.refuse(http.StatusBadRequest, m.ID(), "more than one "+spec.HeaderSession)
@@ -105,7 +95,7 @@ func (h streamable) post(x exchange) {
 }
 
 // initialize begins a session.
-func (h streamable) initialize(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+func (h streamable) initialize(x exchange, m *jsonrpc.Message, a accept) {
 	from := h.sender(x)
 	s, err := from.Open(m)
 	if err != nil {
@@ -124,7 +114,7 @@ func (h streamable) initialize(x exchange, m *jsonrpc.Message, a downstream.Acce
 
 // message takes a message of a session. A call outlives the HTTP request: a
 // disconnect is no cancellation.
-func (h streamable) message(x exchange, m *jsonrpc.Message, a downstream.Accept) {
+func (h streamable) message(x exchange, m *jsonrpc.Message, a accept) {
 	s, ok := h.enter(x, m.ID())
 	if !ok {
 		return
@@ -140,7 +130,7 @@ func (h streamable) message(x exchange, m *jsonrpc.Message, a downstream.Accept)
 	switch err := s.Launch(h.sender(x), m, st); {
 	case errors.Is(err, session.ErrPending):
 		f := session.Note(x.info(), err)
-		downstream.WriteJSON(x.w, http.StatusOK, f.Body(m.ID())) // the session is well
+		writeJSON(x.w, http.StatusOK, f.Body(m.ID())) // the session is well
 	case err != nil:
 		x.fail(m.ID(), err)
 	default:

@@ -1,4 +1,4 @@
-package mcp
+package downstream
 
 import (
 	"context"
@@ -62,25 +62,15 @@ func (t streamTransport) Offer(_ int, answer []byte) bool {
 	return !short
 }
 
-// incoming is what came for a session.
-type incoming struct {
-	from session.Sender
-	ctx  context.Context
-	body []byte
-	// later does what may take time.
-	later func(f func())
-}
-
 // take takes what came for the session. The error says why it is no message.
-func (t streamTransport) take(in incoming) error {
-	m, err := jsonrpc.Parse(in.body)
+func (t streamTransport) take(in incoming, body []byte) error {
+	m, err := jsonrpc.Parse(body)
 	if errors.Is(err, jsonrpc.ErrBatch) && t.s.Batches() {
-		members, err := parseBatch(in.body, in.from.Route.Limits.Pending)
-		if err != nil {
-			return err
+		members, err := parseBatch(body, in.from.Route.Limits.Pending)
+		if err == nil {
+			newBatch(t, members, t.memory.Lease(memory.Answer)).each(func(m *jsonrpc.Message, out eventstream.Outlet) { t.handle(in, m, out) })
 		}
-		newBatch(t, members, t.memory.Lease(memory.Answer)).each(func(m *jsonrpc.Message, out eventstream.Outlet) { t.handle(in, m, out) })
-		return nil
+		return err
 	}
 	if err == nil {
 		t.handle(in, m, t)
@@ -88,35 +78,34 @@ func (t streamTransport) take(in incoming) error {
 	return err
 }
 
-// handle takes one message, whose answer goes to out.
+// handle takes one message, whose answer goes to out. The revision without sessions
+// has no such transport.
 func (t streamTransport) handle(in incoming, m *jsonrpc.Message, out eventstream.Outlet) {
-	if m.Kind() != jsonrpc.Request {
-		t.s.Inform(in.ctx, in.from, m, in.later)
-		return
-	}
-	if err := otherEra(m); err != nil {
-		out.Finish(http.StatusOK, session.Failed(err).Body(m.ID()))
-		return
-	}
-	launch(t.s, in.from, m, out)
-}
-
-// otherEra refuses a request of the revision without sessions: the client of a
-// stream transport has one.
-func otherEra(m *jsonrpc.Message) error {
-	switch v := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion); {
-	case !v.Exists():
-		return nil
+	version := m.Params().Get("_meta", jsonrpc.MetaProtocolVersion)
+	switch {
+	case m.Kind() != jsonrpc.Request || !version.Exists():
+		in.take(t.s, m, out)
 	case m.Method() == spec.ServerDiscover:
-		return session.NoDiscovery()
+		out.Finish(http.StatusOK, session.Failed(session.NoDiscovery()).Body(m.ID()))
 	default:
-		return spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), v.String())
+		err := spec.UnsupportedVersion(append(spec.Legacy(), spec.Oldest), version.String())
+		out.Finish(http.StatusOK, session.Failed(err).Body(m.ID()))
 	}
 }
 
-// launch runs a request whose answer goes out among others.
-func launch(s session.Session, from session.Sender, m *jsonrpc.Message, out eventstream.Outlet) {
-	if err := s.Launch(from, m, out); err != nil {
+// incoming is what messages of a session came by.
+type incoming struct {
+	from session.Sender
+	ctx  context.Context
+	// later runs what may take time.
+	later func(f func())
+}
+
+// take takes a message, whose answer goes out among others.
+func (in incoming) take(s session.Session, m *jsonrpc.Message, out eventstream.Outlet) {
+	if m.Kind() != jsonrpc.Request {
+		s.Inform(in.ctx, in.from, m, in.later)
+	} else if err := s.Launch(in.from, m, out); err != nil {
 		out.Finish(http.StatusOK, session.Failed(err).Body(m.ID()))
 	}
 }

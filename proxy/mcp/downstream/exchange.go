@@ -1,14 +1,16 @@
-package mcp
+package downstream
 
 import (
+	"errors"
 	"net/http"
+	"strconv"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/downstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
 // exchange is an HTTP request of a client, and the answer to it.
@@ -21,27 +23,47 @@ func (x exchange) info() *filter.RequestInfo { return filter.RequestInfoFrom(x.r
 
 func (x exchange) principal() filter.Principal { return filter.PrincipalFrom(x.r.Context()) }
 
-// refuse answers a request that is no message of a session.
-func (x exchange) refuse(status int, id jsonrpc.ID, text string) {
-	downstream.Refuse(x.w, x.r, status, jsonrpc.CodeInvalidRequest, id, text)
-}
-
-// fail answers a request that err keeps from being served.
+// fail answers a request that err keeps from being served, and records why.
 func (x exchange) fail(id jsonrpc.ID, err error) {
 	f := session.Note(x.info(), err)
-	downstream.WriteJSON(x.w, f.Answer.Status, f.Body(id))
+	writeJSON(x.w, f.Answer.Status, f.Body(id))
 }
 
 // reject does the same for a client whose revision has no sessions.
 func (x exchange) reject(id jsonrpc.ID, err error) {
 	f := session.Note(x.info(), err)
-	downstream.WriteJSON(x.w, f.Answer.StatelessStatus(), f.Body(id))
+	writeJSON(x.w, f.Answer.StatelessStatus(), f.Body(id))
+}
+
+// refuse fails a request that is no message of a session.
+func (x exchange) refuse(status int, id jsonrpc.ID, text string) {
+	x.fail(id, &spec.Error{Status: status, Code: jsonrpc.CodeInvalidRequest, Text: text})
+}
+
+// refuseParse fails a request that err says is no message.
+func (x exchange) refuseParse(err error) {
+	x.fail(jsonrpc.ID{}, &spec.Error{Status: http.StatusBadRequest, Code: parseCode(err), Text: err.Error()})
+}
+
+// parseCode is the code that answers what is no message.
+func parseCode(err error) int {
+	var parse *jsonrpc.ParseError
+	if errors.As(err, &parse) {
+		return parse.Code
+	}
+	return jsonrpc.CodeParseError
+}
+
+// notAllowed refuses a request whose method is none of those that allow names.
+func (x exchange) notAllowed(allow string) {
+	x.w.Header().Set("Allow", allow)
+	x.refuse(http.StatusMethodNotAllowed, jsonrpc.ID{}, "method not allowed")
 }
 
 // allows refuses all methods but one, and reports whether the request has that.
 func (x exchange) allows(method string) bool {
 	if x.r.Method != method {
-		downstream.NotAllowed(x.w, x.r, method)
+		x.notAllowed(method)
 	}
 	return x.r.Method == method
 }
@@ -49,7 +71,7 @@ func (x exchange) allows(method string) bool {
 // takesStream refuses a client that takes no event stream, and reports whether it
 // does.
 func (x exchange) takesStream() bool {
-	ok := downstream.ParseAccept(x.r).Streams()
+	ok := parseAccept(x.r).streams()
 	if !ok {
 		x.refuse(http.StatusNotAcceptable, jsonrpc.ID{}, "the answer is text/event-stream")
 	}
@@ -78,4 +100,17 @@ func (x exchange) interrupted(end eventstream.End) {
 	case eventstream.Expired:
 		x.info().SetFlag(filter.FlagUnauthorized)
 	}
+}
+
+// writeJSON writes an answer that comes alone.
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", filter.RetryAfter)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone needs no answer
 }
