@@ -143,10 +143,10 @@ func TestCallWithoutAnswerTimesOut(t *testing.T) {
 
 func TestUserMayThinkLongerThanAServerMayHang(t *testing.T) {
 	a := newServer(t, "alpha")
-	g := newGateway(t, func(c *Config) { c.Timeouts.CallIdle = 50 * time.Millisecond }, a.backend("alpha"))
+	g := newGateway(t, func(c *Config) { c.Timeouts.CallIdle = 300 * time.Millisecond }, a.backend("alpha"))
 	c := g.connect(&sdk.ClientOptions{ElicitationHandler: func(ctx context.Context, _ *sdk.ElicitRequest) (*sdk.ElicitResult, error) {
 		select {
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(900 * time.Millisecond):
 		case <-ctx.Done():
 		}
 		return &sdk.ElicitResult{Action: "decline"}, nil

@@ -135,7 +135,7 @@ func (c *call) run() {
 		}
 		body = f.Body(c.msg.ID())
 	}
-	c.session.registry.opts.Trace.call(c.route.Name, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
+	c.session.registry.opts.Trace.Call(c.route.Name, c.asked(), c.msg.Method(), string(flag), time.Since(c.started))
 	c.Caller.Shrink(len(body))
 	if c.suspended != nil {
 		c.suspended.conclude(status, body)

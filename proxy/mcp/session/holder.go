@@ -5,15 +5,15 @@ import "sync"
 // holder is one principal on one route, with the sessions that it has there.
 // All anonymous clients are one holder.
 type holder struct {
-	// The lock of the registry guards these.
-	slots int      // of the route's, that its sessions take
-	kept  idleList // its sessions for single calls that are not in use
+	// The lock of the admission guards these.
+	admitted int      // its sessions that the limits count
+	kept     idleList // its sessions for single calls that are not in use
 
 	mu   sync.Mutex // taken last
-	idle idleList   // its sessions that take a slot and are not in use
+	idle idleList   // its admitted sessions that are not in use
 }
 
-// placement is where a session with a slot is, in its holder's view.
+// placement is where an admitted session is, in its holder's view.
 type placement int
 
 const (
@@ -58,8 +58,12 @@ func (o *holder) part(s *session) {
 }
 
 // evict takes the session out that has been idle longest. Who finds it later
-// is told that it has ended. It returns nil when all are in use.
+// is told that it has ended. It returns nil when all are in use; a nil holder has
+// none.
 func (o *holder) evict() *session {
+	if o == nil {
+		return nil
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s := o.idle.first

@@ -238,7 +238,7 @@ func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (foun
 	}
 	err = errors.Join(errs...)
 	if len(missing) > 0 {
-		d.s.registry.opts.Trace.unavailable(d.s.route, d.c.msg.Method(), missing, err)
+		d.s.registry.opts.Trace.Unavailable(d.s.route, d.c.msg.Method(), missing, err)
 	}
 	return found, missing, err
 }

@@ -28,7 +28,7 @@ func (l lister) learn(ref federation.Member, pages []federation.Page, whole bool
 			}
 			seen[name] = true
 			if before, after := l.s.registry.catalogue.Tool(l.s.route, ref.Name, name, item, l.s.modern()); before != after {
-				l.s.registry.opts.Trace.toolChanged(l.s.route, ref.Name, name, before, after)
+				l.s.registry.opts.Trace.ToolChanged(l.s.route, ref.Name, name, before, after)
 			}
 		}
 	}
@@ -50,6 +50,6 @@ func (l lister) admit(ref federation.Member, items []jsonrpc.Value, first, last 
 // report tells operators about a name, once.
 func (l lister) report(ref federation.Member, name, reason string) {
 	if l.s.registry.catalogue.FirstReport(l.s.route, ref.Name, l.kind.Label+" "+name+" "+reason) {
-		l.s.registry.opts.Trace.name(l.s.route, ref.Name, l.kind.Label, name, reason)
+		l.s.registry.opts.Trace.Name(l.s.route, ref.Name, l.kind.Label, name, reason)
 	}
 }

@@ -15,7 +15,7 @@ import (
 //
 // The lock is taken after those of a suspended call and of a slot. Under it that
 // of servers, of a holder, or of a process is taken, and that of the registry where a
-// session is published or kept.
+// session is published, or of the admission where it is kept.
 type lifetime struct {
 	s      *session
 	ctx    context.Context

@@ -153,7 +153,7 @@ func (l lister) page(ctx context.Context, ref federation.Member, cursor *string)
 // merge makes one page of ours of what the clusters said.
 func (l lister) merge(from seal.Position, all []federation.Listing) ([]byte, error) {
 	if missing, err := federation.Missing(all); len(missing) > 0 {
-		l.s.registry.opts.Trace.unavailable(l.s.route, l.kind.Method, missing, err)
+		l.s.registry.opts.Trace.Unavailable(l.s.route, l.kind.Method, missing, err)
 		if len(missing) == len(all) {
 			if l.c.ctx.Err() != nil {
 				return nil, context.Cause(l.c.ctx)

@@ -52,40 +52,6 @@ func (s *session) charge(n int64) error {
 // discharge returns what the session took.
 func (s *session) discharge() { s.registry.opts.Memory.Return(memory.Session, s.charged.Swap(0)) }
 
-// chargeLocked takes what a new session needs. Where memory is short it is what
-// sessions had that no client uses: one of the same principal, else an anonymous
-// one, and those that have lost their slots already.
-func (r *Registry) chargeLocked(s *session, n *count, own *holder, victims []*session) ([]*session, error) {
-	var given int64
-	for _, victim := range victims {
-		given += victim.charged.Swap(0)
-	}
-	cost := s.cost()
-	for {
-		var err error
-		if given == 0 {
-			err = r.opts.Memory.Charge(memory.Session, cost)
-		} else {
-			err = r.opts.Memory.Exchange(memory.Session, given, cost)
-		}
-		if err == nil {
-			s.charged.Store(cost)
-			return victims, nil
-		}
-		victim := own.evict()
-		if others := n.holders[anonymousKey]; victim == nil && others != nil {
-			victim = others.evict()
-		}
-		if victim == nil {
-			r.opts.Memory.Return(memory.Session, given)
-			return victims, err
-		}
-		n.vacateLocked(victim)
-		victims = append(victims, victim)
-		given += victim.charged.Swap(0)
-	}
-}
-
 // relieve gives up what is idle, that longest first: events that clients could
 // come back for, and sessions.
 func (r *Registry) relieve() {
@@ -105,24 +71,11 @@ func (r *Registry) relieve() {
 		if surplus <= 0 || stats.Charged[memory.Session] <= stats.Limit/sessionsShare {
 			return
 		}
-		if r.takeIdle(s) {
+		if r.admission.take(s) {
 			surplus -= s.charged.Load()
 			s.end("evicted", errEnded)
 		}
 	}
-}
-
-// takeIdle makes an idle session one that no client finds any more, and reports
-// whether it was still idle.
-func (r *Registry) takeIdle(s *session) bool {
-	if s.holder != nil {
-		return s.holder.give(s)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	kept := slices.Contains(r.kept[s.key], s)
-	r.unkeepLocked(s)
-	return kept
 }
 
 // byLastUse returns the sessions that nothing uses, and the others, those that

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,9 @@ type Registry struct {
 	searches    *searches
 	suspensions *suspensions
 
+	admission admission
+	tasks     tasks
+
 	mu     sync.Mutex
 	closed bool
 	seq    uint64 // of the last route
@@ -44,10 +49,6 @@ type Registry struct {
 	committed uint64
 	current   map[string]*Route
 	byID      map[string]*session
-	kept      map[keptKey][]*session // for single calls, not in use
-	counts    map[string]*count      // by route
-	running   int                    // goroutines of background
-	idle      chan struct{}          // closed when there is none, once Close waits
 	stop      chan struct{}
 }
 
@@ -61,6 +62,7 @@ func NewRegistry(opts Options) *Registry {
 	if opts.Client == nil {
 		opts.Client = &upstream.Client{Memory: opts.Memory}
 	}
+	opts.Trace = opts.Trace.complete()
 	r := &Registry{
 		opts:        opts,
 		seal:        sealer,
@@ -69,11 +71,10 @@ func NewRegistry(opts Options) *Registry {
 		suspensions: newSuspensions(opts.Memory),
 		current:     map[string]*Route{},
 		byID:        map[string]*session{},
-		kept:        map[keptKey][]*session{},
-		counts:      map[string]*count{},
+		admission:   admission{memory: opts.Memory, counts: map[string]*count{}, kept: map[keptKey][]*session{}},
 		stop:        make(chan struct{}),
 	}
-	r.background(r.sweep)
+	r.tasks.run(r.sweep)
 	return r
 }
 
@@ -111,35 +112,44 @@ func (r *Registry) tendSession(s *session, now time.Time) {
 // all returns every session, those for single calls that are not in use
 // included.
 func (r *Registry) all() []*session {
+	kept := r.admission.allKept()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := make([]*session, 0, len(r.byID))
-	for _, s := range r.byID {
-		all = append(all, s)
-	}
-	for _, kept := range r.kept {
-		all = append(all, kept...)
-	}
-	return all
+	return slices.AppendSeq(kept, maps.Values(r.byID))
 }
 
-// background runs f on a goroutine that Close waits for.
-func (r *Registry) background(f func()) {
+// currentOf returns the route of a name that is in force; nil: there is none.
+func (r *Registry) currentOf(name string) *Route {
 	r.mu.Lock()
-	r.running++
-	r.mu.Unlock()
-	go func() {
-		defer func() {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			if r.running--; r.running == 0 && r.idle != nil {
-				close(r.idle)
-				r.idle = nil
-			}
-		}()
-		f()
-	}()
+	defer r.mu.Unlock()
+	return r.current[name]
 }
+
+// admit lets a session of a client in, and ends those that have to go for it. The
+// session is in use until its exit.
+func (r *Registry) admit(s *session, route *Route) error {
+	victims, err := r.admission.admit(s, route.Limits)
+	for _, victim := range victims {
+		victim.end("evicted", errEnded)
+	}
+	if err != nil {
+		s.life.cancel(err)
+		return err
+	}
+	s.life.enter(route)
+	return nil
+}
+
+// Stats are counts of one route.
+type Stats struct {
+	// Sessions includes those made for clients without one.
+	Sessions int
+	// Streams are SSE streams to clients.
+	Streams int
+}
+
+// Stats returns the counts of every route that has a session or a stream.
+func (r *Registry) Stats() map[string]Stats { return r.admission.stats() }
 
 // publish makes the session one that clients can name. It reports false when
 // the session has ended already, or its route has gone meanwhile.
@@ -160,7 +170,7 @@ func (r *Registry) publish(s *session) bool {
 	if ended {
 		return false
 	}
-	r.opts.Trace.sessionOpened(s.route)
+	r.opts.Trace.SessionOpened(s.route)
 	if served && route.newerThan(newest) {
 		s.follow(route) // a generation that came meanwhile did not find it
 	}
@@ -172,10 +182,10 @@ func (r *Registry) forget(s *session, reason string) {
 	r.mu.Lock()
 	published := s.id != ""
 	delete(r.byID, s.id)
-	r.uncountLocked(s)
 	r.mu.Unlock()
+	r.admission.release(s)
 	if published {
-		r.opts.Trace.sessionClosed(s.route, reason)
+		r.opts.Trace.SessionClosed(s.route, reason)
 	}
 }
 
@@ -221,18 +231,14 @@ func (r *Registry) Close(ctx context.Context) {
 		return
 	}
 	r.closed = true
-	idle := make(chan struct{})
-	r.idle = idle
 	close(r.stop)
 	r.mu.Unlock()
+	r.admission.close()
 	r.suspensions.close()
 	for _, s := range r.all() {
 		s.end("shutdown", errEnded)
 	}
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	}
+	r.tasks.wait(ctx)
 }
 
 // Catalogue returns the names of the tools that each cluster of the route was

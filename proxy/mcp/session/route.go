@@ -72,6 +72,16 @@ func (all *Registry) NewRoute(settings Settings) (*Route, error) {
 	return r, nil
 }
 
+// StreamBegun counts a stream to a client until done is called.
+func (r *Route) StreamBegun() (done func()) {
+	r.registry.admission.addStreams(r.Name, 1)
+	r.registry.opts.Trace.StreamOpened(r.Name)
+	return func() {
+		r.registry.admission.addStreams(r.Name, -1)
+		r.registry.opts.Trace.StreamClosed(r.Name)
+	}
+}
+
 // newerThan compares the generations of two routes.
 func (r *Route) newerThan(other *Route) bool { return r.slots.Seq > other.slots.Seq }
 

@@ -87,7 +87,7 @@ func (q *questions) run(a *serverRequest, err error, wait func(context.Context) 
 			answer, err = wait(ctx)
 			cancel()
 		}
-		q.s.registry.opts.Trace.serverRequest(q.s.route, a.cluster(), a.msg.Method(), err)
+		q.s.registry.opts.Trace.ServerRequest(q.s.route, a.cluster(), a.msg.Method(), err)
 		if errors.Is(err, errWithdrawn) {
 			return
 		}

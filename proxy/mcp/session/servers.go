@@ -53,10 +53,10 @@ func (v *servers) config(cluster string) slot.Config {
 		Modern:     s.modern(),
 		Hears:      s.mayAsk() || s.subscribed,
 		LogLevel:   v.logLevel,
-		Background: s.registry.background,
+		Background: s.registry.tasks.run,
 		Own:        s.life.own,
 		Disown:     s.life.disown,
-		Trace:      slot.Trace{Upstream: trace.upstream, UpstreamLost: trace.upstreamLost, Ignored: trace.ignored},
+		Trace:      slot.Trace{Upstream: trace.Upstream, UpstreamLost: trace.UpstreamLost, Ignored: trace.Ignored},
 	}
 }
 

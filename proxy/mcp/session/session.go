@@ -20,7 +20,8 @@ import (
 //
 //	suspended → slot.Slot → outlets → eventstream.Stream → eventstream.Store
 //	suspended → slot.Slot → lifetime → servers, holder, process
-//	lifetime → Registry, where a session is published or kept
+//	lifetime → Registry, where a session is published
+//	lifetime → admission → holder, where one is kept
 //
 // Those of calls and of questions are leaves, as is that of servers. The locks of
 // outlets and of lifetime are never held at once.
@@ -32,11 +33,11 @@ type session struct {
 	only      *eventstream.Stream
 	handshake handshake
 
-	// holder: who has the slot that the session took. Nil: it takes none.
-	holder *holder
-	slot   bool             // it still has it; guarded by the registry
-	place  placement        // guarded by the holder
-	links  [idleLists]links // guarded as the lists are
+	// holder: whose the room is that the session was admitted to. Nil: it was lent.
+	holder   *holder
+	admitted bool             // the limits count it; guarded by the admission
+	place    placement        // guarded by the holder
+	links    [idleLists]links // guarded as the lists are
 
 	charged atomic.Int64 // to the memory budget, in bytes
 
@@ -76,7 +77,7 @@ func (s *session) end(reason string, cause error) {
 	s.life.cancel(cause)
 	s.discharge()
 	s.outlets.close()
-	s.registry.background(func() {
+	s.registry.tasks.run(func() {
 		s.life.wg.Wait()
 		for _, p := range slots {
 			p.Leave(errEnded)

@@ -2,9 +2,9 @@ package session
 
 import (
 	"crypto/sha256"
+	"maps"
 	"slices"
 
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 )
@@ -30,7 +30,7 @@ func (f Sender) Borrow(init ClientInit) (Session, error) {
 	naming := federation.NewNaming(route.Namespace, route.Members)
 	key := keptKey{route.Name, principal.Key(), init.version, init.level, sha256.Sum256(init.params), naming}
 	for !anonymous {
-		s := r.unkeep(key)
+		s := r.admission.unkeep(key)
 		if s == nil {
 			break
 		}
@@ -42,7 +42,7 @@ func (f Sender) Borrow(init ClientInit) (Session, error) {
 	s.sessionless, s.outlets.deaf = true, true
 	s.key = key
 	s.anonymous = anonymous
-	if err := r.lend(s); err != nil {
+	if err := r.admission.lend(s); err != nil {
 		s.life.cancel(err)
 		return Session{}, err
 	}
@@ -50,107 +50,86 @@ func (f Sender) Borrow(init ClientInit) (Session, error) {
 	return Session{s}, nil
 }
 
-// lend counts a session in that takes no slot: it lasts no longer than its
-// request, or is kept within bounds of its own.
-func (r *Registry) lend(s *session) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return errClosed
-	}
-	// Calls without a session are no new sessions to the client, and go on being
-	// served.
-	cost := s.cost()
-	if err := r.opts.Memory.Exchange(memory.Session, 0, cost); err != nil {
-		return err
-	}
-	s.charged.Store(cost)
-	r.countLocked(s.route).sessions++
-	return nil
-}
-
 // giveBack ends the use of what Borrow returned.
 func (r *Registry) giveBack(s *session) {
 	s.life.exit()
-	var route *Route
 	var victims []*session
-	if s.servers.shareable() {
-		route, victims = r.keep(s)
+	kept := s.servers.shareable()
+	if kept {
+		victims, kept = r.admission.keep(s, s.life.current().Limits)
 	}
 	for _, victim := range victims {
 		victim.end("evicted", errEnded)
 	}
-	if route == nil {
+	// A generation that came before the session was kept did not find it.
+	route := r.currentOf(s.route)
+	if !kept || route == nil {
 		s.end("single call", errEnded)
 		return
 	}
-	// A generation that came meanwhile did not find the session.
 	s.follow(route)
 }
 
-// keep keeps a session for the next single call, and returns the route in
-// force, or nil if the session is of no more use. As many as a principal, and
-// the route, may have sessions of clients are kept beside those: a client that
-// says another thing of itself each time has others given up, those that were
-// not used for longest, its own first. They must be ended.
-func (r *Registry) keep(s *session) (route *Route, victims []*session) {
+// keep keeps a session for the next single call, unless it is of no more use. As many
+// as a principal, and the route, may have sessions of clients are kept beside those:
+// a client that says another thing of itself each time has others given up, those that
+// were not used for longest, its own first.
+func (a *admission) keep(s *session, limits Limits) (victims []*session, kept bool) {
 	s.life.mu.Lock() // an end that comes now finds the session where it is kept
 	defer s.life.mu.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	route = r.current[s.route]
-	if s.anonymous || s.life.ended || r.closed || route == nil || len(r.kept[s.key]) >= keptLimit {
-		return nil, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.anonymous || s.life.ended || a.closed || len(a.kept[s.key]) >= keptLimit {
+		return nil, false
 	}
-	limits := route.Limits
-	n := r.countLocked(s.route)
+	n := a.countLocked(s.route)
 	own := n.holderLocked(s.principal)
 	for own.kept.count >= limits.SessionsPerPrincipal {
 		victims = append(victims, own.kept.first)
-		r.unkeepLocked(own.kept.first)
+		a.unkeepLocked(own.kept.first)
 	}
 	for n.kept.count >= limits.Sessions {
 		victims = append(victims, n.kept.first)
-		r.unkeepLocked(n.kept.first)
+		a.unkeepLocked(n.kept.first)
 	}
 	n.holders[s.principal] = own // which unkeepLocked may have forgotten
-	r.kept[s.key] = append(r.kept[s.key], s)
+	a.kept[s.key] = append(a.kept[s.key], s)
 	own.kept.push(s)
 	n.kept.push(s)
-	return route, victims
+	return victims, true
+}
+
+// allKept returns the sessions for single calls that are not in use.
+func (a *admission) allKept() []*session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Concat(slices.Collect(maps.Values(a.kept))...)
 }
 
 // unkeep takes a kept session, the one that was used last: the others may
 // become idle.
-func (r *Registry) unkeep(key keptKey) *session {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	kept := r.kept[key]
+func (a *admission) unkeep(key keptKey) *session {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kept := a.kept[key]
 	if len(kept) == 0 {
 		return nil
 	}
 	s := kept[len(kept)-1]
-	r.unkeepLocked(s)
+	a.unkeepLocked(s)
 	return s
 }
 
-func (r *Registry) unkeepLocked(s *session) {
-	if !s.sessionless {
+func (a *admission) unkeepLocked(s *session) {
+	i := slices.Index(a.kept[s.key], s)
+	if i < 0 {
 		return
 	}
-	key := s.key
-	kept := r.kept[key]
-	for i, other := range kept {
-		if other == s {
-			r.kept[key] = slices.Delete(kept, i, i+1)
-			n := r.countLocked(s.route)
-			n.holderLocked(s.principal).kept.remove(s)
-			n.kept.remove(s)
-			n.disownLocked(s.principal)
-			break
-		}
+	if a.kept[s.key] = slices.Delete(a.kept[s.key], i, i+1); len(a.kept[s.key]) == 0 {
+		delete(a.kept, s.key)
 	}
-	if len(r.kept[key]) == 0 {
-		delete(r.kept, key)
-	}
+	n := a.countLocked(s.route)
+	n.holderLocked(s.principal).kept.remove(s)
+	n.kept.remove(s)
+	n.disownLocked(s.principal)
 }

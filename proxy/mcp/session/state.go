@@ -26,12 +26,12 @@ func (r rounds) sealState(state seal.State) string {
 }
 
 // openState reads the state that a modern request brings back, if any.
-func (r *Registry) openState(route, principal string, m *jsonrpc.Message) (seal.State, bool, error) {
+func openState(sealer *seal.Sealer, route, principal string, m *jsonrpc.Message) (seal.State, bool, error) {
 	v := m.Params().Get("requestState")
 	if !spec.Request(m.Method()).MayRequireInput || !v.Exists() {
 		return seal.State{}, false, nil
 	}
-	state, err := r.seal.OpenState(stateScope(route, principal, m), v.String(), time.Now())
+	state, err := sealer.OpenState(stateScope(route, principal, m), v.String(), time.Now())
 	if err != nil {
 		return seal.State{}, false, spec.InvalidParams(err.Error())
 	}
@@ -44,7 +44,7 @@ func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 	if !s.modern() {
 		return func(*jsonrpc.Edits) {}, nil
 	}
-	state, ok, err := s.registry.openState(s.route, s.principal, r.c.msg)
+	state, ok, err := openState(s.registry.seal, s.route, s.principal, r.c.msg)
 	if err != nil {
 		return nil, err
 	}

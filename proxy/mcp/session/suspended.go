@@ -200,7 +200,7 @@ func (k *Suspended) resume(m *jsonrpc.Message) {
 // Suspended returns the call for which a request of a client without a session
 // brings what it waits for; nil where the request is one of its own.
 func (f Sender) Suspended(m *jsonrpc.Message) (*Suspended, error) {
-	state, _, err := f.Route.registry.openState(f.Route.Name, f.Principal.Key(), m)
+	state, _, err := openState(f.Route.registry.seal, f.Route.Name, f.Principal.Key(), m)
 	if err != nil || state.Held == "" {
 		return nil, err
 	}

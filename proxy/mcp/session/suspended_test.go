@@ -71,7 +71,7 @@ func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	}
 	s.end("upstream_changed", slot.ErrChanged)
 	f.all.giveBack(s.session)
-	if n := len(f.all.kept); n != 0 {
+	if n := len(f.all.admission.kept); n != 0 {
 		t.Errorf("%d ended sessions are kept", n)
 	}
 	if n := f.all.Stats(); len(n) != 0 {

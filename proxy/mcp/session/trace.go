@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"reflect"
+	"time"
+)
 
 // Trace receives the facts that logs and metrics are made of. Each function
 // may be nil; each may be called from several goroutines at once, and must
@@ -39,74 +42,17 @@ type Trace struct {
 	ServerRequest func(route, cluster, method string, err error)
 }
 
-func (t *Trace) sessionOpened(route string) {
-	if t != nil && t.SessionOpened != nil {
-		t.SessionOpened(route)
+// complete returns t with functions that do nothing in place of those that are nil.
+func (t *Trace) complete() *Trace {
+	all := new(Trace)
+	if t != nil {
+		*all = *t
 	}
-}
-
-func (t *Trace) sessionClosed(route, reason string) {
-	if t != nil && t.SessionClosed != nil {
-		t.SessionClosed(route, reason)
+	fields := reflect.ValueOf(all).Elem()
+	for i := range fields.NumField() {
+		if f := fields.Field(i); f.IsNil() {
+			f.Set(reflect.MakeFunc(f.Type(), func([]reflect.Value) []reflect.Value { return nil }))
+		}
 	}
-}
-
-func (t *Trace) streamOpened(route string) {
-	if t != nil && t.StreamOpened != nil {
-		t.StreamOpened(route)
-	}
-}
-
-func (t *Trace) streamClosed(route string) {
-	if t != nil && t.StreamClosed != nil {
-		t.StreamClosed(route)
-	}
-}
-
-func (t *Trace) upstream(route, cluster, endpoint string, err error) {
-	if t != nil && t.Upstream != nil {
-		t.Upstream(route, cluster, endpoint, err)
-	}
-}
-
-func (t *Trace) upstreamLost(route, cluster, endpoint string, err error) {
-	if t != nil && t.UpstreamLost != nil {
-		t.UpstreamLost(route, cluster, endpoint, err)
-	}
-}
-
-func (t *Trace) ignored(route, cluster, endpoint string, err error, report bool) {
-	if t != nil && t.Ignored != nil {
-		t.Ignored(route, cluster, endpoint, err, report)
-	}
-}
-
-func (t *Trace) call(route, cluster, method, flag string, d time.Duration) {
-	if t != nil && t.Call != nil {
-		t.Call(route, cluster, method, flag, d)
-	}
-}
-
-func (t *Trace) unavailable(route, method string, clusters []string, err error) {
-	if t != nil && t.Unavailable != nil {
-		t.Unavailable(route, method, clusters, err)
-	}
-}
-
-func (t *Trace) name(route, cluster, kind, name, reason string) {
-	if t != nil && t.Name != nil {
-		t.Name(route, cluster, kind, name, reason)
-	}
-}
-
-func (t *Trace) toolChanged(route, cluster, tool, before, after string) {
-	if t != nil && t.ToolChanged != nil {
-		t.ToolChanged(route, cluster, tool, before, after)
-	}
-}
-
-func (t *Trace) serverRequest(route, cluster, method string, err error) {
-	if t != nil && t.ServerRequest != nil {
-		t.ServerRequest(route, cluster, method, err)
-	}
+	return all
 }

@@ -73,7 +73,7 @@ func (f Sender) OpenOnStream(via Transport) (Session, error) {
 		s.end("failed", errEnded)
 		return Session{}, errClosed
 	}
-	registry.background(func() {
+	registry.tasks.run(func() {
 		<-s.only.Reader().Stopped()
 		s.end("closed", errGone)
 	})
