@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// End is why a reader ends that was not through.
+// End says why a reader has ended.
 type End int
 
 const (
@@ -66,7 +66,7 @@ func Serve(ctx context.Context, w http.ResponseWriter, r Reader, s Serving) {
 		return
 	}
 	expiry := st.expiry(s.Expiry)
-	// One timer serves both: a timer more for each call would cost it.
+	// One timer serves both: a second one would make each call slower.
 	tick := time.NewTimer(soonest(st.patience(), expiry))
 	defer tick.Stop()
 	ended := false

@@ -13,8 +13,7 @@ var (
 	// ErrUnknownEvent: the stream is another session's, was made up, or is
 	// forgotten.
 	ErrUnknownEvent = errors.New("Last-Event-ID names no event of this session that could be resumed from; what followed it is lost")
-	// ErrEvicted: there is nothing between the event and the oldest that is
-	// kept.
+	// ErrEvicted: events that followed the one are kept no longer.
 	ErrEvicted = errors.New("what followed Last-Event-ID is not kept any more (mcp.resume bounds how much, and how long)")
 )
 

@@ -308,7 +308,8 @@ func (st *Stream) keepLocked(msg []byte, final bool) string {
 	return eventID(st.track.id, st.opts.Store.add(st.track, msg, final))
 }
 
-// writtenLocked gives back what was taken before: the reader has come for more.
+// writtenLocked gives back the memory of what the reader took before. It has written
+// that, since it asks for more.
 func (st *Stream) writtenLocked() {
 	st.lease.Shrink(st.writing)
 	st.writing = 0

@@ -20,7 +20,7 @@ const (
 
 // Catalogue remembers what the clusters of each route were last seen to have:
 // to find the owner of a bare name, and to tell an operator what a change of
-// the file renames. It is knowledge, not truth: no list is answered from it.
+// the file renames. The servers may have changed since: no list is answered from it.
 type Catalogue struct {
 	mu    sync.Mutex
 	known map[place]*known
@@ -78,8 +78,8 @@ func (c *Catalogue) Learn(route, cluster string, kind spec.List, names []string,
 }
 
 // Tool notes the definition of a tool, and returns the hashes of the one before
-// and of this one when they differ. Each change is told once: of a server that
-// lists two tools of one name on two pages, each list would tell it. modern
+// and of this one when they differ. It returns each change once: otherwise a server
+// that lists two tools of one name on two pages would change with each list. modern
 // reports whether it came for a client whose revision has no sessions.
 func (c *Catalogue) Tool(route, cluster, name string, definition jsonrpc.Value, modern bool) (before, after string) {
 	if modern {
@@ -128,8 +128,8 @@ func (f fingerprint) of(definition jsonrpc.Value) fingerprint {
 	return fingerprint{sent, definition.Digest()}
 }
 
-// FirstReport reports whether this about a name was not reported before: every list
-// of every session would repeat it.
+// FirstReport reports whether a text about a cluster is reported for the first time:
+// every list of every session would repeat it.
 func (c *Catalogue) FirstReport(route, cluster, what string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -14,12 +14,9 @@ import (
 // rule says what values the specification's schema allows in one place.
 type rule struct {
 	kinds []jsonrpc.ValueKind
-	// values are all strings that are allowed; nil: every string.
-	values []string
-	// whole: a number must be an integer; least and most bound it, unless both
-	// are 0.
-	whole       bool
-	least, most float64
+	// check says what is wrong with a string or a number of these kinds, or "";
+	// nil: nothing.
+	check func(jsonrpc.Value) string
 	// members are those of an object that the specification knows; others may
 	// be anything. Each of required must be there.
 	members  map[string]*rule
@@ -30,7 +27,7 @@ type rule struct {
 
 // definitionOf returns what the specification demands of an item of a list;
 // nil: nothing. modern chooses between the revisions without sessions and those
-// with. Clients take a list that holds one item of another form for no list.
+// with. Clients refuse a whole list for one item of another form.
 func definitionOf(method string, modern bool) *rule {
 	switch method {
 	case spec.ToolsList:
@@ -61,7 +58,7 @@ var (
 	}))
 	annotationsRule = objectOf(nil, map[string]*rule{
 		"audience": arrayOf(oneOf("user", "assistant")), "lastModified": textRule,
-		"priority": {kinds: []jsonrpc.ValueKind{jsonrpc.Number}, least: 0, most: 1},
+		"priority": {kinds: []jsonrpc.ValueKind{jsonrpc.Number}, check: share},
 	})
 
 	sessionToolRule = toolRule(sessionSchemaRule, sessionSchemaRule)
@@ -85,7 +82,7 @@ var (
 	})
 	resourceRule = objectOf([]string{"uri", "name"}, map[string]*rule{
 		"uri": textRule, "name": textRule, "title": textRule, "description": textRule, "mimeType": textRule,
-		"size":        {kinds: []jsonrpc.ValueKind{jsonrpc.Number}, whole: true},
+		"size":        {kinds: []jsonrpc.ValueKind{jsonrpc.Number}, check: integer},
 		"annotations": annotationsRule, "icons": iconsRule, "_meta": mapRule,
 	})
 	templateRule = objectOf([]string{"uriTemplate", "name"}, map[string]*rule{
@@ -114,7 +111,26 @@ func arrayOf(each *rule) *rule {
 }
 
 func oneOf(values ...string) *rule {
-	return &rule{kinds: []jsonrpc.ValueKind{jsonrpc.String}, values: values}
+	return &rule{kinds: []jsonrpc.ValueKind{jsonrpc.String}, check: func(v jsonrpc.Value) string {
+		if slices.Contains(values, v.String()) {
+			return ""
+		}
+		return "is not " + strings.Join(values, " or ")
+	}}
+}
+
+func integer(v jsonrpc.Value) string {
+	if n, err := strconv.ParseFloat(string(v.Raw()), 64); err != nil || n != math.Trunc(n) {
+		return "is no integer"
+	}
+	return ""
+}
+
+func share(v jsonrpc.Value) string {
+	if n, _ := strconv.ParseFloat(string(v.Raw()), 64); n < 0 || n > 1 { // one that is too large is infinite
+		return "is not between 0 and 1"
+	}
+	return ""
 }
 
 // mistake says which part of v the rule refuses, and why; why is "" where it
@@ -127,28 +143,10 @@ func (r *rule) mistake(v jsonrpc.Value) (path, why string) {
 		}
 		return "", fmt.Sprintf("is %s, where the specification has %s", kindNames[v.Kind()], strings.Join(names, " or "))
 	}
-	switch v.Kind() {
-	case jsonrpc.String:
-		if r.values != nil && !slices.Contains(r.values, v.String()) {
-			return "", "is not " + strings.Join(r.values, " or ")
-		}
-	case jsonrpc.Number:
-		return "", r.numberMistake(v)
-	case jsonrpc.Array, jsonrpc.Object:
-		return r.membersMistake(v)
+	if r.check != nil {
+		return "", r.check(v)
 	}
-	return "", ""
-}
-
-func (r *rule) numberMistake(v jsonrpc.Value) string {
-	n, err := strconv.ParseFloat(string(v.Raw()), 64)
-	switch {
-	case r.whole && (err != nil || n != math.Trunc(n)):
-		return "is no integer"
-	case r.least != r.most && (n < r.least || n > r.most):
-		return fmt.Sprintf("is not between %v and %v", r.least, r.most)
-	}
-	return ""
+	return r.membersMistake(v)
 }
 
 func (r *rule) membersMistake(v jsonrpc.Value) (path, why string) {

@@ -3,7 +3,7 @@ package federation
 import "strings"
 
 // separator stands between a member's prefix and a name of its own. Prefixes
-// cannot hold an underscore, so the cut is never in doubt.
+// cannot hold an underscore, so that a name can be cut in one place only.
 const separator = "__"
 
 // The modes of a Naming, as the file has them. In any other mode names have
@@ -15,7 +15,7 @@ const (
 
 // Naming tells the names of several members apart. A session keeps the one
 // with which it began: a client that has listed its tools goes on calling them
-// by these names, whatever is added to the route. Namings compare.
+// by these names, whatever is added to the route. Two namings can be compared.
 type Naming struct {
 	mode string
 	// bare is the only member there was at the beginning, whose names and

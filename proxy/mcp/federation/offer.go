@@ -30,8 +30,8 @@ func (o Offer) Narrow(served []string) Offer {
 	return o
 }
 
-// Sure returns the offer, or where the servers have no revision in common what
-// can be translated for any of them.
+// Sure returns the offer or, where the servers have no revision in common, the
+// revisions with sessions, which the gateway translates for any server.
 func (o Offer) Sure() Offer {
 	if len(o.Versions) == 0 {
 		o.Versions = spec.Legacy()

@@ -5,9 +5,9 @@
 //
 // [Parse] makes one strict pass over untrusted bytes. What it accepts is valid
 // JSON in valid UTF-8, of bounded depth, and has an envelope that every parser
-// reads in the same way: a gateway that filters and routes by one reading
-// while the server acts by another would be no gateway. What it does not know,
-// it leaves as it is: a [Value] is a span of the message, and [Edits] splice
+// reads in the same way: a gateway that filters and routes by one reading protects
+// nothing where the server acts by another. What it does not know, it leaves as it
+// is: a [Value] is a span of the message, and [Edits] splice
 // spans, so that unknown fields, number formats and whitespace survive byte
 // for byte.
 //

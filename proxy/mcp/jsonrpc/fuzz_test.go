@@ -276,7 +276,7 @@ func isWhole(number string) bool {
 
 func readValue(d *json.Decoder, depth int) (any, bool) {
 	token, err := d.Token()
-	if err != nil || depth > MaxDepth {
+	if err != nil || depth > maxDepth {
 		return nil, false
 	}
 	delim, isDelim := token.(json.Delim)
@@ -286,7 +286,7 @@ func readValue(d *json.Decoder, depth int) (any, bool) {
 	if !isDelim {
 		return token, true
 	}
-	if depth++; depth > MaxDepth {
+	if depth++; depth > maxDepth {
 		return nil, false
 	}
 	if delim == '[' {

@@ -4,8 +4,8 @@ import (
 	"strconv"
 )
 
-// MaxID is the longest id that is accepted, in bytes of JSON.
-const MaxID = 512
+// maxID is the longest id that is accepted, in bytes of JSON.
+const maxID = 512
 
 // ID is the id of a request and of its response: a string or an integer. The
 // zero ID is no id. IDs are comparable and may be keys of maps: 1 and "1"

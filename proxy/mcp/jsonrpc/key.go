@@ -8,7 +8,7 @@ import (
 )
 
 // keySet finds duplicates. Objects are mostly small, so it begins as a list;
-// it becomes a map before an attacker's large one costs a square.
+// it becomes a map before an attacker's large object takes quadratic time.
 type keySet struct {
 	few  []string
 	many map[string]struct{}

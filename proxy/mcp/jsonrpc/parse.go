@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep arrays and objects may be nested in a message.
-const MaxDepth = 128
+// maxDepth is how deep arrays and objects may be nested in a message.
+const maxDepth = 128
 
-// MaxBatch is how many messages a batch may have.
-const MaxBatch = 128
+// maxBatch is how many messages a batch may have.
+const maxBatch = 128
 
 // ErrBatch: the message is an array, a batch, which MCP has in its revision
 // 2025-03-26 only. It is wrapped in a *ParseError.
@@ -75,7 +75,7 @@ func ParseBatch(b []byte) ([]*Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		if batch = append(batch, m); len(batch) > MaxBatch {
+		if batch = append(batch, m); len(batch) > maxBatch {
 			return nil, &ParseError{Code: CodeInvalidRequest, Offset: s.pos, Reason: "too many messages in a batch"}
 		}
 	}
@@ -216,8 +216,8 @@ func (s *scanner) checkID(m *Message) {
 
 // id reads an id; reason says why it is none.
 func (v Value) id() (id ID, reason string) {
-	if v.end-v.start > MaxID {
-		return ID{}, "is longer than " + strconv.Itoa(MaxID) + " bytes"
+	if v.end-v.start > maxID {
+		return ID{}, "is longer than " + strconv.Itoa(maxID) + " bytes"
 	}
 	switch v.Kind() {
 	case String:

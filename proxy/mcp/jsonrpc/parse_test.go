@@ -43,7 +43,7 @@ func TestParseRefuses(t *testing.T) {
 	deep := func(n int) string {
 		return `{"jsonrpc":"2.0","method":"x","params":{"a":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}}`
 	}
-	mustParse(t, deep(MaxDepth-2))
+	mustParse(t, deep(maxDepth-2))
 	for _, test := range []struct {
 		in   string
 		code int
@@ -64,7 +64,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"jsonrpc":"2.0","method":"\u00g0"}`, CodeParseError, "invalid escape"},
 		{"{\"jsonrpc\":\"2.0\",\"method\":\"a\nb\"}", CodeParseError, "control character"},
 		{"{\"jsonrpc\":\"2.0\",\"method\":\"\xff\"}", CodeParseError, "invalid UTF-8"},
-		{deep(MaxDepth - 1), CodeParseError, "nested too deeply"},
+		{deep(maxDepth - 1), CodeParseError, "nested too deeply"},
 		// What is no JSON is told as such, whatever the envelope looks like.
 		{`{"id":1,"id":2,"params":[,]}`, CodeParseError, "expected a value"},
 
@@ -78,7 +78,7 @@ func TestParseRefuses(t *testing.T) {
 		{`{"jsonrpc":"2.0","id":1e3,"method":"x"}`, CodeInvalidRequest, "id is not an integer"},
 		{`{"jsonrpc":"2.0","id":[1],"method":"x"}`, CodeInvalidRequest, "id is neither"},
 		{`{"jsonrpc":"2.0","id":"\ud800","method":"x"}`, CodeInvalidRequest, "id is not Unicode"},
-		{`{"jsonrpc":"2.0","id":"` + strings.Repeat("x", MaxID) + `","method":"x"}`, CodeInvalidRequest, "id is longer"},
+		{`{"jsonrpc":"2.0","id":"` + strings.Repeat("x", maxID) + `","method":"x"}`, CodeInvalidRequest, "id is longer"},
 		{`{"jsonrpc":"2.0","id":1,"method":7}`, CodeInvalidRequest, "method is not a string"},
 		{`{"jsonrpc":"2.0","id":1,"method":""}`, CodeInvalidRequest, "method is not a string"},
 		{`{"jsonrpc":"2.0","id":1,"method":"x","params":[1]}`, CodeInvalidRequest, "params is not an object"},
@@ -143,7 +143,7 @@ func TestParseBatch(t *testing.T) {
 		``, `[`, `[]`, `{}`, `[1]`, `[{"jsonrpc":"2.0","method":"x"},]`, `[{"jsonrpc":"2.0","method":"x"}`,
 		`[{"jsonrpc":"2.0","method":"x"} {"jsonrpc":"2.0","method":"x"}]`, `[{"jsonrpc":"2.0","method":"x"}]]`,
 		`[{"jsonrpc":"2.0","method":"x"},{"jsonrpc":"2.0"}]`,
-		`[` + strings.Repeat(`{"jsonrpc":"2.0","method":"x"},`, MaxBatch) + `{"jsonrpc":"2.0","method":"x"}]`,
+		`[` + strings.Repeat(`{"jsonrpc":"2.0","method":"x"},`, maxBatch) + `{"jsonrpc":"2.0","method":"x"}]`,
 	} {
 		if batch, err := ParseBatch([]byte(s)); err == nil {
 			t.Errorf("ParseBatch(%s) = %v, want an error", s, batch)

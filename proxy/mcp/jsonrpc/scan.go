@@ -76,7 +76,7 @@ func (s *scanner) value(depth int, rule objectRule) (Value, error) {
 	var err error
 	switch c := s.peek(); {
 	case c == '{' || c == '[':
-		if depth++; depth > MaxDepth {
+		if depth++; depth > maxDepth {
 			return Value{}, s.syntax("nested too deeply")
 		}
 		if c == '{' {

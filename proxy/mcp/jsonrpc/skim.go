@@ -20,7 +20,7 @@ type Skimmer struct {
 }
 
 // maxSkimmed bounds what is kept of a key or a value.
-const maxSkimmed = MaxID
+const maxSkimmed = maxID
 
 // Write takes the next bytes. It never fails.
 func (s *Skimmer) Write(p []byte) (int, error) {

@@ -17,8 +17,8 @@ const (
 	Object
 )
 
-// Value is a span of a document that was parsed, and therefore valid: asking
-// it cannot fail, it can only find nothing. The zero Value does not exist.
+// Value is a span of a document that was parsed, and is therefore valid: its methods
+// cannot fail. The zero Value stands for a value that does not exist.
 type Value struct {
 	doc        []byte
 	start, end int
@@ -141,10 +141,10 @@ func (v Value) wholeNumber() (n int64, ok bool) {
 
 // ID returns a string or an integer as an id that was given before, such as the
 // requestId of notifications/cancelled or a progressToken; the zero ID for
-// anything else, and for what is longer than MaxID. A peer that reads numbers as
+// anything else, and for what is longer than maxID. A peer that reads numbers as
 // floating point gives 5 back as 5.0: both are the integer 5.
 func (v Value) ID() ID {
-	if v.Kind() == Number && v.end-v.start <= MaxID {
+	if v.Kind() == Number && v.end-v.start <= maxID {
 		digits, _ := integer(string(v.Raw()))
 		return ID{digits}
 	}

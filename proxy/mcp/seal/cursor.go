@@ -26,7 +26,7 @@ type Position struct {
 	// Skip is the number of items of that page that were delivered already.
 	Skip int `json:"n,omitempty"`
 	// Trail is how the walk came to the page.
-	Trail Trail `json:"t,omitzero"`
+	Trail trail `json:"t,omitzero"`
 	// Public: the first page of the list could be shared between users.
 	Public bool `json:"s,omitempty"`
 }
@@ -47,18 +47,18 @@ const (
 	trailSum    = 6  // bytes of the hash of each
 )
 
-// Trail is what of the cursors of a walk is kept in the next one, to find out
+// trail is what of the cursors of a walk is kept in the next one, to find out
 // that a server repeats one: the last of them, which find a short circle at
 // once, and an earlier one, taken anew whenever the walk is twice as long, which
 // finds any circle in the end (R. P. Brent, 1980).
-type Trail struct {
+type trail struct {
 	Recent []byte `json:"r,omitempty"`
 	Anchor []byte `json:"a,omitempty"`
 	Steps  int    `json:"k,omitempty"`
 }
 
 // step returns the trail with one more cursor, or that it has had it before.
-func (t Trail) step(cursor string) (next Trail, repeats bool) {
+func (t trail) step(cursor string) (next trail, repeats bool) {
 	hash := sha256.Sum256([]byte(cursor))
 	sum := hash[:trailSum]
 	if bytes.Equal(sum, t.Anchor) {
@@ -69,7 +69,7 @@ func (t Trail) step(cursor string) (next Trail, repeats bool) {
 			return t, true
 		}
 	}
-	next = Trail{Recent: t.Recent, Anchor: t.Anchor, Steps: t.Steps + 1}
+	next = trail{Recent: t.Recent, Anchor: t.Anchor, Steps: t.Steps + 1}
 	if len(next.Recent) >= trailRecent*trailSum {
 		next.Recent = next.Recent[trailSum:]
 	}

@@ -10,7 +10,7 @@ import (
 func TestACircleOfCursorsEnds(t *testing.T) {
 	for before := range 5 {
 		for circle := 1; circle <= 100; circle++ {
-			var walked Trail
+			var walked trail
 			steps := 0
 			for ; steps < 1000; steps++ {
 				next, repeats := walked.step(fmt.Sprint(min(steps, before) + max(0, steps-before)%circle))
@@ -24,7 +24,7 @@ func TestACircleOfCursorsEnds(t *testing.T) {
 			}
 		}
 	}
-	var walked Trail
+	var walked trail
 	for i := range 10000 {
 		next, repeats := walked.step(fmt.Sprint(i))
 		if repeats {

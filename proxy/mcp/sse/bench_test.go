@@ -10,7 +10,7 @@ import (
 func BenchmarkReader(b *testing.B) {
 	for name, data := range map[string]string{"short": `{"jsonrpc":"2.0","id":1,"result":{}}`, "long": strings.Repeat("x", 20<<10), "lines": strings.Repeat("x\n", 20)} {
 		b.Run(name, func(b *testing.B) {
-			stream := bytes.Repeat(AppendEvent(nil, Event{Name: "message", ID: "a-1", HasID: true, Data: []byte(data)}), 16)
+			stream := bytes.Repeat(appendEvent(nil, Event{Name: "message", ID: "a-1", HasID: true, Data: []byte(data)}), 16)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(stream)))
 			for b.Loop() {

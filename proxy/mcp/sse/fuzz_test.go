@@ -31,7 +31,7 @@ func FuzzReader(f *testing.F) {
 			if !same(got[i], want[i]) {
 				t.Fatalf("%q: event %d is %+v, want %+v", b, i, got[i], want[i])
 			}
-			again = AppendEvent(again, got[i])
+			again = appendEvent(again, got[i])
 		}
 		reread, _ := readAll(bytes.NewReader(again), 1<<21)
 		if len(reread) != len(got) {

@@ -24,7 +24,7 @@ func NewWriter(w io.Writer, flush func() error) *Writer {
 // Event writes one event. An Event without name, id and retry has its data
 // alone; Event.ID is written when HasID is set.
 func (w *Writer) Event(e Event) error {
-	w.buf = AppendEvent(w.buf[:0], e)
+	w.buf = appendEvent(w.buf[:0], e)
 	return w.write()
 }
 
@@ -46,8 +46,8 @@ func (w *Writer) write() error {
 	return w.flush()
 }
 
-// AppendEvent appends the bytes of an event.
-func AppendEvent(b []byte, e Event) []byte {
+// appendEvent appends the bytes of an event.
+func appendEvent(b []byte, e Event) []byte {
 	if e.Name != "" {
 		b = appendField(b, "event", e.Name)
 	}
