@@ -1,53 +1,59 @@
 package routes
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// newAction makes the one action of a route other than mcp.
-func newAction(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
-	switch {
-	case c.Cluster != "":
-		cluster, ok := deps.Clusters.Get(c.Cluster)
-		if !ok {
-			return nil, fmt.Errorf("there is no cluster %q", c.Cluster)
-		}
-		if cluster.IsCommand() {
-			return nil, fmt.Errorf("cluster %q is a command, which only mcp routes speak to", c.Cluster)
-		}
-		return newForwarder(c, cluster, buffers, deps.Memory), nil
-	case c.Health != "":
-		return health(c.Health, deps.Ready), nil
-	case c.Redirect != nil:
-		return redirect(c.Redirect), nil
-	case c.Respond != nil:
-		return respond(c.Respond), nil
-	}
-	return nil, errors.New("no action")
+// action is what a route does: a key of Config, whether a route has it, and the
+// maker of the handler that serves the route then, with its auth and edits.
+type action struct {
+	key   string
+	given func(*Config) bool
+	make  func(*Router, *Config, Deps) (http.Handler, error)
 }
 
-func health(kind string, ready func() bool) http.Handler {
+// actions are all actions. A route has exactly one.
+var actions = []action{
+	{"mcp", func(c *Config) bool { return c.MCP != nil }, (*Router).mcpAction},
+	{"cluster", func(c *Config) bool { return c.Cluster != "" }, plain(newForwarder)},
+	{"health", func(c *Config) bool { return c.Health != "" }, plain(health)},
+	{"redirect", func(c *Config) bool { return c.Redirect != nil }, plain(redirect)},
+	{"respond", func(c *Config) bool { return c.Respond != nil }, plain(respond)},
+}
+
+// plain has an action served behind the route's auth, and its answers edited.
+func plain(make func(*Config, Deps) (http.Handler, error)) func(*Router, *Config, Deps) (http.Handler, error) {
+	return func(rt *Router, c *Config, deps Deps) (http.Handler, error) {
+		h, err := make(c, deps)
+		if err == nil {
+			h, err = rt.authenticated(c, deps, h, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return edited(c, h), nil
+	}
+}
+
+func health(c *Config, deps Deps) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h["Cache-Control"] = []string{"no-store"}
-		if kind == "ready" && ready != nil && !ready() {
+		if c.Health == "ready" && deps.Ready != nil && !deps.Ready() {
 			filter.WriteError(w, http.StatusServiceUnavailable, "not_ready", "starting, shutting down or short of memory")
 			return
 		}
 		answer(w, http.StatusOK, "text/plain; charset=utf-8", "ok\n")
-	})
+	}), nil
 }
 
-func respond(c *Respond) http.Handler {
+func respond(c *Config, _ Deps) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, c.Status, c.ContentType, c.Body)
-	})
+		answer(w, c.Respond.Status, c.Respond.ContentType, c.Respond.Body)
+	}), nil
 }
 
 func answer(w http.ResponseWriter, status int, contentType, body string) {
@@ -60,10 +66,10 @@ func answer(w http.ResponseWriter, status int, contentType, body string) {
 	}
 }
 
-func redirect(c *Redirect) http.Handler {
+func redirect(c *Config, _ Deps) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		current := filter.Scheme(r)
-		scheme, host, path, query := c.Scheme, c.Host, c.Path, r.URL.RawQuery
+		to, current := c.Redirect, filter.Scheme(r)
+		scheme, host, path, query := to.Scheme, to.Host, to.Path, r.URL.RawQuery
 		if scheme == "" {
 			scheme = current
 		}
@@ -83,8 +89,8 @@ func redirect(c *Redirect) http.Handler {
 			}
 		}
 		w.Header()["Location"] = []string{scheme + "://" + host + path}
-		w.WriteHeader(c.Status)
-	})
+		w.WriteHeader(to.Status)
+	}), nil
 }
 
 func withoutPort(hostport string) string {

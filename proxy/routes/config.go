@@ -14,7 +14,7 @@ type Config struct {
 	Match     Match              `yaml:"match" required:"true" doc:"Which requests the route serves; the first match wins, in file order."`
 	Auth      *filter.AuthConfig `yaml:"auth" doc:"Who may use the route; other clients get 401. Absent: every client may."`
 
-	// Exactly one action.
+	// Exactly one action; each has a line in actions (action.go).
 	MCP      *mcp.Config `yaml:"mcp" doc:"Federate MCP servers."`
 	Cluster  string      `yaml:"cluster" example:"api" doc:"Proxy HTTP, WebSocket, SSE and gRPC to this cluster."`
 	Health   string      `yaml:"health" enum:"live,ready" doc:"live: 200 while the process serves. ready: 200 once warmed, 503 while shutting down."`

@@ -1,5 +1,5 @@
 // Package routes decides which action serves a request, and holds the actions
-// that are plain HTTP: cluster (the reverse proxy), health, redirect, respond.
+// that are plain HTTP, such as cluster, the reverse proxy; action.go lists all.
 //
 // A Router is one generation's routes. It is immutable but for the counts of
 // what it shares with the Router before it, and serves any number of requests

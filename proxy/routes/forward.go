@@ -3,6 +3,7 @@ package routes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -37,7 +38,15 @@ type forwarder struct {
 	upload     int // the most that a body takes on its way, in bytes
 }
 
-func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool, budget *memory.Budget) *forwarder {
+// newForwarder makes the action cluster.
+func newForwarder(c *Config, deps Deps) (http.Handler, error) {
+	cluster, ok := deps.Clusters.Get(c.Cluster)
+	if !ok {
+		return nil, fmt.Errorf("there is no cluster %q", c.Cluster)
+	}
+	if cluster.IsCommand() {
+		return nil, fmt.Errorf("cluster %q is a command, which only mcp routes speak to", c.Cluster)
+	}
 	f := &forwarder{
 		cluster: cluster,
 		base:    strings.TrimSuffix(cluster.Path(), "/"),
@@ -52,14 +61,14 @@ func newForwarder(c *Config, cluster *clusters.Cluster, buffers *sync.Pool, budg
 		credential: c.Auth == nil,
 		request:    compileEdits(&c.RequestHeaders),
 		answer:     compileEdits(&c.ResponseHeaders),
-		buffers:    buffers,
-		memory:     budget,
+		buffers:    deps.buffers,
+		memory:     deps.Memory,
 		upload:     copyBuffer,
 	}
 	if cluster.MaySpeakHTTP2() {
 		f.upload = maxFrame
 	}
-	return f
+	return f, nil
 }
 
 // exchange is one request on its way through.

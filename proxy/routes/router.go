@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -26,6 +27,8 @@ type Deps struct {
 	// Previous is the Router before this one, not closed yet; what did not
 	// change is carried over from it. Nil at the start.
 	Previous *Router
+
+	buffers *sync.Pool // of the generation's forwarders
 }
 
 // Router is one generation's routes.
@@ -56,7 +59,7 @@ func NewRouter(cfgs []Config, deps Deps) (*Router, error) {
 }
 
 func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
-	buffers := &sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+	deps.buffers = &sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 	var routes []*route
 	for i := range cfgs {
 		c := &cfgs[i]
@@ -64,7 +67,7 @@ func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
 		r, err := compile(c)
 		if err == nil {
 			r.excuses = newExcuses(c, deps.Clusters)
-			r.handler, err = rt.action(c, deps, buffers)
+			r.handler, err = rt.action(c, deps)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", c.Name, err)
@@ -75,18 +78,13 @@ func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
 }
 
 // action puts together what serves a route: its edits, its auth, its action.
-func (rt *Router) action(c *Config, deps Deps, buffers *sync.Pool) (http.Handler, error) {
-	if c.MCP != nil {
-		return rt.mcpAction(c, deps)
+func (rt *Router) action(c *Config, deps Deps) (http.Handler, error) {
+	for _, a := range actions {
+		if a.given(c) {
+			return a.make(rt, c, deps)
+		}
 	}
-	h, err := newAction(c, deps, buffers)
-	if err == nil {
-		h, err = rt.authenticated(c, deps, h, nil)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return edited(c, h), nil
+	return nil, errors.New("no action")
 }
 
 // authenticated leaves to h what the route's auth lets pass, if it has one.

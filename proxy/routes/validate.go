@@ -20,14 +20,21 @@ import (
 // a route without a name that of its path.
 func (c *Config) Validate(s *config.Scope) {
 	c.applyName()
-	actions := c.actions(s)
-	switch len(actions) {
+	var all, given []string
+	for _, a := range actions {
+		all = append(all, a.key)
+		// A block that did not decode is nil, and was meant nevertheless.
+		if a.given(c) || s.IsSet(a.key) {
+			given = append(given, a.key)
+		}
+	}
+	switch len(given) {
 	case 0:
-		s.Errorf("", "no action; give one of mcp, cluster, health, redirect, respond")
+		s.Errorf("", "no action; give one of %s", strings.Join(all, ", "))
 	case 1:
-		c.validateAction(s, actions[0])
+		c.validateAction(s, given[0])
 	default:
-		s.Errorf(actions[1], "a second action beside %s; a route has exactly one", actions[0])
+		s.Errorf(given[1], "a second action beside %s; a route has exactly one", given[0])
 	}
 }
 
@@ -35,23 +42,6 @@ func (c *Config) applyName() {
 	if c.Name == "" {
 		c.Name = c.Match.label()
 	}
-}
-
-func (c *Config) actions(s *config.Scope) []string {
-	var given []string
-	for _, a := range []struct {
-		name string
-		set  bool
-	}{
-		{"mcp", c.MCP != nil}, {"cluster", c.Cluster != ""}, {"health", c.Health != ""},
-		{"redirect", c.Redirect != nil}, {"respond", c.Respond != nil},
-	} {
-		// A block that could not be decoded is nil, although the file has it.
-		if a.set || s.IsSet(a.name) {
-			given = append(given, a.name)
-		}
-	}
-	return given
 }
 
 func (c *Config) validateAction(s *config.Scope, action string) {
