@@ -5,6 +5,7 @@ import (
 	cryptotls "crypto/tls"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,12 +125,7 @@ func (c *Conn) ForwardedIdentity() string {
 // trusted_proxies; the zero Addr means the client of a unix socket.
 func (c *Conn) TrustsProxy(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("") // with one it is in no prefix
-	for _, proxy := range c.server.config.TrustedProxies {
-		if proxy.matches(addr) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.server.config.TrustedProxies, func(p TrustedProxy) bool { return p.matches(addr) })
 }
 
 // HungUp reports whether the client of a request over HTTP/1.1 has hung up, or the

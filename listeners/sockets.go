@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,10 +82,7 @@ func (s *Sockets) Bind(configured string) (*Socket, error) {
 // Close closes every socket. A UDP one goes on for the connections it has.
 func (s *Sockets) Close() {
 	s.mu.Lock()
-	sockets := make([]*Socket, 0, len(s.held))
-	for _, socket := range s.held {
-		sockets = append(sockets, socket)
-	}
+	sockets := slices.Collect(maps.Values(s.held))
 	s.mu.Unlock()
 	var wg sync.WaitGroup
 	for _, socket := range sockets {

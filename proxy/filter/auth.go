@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/tls"
@@ -123,12 +124,8 @@ func (c *ClientCertConfig) check(r *http.Request) (Principal, error) {
 	if cert == nil {
 		return Principal{}, errors.New("no client certificate")
 	}
-	for _, pattern := range c.AllowedNames {
-		if tls.MatchName(pattern, cert) {
-			return certificatePrincipal(cert), nil
-		}
-	}
-	if len(c.AllowedNames) > 0 {
+	allowed := func(pattern string) bool { return tls.MatchName(pattern, cert) }
+	if len(c.AllowedNames) > 0 && !slices.ContainsFunc(c.AllowedNames, allowed) {
 		return Principal{}, fmt.Errorf("the client certificate of %s is not among allowed_names", tls.PeerName(cert))
 	}
 	return certificatePrincipal(cert), nil

@@ -73,12 +73,7 @@ func resourceURL(raw string) string {
 // plainText reports whether s is printable ASCII without spaces, quotes and
 // backslashes, as a scope is (RFC 6749 section 3.3).
 func plainText(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '"' || c == '\\' })
 }
 
 // MetadataURL is where the metadata of this resource stands: the well-known

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // flushTimeout is how long lines that wait have when their destination is given
@@ -21,6 +24,7 @@ const flushTimeout = 2 * time.Second
 type Logs struct {
 	stderr  *Sink
 	current atomic.Pointer[Sink]
+	disk    *disk.Disk // bounds the wait for a network file system
 	// count is told of each dropped line.
 	count func(dropped int)
 	// retired counts the sinks that still write what they took.
@@ -31,7 +35,7 @@ type Logs struct {
 // somewhere to report to. dropped is called with the number of lines that are
 // lost, each time some are; it must not log.
 func New(stderr io.Writer, dropped func(lines int)) *Logs {
-	l := &Logs{count: dropped}
+	l := &Logs{count: dropped, disk: disk.New(context.Background(), disk.Timeout)}
 	l.stderr = newSink(Config{Access: true}, zerolog.InfoLevel, stderr, dropped)
 	l.current.Store(l.stderr)
 	return l
@@ -56,12 +60,12 @@ func (l *Logs) Open(c Config) (*Sink, error) {
 	if c.File == "" {
 		return l.stderr.variant(c, level), nil
 	}
-	f, created, err := openFile(string(c.File))
+	f, err := openFile(l.disk, string(c.File))
 	if err != nil {
 		return nil, err
 	}
-	s := newSink(c, level, f, l.count)
-	s.file, s.created = f, created
+	s := newSink(c, level, f.File, l.count)
+	s.file = f
 	return s, nil
 }
 
@@ -77,7 +81,7 @@ func (l *Logs) Swap(s *Sink) {
 // Discard takes back Open, and Swap where the first generation came to that:
 // what it had to say stays in its file.
 func (l *Logs) Discard(s *Sink) {
-	if !l.current.CompareAndSwap(s, l.stderr) && s.created {
+	if !l.current.CompareAndSwap(s, l.stderr) && s.file.created {
 		os.Remove(string(s.config.File))
 	}
 	l.retire(s, l.stderr)
@@ -86,7 +90,7 @@ func (l *Logs) Discard(s *Sink) {
 // retire sends what is still being formatted for a sink to next, and closes the
 // sink's file once it has the lines that wait for it.
 func (l *Logs) retire(s, next *Sink) {
-	if s.file == nil {
+	if s.file.File == nil {
 		return // stderr stays open
 	}
 	s.next.Store(next)
@@ -101,7 +105,7 @@ func (l *Logs) retire(s, next *Sink) {
 // Without a log file it does nothing.
 func (l *Logs) Reopen() error {
 	old := l.current.Load()
-	if old.file == nil {
+	if old.file.File == nil {
 		return nil
 	}
 	s, err := l.Open(old.config)

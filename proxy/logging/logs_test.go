@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
@@ -23,7 +24,7 @@ func TestLogToAPipeThatNobodyReadsIsRefusedAtOnce(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := openFile(pipe); !errors.Is(err, syscall.ENXIO) {
+	if _, err := openFile(disk.New(t.Context(), disk.Timeout), pipe); !errors.Is(err, syscall.ENXIO) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package logging
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // Sink is one destination, with what is logged to it and how.
@@ -21,8 +24,7 @@ type Sink struct {
 	reloads zerolog.Logger
 
 	queue   *queue
-	file    *os.File // nil: stderr
-	created bool     // by Open: the file was not there
+	file    logFile // the zero value: stderr
 	colours bool
 	// next takes the lines that come when this sink is closed.
 	next atomic.Pointer[Sink]
@@ -96,41 +98,25 @@ func (w levelWriter) WriteLevel(l zerolog.Level, line []byte) (int, error) {
 	return w.lines.Write(line)
 }
 
-// openTimeout bounds the opening of a log file: on a network file system whose
-// server is gone it never returns.
-const openTimeout = 10 * time.Second
+// logFile is a file that is written to. One that is opened too late to be used is
+// closed when it is collected.
+type logFile struct {
+	*os.File
+	created bool // the file was not there
+}
 
-func openFile(path string) (f *os.File, created bool, err error) {
-	type opened struct {
-		file    *os.File
-		created bool
-		err     error
-	}
-	// Unbuffered: a file that comes too late finds no receiver, and is closed.
-	result, gaveUp := make(chan opened), make(chan struct{})
-	go func() {
-		_, err := os.Stat(path)
-		o := opened{created: errors.Is(err, fs.ErrNotExist)}
+func openFile(d *disk.Disk, path string) (logFile, error) {
+	f, err := disk.Do(context.Background(), d, "open", path, func() (f logFile, err error) {
+		_, err = os.Stat(path)
+		f.created = errors.Is(err, fs.ErrNotExist)
 		// Without O_NONBLOCK, opening a FIFO waits for a reader, maybe for ever.
-		o.file, o.err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
-		select {
-		case result <- o:
-		case <-gaveUp:
-			if o.err == nil {
-				o.file.Close()
-			}
-		}
-	}()
-	select {
-	case o := <-result:
-		if o.err != nil {
-			return nil, false, fmt.Errorf("opening the log file: %w", o.err)
-		}
-		return o.file, o.created, nil
-	case <-time.After(openTimeout):
-		close(gaveUp)
-		return nil, false, fmt.Errorf("opening the log file %s: the file system has not answered within %s", path, openTimeout)
+		f.File, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+		return f, err
+	})
+	if err != nil {
+		err = fmt.Errorf("opening the log file: %w", err)
 	}
+	return f, err
 }
 
 func isTerminal(w io.Writer) bool {

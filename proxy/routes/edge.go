@@ -156,12 +156,7 @@ func printable(s string) bool {
 
 // encodedSlash finds %2F. A path that holds one always has a RawPath.
 func encodedSlash(raw string) bool {
-	for i := 0; i+2 < len(raw); i++ {
-		if raw[i] == '%' && raw[i+1] == '2' && raw[i+2]|0x20 == 'f' {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(raw, "%2F") || strings.Contains(raw, "%2f")
 }
 
 // cleanPath reports whether every server reads a decoded path in the same way: it

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
@@ -149,7 +151,7 @@ func (x *exchange) outgoing() (*http.Request, error) {
 	if !x.credential {
 		delete(out.Header, "Authorization")
 	}
-	if len(r.Header["Te"]) > 0 && hasToken(strings.Join(r.Header["Te"], ","), "trailers") {
+	if httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {
 		out.Header["Te"] = []string{"trailers"} // gRPC servers want to see it
 	}
 	if protocol := upgradeOf(r); protocol != "" {

@@ -27,7 +27,7 @@ func hopByHop(name string) bool {
 func endToEnd(dst, src http.Header) {
 	named := src["Connection"]
 	for name, values := range src {
-		if !hopByHop(name) && (named == nil || !namedBy(named, name)) {
+		if !hopByHop(name) && (named == nil || !httpguts.HeaderValuesContainsToken(named, name)) {
 			dst[name] = values
 		}
 	}
@@ -46,24 +46,7 @@ func trails(name string) bool {
 // stays on one connection, nor a cookie (RFC 9110 section 6.5.1). named are the
 // lines of the answer's Connection.
 func trailsBack(name string, named []string) bool {
-	return httpguts.ValidTrailerHeader(name) && !hopByHop(name) && name != "Set-Cookie" && name != "Set-Cookie2" && !namedBy(named, name)
-}
-
-func namedBy(connection []string, name string) bool {
-	return slices.ContainsFunc(connection, func(line string) bool { return hasToken(line, name) })
-}
-
-// hasToken reports whether a comma-separated list holds the token, in any
-// case.
-func hasToken(list, token string) bool {
-	for list != "" {
-		var element string
-		element, list, _ = strings.Cut(list, ",")
-		if strings.EqualFold(strings.Trim(element, " \t"), token) {
-			return true
-		}
-	}
-	return false
+	return httpguts.ValidTrailerHeader(name) && !hopByHop(name) && name != "Set-Cookie" && name != "Set-Cookie2" && !httpguts.HeaderValuesContainsToken(named, name)
 }
 
 // edits are HeaderEdits with canonical names.

@@ -115,15 +115,7 @@ func underPrefix(path, prefix string) bool {
 }
 
 func (rt *route) matchesHost(host string) bool {
-	if len(rt.hosts) == 0 {
-		return true
-	}
-	for _, p := range rt.hosts {
-		if p.Matches(host) {
-			return true
-		}
-	}
-	return false
+	return len(rt.hosts) == 0 || slices.ContainsFunc(rt.hosts, func(p hostname.Pattern) bool { return p.Matches(host) })
 }
 
 func (rt *route) matchesHeaders(h http.Header) bool {

@@ -117,16 +117,10 @@ func merged(in *url.URL) *url.URL {
 }
 
 func mergeSlashes(path string) string {
-	if !strings.Contains(path, "//") {
-		return path
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
 	}
-	b := make([]byte, 0, len(path))
-	for i := range len(path) {
-		if path[i] != '/' || i == 0 || path[i-1] != '/' {
-			b = append(b, path[i])
-		}
-	}
-	return string(b)
+	return path
 }
 
 // opaqueSlashes decodes a path, and keeps each encoded slash one NUL.

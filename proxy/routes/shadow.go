@@ -123,28 +123,19 @@ func newReach(c *Config) reach {
 	return r
 }
 
-func sorted(list []string) []string {
-	list = slices.Clone(list)
-	slices.Sort(list)
-	return slices.Compact(list)
-}
+func sorted(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
 
 // covers reports whether a matches every request that b matches.
 func (a *reach) covers(b *reach) bool {
 	return a.coversMethods(b) && a.coversPaths(b) && a.coversHosts(b) && contains(b.facts, a.headers) && contains(a.listeners, b.listeners)
 }
 
-// contains reports whether all of some are in all; both are sorted.
+// contains reports whether all of some are in all, which is sorted.
 func contains(all, some []string) bool {
-	for _, s := range some {
-		for len(all) > 0 && all[0] < s {
-			all = all[1:]
-		}
-		if len(all) == 0 || all[0] != s {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(some, func(one string) bool {
+		_, found := slices.BinarySearch(all, one)
+		return !found
+	})
 }
 
 func (a *reach) coversMethods(b *reach) bool {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
@@ -18,7 +20,7 @@ import (
 // ignored, as RFC 9110 section 7.8 allows: behind them the client could send
 // requests that no route here has seen.
 func upgradeOf(r *http.Request) string {
-	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || len(r.Header["Upgrade"]) != 1 || !namedBy(r.Header["Connection"], "Upgrade") {
+	if r.ProtoMajor != 1 || r.ProtoMinor < 1 || len(r.Header["Upgrade"]) != 1 || !httpguts.HeaderValuesContainsToken(r.Header["Connection"], "Upgrade") {
 		return ""
 	}
 	protocol := r.Header["Upgrade"][0]

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/mcpgateway/mcpgateway/clusters/transport"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
@@ -51,7 +53,7 @@ func (x *exchange) respond(resp *http.Response) {
 		if !trailsBack(name, resp.Header["Connection"]) {
 			continue
 		}
-		if !hasToken(announced, name) {
+		if !httpguts.HeaderValuesContainsToken([]string{announced}, name) {
 			name = http.TrailerPrefix + name
 		}
 		h[name] = values
