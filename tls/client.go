@@ -51,7 +51,7 @@ func NewClient(cfg *ClientConfig) (*Client, error) {
 		}
 	}
 	if !cfg.ClientCert.IsZero() || !cfg.ClientKey.IsZero() {
-		if c.identity, err = IdentityOf(cfg.ClientCert, cfg.ClientKey, cfg.Passphrase); err != nil {
+		if c.identity, err = identityOf(cfg.ClientCert, cfg.ClientKey, cfg.Passphrase); err != nil {
 			return nil, fmt.Errorf("tls: client_cert: %w", err)
 		}
 	}

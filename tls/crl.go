@@ -16,8 +16,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
-// CRLs are the revocation lists of a file. They are immutable.
-type CRLs struct {
+// crls are the revocation lists of a file. They are immutable.
+type crls struct {
 	lists    []*crl
 	notAfter time.Time // the first next update; zero when no list names one
 }
@@ -32,16 +32,16 @@ type crl struct {
 	signers sync.Map
 }
 
-// CRLsOf are any number of lists, all in DER or all in PEM. Lists that cover
+// crlsOf are any number of lists, all in DER or all in PEM. Lists that cover
 // only a part of what their CA issued are refused: what they do not name would
-// pass. See Torn about its errors, and config.ParseOnce about who shares the
+// pass. See isTorn about its errors, and config.ParseOnce about who shares the
 // result.
-func CRLsOf(f config.File) (*CRLs, error) {
-	return config.ParseOnce(func() (*CRLs, error) { return parseCRLs(f.Data) }, f)
+func crlsOf(f config.File) (*crls, error) {
+	return config.ParseOnce(func() (*crls, error) { return parseCRLs(f.Data) }, f)
 }
 
-func parseCRLs(data []byte) (*CRLs, error) {
-	var lists CRLs
+func parseCRLs(data []byte) (*crls, error) {
+	var lists crls
 	if isDER(data) {
 		if err := lists.addAll(data); err != nil {
 			return nil, err
@@ -83,7 +83,7 @@ func binary(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r'
 
 // addAll adds lists that stand one behind the other. x509.ParseRevocationList
 // would take the first, and be silent about the rest.
-func (c *CRLs) addAll(der []byte) error {
+func (c *crls) addAll(der []byte) error {
 	for rest := cryptobyte.String(der); !rest.Empty(); {
 		var list cryptobyte.String
 		if !rest.ReadASN1Element(&list, tags.SEQUENCE) {
@@ -96,7 +96,7 @@ func (c *CRLs) addAll(der []byte) error {
 	return nil
 }
 
-func (c *CRLs) add(der []byte) error {
+func (c *crls) add(der []byte) error {
 	at := len(c.lists) + 1
 	list, err := x509.ParseRevocationList(der)
 	switch {
@@ -129,12 +129,12 @@ func isVersion1(der cryptobyte.String) bool {
 
 // NotAfter is when the first of the lists is past its next update; zero when
 // none has one.
-func (c *CRLs) NotAfter() time.Time { return c.notAfter }
+func (c *crls) NotAfter() time.Time { return c.notAfter }
 
 // check reports why no certificate of the chain, from a leaf to a root, may be
 // relied on as of now. Every CA of the chain needs a list that it signed, as
 // with nginx and Envoy: else an attacker who can hide a list can undo a revocation.
-func (c *CRLs) check(chain []*x509.Certificate, expired CRLExpired, now time.Time) error {
+func (c *crls) check(chain []*x509.Certificate, expired CRLExpired, now time.Time) error {
 	for i, cert := range chain[:len(chain)-1] {
 		if err := c.checkOne(cert, chain[i+1], expired, now); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (c *CRLs) check(chain []*x509.Certificate, expired CRLExpired, now time.Tim
 	return nil
 }
 
-func (c *CRLs) checkOne(cert, issuer *x509.Certificate, expired CRLExpired, now time.Time) error {
+func (c *crls) checkOne(cert, issuer *x509.Certificate, expired CRLExpired, now time.Time) error {
 	var newest *crl
 	var reason error
 	for _, l := range c.lists {
@@ -197,7 +197,7 @@ func (l *crl) signedBy(issuer *x509.Certificate) error {
 	return nil
 }
 
-func (c *CRLs) equal(o *CRLs) bool {
+func (c *crls) equal(o *crls) bool {
 	if c == nil || o == nil {
 		return c == o
 	}
@@ -205,7 +205,7 @@ func (c *CRLs) equal(o *CRLs) bool {
 }
 
 // missing names the CAs of the trust that have no list here.
-func (c *CRLs) missing(t *Trust) []string {
+func (c *crls) missing(t *Trust) []string {
 	var names []string
 	for _, ca := range t.cas {
 		if !slices.ContainsFunc(c.lists, func(l *crl) bool {

@@ -46,7 +46,7 @@ func TestEveryRevocationListOfAFileIsRead(t *testing.T) {
 	} {
 		lists, err := parseCRLs(c.file)
 		if c.want == 0 {
-			if err == nil || !Torn(err) {
+			if err == nil || !isTorn(err) {
 				t.Errorf("%s: got %v, want a torn file", c.name, err)
 			}
 			continue
@@ -88,7 +88,7 @@ func TestALimitedRevocationListIsRefusedAlsoWhenTheLimitIsNotCritical(t *testing
 				Number: big.NewInt(1), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: time.Now().Add(time.Hour),
 				ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, c.id}, Critical: critical, Value: c.der}},
 			})
-			if _, err := parseCRLs(list); err == nil || Torn(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "complete list") {
+			if _, err := parseCRLs(list); err == nil || isTorn(err) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "complete list") {
 				t.Errorf("%s, critical %v: got %v, want an error with %q", c.name, critical, err, c.want)
 			}
 		}

@@ -86,7 +86,7 @@ func (t *Trust) Dated(use string) []Dated {
 	return list
 }
 
-func (c *CRLs) dated(use string) []Dated {
+func (c *crls) dated(use string) []Dated {
 	var list []Dated
 	for _, l := range c.lists {
 		if !l.list.NextUpdate.IsZero() {

@@ -110,7 +110,7 @@ func serve(t *testing.T, p KeyPair) *cryptotls.Config {
 // parseTrust is TrustOf content that no other section names.
 func parseTrust(caPEM []byte) (*Trust, error) { return TrustOf(file(caPEM)) }
 
-// parseIdentity is IdentityOf contents that no other section names.
+// parseIdentity is identityOf contents that no other section names.
 func parseIdentity(certPEM, keyPEM, passphrase []byte) (*Identity, error) {
-	return IdentityOf(file(certPEM), secret(keyPEM), secret(passphrase))
+	return identityOf(file(certPEM), secret(keyPEM), secret(passphrase))
 }

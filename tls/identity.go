@@ -27,11 +27,11 @@ type Identity struct {
 	delivered bool
 }
 
-// IdentityOf is the identity of a PEM certificate with its intermediates, in any
+// identityOf is the identity of a PEM certificate with its intermediates, in any
 // order, and the PEM key of one of them. It says nothing about dates. The
-// passphrase is for an encrypted key. See Torn about its errors, and
+// passphrase is for an encrypted key. See isTorn about its errors, and
 // config.ParseOnce about who shares the result.
-func IdentityOf(cert config.File, key, passphrase config.Secret) (*Identity, error) {
+func identityOf(cert config.File, key, passphrase config.Secret) (*Identity, error) {
 	return config.ParseOnce(func() (*Identity, error) {
 		chain, err := chainOf(cert)
 		if err != nil {

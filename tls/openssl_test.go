@@ -78,7 +78,7 @@ func TestKeysOfEveryFormThatOpenSSLWrites(t *testing.T) {
 			if _, err := parseIdentity(cert, key, nil); err == nil || !strings.Contains(err.Error(), "passphrase") {
 				t.Errorf("without a passphrase: %v", err)
 			}
-			if _, err := parseIdentity(cert, key, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "cannot be decrypted") || !Torn(err) {
+			if _, err := parseIdentity(cert, key, []byte("wrong")); err == nil || !strings.Contains(err.Error(), "cannot be decrypted") || !isTorn(err) {
 				t.Errorf("with a wrong one: %v", err)
 			}
 		})
@@ -99,7 +99,7 @@ func TestAnEncryptionThatIsNotReadIsToldFromAWrongPassphrase(t *testing.T) {
 		sh(form + " -in ec.key -out made.key -passout pass:secret")
 		_, err := parseIdentity(read("ec.crt"), read("made.key"), []byte("secret"))
 		const way = "openssl pkcs8 -topk8 -v2 aes-256-cbc"
-		if err == nil || Torn(err) || !strings.Contains(err.Error(), "not supported") || !strings.Contains(err.Error(), way) {
+		if err == nil || isTorn(err) || !strings.Contains(err.Error(), "not supported") || !strings.Contains(err.Error(), way) {
 			t.Errorf("%s: got %v", form, err)
 		}
 		sh(way + " -in made.key -passin pass:secret -out converted.key -passout pass:secret")
@@ -127,7 +127,7 @@ func TestAKeyIsRefusedIfAndOnlyIfCryptoTLSCannotUseIt(t *testing.T) {
 			openssl pkey -in made.key -pubout -out made.pub
 			openssl x509 -new -force_pubkey made.pub -CA ca.crt -CAkey ca.key -subj /CN=made -days 1 -out made.crt`)
 		_, err := parseIdentity(read("made.crt"), read("made.key"), nil)
-		if want == "" && err != nil || want != "" && (err == nil || Torn(err) || !strings.Contains(err.Error(), want)) {
+		if want == "" && err != nil || want != "" && (err == nil || isTorn(err) || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", key, err, want)
 		}
 		cert, err := cryptotls.X509KeyPair(read("made.crt"), read("made.key"))
@@ -163,7 +163,7 @@ func TestAListOfVersion1IsRefusedWithTheWayOut(t *testing.T) {
 		b.AddBytes(rest)
 	})
 	_, err := parseCRLs(b.BytesOrPanic())
-	if err == nil || Torn(err) || !strings.Contains(err.Error(), "version 1") {
+	if err == nil || isTorn(err) || !strings.Contains(err.Error(), "version 1") {
 		t.Fatalf("got %v", err)
 	}
 

@@ -52,8 +52,8 @@ func TestEachMistakeInAKeyPairHasItsOwnError(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want an error with %q", err, c.want)
 			}
-			if Torn(err) != c.torn {
-				t.Errorf("%v: torn is %v, want %v", err, Torn(err), c.torn)
+			if isTorn(err) != c.torn {
+				t.Errorf("%v: torn is %v, want %v", err, isTorn(err), c.torn)
 			}
 		})
 	}

@@ -66,12 +66,12 @@ func TestADamagedEncryptedKeyIsAnErrorWhateverItAsksFor(t *testing.T) {
 	} {
 		e := good()
 		change(&e)
-		if _, err := decrypt(e.block(t), []byte("secret")); err == nil || Torn(err) || !strings.Contains(err.Error(), "not supported") {
+		if _, err := decrypt(e.block(t), []byte("secret")); err == nil || isTorn(err) || !strings.Contains(err.Error(), "not supported") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	e := good()
-	if _, err := decrypt(e.block(t), []byte("secret")); !Torn(err) {
+	if _, err := decrypt(e.block(t), []byte("secret")); !isTorn(err) {
 		t.Errorf("content that is no key: got %v, want the passphrase to be doubted", err)
 	}
 }

@@ -28,10 +28,10 @@ func (e tornError) Unwrap() error { return e.error }
 
 func torn(format string, args ...any) error { return tornError{fmt.Errorf(format, args...)} }
 
-// Torn reports whether err may cure itself: a file that is empty or ends in the
+// isTorn reports whether err may cure itself: a file that is empty or ends in the
 // middle, a certificate whose key has not been written yet. A caller that read
 // the files reads them again before it gives up.
-func Torn(err error) bool {
+func isTorn(err error) bool {
 	var t tornError
 	return errors.As(err, &t)
 }

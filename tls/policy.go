@@ -25,7 +25,7 @@ type policy struct {
 	minVersion   uint16
 	mode         ClientAuthMode
 	trust        *Trust // nil in mode none
-	crls         *CRLs  // nil: no client is revoked
+	crls         *crls  // nil: no client is revoked
 	crlExpired   CRLExpired
 	names        []string
 	workload     spiffe.ID // ours, where the trust is by a Workload API; else zero
@@ -89,7 +89,7 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 		p.workload = m.ID
 	}
 	if !auth.CRL.IsZero() {
-		if p.crls, err = CRLsOf(auth.CRL); err != nil {
+		if p.crls, err = crlsOf(auth.CRL); err != nil {
 			return nil, fmt.Errorf("client_auth.crl: %w", err)
 		}
 	}
@@ -104,7 +104,7 @@ func (p *policy) addPair(pair *KeyPair, acme ACME) error {
 		}
 		return nil
 	}
-	id, err := IdentityOf(pair.Cert, pair.Key, pair.Passphrase)
+	id, err := identityOf(pair.Cert, pair.Key, pair.Passphrase)
 	if err != nil {
 		return err
 	}

@@ -82,12 +82,12 @@ func TestResumedHandshakeIsRefusedOnceItsCertificateIsRevoked(t *testing.T) {
 }
 
 func TestPartialRevocationListsAreRefused(t *testing.T) {
-	if _, err := parseCRLs([]byte("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")); err == nil || !Torn(err) {
+	if _, err := parseCRLs([]byte("-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n")); err == nil || !isTorn(err) {
 		t.Errorf("garbage: %v", err)
 	}
 	ca := tlstest.NewCA(t, "CA")
 	whole := ca.CRL(t, time.Now().Add(time.Hour))
-	if _, err := parseCRLs(whole[:len(whole)/2]); err == nil || !Torn(err) {
+	if _, err := parseCRLs(whole[:len(whole)/2]); err == nil || !isTorn(err) {
 		t.Errorf("half a list: %v", err)
 	}
 	if _, err := parseCRLs(ca.PartialCRL(t)); err == nil || !strings.Contains(err.Error(), "complete list") {

@@ -30,7 +30,7 @@ type Trust struct {
 
 // TrustOf are the CAs of a PEM file. Certificates that are no CA are passed over:
 // as roots they would be believed for themselves. A file without any CA is an
-// error. See Torn about its errors, and config.ParseOnce about who shares the
+// error. See isTorn about its errors, and config.ParseOnce about who shares the
 // result.
 func TrustOf(ca config.File) (*Trust, error) {
 	return config.ParseOnce(func() (*Trust, error) {

@@ -149,7 +149,7 @@ func (a *ClientAuth) validateCRL(s *config.Scope) {
 		}
 		return
 	}
-	lists, err := CRLsOf(a.CRL)
+	lists, err := crlsOf(a.CRL)
 	if err != nil {
 		report(s, "crl", err)
 		return
@@ -232,7 +232,7 @@ func validatePair(s *config.Scope, certField string, cert config.File, keyField 
 	if certErr != nil || keyErr != nil {
 		return
 	}
-	id, err := IdentityOf(cert, key, passphrase)
+	id, err := identityOf(cert, key, passphrase)
 	if err != nil {
 		report(s, keyField, err)
 		return
@@ -273,7 +273,7 @@ func reportDates(s *config.Scope, field string, f config.File, err error) {
 func report(s *config.Scope, field string, err error) {
 	switch {
 	case err == nil:
-	case Torn(err):
+	case isTorn(err):
 		s.Transientf(field, "%v", err)
 	default:
 		s.Errorf(field, "%v", err)

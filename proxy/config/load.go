@@ -18,8 +18,6 @@ type Options struct {
 	// RetryFor bounds how long Load waits for files that a program is in the
 	// middle of replacing; 0 is 3s, negative is not at all.
 	RetryFor time.Duration
-	// RetryEvery is the pause between two tries; 0 is 100ms.
-	RetryEvery time.Duration
 	// Running is what the generation in force was loaded from, so that what
 	// serves already can be told from what an edit brings in; nil where none is.
 	Running *Snapshot
@@ -30,6 +28,9 @@ type Options struct {
 	// named pipe.
 	Open func(path string) (*os.File, error)
 }
+
+// retryEvery is the pause between two tries.
+const retryEvery = 100 * time.Millisecond
 
 // Snapshot is what a Load read.
 type Snapshot struct {
@@ -79,9 +80,6 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 	if opts.RetryFor == 0 {
 		opts.RetryFor = 3 * time.Second
 	}
-	if opts.RetryEvery <= 0 {
-		opts.RetryEvery = 100 * time.Millisecond
-	}
 	if opts.Disk == nil {
 		opts.Disk = disk.New(context.Background(), disk.Timeout)
 	}
@@ -102,10 +100,10 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 			return snapshot, nil
 		case ctx.Err() != nil:
 			return snapshot, fmt.Errorf("%w, while reading the files:\n%w", context.Cause(ctx), errs)
-		case !errs.transient() || time.Until(deadline) < opts.RetryEvery:
+		case !errs.transient() || time.Until(deadline) < retryEvery:
 			return snapshot, errs
 		}
-		pause := time.NewTimer(opts.RetryEvery)
+		pause := time.NewTimer(retryEvery)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
