@@ -2,7 +2,6 @@ package clusters
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -16,8 +15,6 @@ import (
 // the next set.
 type Cluster struct {
 	*factory
-	health   *HealthCheck // nil: no active checks
-	prober   Prober       // of health; nil without
 	checks   checks
 	balancer balancer
 
@@ -37,28 +34,13 @@ type Cluster struct {
 // newCluster prepares a cluster. previous, which may be nil, is the one of the
 // same name that serves now.
 func newCluster(cfg *Config, previous *Cluster, opts Options) (*Cluster, error) {
-	c := new(Cluster)
+	f, err := newFactory(cfg, previous, opts)
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{factory: f}
 	c.checks.cluster, c.checks.checkers = c, map[*Endpoint]*checker{}
-	var err error
-	if c.health, err = cfg.health(); err != nil {
-		return nil, err
-	}
-	if c.health != nil {
-		if c.prober, err = opts.prober(c.health.Kind); err != nil {
-			return nil, err
-		}
-	}
-	if c.health != nil && (c.health.Interval <= 0 || c.health.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 || cfg.StartTimeout <= 0 {
-		return nil, errors.New("the configuration lacks its defaults")
-	}
 	c.balancer.roundRobin, c.balancer.checked = cfg.Balancing == "round_robin", c.health != nil
-	var before *factory
-	if previous != nil {
-		before = previous.factory
-	}
-	if c.factory, err = newFactory(cfg, before, opts, c.health != nil); err != nil {
-		return nil, err
-	}
 	c.names = newNames(c.urls, opts, cfg.Name)
 	if previous != nil {
 		// Only of names that both have: those are looked up again and again.

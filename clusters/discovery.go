@@ -41,8 +41,8 @@ func newNames(urls []*url.URL, opts Options, cluster string) *names {
 			n.hosts = append(n.hosts, u.Hostname())
 		}
 	}
-	if t := opts.Trace; t != nil && t.Resolved != nil {
-		n.tell = func(host string, addrs []netip.Addr, err error) { t.Resolved(cluster, host, addrs, err) }
+	if resolved := opts.Trace.Resolved; resolved != nil {
+		n.tell = func(host string, addrs []netip.Addr, err error) { resolved(cluster, host, addrs, err) }
 	}
 	return n
 }

@@ -148,8 +148,8 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (res *http.Resp
 	} else if err == nil && e.avoid.Load() != 0 {
 		e.avoid.Store(0)
 	}
-	if t := e.trace; t != nil && t.Request != nil {
-		t.Request(e.cluster, e.id, status, time.Since(start), err)
+	if told := e.trace.Request; told != nil {
+		told(e.cluster, e.id, status, time.Since(start), err)
 	}
 	return res, err
 }

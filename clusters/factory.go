@@ -21,17 +21,31 @@ import (
 type factory struct {
 	cfg       *Config
 	opts      Options
-	checked   bool                 // there are active checks
+	health    *HealthCheck         // nil: no active checks
+	prober    Prober               // of health; nil without
 	connects  [32]byte             // ConnectFingerprint of cfg
 	urls      []*url.URL           // none for a command
 	connector *transport.Connector // nil for a command
 	headers   []transport.Header
 }
 
-// newFactory returns the factory of a cluster; previous, which may be nil, is that
-// of the cluster that serves now.
-func newFactory(cfg *Config, previous *factory, opts Options, checked bool) (*factory, error) {
-	f := &factory{cfg: cfg, opts: opts, checked: checked, connects: cfg.ConnectFingerprint()}
+// newFactory returns the factory of a cluster; previous, which may be nil, is the
+// cluster of the same name that serves now.
+func newFactory(cfg *Config, previous *Cluster, opts Options) (*factory, error) {
+	f := &factory{cfg: cfg, opts: opts, connects: cfg.ConnectFingerprint()}
+	var err error
+	if f.health, err = cfg.health(); err != nil {
+		return nil, err
+	}
+	h := f.health
+	if h != nil {
+		if f.prober, err = opts.prober(h.Kind); err != nil {
+			return nil, err
+		}
+	}
+	if h != nil && (h.Interval <= 0 || h.Timeout <= 0) || cfg.ConnectTimeout <= 0 || cfg.DNSRefresh <= 0 || cfg.MaxProcesses <= 0 || cfg.StartTimeout <= 0 {
+		return nil, errors.New("the configuration lacks its defaults")
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Headers)) {
 		f.headers = append(f.headers, transport.Header{Name: http.CanonicalHeaderKey(name), Value: cfg.Headers[name].Text})
 	}
@@ -50,7 +64,7 @@ func newFactory(cfg *Config, previous *factory, opts Options, checked bool) (*fa
 
 // connect takes over the connector of previous, which may be nil, if it stands for
 // the same.
-func (f *factory) connect(previous *factory) error {
+func (f *factory) connect(previous *Cluster) error {
 	if len(f.cfg.Command) > 0 {
 		return nil
 	}
@@ -66,14 +80,10 @@ func (f *factory) connect(previous *factory) error {
 			return err
 		}
 	}
-	opts := transport.Options{Reserve: f.opts.Reserve}
-	if t := f.opts.Trace; t != nil {
-		opts.Connected = t.Connected
-	}
 	f.connector = transport.NewConnector(f.cfg.Name, identity, transport.Settings{
 		Protocols: f.cfg.Protocols, Proxy: f.cfg.Proxy,
 		ConnectTimeout: f.cfg.ConnectTimeout, IdleTimeout: f.cfg.IdleTimeout, MaxConnectionAge: f.cfg.MaxConnectionAge,
-	}, opts)
+	}, transport.Options{Reserve: f.opts.Reserve, Connected: f.opts.Trace.Connected})
 	return nil
 }
 
@@ -96,7 +106,7 @@ func (f *factory) build(names *names, donors []*Endpoint) []*Endpoint {
 			switch {
 			case d.id != id || d.unresolved != nil || unresolved != nil:
 			case d.state.health() == Unhealthy:
-				e.inherit(d, newState(d.state.tally, f.checked))
+				e.inherit(d, newState(d.state.tally, f.health != nil))
 			default:
 				e.inherit(d, d.state)
 			}
@@ -124,7 +134,7 @@ func (f *factory) build(names *names, donors []*Endpoint) []*Endpoint {
 
 // newEndpoint makes an endpoint with one reference, the list's.
 func (f *factory) newEndpoint(id string, u *url.URL, a netip.Addr, unresolved error) *Endpoint {
-	e := f.bare(id, withoutQuery(u), a, newState(new(tally), f.checked), new(atomic.Int64))
+	e := f.bare(id, withoutQuery(u), a, newState(new(tally), f.health != nil), new(atomic.Int64))
 	e.unresolved = unresolved
 	switch {
 	case u == nil:
@@ -143,7 +153,7 @@ func (f *factory) newEndpoint(id string, u *url.URL, a netip.Addr, unresolved er
 // bare makes an endpoint that has no way to its server.
 func (f *factory) bare(id string, u *url.URL, a netip.Addr, s *state, avoid *atomic.Int64) *Endpoint {
 	e := &Endpoint{
-		cluster: f.cfg.Name, id: id, url: u, addr: a, connects: f.connects, trace: f.opts.Trace,
+		cluster: f.cfg.Name, id: id, url: u, addr: a, connects: f.connects, trace: &f.opts.Trace,
 		state: s, avoid: avoid, retired: make(chan struct{}),
 	}
 	e.refs.Store(1)
@@ -155,11 +165,9 @@ func (f *factory) command() *process.Command {
 	if base == nil {
 		base = os.Environ()
 	}
-	s := process.Settings{Cluster: f.cfg.Name, Argv: f.cfg.Command, Dir: string(f.cfg.Dir), Environ: process.Environ(base, f.cfg.Env)}
-	if t := f.opts.Trace; t != nil {
-		s.Trace = t.Process
-	}
-	return process.NewCommand(s)
+	return process.NewCommand(process.Settings{
+		Cluster: f.cfg.Name, Argv: f.cfg.Command, Dir: string(f.cfg.Dir), Environ: process.Environ(base, f.cfg.Env), Trace: f.opts.Trace.Process,
+	})
 }
 
 // exchanges are those of an endpoint's pool, which keep it alive.

@@ -20,19 +20,7 @@ const (
 
 // String is the word for operators.
 func (h Health) String() string {
-	switch h {
-	case Warming:
-		return "warming"
-	case Healthy:
-		return "healthy"
-	case Unhealthy:
-		return "unhealthy"
-	case Unauthorized:
-		return "unauthorized"
-	case Unresolved:
-		return "unresolved"
-	}
-	return "unchecked"
+	return [...]string{"warming", "healthy", "unhealthy", "unauthorized", "unresolved", "unchecked"}[h]
 }
 
 // Good reports whether an endpoint takes traffic gladly. A warming one does not

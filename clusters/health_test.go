@@ -87,7 +87,7 @@ func TestThresholdsDecideOnHealth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatient()
 		var verdicts []string
-		trace := &clusters.Trace{Health: func(_, _ string, healthy bool, err error) {
+		trace := clusters.Trace{Health: func(_, _ string, healthy bool, err error) {
 			verdicts = append(verdicts, fmt.Sprint(healthy, " ", err))
 		}}
 		set := newSet(t, clusters.Options{Probers: mcp(p), Trace: trace}, checked(t))

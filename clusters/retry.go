@@ -84,8 +84,8 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		if ctx.Err() != nil || !c.again(req, &policy, reason, attempt, tried) || !body.again() {
 			return res, err
 		}
-		if t := c.opts.Trace; t != nil && t.Retry != nil {
-			t.Retry(c.cfg.Name, e.id, reason)
+		if told := c.opts.Trace.Retry; told != nil {
+			told(c.cfg.Name, e.id, reason)
 		}
 		if res != nil {
 			discard(res)

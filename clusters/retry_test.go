@@ -100,7 +100,7 @@ func TestConnectFailuresMoveOnWithTheBodyIntact(t *testing.T) {
 	cfg := cluster(t, "c", dead, "http://127.0.0.3:1", "http://"+server.Addr)
 	cfg.Balancing = "round_robin"
 	var retries []string
-	trace := &clusters.Trace{Retry: func(_, _, reason string) { retries = append(retries, reason) }}
+	trace := clusters.Trace{Retry: func(_, _, reason string) { retries = append(retries, reason) }}
 	c := get(t, newSet(t, clusters.Options{Trace: trace}, cfg), "c")
 	body := &once{Reader: strings.NewReader("payload")}
 	req := peertest.Request(t, "POST", "/", "")

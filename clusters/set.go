@@ -18,7 +18,7 @@ type Options struct {
 	// Probers make the probes of the kinds of health checks that clusters does not
 	// have itself, by kind.
 	Probers map[string]Prober
-	Trace   *Trace
+	Trace   Trace
 	// Reserve is what connections leave of the process's descriptors; nil is
 	// nothing.
 	Reserve *descriptors.Reserve

@@ -37,11 +37,7 @@ func (c *Config) Validate(s *config.Scope) {
 }
 
 func (c *Config) validateEndpoints(s *config.Scope) {
-	for _, key := range []string{"env", "dir", "max_processes", "queue_timeout", "start_timeout"} {
-		if s.IsSet(key) {
-			s.Errorf(key, "only a command has this")
-		}
-	}
+	refuseKeys(s, "only a command has this", "env", "dir", "max_processes", "queue_timeout", "start_timeout")
 	var first *url.URL
 	seen := map[string]int{}
 	for i, raw := range c.Endpoints {
@@ -101,11 +97,8 @@ func (c *Config) validateProtocols(s *config.Scope, first *url.URL) {
 }
 
 func (c *Config) validateCommand(s *config.Scope) {
-	for _, key := range []string{"protocols", "proxy_protocol", "dns_refresh", "tls", "headers", "query", "connect_timeout", "idle_timeout", "max_connection_age"} {
-		if s.IsSet(key) {
-			s.Errorf(key, "a command has no connections; this has no effect on it")
-		}
-	}
+	refuseKeys(s, "a command has no connections; this has no effect on it",
+		"protocols", "proxy_protocol", "dns_refresh", "tls", "headers", "query", "connect_timeout", "idle_timeout", "max_connection_age")
 	c.validateKind(s, "a command has only", func(k kind) bool { return k.command })
 	for name := range c.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
@@ -137,6 +130,14 @@ func (c *Config) validateKind(s *config.Scope, why string, work func(kind) bool)
 	if k, known := kinds[c.HealthCheck.Kind]; known && !work(k) {
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(kinds)), func(name string) bool { return !work(kinds[name]) })
 		s.Errorf("health_check.kind", "%s %s", why, strings.Join(names, " or "))
+	}
+}
+
+func refuseKeys(s *config.Scope, why string, keys ...string) {
+	for _, key := range keys {
+		if s.IsSet(key) {
+			s.Errorf(key, "%s", why)
+		}
 	}
 }
 

@@ -40,7 +40,6 @@ type Process struct {
 
 	command  *Command
 	cmd      *exec.Cmd
-	stdin    *os.File
 	stdout   *os.File
 	stderr   *os.File
 	rest     rest
@@ -68,7 +67,9 @@ func (p *Process) live(started chan<- error, theirs []*os.File) {
 		f.Close()
 	}
 	if err != nil {
-		p.closePipes()
+		p.Stdin.Close()
+		p.stdout.Close()
+		p.stderr.Close()
 		started <- err
 		return
 	}
@@ -234,30 +235,23 @@ func (p *Process) pipes() (theirs []*os.File, err error) {
 		}
 		return r, w
 	}
-	var in, out, errs *os.File
-	in, p.stdin = pipe()
-	p.stdout, out = pipe()
-	p.stderr, errs = pipe()
+	in, stdin := pipe()
+	stdout, out := pipe()
+	stderr, errs := pipe()
 	if err != nil {
 		for _, f := range open {
 			f.Close()
 		}
 		return nil, err
 	}
-	p.Stdin, p.Stdout = p.stdin, endingReader{p.stdout}
+	p.Stdin, p.Stdout, p.stdout, p.stderr = stdin, endingReader{stdout}, stdout, stderr
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, errs
 	return []*os.File{in, out, errs}, nil
 }
 
-func (p *Process) closePipes() {
-	p.stdin.Close()
-	p.stdout.Close()
-	p.stderr.Close()
-}
-
 // outlive bounds the life of the pipes once the process has ended.
 func (p *Process) outlive() {
-	p.stdin.Close()
+	p.Stdin.Close()
 	_ = p.stdout.SetReadDeadline(time.Now().Add(pipeGrace))
 	_ = p.stderr.SetReadDeadline(time.Now().Add(pipeGrace))
 	// The caller need not read stdout to its end.

@@ -2,6 +2,7 @@ package transport
 
 import (
 	cryptotls "crypto/tls"
+	"io"
 	"net"
 	"net/http"
 	"syscall"
@@ -45,8 +46,10 @@ func trackedUnder(c net.Conn) *trackedConn {
 
 // CloseWrite half-closes the connection where it can be: an upgraded one may
 // go on in the other direction.
-func (c *trackedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *trackedConn) CloseWrite() error { return closeWrite(c.Conn) }
+
+func closeWrite(conn io.Writer) error {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return http.ErrNotSupported

@@ -3,7 +3,6 @@ package transport
 import (
 	"errors"
 	"io"
-	"net/http"
 )
 
 // body is what both kinds of response body have in common.
@@ -46,9 +45,4 @@ type upgradedBody struct {
 }
 
 // CloseWrite half-closes the connection where it can be.
-func (b *upgradedBody) CloseWrite() error {
-	if c, ok := b.Writer.(interface{ CloseWrite() error }); ok {
-		return c.CloseWrite()
-	}
-	return http.ErrNotSupported
-}
+func (b *upgradedBody) CloseWrite() error { return closeWrite(b.Writer) }

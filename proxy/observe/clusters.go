@@ -10,13 +10,13 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/logging"
 )
 
-func traceClusters(logs *logging.Logs, m *metrics) *clusters.Trace {
+func traceClusters(logs *logging.Logs, m *metrics) clusters.Trace {
 	requests := m.counter("cluster_requests_total", "Requests sent to endpoints, by status code; code 0 got no answer.", "cluster", "endpoint", "code")
 	seconds := m.seconds("cluster_request_duration_seconds", "From sending a request to an endpoint to its response header.", "cluster")
 	connects := m.counter("cluster_connects_total", "Connections opened to endpoints, by outcome.", "cluster", "endpoint", "outcome")
 	retries := m.counter("cluster_retries_total", "Requests sent again.", "cluster")
 	healthChanges := m.counter("cluster_health_changes_total", "Times that an endpoint's health changed.", "cluster", "endpoint", "to")
-	return &clusters.Trace{
+	return clusters.Trace{
 		Health: func(cluster, endpoint string, healthy bool, err error) {
 			log := logs.Logger()
 			if healthy {

@@ -21,7 +21,7 @@ type Observer struct {
 	Logs *logging.Logs
 
 	Listeners *listeners.Trace
-	Clusters  *clusters.Trace
+	Clusters  clusters.Trace
 	Auth      *filter.AuthTrace
 	MCP       *mcp.Trace
 	// Moved receives an MCP endpoint that redirects, and the path that is asked

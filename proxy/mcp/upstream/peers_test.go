@@ -257,7 +257,7 @@ func clusterSet(t testing.TB, previous *clusters.Set, change func(*clusters.Conf
 	change(&cfg)
 	set, err := clusters.NewSet([]clusters.Config{cfg}, previous, clusters.Options{
 		Environ: os.Environ(),
-		Trace:   &clusters.Trace{Process: process.Trace{Stderr: func(_, line string) { t.Logf("stderr: %s", line) }}},
+		Trace:   clusters.Trace{Process: process.Trace{Stderr: func(_, line string) { t.Logf("stderr: %s", line) }}},
 	})
 	if err != nil {
 		t.Fatal(err)
