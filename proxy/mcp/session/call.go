@@ -12,6 +12,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
@@ -145,14 +146,13 @@ func (c *call) run() {
 }
 
 // forward sends the call to one cluster, with edit's changes, and returns the
-// answer for the client. safe says that it may be repeated although a server
-// may have seen it.
-func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
+// answer for the client.
+func (c *call) forward(ref federation.Member, edit func(*jsonrpc.Edits)) ([]byte, *jsonrpc.Message, error) {
 	restore, err := rounds{c}.restore(ref)
 	if err != nil {
 		return nil, nil, err
 	}
-	m, err := c.exchange(c.ctx, ref, safe, func(e *jsonrpc.Edits) {
+	m, err := c.exchange(c.ctx, ref, func(e *jsonrpc.Edits) {
 		restore(e)
 		if edit != nil {
 			edit(e)
@@ -179,8 +179,8 @@ func (c *call) forward(ref federation.Member, safe bool, edit func(*jsonrpc.Edit
 }
 
 // exchange is forward without what it does to the answer.
-func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
-	return c.send(ctx, ref, safe, func(server *upstream.Server, id jsonrpc.ID) []byte {
+func (c *call) exchange(ctx context.Context, ref federation.Member, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
+	return c.send(ctx, ref, spec.Request(c.msg.Method()).Idempotent, func(server *upstream.Server, id jsonrpc.ID) []byte {
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
 		c.disclaim(&e, server)
@@ -195,7 +195,8 @@ func (c *call) exchange(ctx context.Context, ref federation.Member, safe bool, e
 	})
 }
 
-// send sends a cluster a request that build makes, and returns its answer.
+// send sends a cluster a request that build makes, and returns its answer. safe says
+// that it may be repeated although a server may have seen it.
 func (c *call) send(ctx context.Context, ref federation.Member, safe bool, build func(*upstream.Server, jsonrpc.ID) []byte) (*jsonrpc.Message, error) {
 	c.ask(ref.Name)
 	m, err := c.session.servers.at(ref.Name).Exchange(ctx, &c.Call, safe, build)

@@ -20,44 +20,40 @@ type dispatcher struct {
 // answer answers the request of the client: the whole response, or an error
 // that failed makes one of.
 func (d dispatcher) answer() ([]byte, error) {
-	method := d.c.msg.Method()
-	if kind, ok := spec.ListOf(method); ok {
-		return lister{d.s, d.c, kind}.answer()
-	}
-	if method == spec.ServerDiscover && d.s.modern() {
+	method := spec.Request(d.c.msg.Method())
+	switch {
+	case method.List != nil:
+		return lister{d.s, d.c, *method.List}.answer()
+	case method.Name == spec.ServerDiscover && d.s.modern():
 		return d.discover()
-	}
-	switch method {
-	case spec.Ping:
+	case method.Name == spec.Ping:
 		return jsonrpc.NewResult(d.c.msg.ID(), nil), nil
-	case spec.ToolsCall:
-		return d.named(spec.ToolsList, false)
-	case spec.PromptsGet:
-		return d.named(spec.PromptsList, true)
-	case spec.ResourcesRead:
-		body, _, err := d.resource(true)
-		return body, err
-	case spec.ResourcesSubscribe:
+	case method.Name == spec.ResourcesSubscribe:
 		return d.subscribe()
-	case spec.ResourcesUnsubscribe:
+	case method.Name == spec.ResourcesUnsubscribe:
 		return d.unsubscribe()
-	case spec.TasksGet, spec.TasksResult, spec.TasksCancel, spec.TasksUpdate:
-		return d.task()
-	case spec.CompletionComplete:
+	case method.Name == spec.CompletionComplete:
 		return d.complete()
-	case spec.LoggingSetLevel:
+	case method.Name == spec.LoggingSetLevel:
 		return d.setLevel()
+	case method.Of == spec.ResourcesList:
+		body, _, err := d.resource()
+		return body, err
+	case method.Of == spec.TasksList:
+		return d.task()
+	case method.Of != "":
+		return d.named(method.Of)
 	}
 	refs := d.c.route.Members
 	if !d.s.passes(refs) {
-		return nil, spec.MethodNotFound(method)
+		return nil, spec.MethodNotFound(d.c.msg.Method())
 	}
-	body, _, err := d.c.forward(refs[0], false, nil)
+	body, _, err := d.c.forward(refs[0], nil)
 	return body, err
 }
 
 // named forwards a request that names a tool or a prompt.
-func (d dispatcher) named(list string, safe bool) ([]byte, error) {
+func (d dispatcher) named(list string) ([]byte, error) {
 	at := d.c.msg.Params().Get("name")
 	if at.Kind() != jsonrpc.String {
 		return nil, spec.InvalidParams("params.name is not a string")
@@ -66,7 +62,7 @@ func (d dispatcher) named(list string, safe bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, _, err := d.c.forward(ref, safe, func(e *jsonrpc.Edits) {
+	body, _, err := d.c.forward(ref, func(e *jsonrpc.Edits) {
 		if list == spec.ToolsList && !ref.Tools.All() {
 			e.ReplaceString(at, own) // what was compared, and not what a server may read as another name
 			return
@@ -85,7 +81,7 @@ func rename(e *jsonrpc.Edits, at jsonrpc.Value, own string) {
 
 // resource forwards a request that names a resource, and returns the
 // cluster's own URI of it too.
-func (d dispatcher) resource(safe bool) ([]byte, target, error) {
+func (d dispatcher) resource() ([]byte, target, error) {
 	at := d.c.msg.Params().Get("uri")
 	if at.Kind() != jsonrpc.String {
 		return nil, target{}, spec.InvalidParams("params.uri is not a string")
@@ -94,7 +90,7 @@ func (d dispatcher) resource(safe bool) ([]byte, target, error) {
 	if err != nil {
 		return nil, target{}, err
 	}
-	body, m, err := d.c.forward(ref, safe, func(e *jsonrpc.Edits) { rename(e, at, own) })
+	body, m, err := d.c.forward(ref, func(e *jsonrpc.Edits) { rename(e, at, own) })
 	if err != nil {
 		return nil, target{}, err
 	}
@@ -108,7 +104,7 @@ type target struct {
 }
 
 func (d dispatcher) subscribe() ([]byte, error) {
-	body, to, err := d.resource(true)
+	body, to, err := d.resource()
 	if err == nil && to.ok {
 		d.s.servers.at(to.cluster).Subscribed(to.uri, true)
 	}
@@ -116,7 +112,7 @@ func (d dispatcher) subscribe() ([]byte, error) {
 }
 
 func (d dispatcher) unsubscribe() ([]byte, error) {
-	body, to, err := d.resource(true)
+	body, to, err := d.resource()
 	if err == nil {
 		d.s.servers.at(to.cluster).Subscribed(to.uri, false)
 	}
@@ -145,7 +141,7 @@ func (d dispatcher) complete() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, _, err := d.c.forward(ref, true, func(e *jsonrpc.Edits) { rename(e, name, own) })
+	body, _, err := d.c.forward(ref, func(e *jsonrpc.Edits) { rename(e, name, own) })
 	return body, err
 }
 
@@ -158,7 +154,7 @@ func (d dispatcher) setLevel() ([]byte, error) {
 	level := d.c.msg.Params().Get("level").String()
 	refs := d.c.route.Members
 	if d.s.naming.Transparent(refs) {
-		body, m, err := d.c.forward(refs[0], true, nil)
+		body, m, err := d.c.forward(refs[0], nil)
 		if err == nil && !m.IsError() {
 			d.s.servers.setLogLevel(level)
 		}
@@ -180,7 +176,7 @@ func (d dispatcher) setLevel() ([]byte, error) {
 			patience, _ := at.Patience(&d.c.route.slots)
 			ctx, cancel := context.WithTimeoutCause(d.c.ctx, patience, errListTime)
 			defer cancel()
-			_, _ = d.c.exchange(ctx, ref, true, nil)
+			_, _ = d.c.exchange(ctx, ref, nil)
 		})
 	}
 	wg.Wait()

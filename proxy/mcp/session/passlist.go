@@ -28,7 +28,7 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 	var body []byte
 	left := false // something was left out
 	for range pagesDrained {
-		m, err := l.c.exchange(ctx, ref, true, func(e *jsonrpc.Edits) { federation.SetCursor(e, l.c.msg, from.Page) })
+		m, err := l.c.exchange(ctx, ref, func(e *jsonrpc.Edits) { federation.SetCursor(e, l.c.msg, from.Page) })
 		if err != nil && body != nil && errors.Is(err, errListTime) {
 			return body, nil // the client goes on where there was no time to
 		}

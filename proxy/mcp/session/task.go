@@ -29,7 +29,7 @@ func (d dispatcher) task() ([]byte, error) {
 	at := d.c.msg.Params().Get("taskId")
 	refs := d.c.route.Members
 	if d.s.naming.Transparent(refs) {
-		body, _, err := d.c.forward(refs[0], false, nil)
+		body, _, err := d.c.forward(refs[0], nil)
 		return body, err
 	}
 	cluster, own, ok := d.s.openID(federation.TaskID, at.String())
@@ -37,7 +37,7 @@ func (d dispatcher) task() ([]byte, error) {
 	if !ok || !member {
 		return nil, spec.InvalidParams("unknown task")
 	}
-	body, _, err := d.c.forward(ref, spec.Request(d.c.msg.Method()).Idempotent, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	body, _, err := d.c.forward(ref, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
 	return body, err
 }
 

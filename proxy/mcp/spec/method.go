@@ -60,6 +60,9 @@ type Method struct {
 	// Names is the member of params that names what the request is about, and that
 	// HeaderName repeats: "name", "uri" or "taskId"; empty: there is none.
 	Names string
+	// Of is the list that has what the request is about, and decides whose it is
+	// where several servers have such a list; empty: another rule decides.
+	Of string
 	// NameRequired reports whether HeaderName must be there (MCP 2026-07-28,
 	// Streamable HTTP).
 	NameRequired bool

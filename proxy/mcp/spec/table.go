@@ -23,19 +23,19 @@ var table = []Method{
 
 	{Name: ToolsList, Sessions: true, Stateless: true, Idempotent: true, Cacheable: true,
 		List: &List{Member: "tools", Key: byName, Capability: "tools", Label: "tool"}},
-	{Name: ToolsCall, Sessions: true, Stateless: true, Names: byName, NameRequired: true, MayRequireInput: true},
+	{Name: ToolsCall, Of: ToolsList, Sessions: true, Stateless: true, Names: byName, NameRequired: true, MayRequireInput: true},
 
 	{Name: PromptsList, Sessions: true, Stateless: true, Idempotent: true, Cacheable: true,
 		List: &List{Member: "prompts", Key: byName, Capability: "prompts", Label: "prompt"}},
-	{Name: PromptsGet, Sessions: true, Stateless: true, Names: byName, NameRequired: true, Idempotent: true, MayRequireInput: true},
+	{Name: PromptsGet, Of: PromptsList, Sessions: true, Stateless: true, Names: byName, NameRequired: true, Idempotent: true, MayRequireInput: true},
 
 	{Name: ResourcesList, Sessions: true, Stateless: true, Idempotent: true, Cacheable: true,
 		List: &List{Member: "resources", Key: byURI, URI: true, Capability: "resources", Label: "resource"}},
 	{Name: ResourceTemplatesList, Sessions: true, Stateless: true, Idempotent: true, Cacheable: true,
 		List: &List{Member: "resourceTemplates", Key: "uriTemplate", URI: true, Capability: "resources", Label: "template"}},
-	{Name: ResourcesRead, Sessions: true, Stateless: true, Names: byURI, NameRequired: true, Idempotent: true, Cacheable: true, MayRequireInput: true},
-	{Name: ResourcesSubscribe, Sessions: true, NeedsSession: true, Idempotent: true},
-	{Name: ResourcesUnsubscribe, Sessions: true, NeedsSession: true, Idempotent: true},
+	{Name: ResourcesRead, Of: ResourcesList, Sessions: true, Stateless: true, Names: byURI, NameRequired: true, Idempotent: true, Cacheable: true, MayRequireInput: true},
+	{Name: ResourcesSubscribe, Of: ResourcesList, Sessions: true, NeedsSession: true, Idempotent: true},
+	{Name: ResourcesUnsubscribe, Of: ResourcesList, Sessions: true, NeedsSession: true, Idempotent: true},
 
 	{Name: CompletionComplete, Sessions: true, Stateless: true, Idempotent: true},
 	{Name: LoggingSetLevel, Sessions: true, NeedsSession: true, Idempotent: true},
@@ -43,10 +43,10 @@ var table = []Method{
 
 	{Name: TasksList, Sessions: true, Stateless: true, Idempotent: true, Cacheable: true,
 		List: &List{Member: "tasks", Key: byTask, ID: true, Capability: "tasks", Label: "task"}},
-	{Name: TasksGet, Sessions: true, Stateless: true, Names: byTask, Idempotent: true},
-	{Name: TasksResult, Sessions: true, Idempotent: true},
-	{Name: TasksCancel, Sessions: true, Stateless: true, Names: byTask, Idempotent: true},
-	{Name: TasksUpdate, Sessions: true, Stateless: true, Names: byTask},
+	{Name: TasksGet, Of: TasksList, Sessions: true, Stateless: true, Names: byTask, Idempotent: true},
+	{Name: TasksResult, Of: TasksList, Sessions: true, Idempotent: true},
+	{Name: TasksCancel, Of: TasksList, Sessions: true, Stateless: true, Names: byTask, Idempotent: true},
+	{Name: TasksUpdate, Of: TasksList, Sessions: true, Stateless: true, Names: byTask},
 }
 
 var methods = byMethod(table)

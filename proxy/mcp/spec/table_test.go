@@ -1,7 +1,11 @@
 package spec
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -23,6 +27,9 @@ func TestTheTableIsConsistent(t *testing.T) {
 		if m.NameRequired && m.Names == "" || m.MayRequireInput && m.Names == "" {
 			t.Errorf("%s has no name", m.Name)
 		}
+		if of, ok := ListOf(m.Of); m.Names != "" && (!ok || of.Key != m.Names) || m.Of != "" && !ok {
+			t.Errorf("%s says with Names that its object has the %q, but not with Of which list has it: %q", m.Name, m.Names, m.Of)
+		}
 		if got := Request(m.Name); got.Name != m.Name || got.OnlyWithSession() == m.Stateless {
 			t.Errorf("%s is found as %+v", m.Name, got)
 		}
@@ -30,9 +37,35 @@ func TestTheTableIsConsistent(t *testing.T) {
 			t.Errorf("the list of %s says %s", m.Name, list.Method)
 		}
 	}
+	for name, method := range requestsOfClients(t) {
+		if !seen[method] {
+			t.Errorf("%s (method.go) has no line in table (table.go)", name)
+		}
+	}
 	if got := Request("vendor/thing"); got != (Method{}) {
 		t.Errorf("an unknown request is %+v", got)
 	}
+}
+
+// requestsOfClients are the constants of the first block of method.go, by name.
+func requestsOfClients(t *testing.T) map[string]string {
+	f, err := parser.ParseFile(token.NewFileSet(), "method.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests := map[string]string{}
+	for _, s := range f.Decls[0].(*ast.GenDecl).Specs {
+		c := s.(*ast.ValueSpec)
+		method, err := strconv.Unquote(c.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		requests[c.Names[0].Name] = method
+	}
+	if requests["ToolsCall"] != ToolsCall {
+		t.Fatalf("the first block of method.go has %v", requests)
+	}
+	return requests
 }
 
 func TestNameOfARequest(t *testing.T) {
