@@ -99,8 +99,6 @@ func (s *Socket) quic() *quicSocket {
 	return s.sockets.quic[s.address]
 }
 
-func (s *Socket) isClosing() bool { return isClosed(s.closing) }
-
 // accept runs until Close, and ends when the backlog is empty.
 func (s *Socket) accept() {
 	defer close(s.closed)
@@ -121,7 +119,7 @@ func (s *Socket) accept() {
 			case <-s.closing:
 			}
 		}
-		if s.isClosing() {
+		if isClosed(s.closing) {
 			s.emptyBacklog()
 			return
 		}

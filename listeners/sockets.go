@@ -54,7 +54,7 @@ func (s *Sockets) Bind(configured string) (*Socket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for socket := s.held[a]; socket != nil; socket = s.held[a] {
-		if !socket.isClosing() {
+		if !isClosed(socket.closing) {
 			return socket, nil
 		}
 		s.mu.Unlock()

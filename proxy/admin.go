@@ -15,11 +15,6 @@ type adminAPI struct {
 	server  *admin.Server // nil where there is no section admin
 }
 
-// listen binds an address, and serves nothing before replace.
-func (a *adminAPI) listen(c admin.Config) (*admin.Server, error) {
-	return admin.Listen(c, a.source, a.metrics)
-}
-
 // replace serves by next, which may be nil, and returns the server before it, which
 // has given up its address and has requests in flight; nil for none.
 func (a *adminAPI) replace(next *admin.Server) (old *admin.Server) {

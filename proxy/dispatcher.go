@@ -47,8 +47,10 @@ func (d *dispatcher) enter(c *listeners.Conn) *Generation {
 		if !pinned {
 			gen = newest
 		}
-		if isClosed(c.Done()) { // unpinned, perhaps
+		select {
+		case <-c.Done(): // unpinned, perhaps
 			return nil
+		default:
 		}
 		if gen.use() {
 			return gen
@@ -65,15 +67,6 @@ func (d *dispatcher) pinOf(c *listeners.Conn) (*Generation, bool) {
 	}
 	gen := d.pinned.Load()
 	return gen, gen != nil
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
 }
 
 // ServeHTTP serves a request by one generation, from its filters to its cluster.

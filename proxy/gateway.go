@@ -126,7 +126,7 @@ func (g *Gateway) Run(ctx context.Context, hup, reopen, kill <-chan os.Signal) e
 func (g *Gateway) serve(ctx context.Context, hup, reopen <-chan os.Signal) error {
 	r := g.reloader
 	if err := r.start(ctx); err != nil {
-		if isClosed(ctx.Done()) {
+		if ctx.Err() != nil {
 			return nil // told to stop before it began
 		}
 		return &startError{err}

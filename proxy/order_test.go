@@ -28,7 +28,7 @@ func TestARouteThatNoRequestGetsToIsAWarningWithBothPlaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		snapshot, _ := Check(context.Background(), path, nil)
-		return warnings(snapshot)
+		return texts(snapshot.Warnings)
 	}
 	want := path + `:9:12: routes[2].match: no request gets to the route "hello": routes[1], "all" at ` + path + `:6, stands before it and matches all that it matches; put it before that one, or narrow that one's match`
 	if got := check(outOfOrder); len(got) != 1 || got[0] != want {

@@ -34,17 +34,11 @@ func (s *shared) releaseNames() {
 // forget drops the series of what gen had and no living generation has. It
 // waits for gen to be free: a call that finished later would bring them back.
 func forget(o *observe.Observer, gen *Generation, living []*Generation) {
-	type series struct{ label, name string }
-	used := map[series]bool{}
-	for _, l := range living {
-		eachLabel(l.config, func(label, name string) { used[series{label, name}] = true })
-	}
 	var gone observe.Gone
-	eachLabel(gen.config, func(label, name string) {
-		if !used[series{label, name}] {
-			gone.Add(label, name)
-		}
-	})
+	eachLabel(gen.config, gone.Add)
+	for _, l := range living {
+		eachLabel(l.config, gone.Keep)
+	}
 	for _, c := range gen.clusters.All() {
 		addCluster(&gone, c, living)
 	}

@@ -79,7 +79,7 @@ func (r *reloader) applyFile(ctx context.Context, trigger string) (admin.Outcome
 		options.Running = newest.snapshot
 	}
 	file, snapshot, err := Load(ctx, r.path, options)
-	o := admin.Outcome{Trigger: trigger, Warnings: warnings(snapshot)}
+	o := admin.Outcome{Trigger: trigger, Warnings: texts(snapshot.Warnings)}
 	if err == nil {
 		err = r.apply(ctx, &o, file, snapshot)
 	}
@@ -158,8 +158,6 @@ func (l *lastReload) update(o admin.Outcome, observer *observe.Observer) {
 		observer.Reloaded(o)
 	}
 }
-
-func warnings(s *config.Snapshot) []string { return texts(s.Warnings) }
 
 func errorLines(err error) []string {
 	var all config.Errors

@@ -21,7 +21,7 @@ const rotateAgainAfter = 10 * time.Second
 func (r *reloader) rotate(ctx context.Context) admin.Outcome {
 	r.again = nil
 	cur := r.shared.generations.newest()
-	o := admin.Outcome{Trigger: rotation, Warnings: warnings(cur.snapshot)}
+	o := admin.Outcome{Trigger: rotation, Warnings: texts(cur.snapshot.Warnings)}
 	err := r.apply(ctx, &o, cur.file, cur.snapshot)
 	if o.Result == admin.Unchanged {
 		return o // a reload was faster, and has reported it

@@ -42,7 +42,7 @@ func NewAuth(cfg *AuthConfig, trace *AuthTrace) (*Auth, error) {
 // keys that are known.
 func (a *Auth) Close() {
 	if a.jwt != nil {
-		a.jwt.close()
+		a.jwt.remote.close()
 	}
 }
 

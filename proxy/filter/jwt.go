@@ -58,12 +58,6 @@ func newVerifier(cfg *JWTConfig, trace *AuthTrace) (*verifier, error) {
 	return v, nil
 }
 
-func (v *verifier) close() {
-	if v.remote != nil {
-		v.remote.close()
-	}
-}
-
 // verify returns whom the token speaks for, and its scopes. A token that needs a
 // key which the JWKS URL did not have so far waits, bounded, for one more fetch.
 func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string, error) {

@@ -99,8 +99,10 @@ func newFetcher(cfg *JWKSConfig, algorithms []string, trace *AuthTrace, transpor
 
 // close ends the goroutine and waits for it.
 func (s *remoteSet) close() {
-	s.stop()
-	<-s.stopped
+	if s != nil {
+		s.stop()
+		<-s.stopped
+	}
 }
 
 func (s *remoteSet) run(ctx context.Context) {

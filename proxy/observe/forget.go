@@ -21,6 +21,9 @@ type gone struct{ label, name string }
 // Add adds a listener, route or cluster, as label says.
 func (g *Gone) Add(label, name string) { add(&g.names, gone{label, name}) }
 
+// Keep takes back Add.
+func (g *Gone) Keep(label, name string) { delete(g.names, gone{label, name}) }
+
 // AddEndpoints adds those endpoints of a cluster that are not among those kept.
 func (g *Gone) AddEndpoints(cluster string, all, kept []*clusters.Endpoint) {
 	known := map[string]bool{}
