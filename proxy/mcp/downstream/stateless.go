@@ -1,9 +1,9 @@
 package downstream
 
 import (
-	"context"
 	"net/http"
 
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -50,30 +50,24 @@ func (h stateless) refuseVersion(x exchange, m *jsonrpc.Message) {
 	x.reject(m.ID(), spec.UnsupportedVersion(offered.Versions, x.r.Header.Get(spec.HeaderVersion)))
 }
 
-// subscribe serves subscriptions/listen, until the client goes or the route, the
-// connection or the process ends.
+// subscribe serves subscriptions/listen.
 func (h stateless) subscribe(x exchange, m *jsonrpc.Message) {
-	sub, err := h.sender(x).Subscribe(x.r.Context(), m)
-	if err != nil {
+	write := func(r eventstream.Reader, last func() []byte) { h.write(x, r, true, last) }
+	if err := h.sender(x).Subscribe(x.r.Context(), m, write); err != nil {
 		x.reject(m.ID(), err)
-		return
 	}
-	defer sub.Close()
-	h.write(x, sub.Reader(), true, sub.Interrupted)
 }
 
-// single serves one request of the revision without sessions: a call of its own, or
-// what a suspended one waits for.
+// single serves one request of the revision without sessions: what a suspended call
+// waits for, or a call of its own.
 func (h stateless) single(x exchange, m *jsonrpc.Message, a accept) {
-	from := h.sender(x)
-	k, err := from.Suspended(m)
-	switch {
-	case err != nil:
+	from, write := h.sender(x), func(r eventstream.Reader, last func() []byte) { h.write(x, r, !a.JSON, last) }
+	taken, err := from.TakeUp(x.r.Context(), m, write)
+	if err == nil && !taken {
+		err = from.Call(x.r.Context(), session.StatelessInit(m), m, h.answerTo(a, false), write)
+	}
+	if err != nil {
 		x.reject(m.ID(), err)
-	case k == nil:
-		h.once(x, from, m, a, session.StatelessInit(m), exchange.reject)
-	case k.Resume(x.r.Context(), from, m):
-		h.attend(x, k, a)
 	}
 }
 
@@ -94,30 +88,8 @@ func (h stateless) legacy(x exchange, m *jsonrpc.Message, a accept) {
 	if version == "" {
 		version = spec.Assumed
 	}
-	h.once(x, h.sender(x), m, a, h.route.OwnInit(version), exchange.fail)
-}
-
-// once runs the only call of a borrowed session. refuse answers where there is no
-// such.
-func (h stateless) once(x exchange, from session.Sender, m *jsonrpc.Message, a accept, init session.ClientInit, refuse func(exchange, jsonrpc.ID, error)) {
-	s, err := from.Borrow(init)
-	if err != nil {
-		refuse(x, m.ID(), err)
-		return
+	write := func(r eventstream.Reader, last func() []byte) { h.write(x, r, !a.JSON, last) }
+	if err := h.sender(x).Call(x.r.Context(), h.route.OwnInit(version), m, h.answerTo(a, false), write); err != nil {
+		x.fail(m.ID(), err)
 	}
-	k, err := s.LaunchOnly(from, m, s.NewStream(h.answerTo(a, false)))
-	if err != nil {
-		refuse(x, m.ID(), err)
-		return
-	}
-	h.attend(x, k, a)
-}
-
-// attend writes what the call has to say, until it is through or asks for
-// input.
-func (h stateless) attend(x exchange, k *session.Suspended, a accept) {
-	stop := context.AfterFunc(x.r.Context(), k.Abandon)
-	h.write(x, k.Reader(), !a.JSON, k.Interrupted)
-	stop()
-	k.Leave()
 }

@@ -43,7 +43,7 @@ type call struct {
 
 	status int // of the HTTP answer, where a server's error has one of its own
 	// suspended is how the call of a client without a session waits for its input.
-	suspended *Suspended
+	suspended *suspended
 }
 
 // newCall makes a call of a request, whose answer goes to out.

@@ -79,7 +79,7 @@ func (f Sender) Offered(ctx context.Context, m *jsonrpc.Message) federation.Offe
 	}
 	init := route.OwnInit(spec.NewestLegacy)
 	init.version = spec.Modern
-	s, err := f.Borrow(init)
+	s, err := f.borrow(init)
 	if err != nil {
 		return offered
 	}

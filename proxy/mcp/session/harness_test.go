@@ -179,16 +179,12 @@ func (f *front) post(s Session, body string, headers ...string) string {
 // single sends a message without a session.
 func (f *front) single(body string, headers ...string) string {
 	from, m := f.from(headers...), f.parse(body)
-	s, err := from.Borrow(from.Route.OwnInit(spec.NewestLegacy))
-	if err != nil {
+	answer := ""
+	write := func(r eventstream.Reader, _ func() []byte) { answer = written(context.Background(), r) }
+	if err := from.Call(context.Background(), from.Route.OwnInit(spec.NewestLegacy), m, eventstream.Options{Bytes: 1 << 20}, write); err != nil {
 		return string(Failed(err).Body(m.ID()))
 	}
-	k, err := s.LaunchOnly(from, m, s.NewStream(eventstream.Options{Bytes: 1 << 20}))
-	if err != nil {
-		return string(Failed(err).Body(m.ID()))
-	}
-	defer k.Leave()
-	return written(context.Background(), k.Reader())
+	return answer
 }
 
 // listen opens a stream for what belongs to no call, until ctx ends.

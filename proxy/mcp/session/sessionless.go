@@ -21,10 +21,10 @@ type keptKey struct {
 	naming                           federation.Naming
 }
 
-// Borrow returns a session for one call of a client that has none, for its
+// borrow returns a session for one call of a client that has none, for its
 // use alone. An anonymous client gets a fresh one, so that no state of a
-// server leaks from one user to the next. LaunchOnly gives it back.
-func (f Sender) Borrow(init ClientInit) (Session, error) {
+// server leaks from one user to the next. giveBack ends its use.
+func (f Sender) borrow(init ClientInit) (Session, error) {
 	route, principal, r := f.Route, f.Principal, f.Route.registry
 	anonymous := principal.Kind == filter.Anonymous || principal.Kind == ""
 	naming := federation.NewNaming(route.Namespace, route.Members)
@@ -50,7 +50,7 @@ func (f Sender) Borrow(init ClientInit) (Session, error) {
 	return Session{s}, nil
 }
 
-// giveBack ends the use of what Borrow returned.
+// giveBack ends the use of what borrow returned.
 func (r *Registry) giveBack(s *session) {
 	s.life.exit()
 	var victims []*session

@@ -64,21 +64,13 @@ func parseSubscription(m *jsonrpc.Message) (*subscription, error) {
 	return sub, nil
 }
 
-// Subscription is a stream of subscriptions/listen, with the session that is its own.
-// It begins with one acknowledgement; then comes what the servers tell.
-type Subscription struct {
-	s      Session
-	filter *subscription
-	stream *eventstream.Stream
-	reader eventstream.Reader
-}
-
-// Subscribe answers subscriptions/listen, whose client's context is ctx. Close must
-// be called when the client has gone, or is to get no more.
-func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message) (_ *Subscription, err error) {
+// Subscribe answers subscriptions/listen, with a session of its own: one
+// acknowledgement, then what the servers tell, until the client goes or the route, the
+// connection or the process ends. The error is why there is nothing to write.
+func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message, write Write) error {
 	sub, err := parseSubscription(m)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	registry := f.Route.registry
 	s := Session{registry.newSession(f.Route, f.Principal.Key(), StatelessInit(m))}
@@ -86,53 +78,40 @@ func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message) (_ *Subscript
 	s.outlets.subscription.Store(sub)
 	s.outlets.expectStream() // what servers say before the stream is there waits for it
 	if err := registry.admit(s.session, f.Route); err != nil {
-		return nil, err
+		return err
 	}
-	o := eventstream.Options{Kind: eventstream.Subscription, Open: true, Eager: true, Bytes: f.Route.QueueBytes()}
-	sb := &Subscription{s: s, filter: sub, stream: s.NewStream(o)}
-	sb.reader = sb.stream.Reader()
-	defer func() {
-		if err != nil {
-			sb.Close()
-		}
-	}()
+	defer s.end("unsubscribed", errGone)
+	defer s.Exit()
 	if err := s.charge(int64(len(m.Raw()))); err != nil { // the filter refers to it
-		return nil, err
+		return err
 	}
-	o.Kind = eventstream.Call
+	o := eventstream.Options{Open: true, Eager: true, Bytes: f.Route.QueueBytes()}
 	c := s.newCall(f, m, s.NewStream(o))
 	c.start(ctx)
 	ack, err := watcher{s.session, c}.open()
 	c.stop()
-	switch {
-	case err != nil:
-		return nil, err
-	case !registry.publish(s.session):
-		return nil, errEnded
-	case !sb.stream.Send(ack):
-		return nil, memory.ErrExhausted
-	case s.Listen(sb.stream, 1) != nil:
-		return nil, errEnded
+	if err == nil && !registry.publish(s.session) {
+		err = errEnded
 	}
-	return sb, nil
-}
-
-// Reader reads what the client is told.
-func (sb *Subscription) Reader() eventstream.Reader { return sb.reader }
-
-// Interrupted ends the stream of a connection that must end: it returns the answer
-// to the request.
-func (sb *Subscription) Interrupted() []byte {
-	sb.stream.Send(sb.filter.cancelled())
-	return sb.filter.result()
-}
-
-// Close ends the stream, and its session.
-func (sb *Subscription) Close() {
-	sb.s.outlets.unlisten(sb.reader)
-	sb.stream.End()
-	sb.s.Exit()
-	sb.s.end("unsubscribed", errGone)
+	if err != nil {
+		return err
+	}
+	o.Kind = eventstream.Subscription
+	st := s.NewStream(o)
+	defer st.End()
+	reader := st.Reader()
+	switch {
+	case !st.Send(ack):
+		return memory.ErrExhausted
+	case s.Listen(st, 1) != nil:
+		return errEnded
+	}
+	defer s.outlets.unlisten(reader)
+	write(reader, func() []byte {
+		st.Send(sub.cancelled())
+		return sub.result()
+	})
+	return nil
 }
 
 // watcher makes servers tell what a subscription asks for.

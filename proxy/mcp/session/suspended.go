@@ -14,11 +14,11 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// Suspended is a call of a modern client to a server that has sessions, and asks in
+// suspended is a call of a modern client to a server that has sessions, and asks in
 // the middle of the call. The client cannot be asked on a stream: its request
 // ends with input_required, the call to the server goes on, and the client's
 // next request takes it up (MCP 2026-07-28, Multi Round-Trip Requests).
-type Suspended struct {
+type suspended struct {
 	c *call
 	// principal: whose the call is.
 	principal string
@@ -46,7 +46,7 @@ type Suspended struct {
 
 // ask adds a question, and sends it to the client if it waits for an answer, or
 // if it still does after some patience.
-func (k *Suspended) ask(a *serverRequest, limit int, patience time.Duration) error {
+func (k *suspended) ask(a *serverRequest, limit int, patience time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.final != nil {
@@ -72,7 +72,7 @@ func (k *Suspended) ask(a *serverRequest, limit int, patience time.Duration) err
 }
 
 // press asks the client what could wait until now.
-func (k *Suspended) press() {
+func (k *suspended) press() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.soon != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
@@ -82,7 +82,7 @@ func (k *Suspended) press() {
 }
 
 // dontPress ends the patience. k.mu is held.
-func (k *Suspended) dontPress() {
+func (k *suspended) dontPress() {
 	if k.soon != nil {
 		k.soon.Stop()
 		k.soon = nil
@@ -90,7 +90,7 @@ func (k *Suspended) dontPress() {
 }
 
 // drop forgets a question that needs no answer any more.
-func (k *Suspended) drop(a *serverRequest) {
+func (k *suspended) drop(a *serverRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i, other := range k.asks {
@@ -102,7 +102,7 @@ func (k *Suspended) drop(a *serverRequest) {
 }
 
 // suspend answers the client's request with the questions. k.mu is held.
-func (k *Suspended) suspend() {
+func (k *suspended) suspend() {
 	k.dontPress()
 	registry := k.c.session.registry
 	k.id, k.through = rand.Text(), make(chan struct{})
@@ -120,7 +120,7 @@ func (k *Suspended) suspend() {
 }
 
 // conclude takes the answer of the call.
-func (k *Suspended) conclude(status int, body []byte) {
+func (k *suspended) conclude(status int, body []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.id != "" && !k.c.session.registry.suspensions.charge(k, len(body)) {
@@ -134,12 +134,12 @@ func (k *Suspended) conclude(status int, body []byte) {
 }
 
 // answer gives the client the answer. k.mu is held.
-func (k *Suspended) answer() {
+func (k *suspended) answer() {
 	k.c.answer(k.status, k.msg.ID(), k.addressed())
 }
 
 // addressed is the answer with the id of the request that it answers now.
-func (k *Suspended) addressed() []byte {
+func (k *suspended) addressed() []byte {
 	if k.msg == k.c.msg {
 		return k.final
 	}
@@ -153,7 +153,7 @@ func (k *Suspended) addressed() []byte {
 }
 
 // current is the request that the call answers now.
-func (k *Suspended) current() *jsonrpc.Message {
+func (k *suspended) current() *jsonrpc.Message {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.msg
@@ -161,14 +161,14 @@ func (k *Suspended) current() *jsonrpc.Message {
 
 // waits reports whether the client has the word. The HTTP request that gave it
 // to the client says so when it is through.
-func (k *Suspended) waits() (through chan struct{}, ok bool) {
+func (k *suspended) waits() (through chan struct{}, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.through, k.id != ""
 }
 
 // resume goes on with the call for the request m, which brings answers.
-func (k *Suspended) resume(m *jsonrpc.Message) {
+func (k *suspended) resume(m *jsonrpc.Message) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.msg, k.id = m, ""
@@ -197,50 +197,63 @@ func (k *Suspended) resume(m *jsonrpc.Message) {
 	}
 }
 
-// Suspended returns the call for which a request of a client without a session
-// brings what it waits for; nil where the request is one of its own.
-func (f Sender) Suspended(m *jsonrpc.Message) (*Suspended, error) {
+// Write writes what a call, or a subscription, has to say to the HTTP answer of its
+// request, until that is through. last makes the answer of one that must end before
+// there is an answer.
+type Write func(r eventstream.Reader, last func() []byte)
+
+// Call runs the only call of a client without a session, and has write answer it.
+// The error is why the request did not become a call.
+func (f Sender) Call(ctx context.Context, init ClientInit, m *jsonrpc.Message, o eventstream.Options, write Write) error {
+	s, err := f.borrow(init)
+	if err != nil {
+		return err
+	}
+	c, done := s.newCall(f, m, s.NewStream(o)), make(chan struct{})
+	c.suspended = &suspended{c: c, principal: s.principal, msg: m, done: done}
+	through := func() { s.registry.giveBack(s.session); close(done) }
+	if err := s.launch(c, through); err != nil {
+		through()
+		return err
+	}
+	c.suspended.attend(ctx, write)
+	return nil
+}
+
+// TakeUp goes on with the call that waits for what the request m brings, and has
+// write answer that. It reports false where m is a call of its own.
+func (f Sender) TakeUp(ctx context.Context, m *jsonrpc.Message, write Write) (bool, error) {
 	state, _, err := openState(f.Route.registry.seal, f.Route.Name, f.Principal.Key(), m)
 	if err != nil || state.Held == "" {
-		return nil, err
+		return false, err
 	}
 	k := f.Route.registry.suspensions.take(state.Held)
 	if k == nil {
-		return nil, spec.InvalidParams(seal.ErrState.Error())
+		return false, spec.InvalidParams(seal.ErrState.Error())
 	}
-	return k, nil
-}
-
-// Resume goes on with the call for the request m, which brings answers, once the
-// request that suspended it is through. It reports false where the client, whose
-// context is ctx, has gone before.
-func (k *Suspended) Resume(ctx context.Context, from Sender, m *jsonrpc.Message) bool {
 	through, _ := k.waits()
 	select {
-	case <-through:
+	case <-through: // the request that suspended the call
+		f.Info.SetCluster(k.c.asked())
+		k.resume(m)
+		k.attend(ctx, write)
 	case <-ctx.Done():
 		k.c.cancel(errGone)
-		return false
 	}
-	from.Info.SetCluster(k.c.asked())
-	k.resume(m)
-	return true
+	return true, nil
 }
 
-// Reader reads what the call has to say, until it is through or asks for input.
-func (k *Suspended) Reader() eventstream.Reader { return k.c.stream.Reader() }
-
-// Abandon cancels the call of a client that has gone: it could never fetch the
-// answer, and of a modern client it is the cancellation. One that has the word may
-// go.
-func (k *Suspended) Abandon() {
-	if _, ok := k.waits(); !ok {
-		k.c.cancel(errGone)
-	}
-}
-
-// Leave ends the HTTP request that the call spoke to.
-func (k *Suspended) Leave() {
+// attend has write say what the call has to say, until it is through or asks for
+// input. No client could ever fetch the answer of a client that has gone; of a modern
+// one it is the cancellation. One that has the word may go.
+func (k *suspended) attend(ctx context.Context, write Write) {
+	stop := context.AfterFunc(ctx, func() {
+		if _, ok := k.waits(); !ok {
+			k.c.cancel(errGone)
+		}
+	})
+	write(k.c.stream.Reader(), func() []byte { return Interruption(k.current().ID()) })
+	stop()
 	if through, ok := k.waits(); ok {
 		close(through)
 		return
@@ -248,6 +261,3 @@ func (k *Suspended) Leave() {
 	k.c.cancel(errGone)
 	<-k.done
 }
-
-// Interrupted is the answer of a call whose connection must end first.
-func (k *Suspended) Interrupted() []byte { return Interruption(k.current().ID()) }

@@ -18,7 +18,7 @@ func TestSuspendedCallIsTakenUpWhileItsTimeRunsOut(t *testing.T) {
 	all := NewRegistry(Options{})
 	defer all.Close(within(t))
 	route := &Route{Settings: Settings{Timeouts: Timeouts{ServerRequest: time.Nanosecond}}}
-	k := &Suspended{c: &call{route: route}, id: "one"}
+	k := &suspended{c: &call{route: route}, id: "one"}
 	if !all.suspensions.add(k) {
 		t.Fatal("there is no room")
 	}
@@ -40,7 +40,7 @@ func TestSuspendedCallsOfOneLockNoOtherOut(t *testing.T) {
 	park := func(principal string, n int) bool {
 		id := fmt.Sprint(principal, n)
 		c := &call{route: route, clock: clock{cancel: func(error) { canceled[id] = true }}}
-		return all.suspensions.add(&Suspended{c: c, principal: principal, id: id})
+		return all.suspensions.add(&suspended{c: c, principal: principal, id: id})
 	}
 	for i := range 2 * suspendedLimit {
 		if !park(anonymousKey, i) || !park("robot", i) {
@@ -65,7 +65,7 @@ func TestEndedSessionIsNotKeptForSingleCalls(t *testing.T) {
 	f := newFront(t, nil, newScript(t, func(http.ResponseWriter, *http.Request, *jsonrpc.Message) {}))
 	from := f.from()
 	from.Principal = filter.Principal{Kind: filter.JWT, Issuer: "test", Subject: "ann"}
-	s, err := from.Borrow(from.Route.OwnInit(spec.NewestLegacy))
+	s, err := from.borrow(from.Route.OwnInit(spec.NewestLegacy))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,18 +21,18 @@ type suspensions struct {
 
 	mu          sync.Mutex
 	closed      bool
-	byID        map[string]*Suspended
+	byID        map[string]*suspended
 	byPrincipal map[string]int // how many
 }
 
 func newSuspensions(budget *memory.Budget) *suspensions {
-	return &suspensions{memory: budget, byID: map[string]*Suspended{}, byPrincipal: map[string]int{}}
+	return &suspensions{memory: budget, byID: map[string]*suspended{}, byPrincipal: map[string]int{}}
 }
 
 // add keeps a call. Where there is no room the one that was suspended longest is
 // given up: one of the same principal, or where only the room for all has run
 // out, an anonymous one. It reports false when there is none.
-func (u *suspensions) add(k *Suspended) bool {
+func (u *suspensions) add(k *suspended) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.closed {
@@ -53,7 +53,7 @@ func (u *suspensions) add(k *Suspended) bool {
 }
 
 // take returns a call, once.
-func (u *suspensions) take(id string) *Suspended {
+func (u *suspensions) take(id string) *suspended {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	k := u.byID[id]
@@ -65,7 +65,7 @@ func (u *suspensions) take(id string) *Suspended {
 
 // charge charges the answer of a call for as long as it is suspended. It reports
 // false where there is no memory for it.
-func (u *suspensions) charge(k *Suspended, bytes int) bool {
+func (u *suspensions) charge(k *suspended, bytes int) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.byID[k.id] != k {
@@ -88,7 +88,7 @@ func (u *suspensions) close() {
 	}
 }
 
-func (u *suspensions) removeLocked(id string, k *Suspended) {
+func (u *suspensions) removeLocked(id string, k *suspended) {
 	k.timer.Stop()
 	u.memory.Return(memory.Answer, k.charged)
 	k.charged = 0

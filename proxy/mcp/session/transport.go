@@ -111,19 +111,6 @@ func (s Session) Launch(from Sender, m *jsonrpc.Message, out eventstream.Outlet)
 	return s.launch(c, func() {})
 }
 
-// LaunchOnly runs the only call of a borrowed session, and gives the session back
-// when the call is through. The call may have to wait for its client's next
-// request.
-func (s Session) LaunchOnly(from Sender, m *jsonrpc.Message, st *eventstream.Stream) (*Suspended, error) {
-	c, done := s.newCall(from, m, st), make(chan struct{})
-	c.suspended = &Suspended{c: c, principal: s.principal, msg: m, done: done}
-	err := s.launch(c, func() { s.registry.giveBack(s.session); close(done) })
-	if err != nil {
-		s.registry.giveBack(s.session)
-	}
-	return c.suspended, err
-}
-
 // Inform takes a notification of the client, or its answer to a request of a
 // server. later runs what may wait for the servers, at once or in the order of the
 // messages.
