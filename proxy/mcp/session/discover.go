@@ -22,12 +22,8 @@ func (d dispatcher) discover() ([]byte, error) {
 // of its revisions that the gateway speaks.
 func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
 	d.c.ask(ref.Name)
-	at := d.s.servers.at(ref.Name)
-	if at == nil {
-		return nil, errEnded
-	}
 	var server *upstream.Server
-	err := at.Use(d.c.ctx, &d.c.Call, func(up *upstream.Session) error {
+	err := d.s.servers.at(ref.Name).Use(d.c.ctx, &d.c.Call, func(up *upstream.Session) error {
 		server = up.Server()
 		return nil
 	})
@@ -62,12 +58,6 @@ func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
 		}
 	}
 	return jsonrpc.NewResult(d.c.msg.ID(), e.ApplyTo(init)), nil
-}
-
-// object is a JSON object of one member.
-func object(key string, value []byte) []byte {
-	b := append(jsonrpc.AppendString([]byte{'{'}, key), ':')
-	return append(append(b, value...), '}')
 }
 
 // discoverAll says what all servers together can do. Those that do not answer

@@ -10,51 +10,21 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// configured returns the offer that mcp.versions makes, if it is set.
-func (r *Route) configured() (o federation.Offer, ok bool) {
-	if len(r.Versions) == 0 {
-		return federation.Offer{}, false
-	}
-	return federation.Everything().Narrow(r.Versions), true
-}
-
 // Offered returns what the route offers, as far as that is known without
 // asking a server.
-func (r *Route) Offered() federation.Offer {
-	if o, ok := r.configured(); ok {
-		return o
-	}
-	o := federation.Everything()
-	for _, ref := range r.Members {
-		served, known := r.served(ref)
-		if !known {
-			o.Unknown = true
-			served = spec.Legacy()
-		}
-		o = o.Narrow(served)
-	}
-	return o.Sure()
-}
-
-// served returns the revisions that a cluster was found to serve.
-func (r *Route) served(ref federation.Member) (versions []string, known bool) {
-	cluster, ok := r.Clusters.Get(ref.Name)
-	if !ok {
-		return nil, false
-	}
-	return r.client.Serves(cluster)
-}
+func (r *Route) Offered() federation.Offer { return r.offeredBy(nil) }
 
 // offeredBy returns what the route offers, from what is known and what the
 // servers have just said. One that was never reached offers no revision without
 // sessions: it may be one that has them.
 func (r *Route) offeredBy(found []federation.Profile) federation.Offer {
-	if o, ok := r.configured(); ok {
-		return o
-	}
 	o := federation.Everything()
+	if len(r.Versions) > 0 {
+		return o.Narrow(r.Versions)
+	}
 	for _, ref := range r.Members {
-		served, known := r.served(ref)
+		cluster, _ := r.Clusters.Get(ref.Name) // each member is one
+		served, known := r.client.Serves(cluster)
 		i := slices.IndexFunc(found, func(f federation.Profile) bool { return f.Member.Name == ref.Name })
 		if i >= 0 {
 			o = o.Narrow(found[i].Revisions)
@@ -63,6 +33,7 @@ func (r *Route) offeredBy(found []federation.Profile) federation.Offer {
 		case known:
 			o = o.Narrow(served)
 		case i < 0:
+			o.Unknown = true
 			o = o.Narrow(spec.Legacy())
 		}
 	}

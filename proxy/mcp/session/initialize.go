@@ -41,29 +41,25 @@ func parseInit(m *jsonrpc.Message) (ClientInit, error) {
 // OwnInit is how the gateway initialises for a client of a revision that has not
 // said who it is.
 func (r *Route) OwnInit(version string) ClientInit {
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), version)
-	b = append(append(b, `,"capabilities":{},"clientInfo":`...), r.registry.serverInfo()...)
-	return ClientInit{params: append(b, '}'), version: version}
+	return ClientInit{params: initParams(version, []byte("{}"), r.registry.serverInfo()), version: version}
+}
+
+func initParams(version string, capabilities, clientInfo []byte) []byte {
+	return object("protocolVersion", version, "capabilities", capabilities, "clientInfo", clientInfo)
 }
 
 // StatelessInit is what a request says of its client, whose revision has no
 // sessions.
 func StatelessInit(m *jsonrpc.Message) ClientInit {
 	meta := m.Params().Get("_meta")
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), spec.NewestLegacy)
-	b = append(b, `,"capabilities":`...)
-	if caps := meta.Get(jsonrpc.MetaCapabilities); caps.Exists() {
-		b = append(b, caps.Raw()...)
-	} else {
-		b = append(b, "{}"...)
+	capabilities, info := []byte("{}"), []byte(`{"name":"unknown","version":"unknown"}`)
+	if v := meta.Get(jsonrpc.MetaCapabilities); v.Exists() {
+		capabilities = v.Raw()
 	}
-	b = append(b, `,"clientInfo":`...)
-	if who := meta.Get(jsonrpc.MetaClientInfo); who.Kind() == jsonrpc.Object {
-		b = append(b, who.Raw()...)
-	} else {
-		b = append(b, `{"name":"unknown","version":"unknown"}`...)
+	if v := meta.Get(jsonrpc.MetaClientInfo); v.Kind() == jsonrpc.Object {
+		info = v.Raw()
 	}
-	return ClientInit{params: append(b, '}'), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
+	return ClientInit{params: initParams(spec.NewestLegacy, capabilities, info), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
 }
 
 // Initialize answers the call that began the session, and makes the session one
@@ -162,12 +158,8 @@ func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
 func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 	ref := d.c.route.Members[0]
 	d.c.ask(ref.Name)
-	at := d.s.servers.at(ref.Name)
-	if at == nil {
-		return nil, errEnded
-	}
 	var m *jsonrpc.Message
-	err := at.Use(ctx, &d.c.Call, func(up *upstream.Session) error {
+	err := d.s.servers.at(ref.Name).Use(ctx, &d.c.Call, func(up *upstream.Session) error {
 		m = up.Server().Result
 		return nil
 	})
@@ -191,19 +183,14 @@ func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 // not the others' fault.
 func (d dispatcher) initializeAll(ctx context.Context) []byte {
 	found, _, _ := d.openAll(ctx, d.c.route.Members)
-	b := jsonrpc.AppendString([]byte(`{"protocolVersion":`), d.s.version)
-	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found, true)...)
-	b = append(append(b, `,"serverInfo":`...), d.s.registry.serverInfo()...)
-	if text := federation.Instructions(found); text != "" {
-		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
-	}
-	return jsonrpc.NewResult(d.c.msg.ID(), append(b, '}'))
+	result := object("protocolVersion", d.s.version, "capabilities", federation.Capabilities(found, true),
+		"serverInfo", d.s.registry.serverInfo(), "instructions", federation.Instructions(found))
+	return jsonrpc.NewResult(d.c.msg.ID(), result)
 }
 
 // serverInfo is who answers for a federation.
 func (r *Registry) serverInfo() []byte {
-	b := jsonrpc.AppendString([]byte(`{"name":`), r.opts.Name)
-	return append(jsonrpc.AppendString(append(b, `,"version":`...), r.opts.Version), '}')
+	return object("name", r.opts.Name, "version", r.opts.Version)
 }
 
 // openAll opens the upstream sessions of all clusters at once, and waits for
@@ -215,13 +202,8 @@ func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (foun
 	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
-		at := d.s.servers.at(ref.Name)
-		if at == nil {
-			errs[i] = errEnded
-			continue
-		}
 		wg.Go(func() {
-			errs[i] = at.Use(ctx, &d.c.Call, func(up *upstream.Session) error {
+			errs[i] = d.s.servers.at(ref.Name).Use(ctx, &d.c.Call, func(up *upstream.Session) error {
 				server := up.Server()
 				all[i] = federation.Profile{Member: ref, Initialized: server.Result, Discovered: server.Discover, Revisions: server.Serves()}
 				return nil

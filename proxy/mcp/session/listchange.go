@@ -118,16 +118,14 @@ func (o *outlets) pass(n notice, call eventstream.Outlet) {
 func (o *outlets) armLocked() {
 	if !o.pending && !o.closed && len(o.streams) > 0 && o.due.some.Load() {
 		o.pending = true
-		o.timer = time.AfterFunc(settle, o.settled)
-	}
-}
-
-func (o *outlets) settled() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pending = false
-	if !o.closed && len(o.streams) > 0 {
-		o.flushLocked()
+		o.timer = time.AfterFunc(settle, func() {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.pending = false
+			if !o.closed && len(o.streams) > 0 {
+				o.flushLocked()
+			}
+		})
 	}
 }
 

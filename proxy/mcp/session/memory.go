@@ -81,18 +81,17 @@ func (r *Registry) relieve() {
 // byLastUse returns the sessions that nothing uses, and the others, those that
 // were used longest ago first.
 func (r *Registry) byLastUse() (idle, busy []*session) {
-	last := map[*session]time.Time{}
-	for _, s := range r.all() {
-		used, now := s.life.use()
-		last[s] = used
-		if now {
+	all, last := r.all(), map[*session]time.Time{}
+	for _, s := range all {
+		last[s], _ = s.life.use()
+	}
+	slices.SortFunc(all, func(a, b *session) int { return last[a].Compare(last[b]) })
+	for _, s := range all {
+		if _, now := s.life.use(); now {
 			busy = append(busy, s)
 		} else {
 			idle = append(idle, s)
 		}
-	}
-	for _, list := range [][]*session{idle, busy} {
-		slices.SortFunc(list, func(a, b *session) int { return last[a].Compare(last[b]) })
 	}
 	return idle, busy
 }

@@ -95,14 +95,6 @@ func (o *outlets) rescue(r eventstream.Reader) {
 	}
 }
 
-// expectStream keeps what is told from now on for a stream that the client is
-// about to have.
-func (o *outlets) expectStream() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.listened = true
-}
-
 // listening reports whether the client has such a stream.
 func (o *outlets) listening() bool {
 	o.mu.Lock()

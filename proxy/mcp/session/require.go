@@ -8,6 +8,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // rootsTime is how long a call that has not named its question for the client's
@@ -45,12 +46,17 @@ func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, re
 	default:
 		err = spec.MethodNotFound(m.Method())
 	}
-	q.run(a, err, func(ctx context.Context) ([]byte, error) {
-		answer, err := a.wait(ctx)
-		if errors.Is(err, errUnanswered) {
-			c.cancel(err) // no client will ever take the call up
+	q.run(a, err, func(ctx context.Context, up *upstream.Session) ([]byte, error) {
+		answer, err := a.wait(ctx, up)
+		if err != nil {
+			if errors.Is(err, errUnanswered) {
+				c.cancel(err) // no client will ever take the call up
+			}
+			return nil, err
 		}
-		return answer, err
+		var e jsonrpc.Edits
+		e.SetID(answer, m.ID())
+		return e.Apply(answer), nil
 	}, func(err error) []byte { return undeliverable(err).Body(m.ID()) })
 }
 
@@ -65,24 +71,4 @@ func undeliverable(err error) *Failure {
 		return &Failure{Answer: spec.Error{Code: jsonrpc.CodeMethodNotFound, Text: "the client takes no requests here"}}
 	}
 	return &Failure{Answer: spec.Error{Code: jsonrpc.CodeInternalError, Text: err.Error()}}
-}
-
-// wait waits for the client's answer.
-func (r *serverRequest) wait(ctx context.Context) ([]byte, error) {
-	up := r.from.Session(ctx)
-	if up == nil {
-		return nil, errNobody
-	}
-	select {
-	case m := <-r.answer:
-		var e jsonrpc.Edits
-		e.SetID(m, r.msg.ID())
-		return e.Apply(m), nil
-	case <-r.withdrew:
-		return nil, errWithdrawn
-	case <-up.Done():
-		return nil, errEnded
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }

@@ -70,7 +70,9 @@ func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 	// Here and not on a goroutine, so that the client sees what the server said in the
 	// order in which it was said.
 	sent := err == nil && !q.s.sessionless && q.s.outlets.deliver(body, c.outlet())
-	q.run(a, err, func(ctx context.Context) ([]byte, error) { return q.await(ctx, a, body, sent) }, func(err error) []byte {
+	q.run(a, err, func(ctx context.Context, up *upstream.Session) ([]byte, error) {
+		return q.await(ctx, up, a, body, sent)
+	}, func(err error) []byte {
 		return jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, err.Error(), nil)
 	})
 }
@@ -78,13 +80,17 @@ func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 // run answers a server's request, with what wait returns, on a goroutine of the
 // session. err says why there is nothing to wait for; refusal makes an answer of an
 // error.
-func (q *questions) run(a *serverRequest, err error, wait func(context.Context) ([]byte, error), refusal func(error) []byte) {
+func (q *questions) run(a *serverRequest, err error, wait func(context.Context, *upstream.Session) ([]byte, error), refusal func(error) []byte) {
 	started := q.s.life.spawn(func() {
 		defer q.settle(a)
 		var answer []byte
 		if err == nil {
 			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, q.s.life.current().Timeouts.ServerRequest, errUnanswered)
-			answer, err = wait(ctx)
+			if up := a.from.Session(ctx); up != nil {
+				answer, err = wait(ctx, up)
+			} else {
+				err = errNobody
+			}
 			cancel()
 		}
 		q.s.registry.opts.Trace.ServerRequest(q.s.route, a.cluster(), a.msg.Method(), err)
@@ -114,11 +120,7 @@ func (q *questions) settle(a *serverRequest) {
 }
 
 // await waits for the client's answer. sent: the client has the request already.
-func (q *questions) await(ctx context.Context, a *serverRequest, body []byte, sent bool) ([]byte, error) {
-	up := a.from.Session(ctx)
-	if up == nil {
-		return nil, errNobody
-	}
+func (q *questions) await(ctx context.Context, up *upstream.Session, a *serverRequest, body []byte, sent bool) ([]byte, error) {
 	if !sent && !q.mayListen(a.call) {
 		return nil, errNobody
 	}
@@ -137,26 +139,36 @@ func (q *questions) await(ctx context.Context, a *serverRequest, body []byte, se
 			return nil, errNobody
 		}
 	}
-	select {
-	case m := <-a.answer:
+	m, err := a.wait(ctx, up)
+	var e jsonrpc.Edits
+	switch {
+	case err == nil:
 		q.passed(ctx, a)
 		q.remember(a, m)
-		var e jsonrpc.Edits
 		e.SetID(m, a.msg.ID())
 		q.s.related(&e, a.cluster(), m.Result().Get("_meta"))
 		return e.Apply(m), nil
-	case <-a.withdrew:
-		id := a.withdrawal.Params().Get("requestId")
-		var e jsonrpc.Edits
-		e.Replace(id, []byte(a.id.Raw()))
+	case errors.Is(err, errWithdrawn):
+		e.Replace(a.withdrawal.Params().Get("requestId"), []byte(a.id.Raw()))
 		q.s.mapper(a.cluster()).Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
 		q.s.outlets.deliver(e.Apply(a.withdrawal), a.call.outlet())
+	default: // the answer is not wanted any more
+		params := object("requestId", []byte(a.id.Raw()), "reason", err.Error())
+		q.s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
+	}
+	return nil, err
+}
+
+// wait waits for the client's answer.
+func (r *serverRequest) wait(ctx context.Context, up *upstream.Session) (*jsonrpc.Message, error) {
+	select {
+	case m := <-r.answer:
+		return m, nil
+	case <-r.withdrew:
 		return nil, errWithdrawn
 	case <-up.Done():
-		q.retract(a, upstream.ErrSessionLost)
 		return nil, upstream.ErrSessionLost
 	case <-ctx.Done():
-		q.retract(a, context.Cause(ctx))
 		return nil, context.Cause(ctx)
 	}
 }
@@ -165,13 +177,6 @@ func (q *questions) await(ctx context.Context, a *serverRequest, body []byte, se
 // accepts JSON alone and has no other stream, nor without a session.
 func (q *questions) mayListen(c *call) bool {
 	return !q.s.sessionless && (c == nil || c.out.Open() || q.s.outlets.listening())
-}
-
-// retract tells the client that its answer is not wanted any more.
-func (q *questions) retract(a *serverRequest, cause error) {
-	params := append([]byte(`{"requestId":`), a.id.Raw()...)
-	params = append(jsonrpc.AppendString(append(params, `,"reason":`...), cause.Error()), '}')
-	q.s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
 }
 
 // request is the server's request as the client gets it.

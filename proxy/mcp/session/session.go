@@ -85,8 +85,9 @@ func (s *session) end(reason string, cause error) {
 	})
 }
 
-// begin counts a request in, and ends it when the session ends.
-func (s *session) begin(c *call) error {
+// launch counts a call in, which ends when the session ends, and runs it, and then
+// through.
+func (s *session) launch(c *call, through func()) error {
 	// The message, and a copy with changes that a server is sent.
 	c.lease = s.registry.opts.Memory.Lease(memory.Body)
 	if err := c.lease.Grow(2 * len(c.msg.Raw())); err != nil {
@@ -101,23 +102,6 @@ func (s *session) begin(c *call) error {
 		c.lease.Release()
 		return ErrPending
 	}
-	return nil
-}
-
-func (s *session) finish(c *call) {
-	c.lease.Release()
-	s.calls.leave(c)
-	s.life.exit()
-	for _, p := range s.life.outlived(c.route) {
-		p.Leave(slot.Removed(p.Cluster()))
-	}
-}
-
-// launch runs a call, and then through.
-func (s *session) launch(c *call, through func()) error {
-	if err := s.begin(c); err != nil {
-		return err
-	}
 	started := s.life.spawn(func() {
 		defer through()
 		defer s.finish(c)
@@ -129,6 +113,15 @@ func (s *session) launch(c *call, through func()) error {
 		return errEnded
 	}
 	return nil
+}
+
+func (s *session) finish(c *call) {
+	c.lease.Release()
+	s.calls.leave(c)
+	s.life.exit()
+	for _, p := range s.life.outlived(c.route) {
+		p.Leave(slot.Removed(p.Cluster()))
+	}
 }
 
 // follow makes the session follow a generation that is now in force.

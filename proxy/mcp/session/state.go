@@ -110,18 +110,9 @@ type inputRequest struct {
 
 // inputRequired is the result that asks for input.
 func (r rounds) inputRequired(asked []inputRequest, state seal.State) []byte {
-	b := []byte(`{"resultType":"input_required","inputRequests":{`)
-	for i, ask := range asked {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(jsonrpc.AppendString(b, ask.key), `:{"method":`...)
-		b = jsonrpc.AppendString(b, ask.method)
-		if len(ask.params) > 0 {
-			b = append(append(b, `,"params":`...), ask.params...)
-		}
-		b = append(b, '}')
+	var requests []any
+	for _, ask := range asked {
+		requests = append(requests, ask.key, object("method", ask.method, "params", ask.params))
 	}
-	b = append(b, `},"requestState":`...)
-	return append(jsonrpc.AppendString(b, r.sealState(state)), '}')
+	return object("resultType", "input_required", "inputRequests", object(requests...), "requestState", r.sealState(state))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
@@ -76,7 +77,7 @@ func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message, write Write) 
 	s := Session{registry.newSession(f.Route, f.Principal.Key(), StatelessInit(m))}
 	s.subscribed = true
 	s.outlets.subscription.Store(sub)
-	s.outlets.expectStream() // what servers say before the stream is there waits for it
+	s.outlets.listened = true // what servers say before the stream is there waits for it
 	if err := registry.admit(s.session, f.Route); err != nil {
 		return err
 	}
@@ -164,11 +165,7 @@ func (w watcher) watch(uri string) bool {
 	if err != nil {
 		return false
 	}
-	at := w.s.servers.at(ref.Name)
-	if at == nil {
-		return false
-	}
-	watched := false
+	at, watched := w.s.servers.at(ref.Name), false
 	_ = at.Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error {
 		if watched = at.Server().Capable("resources", "subscribe") && up.Subscribe(w.c.ctx, own, true) == nil; watched {
 			at.Subscribed(own, true)
@@ -190,45 +187,20 @@ func (w watcher) watchTask(id string) {
 			return
 		}
 	}
-	if at := w.s.servers.at(ref.Name); at != nil {
-		_ = at.Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error { return up.WatchTask(w.c.ctx, own) })
-	}
+	_ = w.s.servers.at(ref.Name).Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error { return up.WatchTask(w.c.ctx, own) })
 }
 
 // acknowledged is the first message of the stream: what of the filter is
 // honoured.
 func (sub *subscription) acknowledged() []byte {
-	var b []byte
-	member := func(key string) {
-		if len(b) > 0 {
-			b = append(b, ',')
-		}
-		b = append(jsonrpc.AppendString(b, key), ':')
-	}
-	texts := func(key string, list []string) {
-		if len(list) == 0 {
-			return
-		}
-		member(key)
-		for i, text := range list {
-			b = jsonrpc.AppendString(append(b, "[,"[min(i, 1)]), text)
-		}
-		b = append(b, ']')
-	}
+	var honoured []any
 	for _, f := range listFilters {
 		if sub.lists[f.method] {
-			member(f.member)
-			b = append(b, "true"...)
+			honoured = append(honoured, f.member, []byte("true"))
 		}
 	}
-	texts("resourceSubscriptions", sub.uris)
-	var tasks []string
-	for id := range sub.tasks {
-		tasks = append(tasks, id)
-	}
-	texts("taskIds", tasks)
-	params := append(append([]byte(`{"notifications":{`), b...), `},"_meta":`...)
-	return jsonrpc.NewNotification(spec.NotificationSubscriptionAccepted, append(append(params, sub.meta()...), '}'))
+	honoured = append(honoured, "resourceSubscriptions", array(sub.uris), "taskIds", array(slices.Collect(maps.Keys(sub.tasks))))
+	return jsonrpc.NewNotification(spec.NotificationSubscriptionAccepted, object("notifications", object(honoured...), "_meta", sub.meta()))
 }
 
 func (sub *subscription) meta() []byte {
@@ -238,12 +210,11 @@ func (sub *subscription) meta() []byte {
 // cancelled and result end the stream: the one for clients of stdio's habits,
 // the other as the answer to the request.
 func (sub *subscription) cancelled() []byte {
-	params := append(append([]byte(`{"requestId":`), sub.id.Raw()...), `,"_meta":`...)
-	return jsonrpc.NewNotification(spec.NotificationCancelled, append(append(params, sub.meta()...), '}'))
+	return jsonrpc.NewNotification(spec.NotificationCancelled, object("requestId", []byte(sub.id.Raw()), "_meta", sub.meta()))
 }
 
 func (sub *subscription) result() []byte {
-	return jsonrpc.NewResult(sub.id, append(append([]byte(`{"resultType":"complete","_meta":`), sub.meta()...), '}'))
+	return jsonrpc.NewResult(sub.id, object("resultType", "complete", "_meta", sub.meta()))
 }
 
 // message is what a notice stands for; sub is nil for a client without one.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -93,12 +94,7 @@ func (k *suspended) dontPress() {
 func (k *suspended) drop(a *serverRequest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i, other := range k.asks {
-		if other == a {
-			k.asks = append(k.asks[:i:i], k.asks[i+1:]...)
-			return
-		}
-	}
+	k.asks = slices.DeleteFunc(k.asks, func(other *serverRequest) bool { return other == a })
 }
 
 // suspend answers the client's request with the questions. k.mu is held.
@@ -177,22 +173,18 @@ func (k *suspended) resume(m *jsonrpc.Message) {
 		k.answer()
 		return
 	}
-	var open []*serverRequest
-	for _, a := range k.asks {
+	k.asks = slices.DeleteFunc(k.asks, func(a *serverRequest) bool {
 		answer := m.Params().Get("inputResponses", a.key)
 		if !answer.Exists() {
-			open = append(open, a) // it is asked again
-			continue
+			return false // it is asked again
 		}
 		response, err := jsonrpc.Parse(jsonrpc.NewResult(a.msg.ID(), answer.Raw()))
-		if err != nil {
-			open = append(open, a)
-			continue
+		if err == nil {
+			a.answer <- response
 		}
-		a.answer <- response
-	}
-	k.asks = open
-	if len(open) > 0 {
+		return err == nil
+	})
+	if len(k.asks) > 0 {
 		k.suspend()
 	}
 }

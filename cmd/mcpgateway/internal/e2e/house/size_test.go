@@ -18,7 +18,6 @@ var large = map[string]struct {
 	reason string
 }{
 	"internal/memory.Budget":       {21, "one counter for all that peers make the process keep, with a short method each"},
-	"proxy/mcp/session.outlets":    {22, "the streams of a session, and what waits for one, under one lock"},
 	"proxy/mcp/eventstream.Stream": {21, "what is written, kept, sent and sent again, under one lock"},
 }
 
