@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Throwaway certificates for trying things out; never for anything else.
+# Makes certificates for trials; use them for nothing else.
 #
 #   certs.sh DIR           make a CA and all certificates in DIR, unless they are there and good for a day more
 #   certs.sh rotate DIR    replace the gateway's server certificate by a new one

@@ -12,8 +12,9 @@ export GATEWAY_PORT=${GATEWAY_PORT:-8443} ADMIN_PORT=${ADMIN_PORT:-9901}
 export SSE_PORT=${SSE_PORT:-9000} HTTP_PORT=${HTTP_PORT:-9001}
 url=https://localhost:$GATEWAY_PORT
 
-# To the gateway a SIGHUP means reload; whoever sends it by name may hit this
-# script as well. A handler, not '', or else the children would ignore it too.
+# A SIGHUP makes the gateway reload. A user who sends it to programs by name may
+# send it to this script as well. It has a handler, since the children would
+# inherit ''.
 trap : HUP
 stopping=
 trap 'stopping=1' INT TERM
@@ -77,7 +78,7 @@ until curl -sf -m 2 -o /dev/null --cacert "$RUN/ca.crt" "$url/health"; do
 	fi
 	sleep 0.1
 done
-check # somebody else may have answered
+check # another program may have answered on the port
 
 rpc="curl -sN --cacert $RUN/ca.crt $url/mcp/http -H \"Authorization: Bearer \$(cat $RUN/token)\" -H 'Content-Type: application/json'"
 cat <<TEXT
