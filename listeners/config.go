@@ -15,7 +15,7 @@ type Config struct {
 	Address        string            `yaml:"address" required:"true" doc:"host:port, [::]:port or unix:/path." example:"0.0.0.0:8443"`
 	Protocols      []string          `yaml:"protocols" default:"[http/1.1, h2]" enum:"http/1.1,h2,h3" doc:"HTTP versions, by ALPN on TLS and by prior knowledge on plain text; h3 is served on the UDP port of the same number."`
 	ProxyProtocol  ProxyProtocol     `yaml:"proxy_protocol" doc:"PROXY v1 and v2 in front of TLS."`
-	TrustedProxies []TrustedProxy    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is believed; unix: those of all who connect to a unix socket."`
+	TrustedProxies []TrustedProxy    `yaml:"trusted_proxies" doc:"CIDRs, judged after PROXY, whose X-Forwarded-* is trusted; unix: those of all clients of a unix socket."`
 	TLS            *tls.ServerConfig `yaml:"tls" doc:"Absent: plain text."`
 	Limits         Limits            `yaml:"limits" doc:"Bounds on what clients may use."`
 }

@@ -14,7 +14,7 @@ import (
 
 // MemoryConfig is the section memory.
 type MemoryConfig struct {
-	Limit MemoryLimit `yaml:"limit" default:"auto" pattern:"auto|[0-9]+(KiB|MiB|GiB)?" doc:"How much memory the process may use; near it, what clients want is refused. auto: GOMEMLIMIT, else 80% of the cgroup's limit, else of the machine's memory."`
+	Limit MemoryLimit `yaml:"limit" default:"auto" pattern:"auto|[0-9]+(KiB|MiB|GiB)?" doc:"How much memory the process may use; near it, the gateway refuses what would take more. auto: GOMEMLIMIT, else 80% of the cgroup's limit, else of the machine's memory."`
 }
 
 // MemoryLimit is a size, or auto.

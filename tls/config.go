@@ -32,7 +32,7 @@ type ClientAuth struct {
 	Mode         ClientAuthMode `yaml:"mode" default:"none" enum:"none,request,require" doc:"Whether clients are asked for a certificate."`
 	CACert       config.File    `yaml:"ca_cert" doc:"PEM file of the CAs that sign client certificates." example:"certs/clients-ca.crt"`
 	CRL          config.File    `yaml:"crl" doc:"Revocation lists, PEM or DER; every CA of a client's chain needs one." example:"certs/clients.crl"`
-	CRLExpired   CRLExpired     `yaml:"crl_expired" default:"reject" enum:"reject,accept" doc:"What becomes of the clients of a CA whose list is past its next update."`
+	CRLExpired   CRLExpired     `yaml:"crl_expired" default:"reject" enum:"reject,accept" doc:"What to do with the clients of a CA whose list is past its next update."`
 	Forward      bool           `yaml:"forward" doc:"Tell upstreams who the client is, in X-Forwarded-Client-Cert."`
 	AllowedNames []string       `yaml:"allowed_names" doc:"DNS, email, IP or URI SANs that are let in; empty: any certificate that verifies." example:"[spiffe://example.org/*]"`
 }
@@ -93,7 +93,7 @@ type SPIFFE struct {
 // CRLExpired says what a revocation list past its next update is worth.
 type CRLExpired string
 
-// What becomes of the clients of a CA whose list has expired.
+// What to do with the clients of a CA whose list has expired.
 const (
 	// CRLExpiredReject lets none of them in.
 	CRLExpiredReject CRLExpired = "reject"

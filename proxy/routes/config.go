@@ -25,7 +25,7 @@ type Config struct {
 	StreamIdleTimeout time.Duration `yaml:"stream_idle_timeout" default:"5m" min:"0s" doc:"Of a cluster route: no byte either way for this long ends the request. 0: off."`
 	Retry             Retry         `yaml:"retry" doc:"Of a cluster route: what is tried again, for idempotent methods."`
 	Rewrite           Rewrite       `yaml:"rewrite" doc:"Of a cluster route: what the upstream sees instead."`
-	Path              PathRules     `yaml:"path" doc:"What becomes of paths that readers understand in several ways."`
+	Path              PathRules     `yaml:"path" doc:"How the route treats paths that two programs may read in different ways."`
 	HeaderUnderscores string        `yaml:"header_underscores" default:"auto" enum:"auto,refuse,pass" doc:"Field names with an underscore, which CGI takes for those with a dash. auto: they pass from HTTP/2 and 3 to a cluster whose protocols force h2 or h3, as gRPC metadata needs it; elsewhere they are answered with 400."`
 	RequestHeaders    HeaderEdits   `yaml:"request_headers" doc:"Of a cluster route: edits of what goes upstream."`
 	ResponseHeaders   HeaderEdits   `yaml:"response_headers" doc:"Edits of every answer of the route."`

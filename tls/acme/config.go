@@ -22,7 +22,7 @@ const (
 type Config struct {
 	Email           string          `yaml:"email" doc:"Where the certificate authority writes to." example:"ops@example.com"`
 	Directory       string          `yaml:"directory" default:"https://acme-v02.api.letsencrypt.org/directory" doc:"URL of the ACME directory; to name it is to agree to the authority's terms of service."`
-	CACert          config.File     `yaml:"ca_cert" doc:"PEM file of CAs that are believed, besides the system's, when the directory is called." example:"certs/acme-ca.crt"`
+	CACert          config.File     `yaml:"ca_cert" doc:"PEM file of CAs that are trusted, besides the system's, when the directory is called." example:"certs/acme-ca.crt"`
 	Storage         config.Path     `yaml:"storage" default:"/var/lib/mcpgateway/acme" doc:"Directory of the account, its certificates and keys; gateways that share it share them."`
 	Challenges      []string        `yaml:"challenges" default:"[tls-alpn-01, http-01]" enum:"tls-alpn-01,http-01" doc:"How control over a name is proved."`
 	ExternalAccount ExternalAccount `yaml:"external_account" doc:"Binds the ACME account to one that exists with the authority."`
