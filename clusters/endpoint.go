@@ -203,9 +203,7 @@ const hiddenQuery = "…"
 
 // endpointURL names a URL of a cluster, without its query.
 func endpointURL(u *url.URL) string {
-	bare := *u
-	bare.RawQuery, bare.ForceQuery = "", false
-	text := bare.String()
+	text := withoutQuery(u).String()
 	if u.Path == "/" {
 		text = strings.TrimSuffix(text, "/")
 	}

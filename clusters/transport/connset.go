@@ -212,13 +212,10 @@ func (cs *connectionSet) join(x *exchange) {
 func (cs *connectionSet) leave(x *exchange) {
 	cs.mu.Lock()
 	delete(cs.exchanges, x)
-	retired, last := cs.retired, len(cs.exchanges) == 0
+	retired := cs.retired
 	cs.mu.Unlock()
-	switch {
-	case retired && last:
-		cs.close()
-	case retired:
-		cs.closeIdle()
+	if retired {
+		cs.retire()
 	}
 }
 

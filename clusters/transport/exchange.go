@@ -143,10 +143,7 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	isLong := long(req)
 	switch {
 	case x.upgrade && x.set.upgrade == nil:
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.pool.dialer.alpn(), ", "))
+		return refuse(req, fmt.Errorf("an upgrade (WebSocket) needs HTTP/1.1, and protocols of this cluster has only %s", strings.Join(x.pool.dialer.alpn(), ", ")))
 	case x.upgrade:
 		transport = x.set.upgrade
 	case isLong:

@@ -51,19 +51,13 @@ func newHTTP3Transport(cs *connectionSet) *http3Transport {
 // RoundTrip implements http.RoundTripper. A request that the server has
 // certainly not looked at is repeated, on another connection.
 func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	refuse := func(err error) (*http.Response, error) {
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, err
-	}
 	if err := checkHTTP3(req); err != nil {
-		return refuse(err)
+		return refuse(req, err)
 	}
 	for try, firsts := 1, 0; ; try++ {
 		c, fresh, err := t.acquire(req.Context(), short(req))
 		if err != nil {
-			return refuse(err)
+			return refuse(req, err)
 		}
 		if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
 			trace.GotConn(httptrace.GotConnInfo{Reused: !fresh})
@@ -75,11 +69,11 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		refused := refusedQUIC(err)
 		if !refused && !rejected(err) && !unsent(err, sent.header) {
-			return refuse(err)
+			return refuse(req, err)
 		}
 		t.drain(c)
 		if sent.body && req.GetBody == nil {
-			return refuse(err)
+			return refuse(req, err)
 		}
 		// A server that shuts down, or many behind one address, may let in one
 		// connection too many: one that fails its first request is no verdict yet.
@@ -87,12 +81,12 @@ func (t *http3Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			firsts++
 		}
 		if refused || firsts == 2 || try == sendTries {
-			return refuse(t.turnedAway(err))
+			return refuse(req, t.turnedAway(err))
 		}
 		if sent.body {
 			again, bodyErr := Repeat(req)
 			if bodyErr != nil {
-				return refuse(err)
+				return refuse(req, err)
 			}
 			req = again
 		}

@@ -79,21 +79,14 @@ func (p *Pool) Dial(ctx context.Context) (net.Conn, error) {
 // Where the server has certainly not acted on the request, it is sent again, on
 // another connection.
 func (p *Pool) Send(req *http.Request, tryTimeout time.Duration) (*http.Response, error) {
-	// A RoundTripper closes the body also when it fails (http.RoundTripper).
-	refuse := func(err error) (*http.Response, error) {
-		if req.Body != nil {
-			req.Body.Close()
-		}
-		return nil, p.dialer.connectError(err)
-	}
 	for try := 1; ; try++ {
 		if !p.user.Begin() {
-			return refuse(ErrRetired)
+			return refuse(req, p.dialer.connectError(ErrRetired))
 		}
 		x, err := p.begin(req)
 		if err != nil {
 			p.user.End()
-			return refuse(err)
+			return refuse(req, p.dialer.connectError(err))
 		}
 		res, err := x.send(req, tryTimeout)
 		if err == nil {

@@ -32,3 +32,12 @@ func Idempotent(req *http.Request) bool {
 func isUpgrade(req *http.Request) bool {
 	return req.Header.Get("Upgrade") != "" && httpguts.HeaderValuesContainsToken(req.Header["Connection"], "upgrade")
 }
+
+// refuse ends the round trip of a request that has failed. A RoundTripper closes the body
+// then too (http.RoundTripper).
+func refuse(req *http.Request, err error) (*http.Response, error) {
+	if req.Body != nil {
+		req.Body.Close()
+	}
+	return nil, err
+}
