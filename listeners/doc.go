@@ -16,4 +16,7 @@
 // one goroutine (HTTP/1.1), two (HTTP/2) or five (HTTP/3). Server.Done is closed
 // when nothing of a server runs any more: no connection, handshake, handler or
 // goroutine.
+//
+// Locks are taken in this order: those of a Socket or of its UDP side, of the
+// connections of a Server, of the lifetime of a Conn, of the places of a socket.
 package listeners
