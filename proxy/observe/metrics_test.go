@@ -2,8 +2,10 @@ package observe
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -27,7 +29,10 @@ func (s source) Status() admin.Status { return admin.Status(s) }
 
 func (s source) Reload(context.Context) (admin.Outcome, error) { return admin.Outcome{}, nil }
 
-// The page has a line for each metric of the gateway, and no other.
+var update = flag.Bool("update", false, "write the table of metrics into docs/METRICS.md")
+
+// The page has a row for each metric of the gateway, and no other; with -update this
+// test writes them.
 func TestEveryMetricIsDocumented(t *testing.T) {
 	full := source{
 		Memory:    admin.Memory{Charged: map[string]int64{"body": 1}},
@@ -35,10 +40,25 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 		Clusters:  []admin.Cluster{{Name: "api", Endpoints: []admin.Endpoint{{MaxProcesses: 1}}, LeftOut: []admin.LeftOut{{Kind: "tool"}}}},
 		Certs:     []admin.Certificate{{NotAfter: time.Now()}},
 	}
+	m := New(io.Discard, "1").metrics
+	m.registry.MustRegister(admin.Collector{Source: full})
+	for _, s := range m.series { // a metric without a series is not gathered
+		if _, err := s.GetMetricWithLabelValues(s.labels...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	families, err := m.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]string{}
+	for _, f := range families {
+		kinds[f.GetName()] = strings.ToLower(f.GetType().String())
+	}
 	descs := make(chan *prometheus.Desc)
 	go func() {
 		defer close(descs)
-		New(io.Discard, "1").metrics.registry.Describe(descs)
+		m.registry.Describe(descs)
 		metrics := make(chan prometheus.Metric)
 		go func() {
 			defer close(metrics)
@@ -48,37 +68,54 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			descs <- m.Desc()
 		}
 	}()
-	var lines []string
+	rows := map[string]bool{}
 	for d := range descs {
 		parts := described.FindStringSubmatch(d.String())
-		if parts == nil {
-			if !strings.Contains(d.String(), `fqName: "go_`) && !strings.Contains(d.String(), `fqName: "process_`) {
-				t.Errorf("%s is not understood", d)
-			}
-			continue
-		}
-		kind := "gauge"
 		switch {
-		case strings.HasSuffix(parts[1], "_total"):
-			kind = "counter"
-		case strings.HasSuffix(parts[1], "_duration_seconds"):
-			kind = "histogram"
+		case parts != nil:
+			rows[fmt.Sprintf("| `%s` | %s | %s | %s |\n", parts[1], kinds[parts[1]], strings.ReplaceAll(parts[3], ",", ", "), parts[2])] = true
+		case !strings.Contains(d.String(), `fqName: "go_`) && !strings.Contains(d.String(), `fqName: "process_`):
+			t.Errorf("%s is not understood", d)
 		}
-		lines = append(lines, fmt.Sprintf("| `%s` | %s | %s | %s |\n", parts[1], kind, strings.ReplaceAll(parts[3], ",", ", "), parts[2]))
 	}
-	slices.Sort(lines)
-	page, err := os.ReadFile("../../docs/METRICS.md")
+	if len(rows) < 20 {
+		t.Fatalf("only %d metrics are defined", len(rows))
+	}
+	const file = "../../docs/METRICS.md"
+	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
-	for line := range strings.Lines(string(page)) {
+	before, table, _ := strings.Cut(string(page), "| `")
+	var after strings.Builder // the table
+	told := map[string]bool{}
+	for line := range strings.Lines("| `" + table) {
 		if strings.HasPrefix(line, "| `") {
-			told = append(told, line)
+			told[line] = true
+		} else {
+			after.WriteString(line)
 		}
 	}
-	if len(lines) < 20 || !slices.Equal(told, lines) {
-		t.Errorf("docs/METRICS.md differs; its table should be\n\n%s", strings.Join(lines, ""))
+	wanted := before + strings.Join(slices.Sorted(maps.Keys(rows)), "") + after.String()
+	if wanted == string(page) {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(wanted), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Error("docs/METRICS.md is not what the metrics say; `go test ./proxy/observe -update` mends it")
+	for _, row := range slices.Sorted(maps.Keys(rows)) {
+		if !told[row] {
+			t.Errorf("it lacks %s", row)
+		}
+	}
+	for _, row := range slices.Sorted(maps.Keys(told)) {
+		if !rows[row] {
+			t.Errorf("it should not have %s", row)
+		}
 	}
 }
 
