@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +45,7 @@ func certFolder(t testing.TB, file string) string {
 
 func TestTheExampleFileLoads(t *testing.T) {
 	if _, err := proxy.Check(context.Background(), certFolder(t, "../config.example.yaml"), nil); err != nil {
-		t.Error(err)
+		t.Errorf("%v\n(certFolder writes the files that the example names)", err)
 	}
 }
 
@@ -58,13 +60,16 @@ func TestTheExampleShowsEverySettingWithItsDefault(t *testing.T) {
 	if err := yaml.Unmarshal(data, &doc); err != nil {
 		t.Fatal(err)
 	}
-	shown := map[string][]string{}
-	collect(doc.Content[0], "", shown)
+	shown, lines, text := map[string][]string{}, map[string][]int{}, strings.Split(string(data), "\n")
+	collect(doc.Content[0], "", shown, lines)
 	declared(reflect.TypeFor[proxy.Config](), "", func(path string, f reflect.StructField) {
 		values, ok := shown[path]
 		if !ok {
 			t.Errorf("%s is not shown", path)
 			return
+		}
+		if enum := f.Tag.Get("enum"); !slices.ContainsFunc(lines[f.Tag.Get("yaml")], func(line int) bool { return names(text[line-1], enum) }) {
+			t.Errorf("%s can be any of %s, and no line of config.example.yaml that shows it has all of them", path, enum)
 		}
 		def, has := f.Tag.Lookup("default")
 		if !has {
@@ -83,14 +88,26 @@ func TestTheExampleShowsEverySettingWithItsDefault(t *testing.T) {
 	})
 }
 
+// names reports whether a line has each value of an enum as a word.
+func names(line, enum string) bool {
+	for value := range strings.SplitSeq(enum, ",") {
+		if !regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(value) + `($|[^\w.-])`).MatchString(line) {
+			return false
+		}
+	}
+	return true
+}
+
 func flat(s string) string { return strings.NewReplacer(" ", "", `"`, "", "[", "", "]", "").Replace(s) }
 
-// collect notes the values shown for each path, with list indices left out.
-func collect(n *yaml.Node, path string, shown map[string][]string) {
+// collect notes the values shown for each path, with list indices left out, and the
+// lines that have a key, whatever it is a key of.
+func collect(n *yaml.Node, path string, shown map[string][]string, lines map[string][]int) {
 	switch n.Kind {
 	case yaml.MappingNode:
 		for i := 0; i < len(n.Content); i += 2 {
-			p := strings.TrimPrefix(path+"."+n.Content[i].Value, ".")
+			key := n.Content[i].Value
+			p := strings.TrimPrefix(path+"."+key, ".")
 			v := n.Content[i+1]
 			text := v.Value
 			if v.Kind == yaml.SequenceNode {
@@ -100,12 +117,12 @@ func collect(n *yaml.Node, path string, shown map[string][]string) {
 				}
 				text = strings.Join(items, ",")
 			}
-			shown[p] = append(shown[p], text)
-			collect(v, p, shown)
+			shown[p], lines[key] = append(shown[p], text), append(lines[key], n.Content[i].Line)
+			collect(v, p, shown, lines)
 		}
 	case yaml.SequenceNode:
 		for _, item := range n.Content {
-			collect(item, path, shown)
+			collect(item, path, shown, lines)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestEveryConfigurationInTheDocumentationLoads(t *testing.T) {
 			cmd := harness.Command(t, dir, "validate", "-c", name)
 			cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s, block %d: %v\n%s", file, i+1, err, out)
+				t.Errorf("%s, block %d: %v\n%s(the files that a block names are written at the beginning of this test)", file, i+1, err, out)
 			}
 		}
 	}

@@ -16,7 +16,8 @@ import (
 )
 
 // Client is an HTTP client that trusts ca, shows certs, and speaks only the
-// given protocol: "http/1.1" or "h2".
+// given protocol: "http/1.1" or "h2". For a listener without TLS there is
+// http.DefaultClient.
 func Client(t testing.TB, ca []byte, protocol string, certs ...cryptotls.Certificate) *http.Client {
 	t.Helper()
 	c, _ := ClientOf(t, protocol, ca, func(cfg *cryptotls.Config) { cfg.Certificates = certs })
@@ -70,12 +71,13 @@ func (d *Dials) All() []*quic.Conn {
 }
 
 // ClientOf is Client for each of Transports, with a TLS configuration to
-// edit. The server is believed if it shows a certificate of the CA.
+// edit. The server is believed if it shows a certificate of the CA. For "http/1.1"
+// the client offers no ALPN protocol at all.
 func ClientOf(t testing.TB, protocol string, ca []byte, edit func(*cryptotls.Config)) (*http.Client, *Dials) {
 	t.Helper()
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(ca) {
-		t.Fatal("no CA")
+		t.Fatal("no CA; for a listener without TLS there is http.DefaultClient")
 	}
 	cfg := &cryptotls.Config{RootCAs: pool}
 	if edit != nil {

@@ -208,6 +208,13 @@ var visitors = []struct{ name, transport, era string }{
 	{"both eras by stdio", "stdio", "both"},
 }
 
+// offersModern reports whether a route offers 2026-07-28 by itself, as it does where
+// all its servers speak that: the stateless one and that of stdio. newStage federates
+// the stateless one with that of stdio, and that of stdio with one of sessions.
+func offersModern(server string, many bool) bool {
+	return server == "stateless" || server == "stdio" && !many
+}
+
 // visit opens a session.
 func (st *stage) visit(t *testing.T, server string, many bool, transport, era string) *scene {
 	t.Helper()
@@ -232,7 +239,7 @@ func (st *stage) visit(t *testing.T, server string, many bool, transport, era st
 	case "stdio":
 		tr = &mcp.CommandTransport{Command: harness.Command(t, st.Dir, "stdio", "--url", st.URL(path), "--ca-cert", "ca.crt")}
 	}
-	s := &scene{T: t, server: server, by: transport, many: many, modern: era == "modern" || era == "both" && (server == "stateless" || server == "stdio" && !many)}
+	s := &scene{T: t, server: server, by: transport, many: many, modern: era == "modern" || era == "both" && offersModern(server, many)}
 	s.client = mcp.NewClient(&mcp.Implementation{Name: "visitor", Version: "1"}, s.options())
 	s.client.AddRoots(&mcp.Root{URI: "file:///home"})
 	s.client.AddReceivingMiddleware(func(next mcp.MethodHandler) mcp.MethodHandler {
@@ -250,7 +257,13 @@ func (st *stage) visit(t *testing.T, server string, many bool, transport, era st
 	}
 	t.Cleanup(func() { s.Close() })
 	if got := s.InitializeResult().ProtocolVersion; s.modern != (got == "2026-07-28") {
-		t.Fatalf("the session is of %s", got)
+		var found []string
+		for _, c := range st.Status().Clusters {
+			for _, e := range c.Endpoints {
+				found = append(found, c.Name+": "+e.Protocol)
+			}
+		}
+		t.Fatalf("the session is of %s; that it is of 2026-07-28 was expected to be %v, by the client's era and by offersModern. The gateway found the servers to speak\n%s", got, s.modern, strings.Join(found, "\n"))
 	}
 	if s.modern {
 		s.expect(s.acknowledged, "true true true []")
