@@ -133,6 +133,9 @@ func (k knowledge) tools() (tools *toolHeaders) {
 // redirected remembers where the server is, nil where it is configured to be,
 // and tells of it when that is news.
 func (k knowledge) redirected(to *url.URL) {
+	if to != nil {
+		to = &url.URL{Path: to.Path, RawPath: to.RawPath} // the query may hold a key
+	}
 	news := false
 	k.learn(func(s *spoken) {
 		news = to != nil && (s.redirected == nil || !sameResource(s.redirected, to))

@@ -36,8 +36,6 @@ type place struct {
 	left  bool
 }
 
-func (p *place) endpoint() *clusters.Endpoint { return p.binding().Endpoint }
-
 func (p *place) host() Host {
 	if p.fixed != nil {
 		return p.fixed

@@ -38,10 +38,13 @@ func (b *binding) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		if configured && speaks(res) {
-			b.moved(to)
+			if to.EscapedPath() == b.URL().EscapedPath() {
+				to = nil
+			}
+			b.known.redirected(to)
 		}
 	} else if moved && gone(res) {
-		b.moved(b.URL()) // the next request finds out anew
+		b.known.redirected(nil) // the next request finds out anew
 	}
 	return res, nil
 }
@@ -91,13 +94,4 @@ func movedTo(from *url.URL, res *http.Response) *url.URL {
 // sameResource reports whether two URLs of one origin name the same.
 func sameResource(a, b *url.URL) bool {
 	return a.EscapedPath() == b.EscapedPath() && a.RawQuery == b.RawQuery
-}
-
-// moved remembers where the endpoint is.
-func (b *binding) moved(to *url.URL) {
-	if to.EscapedPath() == b.URL().EscapedPath() {
-		b.known.redirected(nil)
-		return
-	}
-	b.known.redirected(&url.URL{Path: to.Path, RawPath: to.RawPath})
 }

@@ -71,7 +71,7 @@ func (s *Session) Stateless() bool {
 }
 
 // Endpoint returns the endpoint that calls go to.
-func (s *Session) Endpoint() *clusters.Endpoint { return s.place.endpoint() }
+func (s *Session) Endpoint() *clusters.Endpoint { return s.place.binding().Endpoint }
 
 // NextID returns a request id that this session has not used.
 func (s *Session) NextID() jsonrpc.ID { return s.ids.next() }
