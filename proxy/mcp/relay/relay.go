@@ -49,6 +49,9 @@ type Relay struct {
 	// gateway has the other side.
 	gateway *sessions
 	wg      sync.WaitGroup
+	// answers are what Run waits for when the client has said all: its requests, but for
+	// streams that have no end, and what say takes.
+	answers sync.WaitGroup
 	// say takes what needs no answer, to be sent in order.
 	say chan *request
 	// work is the context of all that is sent; end ends Run.
@@ -57,7 +60,6 @@ type Relay struct {
 
 	mu       sync.Mutex
 	requests map[*request]struct{}
-	unsaid   int // of say, what is being sent included
 	// opening is closed when the answer to initialize has come; nil: none is
 	// awaited.
 	opening chan struct{}
@@ -112,15 +114,16 @@ func (r *Relay) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 			if err != nil {
 				r.fail(err)
 			}
-			r.settle(ctx)
+			atMost(ctx, farewell, r.answers.Wait)
 			open = false
 		case <-ctx.Done():
 			open = false
 		}
 	}
 	stop()
-	atMost(farewell, r.wg.Wait)
-	atMost(farewell, r.gateway.leave)
+	close(r.say)
+	atMost(context.Background(), farewell, r.wg.Wait)
+	atMost(context.Background(), farewell, r.gateway.leave)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.failed
@@ -128,15 +131,12 @@ func (r *Relay) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // atMost waits for the end of f, but not for longer than d: a goroutine may be
 // writing to a client that reads no more.
-func atMost(d time.Duration, f func()) {
+func atMost(ctx context.Context, d time.Duration, f func()) {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
 	ended := make(chan struct{})
 	go func() { f(); close(ended) }()
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ended:
-	case <-timer.C:
-	}
+	wait(ctx, ended)
 }
 
 // fail ends the relay.
@@ -163,12 +163,11 @@ func (r *Relay) receive(ctx context.Context, line []byte) {
 			r.request(m)
 		case m.Method() == spec.NotificationCancelled && r.withdraw(m):
 		default:
-			r.mu.Lock()
-			r.unsaid++
-			r.mu.Unlock()
+			r.answers.Add(1) // before speak is through with it
 			select {
 			case r.say <- &request{Message: m}:
 			case <-ctx.Done():
+				r.answers.Done()
 			}
 		}
 	}
@@ -209,7 +208,13 @@ func (r *Relay) request(m *jsonrpc.Message) {
 		r.out.write(jsonrpc.NewError(m.ID(), jsonrpc.CodeInternalError, "too many requests are in flight", nil))
 		return
 	}
+	ended := func() {}
+	if m.Method() != spec.SubscriptionsListen {
+		r.answers.Add(1)
+		ended = r.answers.Done
+	}
 	r.wg.Go(func() {
+		defer ended()
 		defer cancel()
 		defer opened()
 		wait(ctx, opening)
@@ -257,50 +262,14 @@ func (r *Relay) withdraw(m *jsonrpc.Message) bool {
 
 // speak sends what needs no answer, in order.
 func (r *Relay) speak() {
-	for {
-		select {
-		case <-r.work.Done():
-			return
-		case q := <-r.say:
-			r.mu.Lock()
-			opening := r.opening
-			r.mu.Unlock()
-			wait(r.work, opening)
-			if err := r.gateway.tell(r.work, q); err != nil && r.work.Err() == nil {
-				r.opts.Log(cmp.Or(q.Method(), "an answer") + ": " + err.Error())
-			}
-			r.mu.Lock()
-			r.unsaid--
-			r.mu.Unlock()
-		}
-	}
-}
-
-// settle waits, when the client has said all, for the answers that are still
-// to come, but not for streams that have none.
-func (r *Relay) settle(ctx context.Context) {
-	timer := time.NewTimer(farewell)
-	defer timer.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	for q := range r.say {
 		r.mu.Lock()
-		waiting := r.unsaid
-		for q := range r.requests {
-			if q.Method() != spec.SubscriptionsListen {
-				waiting++
-			}
-		}
+		opening := r.opening
 		r.mu.Unlock()
-		if waiting == 0 {
-			return
+		wait(r.work, opening)
+		if err := r.gateway.tell(r.work, q); err != nil && r.work.Err() == nil {
+			r.opts.Log(cmp.Or(q.Method(), "an answer") + ": " + err.Error())
 		}
-		select {
-		case <-tick.C:
-		case <-timer.C:
-			return
-		case <-ctx.Done():
-			return
-		}
+		r.answers.Done()
 	}
 }
