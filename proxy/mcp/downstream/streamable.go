@@ -96,20 +96,13 @@ func (h streamable) post(x exchange) {
 
 // initialize begins a session.
 func (h streamable) initialize(x exchange, m *jsonrpc.Message, a accept) {
-	from := h.sender(x)
-	s, err := from.Open(m)
+	err := h.sender(x).Initialize(x.r.Context(), m, h.answerTo(a, true), func(id string, r eventstream.Reader) {
+		x.w.Header().Set(spec.HeaderSession, id)
+		h.write(x, r, !a.JSON, nil)
+	})
 	if err != nil {
 		x.fail(m.ID(), err)
-		return
 	}
-	defer s.Exit()
-	st := s.NewStream(h.answerTo(a, true))
-	if err := s.Initialize(x.r.Context(), from, m, st); err != nil {
-		x.fail(m.ID(), err)
-		return
-	}
-	x.w.Header().Set(spec.HeaderSession, s.ID())
-	h.write(x, st.Reader(), !a.JSON, nil)
 }
 
 // message takes a message of a session. A call outlives the HTTP request: a

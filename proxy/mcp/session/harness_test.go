@@ -137,12 +137,11 @@ func (f *front) open() Session {
 	f.t.Helper()
 	from := f.from()
 	m := f.parse(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}`)
-	s, err := from.Open(m)
+	var s Session
+	err := from.Initialize(within(f.t), m, eventstream.Options{Bytes: 1 << 20}, func(id string, _ eventstream.Reader) {
+		s, _ = from.Route.Find(id, Streamable)
+	})
 	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer s.Exit()
-	if err := s.Initialize(within(f.t), from, m, s.NewStream(eventstream.Options{Bytes: 1 << 20})); err != nil {
 		f.t.Fatal(err)
 	}
 	return s

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
@@ -62,15 +61,26 @@ func StatelessInit(m *jsonrpc.Message) ClientInit {
 	return ClientInit{params: initParams(spec.NewestLegacy, capabilities, info), version: spec.Modern, level: meta.Get(jsonrpc.MetaLogLevel).String()}
 }
 
-// Initialize answers the call that began the session, and makes the session one
-// that its client can name. Where it fails the session ends.
-func (s Session) Initialize(client context.Context, from Sender, m *jsonrpc.Message, st *eventstream.Stream) error {
-	c := s.newCall(from, m, st)
-	body, err := s.negotiate(client, c)
-	if err == nil && client.Err() != nil {
+// Initialize begins a session over Streamable HTTP, and has write answer the client,
+// which names the session by the id from then on. The error is why there is none.
+func (f Sender) Initialize(ctx context.Context, m *jsonrpc.Message, o eventstream.Options, write func(id string, r eventstream.Reader)) error {
+	init, err := parseInit(m)
+	if err != nil {
+		return err
+	}
+	registry := f.Route.registry
+	s := Session{registry.newSession(f.Route, f.Principal.Key(), init)}
+	if err := registry.admit(s.session, f.Route); err != nil {
+		return err
+	}
+	defer s.Exit()
+	st := s.NewStream(o)
+	c := s.newCall(f, m, st)
+	body, err := s.negotiate(ctx, c)
+	if err == nil && ctx.Err() != nil {
 		err = errGone // and would never end the session
 	}
-	if err == nil && !s.registry.publish(s.session) {
+	if err == nil && !registry.publish(s.session) {
 		err = errEnded
 	}
 	if err != nil {
@@ -78,6 +88,7 @@ func (s Session) Initialize(client context.Context, from Sender, m *jsonrpc.Mess
 		return err
 	}
 	c.answer(http.StatusOK, m.ID(), body)
+	write(s.id, st.Reader())
 	return nil
 }
 
@@ -89,30 +100,16 @@ func (s *session) negotiate(ctx context.Context, c *call) ([]byte, error) {
 	return dispatcher{s, c}.initialize(ctx)
 }
 
-// handshake is how far the client has come that initialises its session over the
-// only stream of it. The zero value has come to the end.
-type handshake struct{ at atomic.Int32 }
-
+// A session is initialized before it has an id, but where its client does that over
+// the only stream of it.
 const (
 	initialized int32 = iota
 	uninitialized
 	initializing
 )
 
-// expect makes initialize the first request.
-func (h *handshake) expect() { h.at.Store(uninitialized) }
-
-// begin notes that initialize has come, and reports whether that was its turn.
-func (h *handshake) begin() bool { return h.at.CompareAndSwap(uninitialized, initializing) }
-
-// begun reports whether initialize has come.
-func (h *handshake) begun() bool { return h.at.Load() != uninitialized }
-
-// complete lets other requests come.
-func (h *handshake) complete() { h.at.Store(initialized) }
-
 // ready reports whether initialize has been answered.
-func (h *handshake) ready() bool { return h.at.Load() == initialized }
+func (s *session) ready() bool { return s.handshake.Load() == initialized }
 
 // initializeOnStream answers initialize on the only stream. Where it fails the
 // stream ends after the answer: the client begins anew with another one.
@@ -121,7 +118,7 @@ func (s *session) initializeOnStream(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !s.handshake.begin() {
+	if !s.handshake.CompareAndSwap(uninitialized, initializing) {
 		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: "the session is initialized already"}
 	}
 	if err := s.charge(int64(len(init.params))); err != nil {
@@ -136,7 +133,7 @@ func (s *session) initializeOnStream(c *call) error {
 			s.only.Finish(f.Answer.Status, f.Body(c.msg.ID()))
 			return
 		}
-		s.handshake.complete()
+		s.handshake.Store(initialized)
 		c.answer(http.StatusOK, c.msg.ID(), body)
 	})
 	if !started {

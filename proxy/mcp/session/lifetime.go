@@ -131,8 +131,7 @@ func (l *lifetime) idle(now time.Time) bool {
 	defer l.mu.Unlock()
 	// A session with one stream is in use for as long as it lasts, but for a client
 	// that never begins.
-	unused := l.active == 0 || !l.s.handshake.begun()
-	return unused && now.Sub(l.last) > l.route.Timeouts.SessionIdle
+	return (l.active == 0 || l.s.handshake.Load() == uninitialized) && now.Sub(l.last) > l.route.Timeouts.SessionIdle
 }
 
 // current returns the route of the newest generation.

@@ -31,7 +31,7 @@ type session struct {
 	registry *Registry
 	// only: the session's only stream. nil for Streamable HTTP.
 	only      *eventstream.Stream
-	handshake handshake
+	handshake atomic.Int32 // how far initialize has come on it
 
 	// holder: whose the room is that the session was admitted to. Nil: it was lent.
 	holder   *holder
@@ -134,7 +134,7 @@ func (s *session) follow(route *Route) {
 	for _, p := range stay {
 		p.Adopt(&route.slots)
 	}
-	if differs && s.handshake.ready() {
+	if differs && s.ready() {
 		s.outlets.changed(spec.ListChanges()...)
 	}
 }

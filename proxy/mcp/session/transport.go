@@ -46,17 +46,6 @@ func (r *Route) Find(id string, via Transport) (Session, bool) {
 	return Session{s}, s != nil && s.route == r.Name && s.via == via
 }
 
-// Open begins the session of a client that sent initialize over Streamable HTTP,
-// which is in use until its Exit. Initialize answers the client.
-func (f Sender) Open(m *jsonrpc.Message) (Session, error) {
-	init, err := parseInit(m)
-	if err != nil {
-		return Session{}, err
-	}
-	s := f.Route.registry.newSession(f.Route, f.Principal.Key(), init)
-	return Session{s}, f.Route.registry.admit(s, f.Route)
-}
-
 // OpenOnStream begins the session of a transport that has one stream for all that
 // is for the client, Only. The session lasts as long as that, and is in use until
 // its Exit; its client initialises it over the stream.
@@ -64,7 +53,7 @@ func (f Sender) OpenOnStream(via Transport) (Session, error) {
 	registry := f.Route.registry
 	s := Session{registry.newSession(f.Route, f.Principal.Key(), ClientInit{version: spec.NewestLegacy})}
 	s.via = via
-	s.handshake.expect()
+	s.handshake.Store(uninitialized)
 	s.only = s.NewStream(eventstream.Options{Open: true, Eager: true, Bytes: f.Route.QueueBytes()})
 	if err := registry.admit(s.session, f.Route); err != nil {
 		return Session{}, err
@@ -85,7 +74,7 @@ func (f Sender) OpenOnStream(via Transport) (Session, error) {
 // ended. Exit must be called otherwise.
 func (s Session) Enter(route *Route) bool { return s.life.enter(route) }
 
-// Exit ends what Enter, Open or OpenOnStream began.
+// Exit ends what Enter or OpenOnStream began.
 func (s Session) Exit() { s.life.exit() }
 
 // Delete ends the session for its client.
@@ -95,7 +84,7 @@ func (s Session) Delete() { s.end("deleted", errEnded) }
 func (s Session) Current() *Route { return s.life.current() }
 
 // Batches reports whether the client may send batches.
-func (s Session) Batches() bool { return s.handshake.ready() && s.version == spec.Batches }
+func (s Session) Batches() bool { return s.ready() && s.version == spec.Batches }
 
 // Launch runs a request on a goroutine of the session, which outlives the HTTP
 // request that brought it: a disconnect is no cancellation. Its answer goes to out.
@@ -105,7 +94,7 @@ func (s Session) Launch(from Sender, m *jsonrpc.Message, out eventstream.Outlet)
 	switch method := m.Method(); {
 	case method == spec.Initialize && s.only != nil:
 		return s.initializeOnStream(c)
-	case method != spec.Ping && !s.handshake.ready():
+	case method != spec.Ping && !s.ready():
 		return &spec.Error{Code: jsonrpc.CodeInvalidRequest, Text: "the session has not been initialized"}
 	}
 	return s.launch(c, func() {})
@@ -116,7 +105,7 @@ func (s Session) Launch(from Sender, m *jsonrpc.Message, out eventstream.Outlet)
 // messages.
 func (s Session) Inform(ctx context.Context, from Sender, m *jsonrpc.Message, later func(func())) {
 	switch {
-	case !s.handshake.ready():
+	case !s.ready():
 		// There is nothing yet that it could be about.
 	case m.Kind() == jsonrpc.Response:
 		s.questions.answer(m)
