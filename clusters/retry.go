@@ -81,7 +81,7 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		res, err := e.try(body.request(), policy.PerTryTimeout)
 		reason := failure(res, err)
 		tried = append(tried, e)
-		if ctx.Err() != nil || !c.again(req, &policy, reason, attempt, tried) || !body.again() {
+		if ctx.Err() != nil || !policy.again(c, req, reason, attempt, tried) || !body.again() {
 			return res, err
 		}
 		if told := c.opts.Trace.Retry; told != nil {
@@ -97,8 +97,9 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// again reports whether there should be another try, after those on the endpoints.
-func (c *Cluster) again(req *http.Request, p *RetryPolicy, reason string, attempt int, tried []*Endpoint) bool {
+// again reports whether there should be another try, after those on the endpoints of
+// the cluster.
+func (p *RetryPolicy) again(c *Cluster, req *http.Request, reason string, attempt int, tried []*Endpoint) bool {
 	allowed := attempt < p.Attempts && slices.Contains(p.On, reason)
 	switch reason {
 	case "":
