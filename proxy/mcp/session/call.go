@@ -31,7 +31,7 @@ type call struct {
 	// with others.
 	stream  *eventstream.Stream
 	started time.Time
-	lease   memory.Lease // of the message, from begin to finish
+	lease   memory.Lease // of the message, from launch to finish
 
 	clock
 

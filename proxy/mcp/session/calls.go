@@ -57,7 +57,7 @@ func (q *calls) enter(ctx context.Context, c *call) bool {
 	q.byID[id] = append(q.byID[id], c)
 	c.start(ctx)
 	if c.turn != nil {
-		c.hold() // no server is silent yet
+		c.pause() // no server is silent yet
 	}
 	return true
 }
@@ -124,7 +124,7 @@ func (c *call) await() error {
 	}
 	select {
 	case <-c.turn:
-		c.unhold()
+		c.resume()
 		return nil
 	case <-c.ctx.Done():
 		return context.Cause(c.ctx)

@@ -42,17 +42,17 @@ func (k *clock) touch() {
 	}
 }
 
-// hold stops the time of silence while the server waits for the client: a user who
+// pause stops the time of silence while the server waits for the client: a user who
 // thinks is not a server that hangs.
-func (k *clock) hold() {
+func (k *clock) pause() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.waiting++
 	k.idle.Stop()
 }
 
-// unhold ends a hold.
-func (k *clock) unhold() {
+// resume ends a pause.
+func (k *clock) resume() {
 	k.mu.Lock()
 	k.waiting--
 	k.mu.Unlock()

@@ -24,7 +24,7 @@ func (r *Route) offeredBy(found []federation.Profile) federation.Offer {
 	}
 	for _, ref := range r.Members {
 		cluster, _ := r.Clusters.Get(ref.Name) // each member is one
-		served, known := r.client.Serves(cluster)
+		served, known := r.registry.opts.Client.Serves(cluster)
 		i := slices.IndexFunc(found, func(f federation.Profile) bool { return f.Member.Name == ref.Name })
 		if i >= 0 {
 			o = o.Narrow(found[i].Revisions)

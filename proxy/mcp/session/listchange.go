@@ -8,9 +8,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 )
 
-// settle is how long the list_changed notifications of a federation wait for
+// mergeTime is how long the list_changed notifications of a federation wait for
 // others of their kind: a server that registers ten tools sends ten of them.
-const settle = 100 * time.Millisecond
+const mergeTime = 100 * time.Millisecond
 
 // notice is a message for a client that has no stream for it now.
 type notice struct {
@@ -118,7 +118,7 @@ func (o *outlets) pass(n notice, call eventstream.Outlet) {
 func (o *outlets) armLocked() {
 	if !o.pending && !o.closed && len(o.streams) > 0 && o.due.some.Load() {
 		o.pending = true
-		o.timer = time.AfterFunc(settle, func() {
+		o.timer = time.AfterFunc(mergeTime, func() {
 			o.mu.Lock()
 			defer o.mu.Unlock()
 			o.pending = false

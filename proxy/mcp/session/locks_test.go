@@ -65,7 +65,7 @@ func TestThePartsOfASessionDoNotWaitForEachOther(t *testing.T) {
 			s.outlets.flush()
 		},
 		func(int) {
-			f.all.tendSession(s.session, time.Now())
+			f.all.sweepSession(s.session, time.Now())
 			f.all.relieve()
 			f.all.byLastUse()
 			f.all.Stats()

@@ -90,7 +90,7 @@ func (r *Registry) sweep() {
 		case now := <-tick.C:
 			r.searches.expire()
 			for _, s := range r.all() {
-				r.tendSession(s, now)
+				r.sweepSession(s, now)
 			}
 		case <-r.opts.Memory.Relief():
 			r.relieve()
@@ -98,7 +98,7 @@ func (r *Registry) sweep() {
 	}
 }
 
-func (r *Registry) tendSession(s *session, now time.Time) {
+func (r *Registry) sweepSession(s *session, now time.Time) {
 	if s.life.idle(now) {
 		s.end("idle", errEnded)
 		return

@@ -40,7 +40,7 @@ func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, re
 		if !related && m.Method() == spec.RootsList {
 			patience = rootsTime
 		}
-		c.hold()
+		c.pause()
 		a.call = c
 		err = c.suspended.ask(a, limit, patience)
 	default:

@@ -8,7 +8,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // Settings are what a generation says to the sessions of a route. They are not
@@ -38,13 +37,12 @@ type Route struct {
 	slots slot.Generation // as the slots of sessions see it
 	// fingerprint says what names clients see, and where they come from.
 	fingerprint string
-	client      *upstream.Client
 	registry    *Registry
 }
 
 // NewRoute prepares a route of a new generation. It touches no session: Commit
 // puts the route in force. It fails when a member is none of the clusters.
-func (all *Registry) NewRoute(settings Settings) (*Route, error) {
+func (r *Registry) NewRoute(settings Settings) (*Route, error) {
 	var fingerprint strings.Builder
 	fmt.Fprintf(&fingerprint, "%s", settings.Namespace)
 	for _, ref := range settings.Members {
@@ -58,18 +56,18 @@ func (all *Registry) NewRoute(settings Settings) (*Route, error) {
 			fmt.Fprintf(&fingerprint, " %q-%q", ref.Tools.Allow, ref.Tools.Deny)
 		}
 	}
-	r := &Route{Settings: settings, fingerprint: fingerprint.String(), client: all.opts.Client, registry: all, slots: slot.Generation{
+	route := &Route{Settings: settings, fingerprint: fingerprint.String(), registry: r, slots: slot.Generation{
 		Members:  settings.Members,
 		Clusters: settings.Clusters,
 		List:     settings.Timeouts.List,
 		Message:  int64(settings.Limits.Message),
 		Result:   int64(settings.Limits.Result),
 	}}
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	all.seq++
-	r.slots.Seq = all.seq
-	return r, nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq++
+	route.slots.Seq = r.seq
+	return route, nil
 }
 
 // StreamBegun counts a stream to a client until done is called.

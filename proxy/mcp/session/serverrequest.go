@@ -64,7 +64,7 @@ func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 		err = ErrPending
 	}
 	if c != nil {
-		c.hold()
+		c.pause()
 	}
 	body := q.request(a)
 	// Here and not on a goroutine, so that the client sees what the server said in the
@@ -82,7 +82,7 @@ func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 // error.
 func (q *questions) run(a *serverRequest, err error, wait func(context.Context, *upstream.Session) ([]byte, error), refusal func(error) []byte) {
 	started := q.s.life.spawn(func() {
-		defer q.settle(a)
+		defer q.finish(a)
 		var answer []byte
 		if err == nil {
 			ctx, cancel := context.WithTimeoutCause(q.s.life.ctx, q.s.life.current().Timeouts.ServerRequest, errUnanswered)
@@ -103,19 +103,19 @@ func (q *questions) run(a *serverRequest, err error, wait func(context.Context, 
 		a.reply(q.s.life.ctx, answer)
 	})
 	if !started {
-		q.settle(a)
+		q.finish(a)
 	}
 }
 
-// settle ends a server's request.
-func (q *questions) settle(a *serverRequest) {
+// finish ends a server's request.
+func (q *questions) finish(a *serverRequest) {
 	a.lease.Release()
 	q.remove(a)
 	if a.key != "" {
 		a.call.suspended.drop(a)
 	}
 	if a.call != nil {
-		a.call.unhold()
+		a.call.resume()
 	}
 }
 

@@ -30,12 +30,12 @@ type suspended struct {
 	msg  *jsonrpc.Message
 	asks []*serverRequest // the questions without an answer, in order
 	keys int              // the last one's
-	// soon asks the client, if the call does not end before; nil: it need not.
-	soon *time.Timer
+	// later asks the client, if the call does not end before; nil: it need not.
+	later *time.Timer
 	// final is the answer, once there is one.
 	final  []byte
 	status int
-	// id names the call while it is suspended: the client has the word.
+	// id names the call while it is suspended, until the client sends its next request.
 	id      string
 	through chan struct{} // closed when the HTTP request that suspended it is through
 	timer   *time.Timer
@@ -65,28 +65,28 @@ func (k *suspended) ask(a *serverRequest, limit int, patience time.Duration) err
 	switch {
 	case k.id != "": // the client is asked with its next request
 	case patience == 0:
-		k.suspend()
-	case k.soon == nil:
-		k.soon = time.AfterFunc(patience, k.press)
+		k.suspendLocked()
+	case k.later == nil:
+		k.later = time.AfterFunc(patience, k.askWaiting)
 	}
 	return nil
 }
 
-// press asks the client what could wait until now.
-func (k *suspended) press() {
+// askWaiting asks the client what could wait until now.
+func (k *suspended) askWaiting() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.soon != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
-		k.suspend()
+	if k.later != nil && k.id == "" && k.final == nil && len(k.asks) > 0 {
+		k.suspendLocked()
 	}
-	k.soon = nil
+	k.later = nil
 }
 
-// dontPress ends the patience. k.mu is held.
-func (k *suspended) dontPress() {
-	if k.soon != nil {
-		k.soon.Stop()
-		k.soon = nil
+// stopTimerLocked ends the patience.
+func (k *suspended) stopTimerLocked() {
+	if k.later != nil {
+		k.later.Stop()
+		k.later = nil
 	}
 }
 
@@ -97,9 +97,9 @@ func (k *suspended) drop(a *serverRequest) {
 	k.asks = slices.DeleteFunc(k.asks, func(other *serverRequest) bool { return other == a })
 }
 
-// suspend answers the client's request with the questions. k.mu is held.
-func (k *suspended) suspend() {
-	k.dontPress()
+// suspendLocked answers the client's request with the questions.
+func (k *suspended) suspendLocked() {
+	k.stopTimerLocked()
 	registry := k.c.session.registry
 	k.id, k.through = rand.Text(), make(chan struct{})
 	if !registry.suspensions.add(k) {
@@ -122,15 +122,15 @@ func (k *suspended) conclude(status int, body []byte) {
 	if k.id != "" && !k.c.session.registry.suspensions.charge(k, len(body)) {
 		status, body = http.StatusOK, Unheard(k.c.msg.ID())
 	}
-	k.dontPress()
+	k.stopTimerLocked()
 	k.final, k.status = body, status
 	if k.id == "" {
-		k.answer()
+		k.answerLocked()
 	}
 }
 
-// answer gives the client the answer. k.mu is held.
-func (k *suspended) answer() {
+// answerLocked gives the client the answer.
+func (k *suspended) answerLocked() {
 	k.c.answer(k.status, k.msg.ID(), k.addressed())
 }
 
@@ -155,8 +155,8 @@ func (k *suspended) current() *jsonrpc.Message {
 	return k.msg
 }
 
-// waits reports whether the client has the word. The HTTP request that gave it
-// to the client says so when it is through.
+// waits reports whether the call waits for the next request of the client, and returns
+// what closes when the HTTP request that suspended it is through.
 func (k *suspended) waits() (through chan struct{}, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -170,7 +170,7 @@ func (k *suspended) resume(m *jsonrpc.Message) {
 	k.msg, k.id = m, ""
 	k.c.stream.Reopen()
 	if k.final != nil {
-		k.answer()
+		k.answerLocked()
 		return
 	}
 	k.asks = slices.DeleteFunc(k.asks, func(a *serverRequest) bool {
@@ -185,7 +185,7 @@ func (k *suspended) resume(m *jsonrpc.Message) {
 		return err == nil
 	})
 	if len(k.asks) > 0 {
-		k.suspend()
+		k.suspendLocked()
 	}
 }
 
@@ -237,7 +237,7 @@ func (f Sender) TakeUp(ctx context.Context, m *jsonrpc.Message, write Write) (bo
 
 // attend has write say what the call has to say, until it is through or asks for
 // input. No client could ever fetch the answer of a client that has gone; of a modern
-// one it is the cancellation. One that has the word may go.
+// one it is the cancellation. It may go while the call waits for its next request.
 func (k *suspended) attend(ctx context.Context, write Write) {
 	stop := context.AfterFunc(ctx, func() {
 		if _, ok := k.waits(); !ok {
