@@ -16,8 +16,8 @@ type retryBody struct {
 	given bool      // a try has next, and closes its body
 }
 
-func newRetryBody(req *http.Request) *retryBody {
-	b := &retryBody{next: req}
+func newRetryBody(req *http.Request) retryBody {
+	b := retryBody{next: req}
 	if req.Body != nil && req.Body != http.NoBody && req.GetBody == nil {
 		b.lazy = &lazyBody{ReadCloser: req.Body}
 		b.next = req.WithContext(req.Context())
