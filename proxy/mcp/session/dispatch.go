@@ -28,17 +28,12 @@ func (d dispatcher) answer() ([]byte, error) {
 		return d.discover()
 	case method.Name == spec.Ping:
 		return jsonrpc.NewResult(d.c.msg.ID(), nil), nil
-	case method.Name == spec.ResourcesSubscribe:
-		return d.subscribe()
-	case method.Name == spec.ResourcesUnsubscribe:
-		return d.unsubscribe()
 	case method.Name == spec.CompletionComplete:
 		return d.complete()
 	case method.Name == spec.LoggingSetLevel:
 		return d.setLevel()
 	case method.Of == spec.ResourcesList:
-		body, _, err := d.resource()
-		return body, err
+		return d.resource()
 	case method.Of == spec.TasksList:
 		return d.task()
 	case method.Of != "":
@@ -79,44 +74,28 @@ func rename(e *jsonrpc.Edits, at jsonrpc.Value, own string) {
 	}
 }
 
-// resource forwards a request that names a resource, and returns the
-// cluster's own URI of it too.
-func (d dispatcher) resource() ([]byte, target, error) {
+// resource forwards a request that names a resource. What the client has subscribed
+// to is noted.
+func (d dispatcher) resource() ([]byte, error) {
 	at := d.c.msg.Params().Get("uri")
 	if at.Kind() != jsonrpc.String {
-		return nil, target{}, spec.InvalidParams("params.uri is not a string")
+		return nil, spec.InvalidParams("params.uri is not a string")
 	}
 	ref, own, err := resolver(d).resolveURI(at.String())
 	if err != nil {
-		return nil, target{}, err
+		return nil, err
 	}
 	body, m, err := d.c.forward(ref, func(e *jsonrpc.Edits) { rename(e, at, own) })
 	if err != nil {
-		return nil, target{}, err
+		return nil, err
 	}
-	return body, target{cluster: ref.Name, uri: own, ok: !m.IsError()}, nil
-}
-
-// target is where a request about a resource went.
-type target struct {
-	cluster, uri string
-	ok           bool // the server answered with a result
-}
-
-func (d dispatcher) subscribe() ([]byte, error) {
-	body, to, err := d.resource()
-	if err == nil && to.ok {
-		d.s.servers.at(to.cluster).Subscribed(to.uri, true)
+	switch method := d.c.msg.Method(); {
+	case method == spec.ResourcesSubscribe && !m.IsError():
+		d.s.servers.at(ref.Name).Subscribed(own, true)
+	case method == spec.ResourcesUnsubscribe:
+		d.s.servers.at(ref.Name).Subscribed(own, false)
 	}
-	return body, err
-}
-
-func (d dispatcher) unsubscribe() ([]byte, error) {
-	body, to, err := d.resource()
-	if err == nil {
-		d.s.servers.at(to.cluster).Subscribed(to.uri, false)
-	}
-	return body, err
+	return body, nil
 }
 
 // complete forwards a completion; the ref alone is mapped.

@@ -18,12 +18,17 @@ type resolver struct {
 // resolve finds who owns the name of a tool or prompt, as the client calls
 // it, and what its owner calls it. list is the method whose lists hold it.
 func (r resolver) resolve(list, name string) (federation.Member, string, error) {
-	ref, own, err := r.owner(list, name)
-	if err != nil {
-		return federation.Member{}, "", err
+	ref, own, ok := r.s.naming.Owner(r.c.route.Members, name, r.known(list))
+	if !ok && !r.s.naming.Prefixes() {
+		// No client may have listed yet, as with a single call without a session.
+		r.searchAll(list, name)
+		ref, own, ok = r.s.naming.Owner(r.c.route.Members, name, r.known(list))
 	}
-	shown, err := r.shows(ref, list, own)
-	if err == nil && !shown {
+	var err error
+	if ok {
+		ok, err = r.shows(ref, list, own)
+	}
+	if !ok && err == nil {
 		err = unknown(list, name)
 	}
 	return ref, own, err
@@ -72,20 +77,6 @@ func (r resolver) lists(ref federation.Member, name string) (bool, error) {
 	}
 	known := func() bool { return found || r.knows(ref, spec.ToolsList, name) }
 	return r.search(ctx, ref.Name, spec.ToolsList, known, walk)
-}
-
-// owner is resolve, whether or not the route shows what it finds.
-func (r resolver) owner(list, name string) (federation.Member, string, error) {
-	ref, own, ok := r.s.naming.Owner(r.c.route.Members, name, r.known(list))
-	if !ok && !r.s.naming.Prefixes() {
-		// No client may have listed yet, as with a single call without a session.
-		r.searchAll(list, name)
-		ref, own, ok = r.s.naming.Owner(r.c.route.Members, name, r.known(list))
-	}
-	if !ok {
-		return federation.Member{}, "", unknown(list, name)
-	}
-	return ref, own, nil
 }
 
 // searchAll looks for a name in the lists of all clusters.
