@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
 )
 
@@ -18,12 +20,13 @@ import (
 // and against two, over each transport to the servers.
 func TestFeaturesOverEveryTransport(t *testing.T) {
 	transports := map[string]func(t *testing.T, name string) backend{
-		"streamable": func(t *testing.T, name string) backend { return newServer(t, name).backend(name) },
+		"streamable_http": func(t *testing.T, name string) backend { return newServer(t, name).backend(name) },
 		"sse": func(t *testing.T, name string) backend {
 			return backend{name: name, endpoints: []string{newServer(t, name).sse(t)}}
 		},
 		"stdio": func(t *testing.T, name string) backend { return stdio(name) },
 	}
+	ofEveryTransport(t, transports)
 	for transport, make := range transports {
 		t.Run(transport+"/one", func(t *testing.T) {
 			g := newGateway(t, nil, make(t, "alpha"))
@@ -35,6 +38,18 @@ func TestFeaturesOverEveryTransport(t *testing.T) {
 			g := newGateway(t, nil, b, make(t, "beta"))
 			testFeatures(t, g, "a__", "alpha+")
 		})
+	}
+}
+
+// ofEveryTransport fails the test where it has no server of a transport that the
+// configuration names.
+func ofEveryTransport[S any](t *testing.T, servers map[string]S) {
+	t.Helper()
+	field, _ := reflect.TypeFor[clusters.MCPConfig]().FieldByName("Transport")
+	for name := range strings.SplitSeq(field.Tag.Get("enum"), ",") {
+		if _, ok := servers[name]; !ok && name != "auto" {
+			t.Errorf("add a server of the transport %s to this test", name)
+		}
 	}
 }
 

@@ -24,14 +24,16 @@ func (g *gateway) repool(d time.Duration, backends ...backend) {
 }
 
 func TestSessionsOutliveGenerations(t *testing.T) {
-	for transport, make := range map[string]func(name string) (backend, *server){
-		"streamable": func(name string) (backend, *server) { s := newServer(t, name); return s.backend(name), s },
+	transports := map[string]func(name string) (backend, *server){
+		"streamable_http": func(name string) (backend, *server) { s := newServer(t, name); return s.backend(name), s },
 		"sse": func(name string) (backend, *server) {
 			s := newServer(t, name)
 			return backend{name: name, endpoints: []string{s.sse(t)}}, s
 		},
 		"stdio": func(name string) (backend, *server) { return stdio(name), nil },
-	} {
+	}
+	ofEveryTransport(t, transports)
+	for transport, make := range transports {
 		t.Run(transport, func(t *testing.T) {
 			b, _ := make("alpha")
 			g := newGateway(t, nil, b)
@@ -53,7 +55,7 @@ func TestSessionsOutliveGenerations(t *testing.T) {
 			}
 			calls()
 			wg.Wait()
-			if transport == "streamable" && g.countUpstream() != 1 {
+			if transport == "streamable_http" && g.countUpstream() != 1 {
 				t.Errorf("%d upstream sessions: Streamable HTTP keeps its own over new pools", g.countUpstream())
 			}
 		})

@@ -6,7 +6,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // owner is a session as its slots see it, and takes what their servers say. It
@@ -33,7 +32,7 @@ func (o owner) Received(from *slot.Upstream, m *jsonrpc.Message) { o.received(fr
 // received takes what a server says on its own account, with the answer to c if there
 // is one. It must not block: other messages of the server wait behind it.
 func (o owner) received(from *slot.Upstream, m *jsonrpc.Message, c *call) {
-	related := c != nil && from.Kind() == upstream.StreamableHTTP // elsewhere it is guessed
+	related := c != nil && !from.Kind().OneStream() // elsewhere it is guessed
 	if c == nil && o.s.modern() {
 		c = o.s.calls.only() // a borrowed session has one call at a time
 	}

@@ -42,7 +42,7 @@ func (c *Client) Serves(cluster *clusters.Cluster) (versions []string, known boo
 	switch {
 	case cfg.Protocol != "" && cfg.Protocol != "auto":
 		return []string{cfg.Protocol}, true
-	case cfg.Transport == "sse" && !cluster.IsCommand():
+	case transports[forcedKind(cluster)].onlySessions:
 		return spec.Initialized(), true
 	}
 	for _, e := range cluster.Endpoints() {

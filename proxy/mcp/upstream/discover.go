@@ -36,7 +36,7 @@ func (r *requester) discoverFirst(ctx context.Context, forced bool) (*jsonrpc.Me
 	switch {
 	case forced:
 		return r.discover(ctx, true) // there is nothing to save time for
-	case r.transport.kind() == Stdio:
+	case transports[r.transport.kind()].process:
 		return r.discoverStarting(ctx)
 	}
 	within := discoverTime

@@ -9,7 +9,9 @@ import (
 )
 
 // duplex is what HTTP+SSE and stdio have in common: one stream brings all that
-// the server says, and the session is bound to it.
+// the server says, and the session is bound to it. A transport that leaves its
+// request to a library must keep the URL out of its errors, as url.Error does not:
+// the query of Host.Target may hold a key.
 type duplex struct {
 	life *lifetime
 	in   *inbox

@@ -29,6 +29,13 @@ type httpSSE struct {
 	body io.Closer
 }
 
+func (o *opening) connectSSE(ctx context.Context, s *Session) error {
+	s.http = &httpClient{limits: s.limits, header: o.opts.Header}
+	t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: s.http, host: s.place.host()}
+	s.use(t)
+	return t.open(ctx)
+}
+
 // open opens the stream and waits for its first event, endpoint.
 func (t *httpSSE) open(ctx context.Context) error {
 	l := newLease(ctx, t.life.ctx)

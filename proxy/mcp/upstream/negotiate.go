@@ -20,11 +20,11 @@ func (o *opening) negotiate(ctx context.Context, s *Session) error {
 	switch {
 	case o.forced == spec.Modern:
 		return o.discover(ctx, s)
-	case o.forced != "", s.transport.kind() == SSE:
+	case o.forced != "", transports[s.transport.kind()].onlySessions:
 		return o.initialize(ctx, s)
 	case o.asks(o.known.get()):
 		err := o.discover(ctx, s)
-		if err == nil || !hasSessions(ctx, err) || s.transport.kind() == Stdio && errors.Is(err, errNoAnswer) {
+		if err == nil || !hasSessions(ctx, err) || o.cluster.IsCommand() && errors.Is(err, errNoAnswer) {
 			return err
 		}
 		o.known.learn(func(k *spoken) { k.modern = false })

@@ -85,11 +85,8 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 	if o.cluster.IsCommand() {
 		return o.launch(ctx)
 	}
-	switch o.cluster.Config().MCP.Transport {
-	case "streamable_http":
-		return o.begin(ctx, StreamableHTTP)
-	case "sse":
-		return o.begin(ctx, SSE)
+	if kind := forcedKind(o.cluster); kind != 0 {
+		return o.begin(ctx, kind)
 	}
 	learn := func(kind Kind) { o.known.learn(func(k *spoken) { k.kind = kind }) }
 	if o.known.get().kind == SSE {
@@ -147,7 +144,7 @@ func tellsTransport(err error) bool {
 // begin opens a session over one transport.
 func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 	s := o.newSession()
-	if err := o.connect(ctx, s, kind); err != nil {
+	if err := transports[kind].connect(o, ctx, s); err != nil {
 		s.life.end(err)
 		s.life.endCalls(err)
 		s.place.leave()
@@ -164,32 +161,6 @@ func (o *opening) begin(ctx context.Context, kind Kind) (*Session, error) {
 	return s, nil
 }
 
-// connect gives a session its transport.
-func (o *opening) connect(ctx context.Context, s *Session, kind Kind) error {
-	if kind != Stdio {
-		s.http = &httpClient{limits: s.limits, header: o.opts.Header}
-	}
-	switch kind {
-	case StreamableHTTP:
-		s.place.moved = make(chan struct{})
-		s.use(&streamable{http: s.http, place: s.place, pace: clusterPace(), life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
-	case SSE:
-		t := &httpSSE{duplex: duplex{life: s.life, in: s.in}, http: s.http, host: s.place.host()}
-		s.use(t)
-		return t.open(ctx)
-	case Stdio:
-		p, err := o.startProcess(ctx)
-		if err != nil {
-			return err
-		}
-		t := &stdio{duplex: duplex{life: s.life, in: s.in}, process: p, lines: make(chan line)}
-		s.use(t)
-		s.process = p
-		t.start()
-	}
-	return nil
-}
-
 // newSession returns a session with the endpoint that has no transport yet.
 func (o *opening) newSession() *Session {
 	s := newSession(o.opts, o.client.Memory)
@@ -199,12 +170,4 @@ func (o *opening) newSession() *Session {
 	}
 	s.place = &place{bound: &binding{o.endpoint, o.known, release}}
 	return s
-}
-
-func (o *opening) startProcess(ctx context.Context) (*process.Process, error) {
-	p, err := o.endpoint.Start(ctx, process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal, Check: o.check != nil, IfFree: o.ifFree})
-	if err == nil {
-		o.started(p)
-	}
-	return p, err
 }

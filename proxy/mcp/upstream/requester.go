@@ -24,7 +24,7 @@ type requester struct {
 // what the called tool wants in headers.
 func (r *requester) post(ctx context.Context, m *jsonrpc.Message, params []headerParam, on func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
 	req := request{body: r.addMetadata(m), id: m.ID(), on: on}
-	if r.transport.kind() == Stdio {
+	if r.transport.kind().OneStream() {
 		method := m.Method()
 		req.token = m.Params().Get("_meta", "progressToken").ID()
 		req.quiet = method == spec.SubscriptionsListen || method == spec.ServerDiscover

@@ -12,7 +12,7 @@ import (
 // that is unknown.
 func (k spoken) serves(c *clusters.Cluster) []string {
 	switch {
-	case k.kind == SSE:
+	case transports[k.kind].onlySessions:
 		return spec.Initialized()
 	case k.discover != nil:
 		return listed(k.discover.Result().Get("supportedVersions"))

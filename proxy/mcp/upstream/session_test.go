@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,19 +20,48 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
+// way is a transport over a version of HTTP.
+type way struct {
+	name, protocol string
+	kind           Kind
+}
+
+// ways are those that eachTransport takes.
+var ways = []way{
+	{"streamable HTTP over h2", "h2", StreamableHTTP},
+	{"streamable HTTP over http/1.1", "http/1.1", StreamableHTTP},
+	{"HTTP+SSE over h2", "h2", SSE},
+	{"HTTP+SSE over http/1.1", "http/1.1", SSE},
+	{"stdio", "", Stdio},
+}
+
+func TestEveryTransportIsKnown(t *testing.T) {
+	configured := []string{"auto"}
+	for kind := range kinds {
+		if kind == 0 {
+			continue
+		}
+		has := transports[kind]
+		if has.name == "" || has.connect == nil {
+			t.Errorf("transport %d lacks a line in transports (transport.go), or its name or connect: %+v", kind, has)
+		}
+		if !has.process {
+			configured = append(configured, has.name)
+		}
+		if !slices.ContainsFunc(ways, func(w way) bool { return w.kind == kind }) {
+			t.Errorf("ways (here) lacks %s", kind)
+		}
+	}
+	field, _ := reflect.TypeFor[clusters.MCPConfig]().FieldByName("Transport")
+	if enum := strings.Join(configured, ","); field.Tag.Get("enum") != enum {
+		t.Errorf("the enum of MCPConfig.Transport (clusters/config.go) is %s, by transports (transport.go) it is %s", field.Tag.Get("enum"), enum)
+	}
+}
+
 // eachTransport runs a test with a session over every transport, to servers of
 // the official SDK; those over HTTP demand client certificates.
 func eachTransport(t *testing.T, test func(t *testing.T, s *session, h *hangs)) {
-	for _, way := range []struct {
-		name, protocol string
-		kind           Kind
-	}{
-		{"streamable HTTP over h2", "h2", StreamableHTTP},
-		{"streamable HTTP over http/1.1", "http/1.1", StreamableHTTP},
-		{"HTTP+SSE over h2", "h2", SSE},
-		{"HTTP+SSE over http/1.1", "http/1.1", SSE},
-		{"stdio", "", Stdio},
-	} {
+	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			h := newHangs()
 			var change func(*clusters.Config)
@@ -43,6 +75,8 @@ func eachTransport(t *testing.T, test func(t *testing.T, s *session, h *hangs)) 
 				change = p.at("/sse")
 			case Stdio:
 				change = command("stdio-server")
+			default:
+				t.Fatalf("eachTransport has no server of %s", way.kind)
 			}
 			c, e := cluster(t, change)
 			s := mustOpen(t, c, e)

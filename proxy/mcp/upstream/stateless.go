@@ -96,7 +96,7 @@ func (s *stateless) send(ctx context.Context, msg []byte) error {
 		s.questions.answered(m)
 		return nil
 	}
-	if m.Method() == spec.NotificationCancelled && s.transport.kind() == Stdio {
+	if m.Method() == spec.NotificationCancelled && s.transport.kind().OneStream() {
 		return s.transport.send(ctx, msg)
 	}
 	return nil
@@ -133,7 +133,7 @@ func (s *stateless) exchange(ctx context.Context, m *jsonrpc.Message, on func(*j
 		// It was another server's answer that said otherwise.
 		s.known.undiscovered()
 		s.life.end(lost(errors.New("the server does not speak " + spec.Modern + " any more")))
-	case m.Method() == spec.ToolsList && s.transport.kind() == StreamableHTTP:
+	case m.Method() == spec.ToolsList && !s.transport.kind().OneStream():
 		res, _ = s.known.tools().admit(res, s.in.ignore)
 	}
 	return res, nil
@@ -142,7 +142,7 @@ func (s *stateless) exchange(ctx context.Context, m *jsonrpc.Message, on func(*j
 // mirrors reports whether a request has parameters that the server may want in
 // headers.
 func (s *stateless) mirrors(m *jsonrpc.Message) bool {
-	return m.Method() == spec.ToolsCall && s.transport.kind() == StreamableHTTP
+	return m.Method() == spec.ToolsCall && !s.transport.kind().OneStream()
 }
 
 // repeating sends one request with the headers that repeat its parameters. What

@@ -27,6 +27,19 @@ type stdio struct {
 
 func (*stdio) kind() Kind { return Stdio }
 
+func (o *opening) connectStdio(ctx context.Context, s *Session) error {
+	p, err := o.endpoint.Start(ctx, process.Owner{Backoff: o.opts.Backoff, Principal: o.opts.Principal, Check: o.check != nil, IfFree: o.ifFree})
+	if err != nil {
+		return err
+	}
+	o.started(p)
+	t := &stdio{duplex: duplex{life: s.life, in: s.in}, process: p, lines: make(chan line)}
+	s.use(t)
+	s.process = p
+	t.start()
+	return nil
+}
+
 // line is a message on its way to the process; written gets the outcome.
 type line struct {
 	data    []byte

@@ -41,6 +41,12 @@ type streamable struct {
 
 func (*streamable) kind() Kind { return StreamableHTTP }
 
+func (o *opening) connectStreamable(_ context.Context, s *Session) error {
+	s.http, s.place.moved = &httpClient{limits: s.limits, header: o.opts.Header}, make(chan struct{})
+	s.use(&streamable{http: s.http, place: s.place, pace: clusterPace(), life: s.life, in: s.in, ids: s.ids, verify: verifyTime})
+	return nil
+}
+
 // sessionID returns the session id.
 func (t *streamable) sessionID() string {
 	t.mu.Lock()

@@ -141,7 +141,7 @@ func (s *subscriber) hear(ctx context.Context, filter []byte, seq int, acked cha
 	switch {
 	case err != nil && ctx.Err() == nil:
 		s.in.ignore(err)
-	case err != nil && s.transport.kind() == Stdio && !s.life.over():
+	case err != nil && s.transport.kind().OneStream() && !s.life.over():
 		cancelCall(s.transport, m.ID()) // elsewhere the end of the connection says it
 	}
 }

@@ -1,9 +1,12 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 
+	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -16,19 +19,44 @@ const (
 	// SSE is the transport of 2024-11-05.
 	SSE
 	Stdio
+	kinds // the size of a table of them
 )
 
-func (k Kind) String() string {
-	switch k {
-	case StreamableHTTP:
-		return "streamable_http"
-	case SSE:
-		return "sse"
-	case Stdio:
-		return "stdio"
-	}
-	return "unknown"
+// traits are what the rest of the package must know of a transport.
+type traits struct {
+	// name is what the configuration (clusters.MCPConfig) and status call it.
+	name string
+	// connect gives a session the transport.
+	connect func(o *opening, ctx context.Context, s *Session) error
+	// oneStream: what the server says comes on one stream for all calls, and no call
+	// has headers. Else each call has its own stream, whose end cancels it, and
+	// headers that repeat its parameters.
+	oneStream bool
+	// onlySessions: only revisions with sessions have the transport.
+	onlySessions bool
+	// process: the server is a process that the gateway starts. Only a command has
+	// the transport, and the configuration does not name it.
+	process bool
 }
+
+var transports = [kinds]traits{
+	StreamableHTTP: {name: "streamable_http", connect: (*opening).connectStreamable},
+	SSE:            {name: "sse", connect: (*opening).connectSSE, oneStream: true, onlySessions: true},
+	Stdio:          {name: "stdio", connect: (*opening).connectStdio, oneStream: true, process: true},
+}
+
+// forcedKind returns the transport that a configuration forces; 0: none.
+func forcedKind(c *clusters.Cluster) Kind {
+	return Kind(max(0, slices.IndexFunc(transports[:], func(t traits) bool {
+		return !c.IsCommand() && !t.process && t.name == c.Config().MCP.Transport
+	})))
+}
+
+func (k Kind) String() string { return cmp.Or(transports[k].name, "unknown") }
+
+// OneStream reports whether what a server says comes on one stream for all calls, so
+// that what belongs to which call is known only of what says so.
+func (k Kind) OneStream() bool { return transports[k].oneStream }
 
 // transport carries the messages of a session. Each has a file of its own:
 // streamable, httpSSE, stdio, and member, which is a session's part of a stdio
