@@ -23,14 +23,6 @@ type member struct {
 // answered reports whether the member is owed an answer.
 func (m *member) answered() bool { return m.refusal != nil || m.msg.Kind() == jsonrpc.Request }
 
-// id is what the answer names; the zero ID where the member is no message.
-func (m *member) id() (id jsonrpc.ID) {
-	if m.msg != nil {
-		id = m.msg.ID()
-	}
-	return id
-}
-
 // parseBatch reads a batch of at most limit members. Each is judged by itself
 // (JSON-RPC 2.0 section 6); an error is one of the whole.
 func parseBatch(body []byte, limit int) ([]member, error) {
@@ -38,18 +30,18 @@ func parseBatch(body []byte, limit int) ([]member, error) {
 	if err != nil {
 		return nil, err
 	}
-	invalid := func(reason string) error {
-		return &jsonrpc.ParseError{Code: jsonrpc.CodeInvalidRequest, Reason: reason}
+	invalid := func(reason string) ([]member, error) {
+		return nil, &jsonrpc.ParseError{Code: jsonrpc.CodeInvalidRequest, Reason: reason}
+	}
+	switch n := all.Len(); {
+	case n == 0:
+		return invalid("empty batch")
+	case n > limit:
+		return invalid("too many messages in a batch")
 	}
 	var members []member
 	for _, element := range all.Each {
-		if len(members) == limit {
-			return nil, invalid("too many messages in a batch")
-		}
 		members = append(members, parseMember(element.Raw()))
-	}
-	if len(members) == 0 {
-		return nil, invalid("empty batch")
 	}
 	return members, nil
 }
@@ -134,18 +126,23 @@ func (m batchMember) take(status int, answer []byte, as eventstream.Importance) 
 	if m.left--; m.left == 0 {
 		m.lease.Release()
 		if !m.out.Offer(m.status, m.joinedLocked()) {
-			m.unheardLocked()
+			clear(m.answers)
+			m.fillLocked(session.Unheard)
 			m.out.Finish(m.status, m.joinedLocked())
 		}
 	}
 	return true
 }
 
-// unheardLocked puts an error in the place of each answer.
-func (b *batch) unheardLocked() {
+// fillLocked answers whatever has not been.
+func (b *batch) fillLocked(with func(jsonrpc.ID) []byte) {
 	for i := range b.members {
-		if m := &b.members[i]; m.answered() {
-			b.answers[i] = session.Unheard(m.id())
+		if m := &b.members[i]; m.answered() && b.answers[i] == nil {
+			var id jsonrpc.ID // of what is no message
+			if m.msg != nil {
+				id = m.msg.ID()
+			}
+			b.answers[i] = with(id)
 		}
 	}
 }
@@ -156,16 +153,11 @@ func (b *batch) joinedLocked() []byte {
 	return slices.Concat([]byte("["), bytes.Join(given, []byte(",")), []byte("]"))
 }
 
-// interrupted answers whatever has not been.
+// interrupted is the answer where the connection must end before there are all.
 func (b *batch) interrupted() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for i := range b.members {
-		if m := &b.members[i]; m.answered() && b.answers[i] == nil {
-			b.answers[i] = session.Interruption(m.id())
-			b.left--
-		}
-	}
+	b.fillLocked(session.Interruption)
 	b.lease.Release() // what is returned is charged where it goes
 	return b.joinedLocked()
 }
