@@ -64,10 +64,6 @@ func (v *servers) config(cluster string) slot.Config {
 func (v *servers) all() []*slot.Slot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.allLocked()
-}
-
-func (v *servers) allLocked() []*slot.Slot {
 	return slices.Collect(maps.Values(v.byName))
 }
 
@@ -86,12 +82,11 @@ func (v *servers) sort(route *Route) (stay, gone []*slot.Slot) {
 	return stay, gone
 }
 
-// close makes at return nothing new, and returns the places that there are.
-func (v *servers) close() []*slot.Slot {
+// close makes at return no new slot that opens anything.
+func (v *servers) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.closed = true
-	return v.allLocked()
 }
 
 func (v *servers) logLevel() string {
@@ -129,12 +124,7 @@ func (v *servers) broadcast(ctx context.Context, msg []byte) {
 // user would share what a server keeps in a session. So every server must have
 // said that it keeps nothing.
 func (v *servers) shareable() bool {
-	for _, p := range v.all() {
-		if !p.Shareable() {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(v.all(), func(p *slot.Slot) bool { return !p.Shareable() })
 }
 
 // revive brings back the servers that were lost or never came up.

@@ -20,11 +20,13 @@ import (
 //
 //	suspended → slot.Slot → outlets → eventstream.Stream → eventstream.Store
 //	suspended → slot.Slot → lifetime → servers, holder, process
+//	suspended → suspensions
 //	lifetime → Registry, where a session is published
 //	lifetime → admission → holder, where one is kept
 //
-// Those of calls and of questions are leaves, as is that of servers. The locks of
-// outlets and of lifetime are never held at once.
+// Those of questions, servers, searches and tasks are leaves; under that of calls the
+// clock of a call is locked. The locks of outlets and of lifetime are never held at
+// once.
 type session struct {
 	identity
 
@@ -72,14 +74,14 @@ func (s *session) end(reason string, cause error) {
 	if !s.life.end() {
 		return
 	}
-	slots := s.servers.close()
+	s.servers.close()
 	s.registry.forget(s, reason)
 	s.life.cancel(cause)
 	s.discharge()
 	s.outlets.close()
 	s.registry.tasks.run(func() {
 		s.life.wg.Wait()
-		for _, p := range slots {
+		for _, p := range s.servers.all() {
 			p.Leave(errEnded)
 		}
 	})
