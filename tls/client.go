@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -69,10 +70,7 @@ func (c *Client) NotAfter() time.Time {
 // Config is for cryptotls.Client towards host, a DNS name or IP address without
 // port, and offers nextProtos by ALPN.
 func (c *Client) Config(host string, nextProtos []string) *cryptotls.Config {
-	name := c.serverName
-	if name == "" {
-		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
-	}
+	name := cmp.Or(c.serverName, strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
 	cfg := &cryptotls.Config{
 		ServerName:         name,
 		NextProtos:         nextProtos,

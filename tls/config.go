@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -74,12 +75,8 @@ func (c *ServerConfig) Resolved() []Policy {
 		if len(p.Certificates) == 0 {
 			p.Certificates = rest.Certificates
 		}
-		if p.MinVersion == "" {
-			p.MinVersion = rest.MinVersion
-		}
-		if p.ClientAuth == nil {
-			p.ClientAuth = rest.ClientAuth
-		}
+		p.MinVersion = cmp.Or(p.MinVersion, rest.MinVersion)
+		p.ClientAuth = cmp.Or(p.ClientAuth, rest.ClientAuth)
 		list = append(list, p)
 	}
 	return append(list, rest)

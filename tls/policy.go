@@ -1,6 +1,7 @@
 package tls
 
 import (
+	"cmp"
 	cryptotls "crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -57,7 +58,7 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 	p := &policy{
 		byName:     make(map[string][]source),
 		minVersion: minVersion(cfg.MinVersion),
-		mode:       auth.Mode,
+		mode:       cmp.Or(auth.Mode, ClientAuthNone),
 		crlExpired: auth.CRLExpired,
 		names:      slices.Clone(auth.AllowedNames),
 		forward:    auth.Forward,
@@ -74,9 +75,6 @@ func newPolicy(cfg *Policy, acme ACME) (*policy, error) {
 		if err := p.addPair(&pair, acme); err != nil {
 			return nil, fmt.Errorf("certificates[%d]: %w", i, err)
 		}
-	}
-	if p.mode == "" {
-		p.mode = ClientAuthNone
 	}
 	if p.mode == ClientAuthNone {
 		return p, nil
@@ -175,9 +173,7 @@ func (p *policy) choose(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certificat
 		if hello.SupportsCertificate(cert) == nil {
 			return cert, nil
 		}
-		if first == nil {
-			first = cert
-		}
+		first = cmp.Or(first, cert)
 	}
 	if first == nil {
 		return nil, missing

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,9 +138,6 @@ func onlyFlags(c *cobra.Command, args []string) error {
 // configFlag adds -c to a command. The flag beats $MCPGATEWAY_CONFIG, which
 // beats config.yaml.
 func configFlag(c *cobra.Command) *string {
-	def := os.Getenv("MCPGATEWAY_CONFIG")
-	if def == "" {
-		def = "config.yaml"
-	}
+	def := cmp.Or(os.Getenv("MCPGATEWAY_CONFIG"), "config.yaml")
 	return c.Flags().StringP("config", "c", def, "the configuration `file`; also $MCPGATEWAY_CONFIG")
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -77,9 +78,7 @@ func Load(ctx context.Context, path string, opts Options, dst any) (*Snapshot, e
 	if opts.Env == nil {
 		opts.Env = os.LookupEnv
 	}
-	if opts.RetryFor == 0 {
-		opts.RetryFor = 3 * time.Second
-	}
+	opts.RetryFor = cmp.Or(opts.RetryFor, 3*time.Second)
 	if opts.Disk == nil {
 		opts.Disk = disk.New(context.Background(), disk.Timeout)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/mholt/acmez/v3/acme"
 	"github.com/miekg/dns"
 
+	"github.com/mcpgateway/mcpgateway/internal/hostname"
 	"github.com/mcpgateway/mcpgateway/tls"
 )
 
@@ -176,11 +176,10 @@ func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 	if !ok || token == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
-	host := strings.ToLower(r.Host)
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	host, ok := hostname.Canonical(r.Host)
+	if !ok {
+		return false
 	}
-	host = strings.Trim(host, "[]")
 	m.pending.mu.RLock()
 	challenge, ok := m.pending.http[token]
 	m.pending.mu.RUnlock()

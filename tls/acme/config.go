@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -113,10 +114,7 @@ func (c *Config) storagePath() string { return filepath.Clean(string(c.Storage))
 // holder tells accounts with one authority apart. One that is bound to an
 // external account is another one.
 func (c *Config) holder() string {
-	holder := "default"
-	if c.Email != "" {
-		holder = c.Email
-	}
+	holder := cmp.Or(c.Email, "default")
 	if id := c.ExternalAccount.KeyID; id != "" {
 		holder += "_eab_" + id
 	}
