@@ -204,6 +204,16 @@ func (c *call) send(ctx context.Context, ref federation.Member, safe bool, build
 	return m, err
 }
 
+// reach opens the upstream session of a cluster, if none is open, and returns who
+// answers there.
+func (c *call) reach(ctx context.Context, ref federation.Member) (server *upstream.Server, err error) {
+	err = c.session.servers.at(ref.Name).Use(ctx, &c.Call, func(up *upstream.Session) error {
+		server = up.Server()
+		return nil
+	})
+	return server, err
+}
+
 // disclaim takes out what a modern client says of itself with each request,
 // for a server to which its session has said it.
 func (c *call) disclaim(e *jsonrpc.Edits, server *upstream.Server) {

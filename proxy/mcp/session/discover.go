@@ -3,7 +3,6 @@ package session
 import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
@@ -22,11 +21,7 @@ func (d dispatcher) discover() ([]byte, error) {
 // of its revisions that the gateway speaks.
 func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
 	d.c.ask(ref.Name)
-	var server *upstream.Server
-	err := d.s.servers.at(ref.Name).Use(d.c.ctx, &d.c.Call, func(up *upstream.Session) error {
-		server = up.Server()
-		return nil
-	})
+	server, err := d.c.reach(d.c.ctx, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -155,11 +155,7 @@ func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
 func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 	ref := d.c.route.Members[0]
 	d.c.ask(ref.Name)
-	var m *jsonrpc.Message
-	err := d.s.servers.at(ref.Name).Use(ctx, &d.c.Call, func(up *upstream.Session) error {
-		m = up.Server().Result
-		return nil
-	})
+	server, err := d.c.reach(ctx, ref)
 	var refused *upstream.InitializeError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {
 		answer := refused.Response.Error()
@@ -170,6 +166,7 @@ func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := server.Result
 	d.s.version = m.Result().Get("protocolVersion").String()
 	var e jsonrpc.Edits
 	e.SetID(m, d.c.msg.ID())
@@ -200,11 +197,10 @@ func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (foun
 	var wg sync.WaitGroup
 	for i, ref := range refs {
 		wg.Go(func() {
-			errs[i] = d.s.servers.at(ref.Name).Use(ctx, &d.c.Call, func(up *upstream.Session) error {
-				server := up.Server()
+			server, err := d.c.reach(ctx, ref)
+			if errs[i] = err; err == nil {
 				all[i] = federation.Profile{Member: ref, Initialized: server.Result, Discovered: server.Discover, Revisions: server.Serves()}
-				return nil
-			})
+			}
 		})
 	}
 	wg.Wait()

@@ -9,7 +9,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
 // pass passes one page of the only cluster on, byte for byte but for the
@@ -20,7 +19,9 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 	if from.Cluster != "" && from.Cluster != ref.Name {
 		return nil, spec.InvalidParams(seal.ErrCursor.Error())
 	}
-	if err := l.reach(ref); err != nil {
+	// Opening an upstream session has bounds of its own: a command may take longer to
+	// start than a list may take.
+	if _, err := l.c.reach(l.c.ctx, ref); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(l.c.ctx, l.c.route.Timeouts.List, errListTime)
@@ -64,10 +65,4 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 		from = *next
 	}
 	return body, nil
-}
-
-// reach opens the upstream session that a list needs, which has bounds of its
-// own: a command may take longer to start than a list may take.
-func (l lister) reach(ref federation.Member) error {
-	return l.s.servers.at(ref.Name).Use(l.c.ctx, &l.c.Call, func(*upstream.Session) error { return nil })
 }
