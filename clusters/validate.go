@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -52,10 +53,7 @@ func (c *Config) validateEndpoints(s *config.Scope) {
 			continue
 		}
 		seen[endpointURL(u)] = i
-		if first == nil {
-			first = u
-			continue
-		}
+		first = cmp.Or(first, u)
 		if u.Scheme != first.Scheme {
 			s.Errorf(at, "is %s, but endpoints[0] is %s: endpoints of one cluster are interchangeable and share one scheme", u.Scheme, first.Scheme)
 		}

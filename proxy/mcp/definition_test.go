@@ -49,7 +49,7 @@ func TestMalformedDefinitionsAreLeftOutOfEveryList(t *testing.T) {
 						headers = []string{spec.HeaderVersion, spec.Modern, spec.HeaderMethod, list}
 					}
 					_, body := g.post(`{"jsonrpc":"2.0","id":1,"method":"`+list+`","params":{`+meta+`}}`, headers...)
-					kind, _ := spec.ListOf(list)
+					kind := *spec.Request(list).List
 					var answer struct{ Result map[string]json.RawMessage }
 					var items []map[string]any
 					if json.Unmarshal([]byte(body), &answer) != nil || json.Unmarshal(answer.Result[kind.Member], &items) != nil {

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -69,17 +70,11 @@ func answer(w http.ResponseWriter, status int, contentType, body string) {
 func redirect(c *Config, _ Deps) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to, current := c.Redirect, filter.Scheme(r)
-		scheme, host, path, query := to.Scheme, to.Host, to.Path, r.URL.RawQuery
-		if scheme == "" {
-			scheme = current
-		}
+		scheme, host, path, query := cmp.Or(to.Scheme, current), to.Host, cmp.Or(to.Path, r.URL.EscapedPath()), r.URL.RawQuery
 		if host == "" {
 			if host = r.Host; scheme != current {
 				host = withoutPort(host)
 			}
-		}
-		if path == "" {
-			path = r.URL.EscapedPath()
 		}
 		if query != "" {
 			if strings.Contains(path, "?") {

@@ -129,9 +129,8 @@ func (m *Match) Validate(s *config.Scope) {
 	if m.Path != "" && m.PathPrefix != "" {
 		s.Errorf("path_prefix", "stands beside path; give one of them")
 	}
-	for _, p := range []struct{ field, value string }{{"path", m.Path}, {"path_prefix", m.PathPrefix}} {
-		checkPath(s, p.field, p.value)
-	}
+	checkPath(s, "path", m.Path)
+	checkPath(s, "path_prefix", m.PathPrefix)
 	for i, h := range m.Hosts {
 		if _, err := hostname.ParsePattern(h); err != nil {
 			s.Errorf(fmt.Sprintf("hosts[%d]", i), "%q %v", h, err)
@@ -217,9 +216,7 @@ func (r *Redirect) Validate(s *config.Scope) {
 		s.Errorf("path", "%q must begin with one slash, and be percent-encoded", r.Path)
 	}
 	checkRealHost(s, r.Host)
-	switch r.Status {
-	case 301, 302, 303, 307, 308:
-	default:
+	if !slices.Contains([]int{301, 302, 303, 307, 308}, r.Status) {
 		s.Errorf("status", "%d is no redirect; 301, 302, 303, 307 and 308 are", r.Status)
 	}
 }
@@ -259,9 +256,6 @@ func (e *HeaderEdits) Validate(s *config.Scope) {
 		field  string
 		values map[string]string
 	}{{"set", e.Set}, {"add", e.Add}} {
-		if len(m.values) == 0 {
-			continue
-		}
 		for _, name := range slices.Sorted(maps.Keys(m.values)) {
 			field := m.field + "." + name
 			if why := editable(name); why != "" {

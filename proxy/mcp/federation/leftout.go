@@ -76,9 +76,8 @@ func (c *Catalogue) LeftOut() map[string][]LeftOut {
 	all := map[string][]LeftOut{}
 	for at, k := range c.known {
 		for key, r := range k.refused {
-			kind, _ := spec.ListOf(key.method)
 			for _, one := range r.entries {
-				all[at.cluster] = append(all[at.cluster], LeftOut{kind.Label, one.Refusal})
+				all[at.cluster] = append(all[at.cluster], LeftOut{spec.Request(key.method).List.Label, one.Refusal})
 			}
 		}
 	}

@@ -18,7 +18,7 @@ func tools(t *testing.T, m Member, n int) Listing {
 	for i := range n {
 		names = append(names, fmt.Sprintf(`{"name":"t%d"}`, i))
 	}
-	kind, _ := spec.ListOf(spec.ToolsList)
+	kind := *spec.Request(spec.ToolsList).List
 	answer, err := jsonrpc.Parse([]byte(`{"jsonrpc":"2.0","id":1,"result":{"tools":[` + strings.Join(names, ",") + `]}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +28,7 @@ func tools(t *testing.T, m Member, n int) Listing {
 }
 
 func TestAPageIsFullInTheMiddleOfAMember(t *testing.T) {
-	kind, _ := spec.ListOf(spec.ToolsList)
+	kind := *spec.Request(spec.ToolsList).List
 	members := []Member{{Name: "a"}, {Name: "b"}}
 	var next *seal.Position
 	merge := Merge{
@@ -51,7 +51,7 @@ func TestAPageIsFullInTheMiddleOfAMember(t *testing.T) {
 }
 
 func TestWhoDoesNotAnswerIsNamed(t *testing.T) {
-	kind, _ := spec.ListOf(spec.ToolsList)
+	kind := *spec.Request(spec.ToolsList).List
 	members := []Member{{Name: "a"}, {Name: "b"}}
 	merge := Merge{Kind: kind, Naming: NewNaming("auto", members), Modern: true}
 	page := string(merge.Page([]Listing{tools(t, members[0], 1), {Member: members[1], Err: fmt.Errorf("down")}}, seal.Position{}))
@@ -62,7 +62,7 @@ func TestWhoDoesNotAnswerIsNamed(t *testing.T) {
 }
 
 func TestWithoutPrefixesTheFirstOwnerShowsAName(t *testing.T) {
-	kind, _ := spec.ListOf(spec.ToolsList)
+	kind := *spec.Request(spec.ToolsList).List
 	members := []Member{{Name: "a"}, {Name: "b"}}
 	var reports []string
 	merge := Merge{

@@ -53,7 +53,7 @@ func (r resolver) shows(ref federation.Member, list, name string) (bool, error) 
 // lists asks the cluster for its tools, and reports whether one of them has
 // this name.
 func (r resolver) lists(ref federation.Member, name string) (bool, error) {
-	kind, _ := spec.ListOf(spec.ToolsList)
+	kind := *spec.Request(spec.ToolsList).List
 	list := lister{r.s, r.c, kind}
 	ctx, cancel := context.WithTimeoutCause(r.c.ctx, r.c.route.Timeouts.List, errListTime)
 	defer cancel()
@@ -81,7 +81,7 @@ func (r resolver) lists(ref federation.Member, name string) (bool, error) {
 
 // searchAll looks for a name in the lists of all clusters.
 func (r resolver) searchAll(list, name string) {
-	kind, _ := spec.ListOf(list)
+	kind := *spec.Request(list).List
 	ctx, cancel := context.WithTimeoutCause(r.c.ctx, r.c.route.Timeouts.List, errListTime)
 	defer cancel()
 	known := func() bool { _, ok := federation.First(r.c.route.Members, name, r.known(list)); return ok }
@@ -133,6 +133,5 @@ func (r resolver) hasName(ref federation.Member, list, name string) bool {
 }
 
 func unknown(list, name string) error {
-	kind, _ := spec.ListOf(list)
-	return spec.InvalidParams("unknown " + kind.Label + ": " + name)
+	return spec.InvalidParams("unknown " + spec.Request(list).List.Label + ": " + name)
 }

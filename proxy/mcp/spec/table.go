@@ -76,14 +76,6 @@ func NameOf(m *jsonrpc.Message) jsonrpc.Value {
 	return m.Params().Get(member)
 }
 
-// ListOf returns what a client's request lists.
-func ListOf(method string) (List, bool) {
-	if list := methods[method].List; list != nil {
-		return *list, true
-	}
-	return List{}, false
-}
-
 // ListChanges returns the notifications that a list has changed.
 func ListChanges() []string {
 	return []string{NotificationToolsChanged, NotificationPromptsChanged, NotificationResourcesChanged}

@@ -27,14 +27,14 @@ func TestTheTableIsConsistent(t *testing.T) {
 		if m.NameRequired && m.Names == "" || m.MayRequireInput && m.Names == "" {
 			t.Errorf("%s has no name", m.Name)
 		}
-		if of, ok := ListOf(m.Of); m.Names != "" && (!ok || of.Key != m.Names) || m.Of != "" && !ok {
+		if of := Request(m.Of).List; m.Names != "" && (of == nil || of.Key != m.Names) || m.Of != "" && of == nil {
 			t.Errorf("%s says with Names that its object has the %q, but not with Of which list has it: %q", m.Name, m.Names, m.Of)
 		}
 		if got := Request(m.Name); got.Name != m.Name || got.OnlyWithSession() == m.Stateless {
 			t.Errorf("%s is found as %+v", m.Name, got)
 		}
-		if list, ok := ListOf(m.Name); ok && list.Method != m.Name {
-			t.Errorf("the list of %s says %s", m.Name, list.Method)
+		if got := Request(m.Name).List; got != nil && got.Method != m.Name {
+			t.Errorf("the list of %s says %s", m.Name, got.Method)
 		}
 	}
 	for name, method := range requestsOfClients(t) {
@@ -99,7 +99,7 @@ func TestRevisionsAreOrdered(t *testing.T) {
 
 func TestAChangeIsOfAList(t *testing.T) {
 	for _, changed := range ListChanges() {
-		if _, ok := ListOf(ListOfChange(changed)); !ok || !IsListChange(changed) {
+		if Request(ListOfChange(changed)).List == nil || !IsListChange(changed) {
 			t.Errorf("%s is a change of %q", changed, ListOfChange(changed))
 		}
 	}

@@ -169,8 +169,7 @@ func (t *httpSSE) deliver(ctx context.Context, msg []byte) error {
 		return nil
 	}
 	_, err = t.http.refused(res, jsonrpc.ID{}, true)
-	var status *StatusError
-	if errors.As(err, &status) && status.doubtful {
+	if status, ok := errors.AsType[*StatusError](err); ok && status.doubtful {
 		status.lives = !t.life.over() // as long as its stream does
 	}
 	return err

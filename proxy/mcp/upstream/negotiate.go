@@ -41,8 +41,7 @@ func (o *opening) negotiate(ctx context.Context, s *Session) error {
 		return nil
 	}
 	err := o.initialize(ctx, s)
-	var refused *InitializeError
-	if !errors.As(err, &refused) || !refused.Response.IsError() {
+	if refused, ok := errors.AsType[*InitializeError](err); !ok || !refused.Response.IsError() {
 		return err
 	}
 	if o.discover(ctx, s) != nil {
@@ -124,8 +123,7 @@ func hasSessions(ctx context.Context, err error) bool {
 // tells reports whether an error of server/discover says something about the
 // server, and not about the moment.
 func tells(err error) bool {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.Code < http.StatusInternalServerError && status.Code != http.StatusTooManyRequests
 	}
 	return errors.Is(err, errNotListed) || errors.Is(err, errNoAnswer)

@@ -117,25 +117,15 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 // Compatibility). An error response in the body comes from a server that
 // understood.
 func isOldTransport(err error) bool {
-	if errors.Is(err, errEndpointEvent) {
-		return true
-	}
-	var status *StatusError
-	if !errors.As(err, &status) || status.Response != nil {
-		return false
-	}
-	switch status.Code {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed:
-		return true
-	}
-	return false
+	codes := []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed}
+	status, ok := errors.AsType[*StatusError](err)
+	return ok && status.Response == nil && slices.Contains(codes, status.Code) || errors.Is(err, errEndpointEvent)
 }
 
 // tellsTransport reports whether an error may come from speaking the wrong
 // transport. A server that is down, refuses us or is slow proves nothing.
 func tellsTransport(err error) bool {
-	var status *StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.Code < http.StatusInternalServerError && !errors.Is(err, ErrUnauthorized)
 	}
 	return errors.Is(err, errNotSSE)

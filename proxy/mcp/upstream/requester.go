@@ -32,8 +32,7 @@ func (r *requester) post(ctx context.Context, m *jsonrpc.Message, params []heade
 		req.repeats = requestHeaders(m, spec.Modern, params)
 	}
 	answer, err := r.transport.call(ctx, req)
-	var status *StatusError
-	if errors.As(err, &status) && status.lost {
+	if status, ok := errors.AsType[*StatusError](err); ok && status.lost {
 		r.known.doubt()
 	}
 	return answer, err

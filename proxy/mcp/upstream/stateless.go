@@ -56,8 +56,7 @@ func (s *stateless) rounds(ctx context.Context, r request) (*jsonrpc.Message, er
 		}
 		show := func(question *jsonrpc.Message) { s.in.route(question, r.on) }
 		if m, err = s.questions.fulfil(ctx, s.life.ctx, m, s.ids.next(), res.Result(), show); err != nil {
-			var refused *refusedError
-			if errors.As(err, &refused) {
+			if refused, ok := errors.AsType[*refusedError](err); ok {
 				return refused.response, nil
 			}
 			return nil, err

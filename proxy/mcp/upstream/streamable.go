@@ -186,8 +186,7 @@ func (t *streamable) drain(body io.ReadCloser, l *lease) {
 // that lives keeps its state.
 func (t *streamable) refused(ctx context.Context, res *http.Response, id jsonrpc.ID) (*jsonrpc.Message, error) {
 	m, err := t.http.refused(res, id, t.sessionID() != "")
-	var status *StatusError
-	if errors.As(err, &status) && status.doubtful {
+	if status, ok := errors.AsType[*StatusError](err); ok && status.doubtful {
 		status.lives = t.known(ctx)
 		status.lost = !status.lives
 		if m := status.Answer(); m != nil && status.answers && !status.lost {
