@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
 // claims are what is read of a token, its header included. They are read by readToken and by nothing
@@ -18,7 +21,7 @@ import (
 type claims struct {
 	jwt.RegisteredClaims
 	scopes []string
-	all    map[string]json.RawMessage // by the exact name
+	all    jsonrpc.Value // an object
 
 	// Of the header: alg, kid and typ, and whether it has crit.
 	algorithm, keyID, typ string
@@ -45,7 +48,7 @@ func readToken(raw string) (*claims, error) {
 		return nil, fmt.Errorf("the token's claims: %w", err)
 	}
 	c := &claims{all: all}
-	_, c.critical = header["crit"]
+	c.critical = header.Get("crit").Exists()
 	err = errors.Join(
 		readString(header, "alg", &c.algorithm), readString(header, "kid", &c.keyID), readString(header, "typ", &c.typ),
 		readString(all, "iss", &c.Issuer), readString(all, "sub", &c.Subject), readAudience(all, &c.Audience),
@@ -54,14 +57,14 @@ func readToken(raw string) (*claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.scopes = append(readScopes(all["scope"]), readScopes(all["scp"])...)
+	c.scopes = append(readScopes(all.Get("scope").Raw()), readScopes(all.Get("scp").Raw())...)
 	return c, nil
 }
 
 // readScopes reads a string with spaces between the scopes (RFC 8693 section 4.2), or
 // a list, as some issuers write it. What is neither grants nothing; a route that
 // needs no scope has no reason to refuse it.
-func readScopes(member json.RawMessage) []string {
+func readScopes(member []byte) []string {
 	var text string
 	var list []string
 	if json.Unmarshal(member, &text) == nil {
@@ -72,47 +75,50 @@ func readScopes(member json.RawMessage) []string {
 	return nil
 }
 
-func readSegment(segment string) (map[string]json.RawMessage, error) {
+// readSegment reads a JSON object that every reader understands alike (RFC 7493).
+func readSegment(segment string) (object jsonrpc.Value, err error) {
 	data, err := base64.RawURLEncoding.Strict().DecodeString(segment)
 	if err != nil {
-		return nil, fmt.Errorf("decoding the segment: %w", err)
+		return object, fmt.Errorf("decoding the segment: %w", err)
 	}
-	return strictObject(data)
+	if object, err = jsonrpc.ParseValue(data); err != nil {
+		return object, fmt.Errorf("not JSON in UTF-8: %w", err)
+	}
+	if object.Kind() != jsonrpc.Object {
+		return object, errors.New("not a JSON object")
+	}
+	if why := object.Ambiguity(); why != "" {
+		return object, errors.New(why)
+	}
+	return object, nil
 }
 
-// readString reads the member of that name into dst. A member that is absent
-// leaves dst as it is; one that is no string is an error.
-func readString(members map[string]json.RawMessage, name string, dst *string) error {
-	member, ok := members[name]
-	if !ok {
-		return nil
-	}
-	if member[0] != '"' || json.Unmarshal(member, dst) != nil {
+// readString reads the member of that name, which may be absent, into dst. One that
+// is no string is an error.
+func readString(object jsonrpc.Value, name string, dst *string) error {
+	member := object.Get(name)
+	if member.Exists() && member.Kind() != jsonrpc.String {
 		return fmt.Errorf("the token's %s is not a string", name)
 	}
+	*dst = member.String()
 	return nil
 }
 
 // readAudience reads aud, a string or a list of strings.
-func readAudience(members map[string]json.RawMessage, dst *jwt.ClaimStrings) error {
-	member, ok := members["aud"]
-	if !ok {
-		return nil
-	}
-	var one string
-	if readString(members, "aud", &one) == nil {
-		*dst = jwt.ClaimStrings{one}
-		return nil
-	}
-	var list []json.RawMessage
-	if member[0] != '[' || json.Unmarshal(member, &list) != nil {
-		return errors.New("the token's aud is neither a string nor a list of strings")
-	}
-	for _, item := range list {
-		if readString(map[string]json.RawMessage{"aud": item}, "aud", &one) != nil {
-			return errors.New("the token's aud is a list of other than strings")
+func readAudience(object jsonrpc.Value, dst *jwt.ClaimStrings) error {
+	switch aud := object.Get("aud"); aud.Kind() {
+	case jsonrpc.None:
+	case jsonrpc.String:
+		*dst = jwt.ClaimStrings{aud.String()}
+	case jsonrpc.Array:
+		for _, item := range aud.Each {
+			if item.Kind() != jsonrpc.String {
+				return errors.New("the token's aud is a list of other than strings")
+			}
+			*dst = append(*dst, item.String())
 		}
-		*dst = append(*dst, one)
+	default:
+		return errors.New("the token's aud is neither a string nor a list of strings")
 	}
 	return nil
 }
@@ -123,13 +129,13 @@ const latestDate = 1 << 53
 
 // readDate reads a NumericDate: a JSON number of seconds, which may have a
 // fraction (RFC 7519 section 2). A text that looks like a number is none.
-func readDate(members map[string]json.RawMessage, name string, dst **jwt.NumericDate) error {
-	member, ok := members[name]
-	if !ok {
+func readDate(object jsonrpc.Value, name string, dst **jwt.NumericDate) error {
+	member := object.Get(name)
+	if !member.Exists() {
 		return nil
 	}
-	var seconds float64
-	if c := member[0]; c != '-' && (c < '0' || c > '9') || json.Unmarshal(member, &seconds) != nil || math.Abs(seconds) > latestDate {
+	seconds, err := strconv.ParseFloat(string(member.Raw()), 64) // a text begins with a quote
+	if err != nil || math.Abs(seconds) > latestDate {
 		return fmt.Errorf("the token's %s is not a number of seconds", name)
 	}
 	whole, fraction := math.Modf(seconds)
@@ -140,7 +146,7 @@ func readDate(members map[string]json.RawMessage, name string, dst **jwt.Numeric
 // has reports whether the token has the claim, and says something by it: null
 // and "" say nothing.
 func (c *claims) has(name string) bool {
-	member := string(c.all[name])
+	member := string(c.all.Get(name).Raw())
 	return member != "" && member != "null" && member != `""`
 }
 

@@ -1,6 +1,9 @@
 package jsonrpc
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+)
 
 // ValueKind is the JSON type of a value.
 type ValueKind uint8
@@ -109,6 +112,40 @@ func (v Value) DuplicateKey() (key string, found bool) {
 		}
 	}
 	return "", false
+}
+
+// Ambiguity says why two readers could read the value in two ways, for people: an
+// object in it has a key twice, or a string half a surrogate pair, which some read
+// as U+FFFD, so that two keys become one (RFC 7493). It is "" where none could.
+func (v Value) Ambiguity() string {
+	const half = "half a surrogate pair in a string"
+	switch w := (walker{v.doc, v.start}); v.Kind() {
+	case String:
+		if _, whole := v.text(); !whole {
+			return half
+		}
+	case Array:
+		for element := range w.elements {
+			if why := element.Ambiguity(); why != "" {
+				return why
+			}
+		}
+	case Object:
+		var seen keySet
+		for k, member := range w.members {
+			key, whole := decode(v.doc[k.start:k.end])
+			if !whole {
+				return half
+			}
+			if !seen.add(key) {
+				return fmt.Sprintf("the member %.64q twice", key)
+			}
+			if why := member.Ambiguity(); why != "" {
+				return why
+			}
+		}
+	}
+	return ""
 }
 
 // String returns the decoded text of a string, "" for other kinds.

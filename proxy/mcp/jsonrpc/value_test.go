@@ -86,3 +86,22 @@ func TestAnIDThatIsGivenBackAsAFloatIsAnInteger(t *testing.T) {
 		}
 	}
 }
+
+func TestAmbiguityIsFoundAtAnyDepth(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{"a":1,"A":2,"b":[{"a":"\ud83d\ude00"},{"a":"\\ud83d"}]}`: "",
+		`[0,"\ud83d"]`:                        "half a surrogate pair in a string",
+		`{"\udc00":0}`:                        "half a surrogate pair in a string",
+		`{"a":{"\ud83d":0,"\ud83e":0}}`:       "half a surrogate pair in a string",
+		`[[],{"b":{"a":{},"\u0061":[1]}}]`:    `the member "a" twice`,
+		`{"a":[{"b":0,"c":1,"b":2}],"a":"x"}`: `the member "b" twice`,
+	} {
+		v, err := ParseValue([]byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := v.Ambiguity(); why != want {
+			t.Errorf("%s: %q; want %q", doc, why, want)
+		}
+	}
+}
