@@ -55,7 +55,7 @@ func (f Sender) Offered(ctx context.Context, m *jsonrpc.Message) federation.Offe
 		return offered
 	}
 	defer route.registry.giveBack(s.session)
-	c := s.newCall(f, m, s.NewStream(eventstream.Options{Bytes: route.QueueBytes()}))
+	c := s.newCall(f, m, s.newStream(eventstream.Options{Bytes: route.QueueBytes()}))
 	c.start(ctx)
 	defer c.stop()
 	found, _, _ := dispatcher{s.session, c}.openAll(c.ctx, route.Members)

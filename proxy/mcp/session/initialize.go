@@ -74,7 +74,7 @@ func (f Sender) Initialize(ctx context.Context, m *jsonrpc.Message, o eventstrea
 		return err
 	}
 	defer s.Exit()
-	st := s.NewStream(o)
+	st := s.newStream(o)
 	c := s.newCall(f, m, st)
 	body, err := s.negotiate(ctx, c)
 	if err == nil && ctx.Err() != nil {

@@ -87,7 +87,7 @@ func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message, write Write) 
 		return err
 	}
 	o := eventstream.Options{Open: true, Eager: true, Bytes: f.Route.QueueBytes()}
-	c := s.newCall(f, m, s.NewStream(o))
+	c := s.newCall(f, m, s.newStream(o))
 	c.start(ctx)
 	ack, err := watcher{s.session, c}.open()
 	c.stop()
@@ -98,7 +98,7 @@ func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message, write Write) 
 		return err
 	}
 	o.Kind = eventstream.Subscription
-	st := s.NewStream(o)
+	st := s.newStream(o)
 	defer st.End()
 	reader := st.Reader()
 	switch {

@@ -201,7 +201,7 @@ func (f Sender) Call(ctx context.Context, init ClientInit, m *jsonrpc.Message, o
 	if err != nil {
 		return err
 	}
-	c, done := s.newCall(f, m, s.NewStream(o)), make(chan struct{})
+	c, done := s.newCall(f, m, s.newStream(o)), make(chan struct{})
 	c.suspended = &suspended{c: c, principal: s.principal, msg: m, done: done}
 	through := func() { s.registry.giveBack(s.session); close(done) }
 	if err := s.launch(c, through); err != nil {

@@ -54,7 +54,7 @@ func (f Sender) OpenOnStream(via Transport) (Session, error) {
 	s := Session{registry.newSession(f.Route, f.Principal.Key(), ClientInit{version: spec.NewestLegacy})}
 	s.via = via
 	s.handshake.Store(uninitialized)
-	s.only = s.NewStream(eventstream.Options{Open: true, Eager: true, Bytes: f.Route.QueueBytes()})
+	s.only = s.newStream(eventstream.Options{Open: true, Eager: true, Bytes: f.Route.QueueBytes()})
 	if err := registry.admit(s.session, f.Route); err != nil {
 		return Session{}, err
 	}
@@ -123,8 +123,8 @@ func (s Session) Inform(ctx context.Context, from Sender, m *jsonrpc.Message, la
 // Only returns the session's only stream; nil for Streamable HTTP.
 func (s Session) Only() *eventstream.Stream { return s.only }
 
-// NewStream returns a stream whose messages are charged.
-func (s Session) NewStream(o eventstream.Options) *eventstream.Stream {
+// newStream returns a stream whose messages are charged.
+func (s Session) newStream(o eventstream.Options) *eventstream.Stream {
 	o.Lease = s.registry.opts.Memory.Lease(memory.Answer)
 	return eventstream.New(o)
 }
@@ -136,7 +136,7 @@ func (s Session) NewResumable(o eventstream.Options) *eventstream.Stream {
 		// Clients of older revisions take an event without data for broken JSON.
 		o.Primes = s.version >= spec.NewestLegacy
 	}
-	return s.NewStream(o)
+	return s.newStream(o)
 }
 
 // Listen adds a stream for what belongs to no call, until Leave. The error is
