@@ -7,8 +7,8 @@ import (
 )
 
 // identity is whose a session is, and of what kind. It is fixed when the session
-// is published, and needs no lock then; a session
-// with one stream has init, version and naming set once more, in its handshake.
+// is published, and needs no lock then; initialize on a session's only stream sets
+// init, version and naming once more.
 type identity struct {
 	id        string // by which the client names it; "": it is not published
 	route     string // its name

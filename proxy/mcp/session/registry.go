@@ -78,8 +78,8 @@ func NewRegistry(opts Options) *Registry {
 	return r
 }
 
-// sweep ends idle sessions, gives up what they keep too long, and brings back what the clients of others listen
-// to.
+// sweep ends idle sessions, gives up what they keep too long, and brings back the servers
+// to which the clients of others listen.
 func (r *Registry) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()

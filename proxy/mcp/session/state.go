@@ -82,8 +82,8 @@ func (r rounds) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Va
 
 // elicitations makes of the error with which a server with sessions wants the
 // user to visit a page first (MCP 2025-11-25, Elicitation) a result that asks
-// for the same, for a client whose revision does not have the error. It returns nil when it is
-// another one, or the client cannot show pages.
+// for the same, for a client whose revision does not have the error. It returns nil
+// when it is another one, or the client cannot show pages.
 func (r rounds) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
 	meta := r.c.msg.Params().Get("_meta")
 	pages := m.Error().Get("data", "elicitations")
