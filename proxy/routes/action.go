@@ -9,7 +9,9 @@ import (
 )
 
 // action is what a route does: a key of Config, whether a route has it, and the
-// maker of the handler that serves the route then, with its auth and edits.
+// maker of the handler that serves the route then, with its auth and edits. The
+// handler keeps what it needs of Deps and not Deps itself: Previous would keep every
+// generation before it in memory.
 type action struct {
 	key   string
 	given func(*Config) bool
@@ -40,10 +42,11 @@ func plain(make func(*Config, Deps) (http.Handler, error)) func(*Router, *Config
 }
 
 func health(c *Config, deps Deps) (http.Handler, error) {
+	ready := deps.Ready
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		h := w.Header()
 		h["Cache-Control"] = []string{"no-store"}
-		if c.Health == "ready" && deps.Ready != nil && !deps.Ready() {
+		if c.Health == "ready" && ready != nil && !ready() {
 			filter.WriteError(w, http.StatusServiceUnavailable, "not_ready", "starting, shutting down or short of memory")
 			return
 		}
