@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -104,11 +105,15 @@ func (w *World) IssueClient(t testing.TB, cluster, cn string) {
 	WriteFile(t, w.Dir, cluster+".key", key)
 }
 
+// CloseSpread is the time over which connections of a listener are told to go whose
+// definition changes.
+const CloseSpread = 100 * time.Millisecond
+
 // YAML is the gateway's file as the parts now say.
 func (w *World) YAML() string {
 	return fmt.Sprintf(`
 reload: {watch: false}
-drain: {timeout: 5s, close_spread: 100ms}
+drain: {timeout: 5s, close_spread: %s}
 listeners:
   - name: public
     address: 127.0.0.1:0
@@ -124,7 +129,7 @@ routes:
     health: ready
 clusters:
 %s
-%s`, w.Limits, w.Members, w.MCP, w.Route, w.Cluster("one", w.One, w.Extra)+w.Cluster("two", w.Two, ""), w.More)
+%s`, CloseSpread, w.Limits, w.Members, w.MCP, w.Route, w.Cluster("one", w.One, w.Extra)+w.Cluster("two", w.Two, ""), w.More)
 }
 
 // Cluster is the definition of a cluster before s; extra is added to it.
