@@ -85,7 +85,7 @@ func (p *preparation) bindAdmin(before *admin.Config) (err error) {
 	if c == nil || before != nil && before.Address == c.Address {
 		return nil
 	}
-	if p.admin, err = admin.Listen(*c, p.shared.admin.source, p.shared.admin.metrics); err != nil {
+	if p.admin, err = p.shared.listenAdmin(*c); err != nil {
 		return err
 	}
 	p.onDiscard(p.admin.Unbind)

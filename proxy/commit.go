@@ -108,8 +108,13 @@ func (p *preparation) commitAdmin() {
 	if p.gen.config.Admin != nil && p.admin == nil {
 		return // it stays
 	}
-	if old := p.shared.admin.replace(p.admin); old != nil {
+	s, old := p.shared, p.shared.admin
+	if s.admin = p.admin; old != nil {
+		old.Unbind() // the address is free for the next generation at once
 		// It is not awaited: the request that asked for this reload may be its last.
-		p.shared.generations.work.Go(func() { old.Close(context.Background()) })
+		s.generations.work.Go(func() { old.Close(context.Background()) })
+	}
+	if s.admin != nil {
+		s.admin.Serve()
 	}
 }

@@ -18,6 +18,6 @@
 // sockets, MCP sessions, logs, metrics. Gateway ties these together.
 //
 // Reloads run one at a time in the goroutine of Gateway.Run; requests only read the
-// pointer to the newest generation. There are two locks, generations.mu and
-// lastReload.mu, and no other lock is taken while one of them is held.
+// pointer to the newest generation. There is one lock, generations.mu, and no other is
+// taken while it is held.
 package proxy

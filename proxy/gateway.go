@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -40,6 +41,7 @@ type Gateway struct {
 	options  Options
 	started  time.Time
 	observer *observe.Observer
+	metrics  http.Handler // of GET /metrics
 	shared   *shared
 	reloader *reloader
 	requests reloadRequests
@@ -78,7 +80,8 @@ func New(o Options) *Gateway {
 		default: // a reload that has not begun will see this, too
 		}
 	})
-	g.shared.admin = adminAPI{source: g, metrics: g.observer.MetricsPage(g)}
+	g.metrics = g.observer.MetricsPage(g)
+	g.shared.listenAdmin = func(c admin.Config) (*admin.Server, error) { return admin.Listen(c, g, g.metrics) }
 	g.reloader = &reloader{
 		shared: g.shared, notify: o.Notify, path: o.Path, rotateAgainAfter: rotateAgainAfter,
 		// The disk bounds what is waited for the files.

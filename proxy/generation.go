@@ -30,8 +30,6 @@ type Generation struct {
 	served   []served
 	clusters *clusters.Set
 	router   *routes.Router
-	// handlers route the requests of each listener, by its name.
-	handlers map[string]http.Handler
 	mcp      []*mcp.Handler
 	// certificates are those of files and Workload APIs.
 	certificates []dated
@@ -102,5 +100,5 @@ func (g *Generation) find(name string) *served {
 // serve answers a request that came on a listener. The caller holds a use.
 func (g *Generation) serve(listener string, w http.ResponseWriter, r *http.Request) {
 	filter.RequestInfoFrom(r.Context()).SetGeneration(g.number)
-	g.handlers[listener].ServeHTTP(w, r)
+	g.router.Handler(listener).ServeHTTP(w, r)
 }

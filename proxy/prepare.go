@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"net/http"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -150,10 +149,6 @@ func (p *preparation) buildRoutes(previous *routes.Router) (err error) {
 		return err
 	}
 	p.onDiscard(p.gen.router.Close)
-	p.gen.handlers = map[string]http.Handler{}
-	for _, l := range p.gen.config.Listeners {
-		p.gen.handlers[l.Name] = p.gen.router.Handler(l.Name)
-	}
 	return nil
 }
 

@@ -121,7 +121,7 @@ func TestSeriesEndWithTheGenerationThatHadThem(t *testing.T) {
 	p := run(t, "", with(one, ", {name: gone, address: \"127.0.0.1:0\"}"))
 	scrape := func() string {
 		w := httptest.NewRecorder()
-		p.shared.admin.metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		p.metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 		return w.Body.String()
 	}
 	expect := func(want bool, series ...string) {

@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 	"github.com/mcpgateway/mcpgateway/proxy/filewatch"
-	"github.com/mcpgateway/mcpgateway/proxy/observe"
 )
 
 // A reloader takes the process from one generation to the next. It belongs to the
@@ -23,7 +22,8 @@ type reloader struct {
 	notify serviceManager
 	// watcher looks at the files of the last load; nil before Run.
 	watcher *filewatch.Watcher
-	last    lastReload
+	// last is the outcome that operators are shown; nil before the first.
+	last atomic.Pointer[admin.Outcome]
 	// again receives when it is time to look for a rotation once more; nil is never.
 	again            <-chan time.Time
 	rotateAgainAfter time.Duration
@@ -131,32 +131,14 @@ func (r *reloader) conclude(o *admin.Outcome, err error) {
 		r.shared.spiffe.Keep(newest.config.spiffeSockets())
 		r.rotateLater(o, newest)
 	}
-	r.last.update(*o, r.shared.observer)
-	r.shared.observer.LogReload(*o)
-}
-
-// lastReload is the outcome that operators are shown. Safe for concurrent use.
-type lastReload struct {
-	mu    sync.Mutex // a leaf: no other lock is taken while it is held
-	shown *admin.Outcome
-}
-
-// outcome is nil before the first.
-func (l *lastReload) outcome() *admin.Outcome {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.shown
-}
-
-// update counts an outcome and shows it. A rotation is no answer to a file that
-// was rejected: that is shown until the file is mended.
-func (l *lastReload) update(o admin.Outcome, observer *observe.Observer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if o.Trigger != rotation || l.shown == nil || l.shown.Trigger == rotation || l.shown.Result != admin.Rejected {
-		l.shown = &o
-		observer.Reloaded(o)
+	// A rotation is no answer to a file that was rejected: that is shown until the file
+	// is mended.
+	if last := r.last.Load(); o.Trigger != rotation || last == nil || last.Trigger == rotation || last.Result != admin.Rejected {
+		shown := *o
+		r.shared.observer.Reloaded(shown)
+		r.last.Store(&shown)
 	}
+	r.shared.observer.LogReload(*o)
 }
 
 func errorLines(err error) []string {

@@ -7,6 +7,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/internal/descriptors"
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/listeners"
+	"github.com/mcpgateway/mcpgateway/proxy/admin"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 	"github.com/mcpgateway/mcpgateway/proxy/observe"
@@ -33,7 +34,10 @@ type shared struct {
 	acme *acme.Manager
 	// spiffe are the Workload APIs.
 	spiffe *spiffe.Sources
-	admin  adminAPI
+	// listenAdmin binds the operator's API. admin is the one of the newest generation,
+	// nil without a section admin; it belongs to the goroutine that runs reloads.
+	listenAdmin func(admin.Config) (*admin.Server, error)
+	admin       *admin.Server
 	// ready is set from the first commit until the shutdown begins.
 	ready atomic.Bool
 	// reportWaitAfter is how long a wait for health checks stays out of the log.

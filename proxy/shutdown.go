@@ -110,7 +110,9 @@ func (s *shutdown) run(kill <-chan os.Signal) {
 	ctx, cancel := context.WithTimeout(forced, forceGrace)
 	defer cancel()
 	s.shared.hub.Close(ctx)
-	s.shared.admin.close(ctx)
+	if s.shared.admin != nil {
+		s.shared.admin.Close(ctx)
+	}
 	if gen != nil {
 		gen.done() // it is no longer the current one
 		s.shared.generations.wait(ctx)

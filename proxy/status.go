@@ -20,7 +20,7 @@ func (g *Gateway) Status() admin.Status {
 		s.Streams += st.Streams
 	}
 	s.Memory = memoryStatus(g.shared.budget)
-	s.LastReload = g.reloader.last.outcome()
+	s.LastReload = g.reloader.last.Load()
 	gen, draining := g.shared.generations.serving()
 	for _, old := range draining {
 		d := admin.Drain{Generation: old.number, Since: old.retired, Requests: old.requests()}

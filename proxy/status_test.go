@@ -11,7 +11,7 @@ import (
 // scrape is what GET /metrics gets.
 func (p *process) scrape() string {
 	w := httptest.NewRecorder()
-	p.shared.admin.metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	p.metrics.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	return w.Body.String()
 }
 

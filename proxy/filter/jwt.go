@@ -7,20 +7,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
 // verifier verifies the tokens of one JWTConfig.
 type verifier struct {
-	parser          *jwt.Parser
-	leeway          time.Duration
-	require         []string
-	principalClaims []string
-	types           []string // in the form of mediaType
-	local           keySet
-	remote          *remoteSet // nil without a JWKS URL
+	config *JWTConfig
+	parser *jwt.Parser
+	types  []string // in the form of mediaType
+	local  keySet
+	remote *remoteSet // nil without a JWKS URL
 }
 
 func newVerifier(cfg *JWTConfig, trace *AuthTrace) (*verifier, error) {
@@ -29,7 +26,7 @@ func newVerifier(cfg *JWTConfig, trace *AuthTrace) (*verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{leeway: cfg.Leeway, require: cfg.Require, principalClaims: cfg.PrincipalClaims, local: local.restrict(cfg.Algorithms)}
+	v := &verifier{config: cfg, local: local.restrict(cfg.Algorithms)}
 	for _, typ := range cfg.Types {
 		v.types = append(v.types, mediaType(typ))
 	}
@@ -82,7 +79,7 @@ func (v *verifier) verify(ctx context.Context, raw string) (Principal, []string,
 		return Principal{}, nil, err
 	}
 	if claims.ExpiresAt != nil {
-		p.ExpiresAt = claims.ExpiresAt.Add(v.leeway)
+		p.ExpiresAt = claims.ExpiresAt.Add(v.config.Leeway)
 	}
 	return p, claims.scopes, nil
 }
@@ -100,13 +97,13 @@ func (v *verifier) judge(c *claims) (Principal, error) {
 	if len(v.types) > 0 && !slices.Contains(v.types, mediaType(c.typ)) {
 		return Principal{}, fmt.Errorf("the token's typ is %.64q, which is not among types", c.typ)
 	}
-	p, err := c.principal(v.principalClaims)
+	p, err := c.principal(v.config.PrincipalClaims)
 	if err != nil {
 		return Principal{}, err
 	}
-	for _, name := range v.require {
+	for _, name := range v.config.Require {
 		if name == "sub" && p.Subject == "" {
-			return Principal{}, fmt.Errorf("the token names no principal; it needs one of %s", strings.Join(v.principalClaims, ", "))
+			return Principal{}, fmt.Errorf("the token names no principal; it needs one of %s", strings.Join(v.config.PrincipalClaims, ", "))
 		}
 		if name != "sub" && !c.has(name) {
 			return Principal{}, fmt.Errorf("the token has no %s, which is required", name)

@@ -58,24 +58,24 @@ var symmetric = []string{"HS256", "HS384", "HS512"}
 // asymmetric are those whose keys are public.
 var asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
-const minSecret = 32
+// leastSecret is how many bytes a secret needs for an algorithm: as many as its hash
+// has (RFC 7518 section 3.2).
+var leastSecret = map[string]int{"HS256": 32, "HS384": 48, "HS512": 64}
 
-// secretKey makes an HMAC key. An algorithm needs a secret at least as long as
-// its hash (RFC 7518 section 3.2).
+// secretKey makes an HMAC key, for each algorithm that the secret is long enough for.
 func secretKey(secret []byte) (key, error) {
 	if bytes.Contains(secret, []byte("-----BEGIN ")) {
 		// A public key is no secret: a client that has it could sign.
 		return key{}, errors.New("this is a PEM file, not a secret; public keys belong into public_key_files")
 	}
-	if len(secret) < minSecret {
-		return key{}, fmt.Errorf("the secret has %d bytes; at least %d are needed", len(secret), minSecret)
+	k := key{value: slices.Clone(secret)}
+	for _, algorithm := range symmetric {
+		if len(secret) >= leastSecret[algorithm] {
+			k.algorithms = append(k.algorithms, algorithm)
+		}
 	}
-	k := key{value: slices.Clone(secret), algorithms: []string{"HS256"}}
-	if len(secret) >= 48 {
-		k.algorithms = append(k.algorithms, "HS384")
-	}
-	if len(secret) >= 64 {
-		k.algorithms = append(k.algorithms, "HS512")
+	if k.algorithms == nil {
+		return key{}, fmt.Errorf("the secret has %d bytes; at least %d are needed", len(secret), leastSecret["HS256"])
 	}
 	return k, nil
 }

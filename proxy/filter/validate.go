@@ -78,11 +78,8 @@ func (c *JWTConfig) validateClaims(s *config.Scope) {
 }
 
 func secretHint(algorithm string) string {
-	switch algorithm {
-	case "HS384":
-		return ", whose secret must have at least 48 bytes"
-	case "HS512":
-		return ", whose secret must have at least 64 bytes"
+	if least := leastSecret[algorithm]; least > leastSecret["HS256"] {
+		return fmt.Sprintf(", whose secret must have at least %d bytes", least)
 	}
 	return ""
 }

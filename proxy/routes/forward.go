@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,20 +25,17 @@ const copyBuffer = 32 << 10
 
 // forwarder is the action cluster: a reverse proxy to one cluster.
 type forwarder struct {
-	cluster    *clusters.Cluster
-	base       string // the path of the cluster's URLs, without final slash
-	timeout    time.Duration
-	idle       time.Duration
-	retry      clusters.RetryPolicy
-	strip      string // what match.path or match.path_prefix matched
-	prefix     string // replaces strip; "" is off
-	host       string
-	credential bool // the client's Authorization passes
-	request    *edits
-	answer     *edits // for 101, which no ResponseWriter sends
-	buffers    *sync.Pool
-	memory     *memory.Budget
-	upload     int // the most that a body takes on its way, in bytes
+	route   *Config
+	cluster *clusters.Cluster
+	base    string // the path of the cluster's URLs, without final slash
+	retry   clusters.RetryPolicy
+	strip   string // what match.path or match.path_prefix matched
+	prefix  string // replaces strip; "" is off
+	request *edits
+	answer  *edits // for 101, which no ResponseWriter sends
+	buffers *sync.Pool
+	memory  *memory.Budget
+	upload  int // the most that a body takes on its way, in bytes
 }
 
 // newForwarder makes the action cluster.
@@ -50,22 +48,17 @@ func newForwarder(c *Config, deps Deps) (http.Handler, error) {
 		return nil, fmt.Errorf("cluster %q is a command, which only mcp routes speak to", c.Cluster)
 	}
 	f := &forwarder{
+		route:   c,
 		cluster: cluster,
 		base:    strings.TrimSuffix(cluster.Path(), "/"),
-		timeout: c.Timeout,
-		idle:    c.StreamIdleTimeout,
-		retry: clusters.RetryPolicy{
-			Attempts: c.Retry.Attempts, On: c.Retry.RetryOn, PerTryTimeout: c.Retry.PerTryTimeout,
-		},
-		strip:      c.Match.Path + strings.TrimSuffix(c.Match.PathPrefix, "/"),
-		prefix:     c.Rewrite.PathPrefix,
-		host:       c.Rewrite.Host,
-		credential: c.Auth == nil,
-		request:    compileEdits(&c.RequestHeaders),
-		answer:     compileEdits(&c.ResponseHeaders),
-		buffers:    deps.buffers,
-		memory:     deps.Memory,
-		upload:     copyBuffer,
+		retry:   clusters.RetryPolicy{Attempts: c.Retry.Attempts, On: c.Retry.RetryOn, PerTryTimeout: c.Retry.PerTryTimeout},
+		strip:   c.Match.Path + strings.TrimSuffix(c.Match.PathPrefix, "/"),
+		prefix:  c.Rewrite.PathPrefix,
+		request: compileEdits(&c.RequestHeaders),
+		answer:  compileEdits(&c.ResponseHeaders),
+		buffers: deps.buffers,
+		memory:  deps.Memory,
+		upload:  copyBuffer,
 	}
 	if cluster.MaySpeakHTTP2() {
 		f.upload = maxFrame
@@ -103,7 +96,7 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.info.SetCluster(f.cluster.Name())
 	x.ctx, x.cancel = context.WithCancelCause(r.Context())
 	defer x.cancel(nil)
-	x.watch.start(f.timeout, f.idle, x.expire)
+	x.watch.start(f.route.Timeout, f.route.StreamIdleTimeout, x.expire)
 	defer x.watch.stop()
 	x.lease, x.window = f.memory.Lease(memory.Body), f.memory.Lease(memory.Answer)
 	defer x.lease.Release()
@@ -140,15 +133,12 @@ func (x *exchange) outgoing() (*http.Request, error) {
 		Method: r.Method,
 		URL:    x.upstreamURL(r.URL),
 		Header: make(http.Header, len(r.Header)+6),
-		Host:   r.Host,
+		Host:   cmp.Or(x.route.Rewrite.Host, r.Host),
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if x.host != "" {
-		out.Host = x.host
 	}
 	endToEnd(out.Header, r.Header)
 	delete(out.Header, "Host") // HTTP/2 leaves one here; it equals r.Host
-	if !x.credential {
+	if x.route.Auth != nil {   // the client gave it to the gateway, and to no upstream
 		delete(out.Header, "Authorization")
 	}
 	if httpguts.HeaderValuesContainsToken(r.Header["Te"], "trailers") {

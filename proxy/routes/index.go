@@ -2,10 +2,10 @@ package routes
 
 import "strings"
 
-// index finds the routes that may match a request by the request's host and
-// path, so that the cost of a request does not grow with the number of routes.
-// It is built once and only read afterwards.
-type index struct {
+// table is the routes of one listener. It finds those that may match a request by the
+// request's host and path, so that the cost of a request does not grow with the
+// number of routes. It is built once and only read afterwards.
+type table struct {
 	routes []*route // in file order
 	// any holds the routes without hosts, exact those of whole host names, and
 	// suffixes those of wildcards, by the pattern without its asterisk.
@@ -14,7 +14,7 @@ type index struct {
 	suffixes map[string]*pathIndex
 }
 
-// pathIndex holds positions in index.routes, in ascending order.
+// pathIndex holds positions in table.routes, in ascending order.
 type pathIndex struct {
 	exact  map[string][]int
 	prefix map[string][]int
@@ -23,16 +23,22 @@ type pathIndex struct {
 	slashes int
 }
 
-func newIndex(routes []*route) *index {
-	x := &index{routes: routes, any: newPathIndex(), exact: map[string]*pathIndex{}, suffixes: map[string]*pathIndex{}}
-	for i, rt := range routes {
+// newTable takes those of all routes that belong to the listener.
+func newTable(all []*route, listener string) *table {
+	t := &table{any: newPathIndex(), exact: map[string]*pathIndex{}, suffixes: map[string]*pathIndex{}}
+	for _, rt := range all {
+		if !rt.serves(listener) {
+			continue
+		}
+		i := len(t.routes)
+		t.routes = append(t.routes, rt)
 		if len(rt.hosts) == 0 {
-			x.any.add(rt, i)
+			t.any.add(rt, i)
 		}
 		for _, p := range rt.hosts {
-			by, key := x.exact, p.Exact
+			by, key := t.exact, p.Exact
 			if p.Suffix != "" {
-				by, key = x.suffixes, p.Suffix
+				by, key = t.suffixes, p.Suffix
 			}
 			if by[key] == nil {
 				by[key] = newPathIndex()
@@ -40,7 +46,7 @@ func newIndex(routes []*route) *index {
 			by[key].add(rt, i)
 		}
 	}
-	return x
+	return t
 }
 
 func newPathIndex() *pathIndex {
@@ -70,16 +76,16 @@ type candidates struct {
 	more  [][]int
 }
 
-func (x *index) candidates(host, path string) candidates {
-	c := candidates{routes: x.routes}
-	c.find(x.any, path)
-	if len(x.exact) > 0 {
-		c.find(x.exact[host], path)
+func (t *table) candidates(host, path string) candidates {
+	c := candidates{routes: t.routes}
+	c.find(t.any, path)
+	if len(t.exact) > 0 {
+		c.find(t.exact[host], path)
 	}
-	if len(x.suffixes) > 0 {
+	if len(t.suffixes) > 0 {
 		for i := 1; i < len(host); i++ {
 			if host[i] == '.' {
-				c.find(x.suffixes[host[i:]], path)
+				c.find(t.suffixes[host[i:]], path)
 			}
 		}
 	}

@@ -84,9 +84,9 @@ func TestTheLastOfManyRoutesIsFoundInAFewSteps(t *testing.T) {
 			list = append(list, rt)
 		}
 		last := n - 1
-		c := newIndex(list).candidates(fmt.Sprintf("h%d.example", last), fmt.Sprintf("/r%d", last))
+		c := newTable(list, "").candidates(fmt.Sprintf("h%d.example", last), fmt.Sprintf("/r%d", last))
 		if name == "wildcards" {
-			c = newIndex(list).candidates(fmt.Sprintf("a.h%d.example", last), "/x")
+			c = newTable(list, "").candidates(fmt.Sprintf("a.h%d.example", last), "/x")
 		}
 		if rt := c.next(); rt != list[last] {
 			t.Errorf("%s: the first candidate is not the last route", name)

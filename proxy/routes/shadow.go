@@ -75,7 +75,7 @@ type reach struct {
 }
 
 func newReach(c *Config) reach {
-	r := reach{methods: sorted(c.methods()), listeners: sorted(c.Listeners)}
+	r := reach{methods: sorted(c.methods()), listeners: sorted(c.Listeners), hostSet: make(map[hostname.Pattern]bool, len(c.Match.Hosts))}
 	if c.Match.Path != "" {
 		r.exact = append(r.exact, c.Match.Path)
 	} else {
@@ -92,11 +92,6 @@ func newReach(c *Config) reach {
 		p, err := hostname.ParsePattern(h)
 		r.unknown = r.unknown || err != nil
 		r.hosts = append(r.hosts, p)
-	}
-	if len(r.hosts) > 0 {
-		r.hostSet = make(map[hostname.Pattern]bool, len(r.hosts))
-	}
-	for _, p := range r.hosts {
 		r.hostSet[p] = true
 	}
 	for _, h := range c.Match.Headers {
@@ -212,10 +207,10 @@ func (s *shadows) find(r *reach) int {
 		hosts = append(hosts, wider(r.hosts[0])...)
 	}
 	headers := sorted(append([]string{"", strings.Join(r.headers, "\n")}, r.facts[:min(len(r.facts), maxFacts)]...))
-	best := -1
+	best, keys := -1, s.keys(r)
 	for _, h := range hosts {
 		for _, conditions := range headers {
-			for key := range s.keys(r) {
+			for _, key := range keys {
 				key.host, key.headers = h, conditions
 				s.steps++
 				for _, i := range s.kept[key] {
@@ -234,26 +229,18 @@ func (s *shadows) find(r *reach) int {
 	return best
 }
 
-// keys walks through what can cover the first path.
-func (s *shadows) keys(r *reach) func(yield func(shadowKey) bool) {
-	return func(yield func(shadowKey) bool) {
-		path := r.prefix
-		if len(r.exact) > 0 {
-			path = r.exact[0]
-			if !yield(shadowKey{path: path}) {
-				return
-			}
-		}
-		if !yield(shadowKey{path: "/", prefix: true}) {
-			return
-		}
-		for i, levels := 1, 0; i <= len(path) && levels < min(s.prefixLevels, maxLevels); i++ {
-			if i == len(path) || path[i] == '/' {
-				levels++
-				if !yield(shadowKey{path: path[:i], prefix: true}) {
-					return
-				}
-			}
+// keys are what can cover the first path.
+func (s *shadows) keys(r *reach) []shadowKey {
+	keys, path := []shadowKey{{path: "/", prefix: true}}, r.prefix
+	if len(r.exact) > 0 {
+		path = r.exact[0]
+		keys = append(keys, shadowKey{path: path})
+	}
+	for i, levels := 1, 0; i <= len(path) && levels < min(s.prefixLevels, maxLevels); i++ {
+		if i == len(path) || path[i] == '/' {
+			levels++
+			keys = append(keys, shadowKey{path: path[:i], prefix: true})
 		}
 	}
+	return keys
 }

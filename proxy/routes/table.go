@@ -9,13 +9,6 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// table is the routes of one listener, in file order.
-type table struct{ index *index }
-
-func newTable(routes []*route, listener string) *table {
-	return &table{newIndex(slices.DeleteFunc(slices.Clone(routes), func(r *route) bool { return !r.serves(listener) }))}
-}
-
 // ServeHTTP serves a request by the first route that matches.
 func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, refused := checkEdge(r)
@@ -57,7 +50,7 @@ func (t *table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (t *table) find(r *http.Request, host string) *route {
-	c := t.index.candidates(host, r.URL.Path)
+	c := t.candidates(host, r.URL.Path)
 	for rt := c.next(); rt != nil; rt = c.next() {
 		if rt.matches(r, host) && rt.matchesMethod(r.Method) {
 			return rt
@@ -69,7 +62,7 @@ func (t *table) find(r *http.Request, host string) *route {
 // missing is 404, or 405 where another method would have matched.
 func (t *table) missing(r *http.Request, host string) *refusal {
 	var methods []string
-	c := t.index.candidates(host, r.URL.Path)
+	c := t.candidates(host, r.URL.Path)
 	for rt := c.next(); rt != nil; rt = c.next() {
 		if rt.matches(r, host) {
 			methods = append(methods, rt.methods...)
