@@ -54,20 +54,25 @@ func (f Sender) borrow(init ClientInit) (Session, error) {
 func (r *Registry) giveBack(s *session) {
 	s.life.exit()
 	var victims []*session
-	kept := s.servers.shareable()
+	route := r.currentOf(s.route)
+	kept := route != nil && s.servers.shareable()
 	if kept {
-		victims, kept = r.admission.keep(s, s.life.current().Limits)
+		victims, kept = r.admission.keep(s, route.Limits)
 	}
 	for _, victim := range victims {
 		victim.end("evicted", errEnded)
 	}
-	// A generation that came before the session was kept did not find it.
-	route := r.currentOf(s.route)
-	if !kept || route == nil {
+	if !kept {
 		s.end("single call", errEnded)
 		return
 	}
-	s.follow(route)
+	// A generation that came before the session was kept did not find it. Another
+	// call may use the session by now, and ends it where the route is gone.
+	if route = r.currentOf(s.route); route != nil {
+		s.follow(route)
+	} else if r.admission.take(s) {
+		s.end("single call", errEnded)
+	}
 }
 
 // keep keeps a session for the next single call, unless it is of no more use. As many
