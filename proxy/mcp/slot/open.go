@@ -221,7 +221,7 @@ func (o *opening) restore(ctx context.Context, up *upstream.Session) error {
 }
 
 // met notes who answers now, and reports whether that is less than what the client was
-// told at first.
+// told at first, if it was.
 func (o *opening) met(server *upstream.Server) (less bool) {
 	s := o.slot
 	s.mu.Lock()
@@ -229,6 +229,7 @@ func (o *opening) met(server *upstream.Server) (less bool) {
 	s.server = Server{initialized: server.Result, Modern: server.Modern()}
 	if s.first == nil {
 		s.first = server.Result
+		return false
 	}
 	return lesser(s.first, server.Result)
 }

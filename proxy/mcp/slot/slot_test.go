@@ -205,6 +205,15 @@ func TestServerThatComesBackWithLessEndsTheSession(t *testing.T) {
 	}
 }
 
+func TestFirstAnswerIsNotComparedWithItself(t *testing.T) {
+	s := newServer(t)
+	s.capabilities = `{"tools":{"listChanged":true},"tools":{}}`
+	slot, _, c := newSlot(t, s)
+	if err := ping(t.Context(), slot, c); err != nil {
+		t.Errorf("the server is not used: %v", err)
+	}
+}
+
 func TestSlotThatWasLeftOpensNothing(t *testing.T) {
 	s := newServer(t)
 	slot, _, c := newSlot(t, s)
