@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
@@ -31,9 +32,7 @@ func (p *preparation) drain(leaving []*listeners.Server, unverified map[*listene
 	if connections > 0 {
 		lines = append(lines, "draining "+count(connections, "connection")+", "+count(streams, "stream"))
 	}
-	for server, conns := range p.refusedOfDraining() {
-		unverified[server] = append(unverified[server], conns...)
-	}
+	maps.Copy(unverified, p.refusedOfDraining()) // of other servers: these drain, those are carried over
 	refused := 0
 	for server, conns := range unverified {
 		refused += len(conns)

@@ -34,13 +34,13 @@ func (s *shared) releaseNames() {
 // forget drops the series of what gen had and no living generation has. It
 // waits for gen to be free: a call that finished later would bring them back.
 func forget(o *observe.Observer, gen *Generation, living []*Generation) {
-	var gone observe.Gone
+	gone := observe.Gone{}
 	eachLabel(gen.config, gone.Add)
 	for _, l := range living {
 		eachLabel(l.config, gone.Keep)
 	}
 	for _, c := range gen.clusters.All() {
-		addCluster(&gone, c, living)
+		addCluster(gone, c, living)
 	}
 	o.Forget(gone)
 }
@@ -57,7 +57,7 @@ func eachLabel(c *Config, f func(label, name string)) {
 
 // addCluster adds a cluster that no living generation has, or those of its endpoints.
 // Most reloads leave most clusters as they are.
-func addCluster(gone *observe.Gone, c *clusters.Cluster, living []*Generation) {
+func addCluster(gone observe.Gone, c *clusters.Cluster, living []*Generation) {
 	known := false
 	var kept []*clusters.Endpoint
 	for _, l := range living {

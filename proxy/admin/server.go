@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/internal/hostname"
@@ -18,7 +19,7 @@ import (
 type Server struct {
 	listener net.Listener
 	http     *http.Server
-	done     chan struct{}
+	serving  sync.WaitGroup
 }
 
 // Listen binds the address and serves nothing yet, so that a generation that
@@ -28,15 +29,13 @@ func Listen(c Config, source Source, metrics http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin.address: %w", err)
 	}
-	s := &Server{listener: l, done: make(chan struct{})}
-	s.http = &http.Server{
+	return &Server{listener: l, http: &http.Server{
 		Handler:           guardHost(c.Address, handler(source, metrics)),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
-	}
-	return s, nil
+	}}, nil
 }
 
 func bind(address string) (net.Listener, error) {
@@ -49,10 +48,7 @@ func bind(address string) (net.Listener, error) {
 
 // Serve answers requests in a goroutine of its own until Unbind or Close.
 func (s *Server) Serve() {
-	go func() {
-		defer close(s.done)
-		_ = s.http.Serve(s.listener) // until the listener is closed
-	}()
+	s.serving.Go(func() { _ = s.http.Serve(s.listener) }) // until the listener is closed
 }
 
 // Addr is the address bound.
@@ -71,7 +67,7 @@ func (s *Server) Close(ctx context.Context) {
 	if err := s.http.Shutdown(ctx); err != nil {
 		s.http.Close()
 	}
-	<-s.done
+	s.serving.Wait()
 }
 
 func handler(source Source, metrics http.Handler) http.Handler {

@@ -10,55 +10,46 @@ import (
 )
 
 // Gone are listeners, routes, clusters and endpoints that no generation has any
-// more. The zero value has none. It is for one goroutine.
-type Gone struct {
-	names     map[gone]bool
-	endpoints map[gone]bool // by cluster and URL
-}
+// more. It is made as a map is, and is for one goroutine.
+type Gone map[gone]bool
 
-type gone struct{ label, name string }
+// gone is the value of a label; of the label endpoint, beside that cluster.
+type gone struct{ label, name, cluster string }
 
 // Add adds a listener, route or cluster, as label says.
-func (g *Gone) Add(label, name string) { add(&g.names, gone{label, name}) }
+func (g Gone) Add(label, name string) { g[gone{label: label, name: name}] = true }
 
 // Keep takes back Add.
-func (g *Gone) Keep(label, name string) { delete(g.names, gone{label, name}) }
+func (g Gone) Keep(label, name string) { delete(g, gone{label: label, name: name}) }
 
 // AddEndpoints adds those endpoints of a cluster that are not among those kept.
-func (g *Gone) AddEndpoints(cluster string, all, kept []*clusters.Endpoint) {
+func (g Gone) AddEndpoints(cluster string, all, kept []*clusters.Endpoint) {
 	known := map[string]bool{}
 	for _, e := range kept {
 		known[endpointLabel(e.ID())] = true
 	}
 	for _, e := range all {
 		if url := endpointLabel(e.ID()); !known[url] {
-			add(&g.endpoints, gone{cluster, url})
+			g[gone{"endpoint", url, cluster}] = true
 		}
 	}
-}
-
-func add(set *map[gone]bool, one gone) {
-	if *set == nil {
-		*set = map[gone]bool{}
-	}
-	(*set)[one] = true
 }
 
 // Forget drops the series of all that is gone. It looks at each series once, however
 // much that is.
 func (o *Observer) Forget(g Gone) {
-	labels := map[string]bool{"endpoint": len(g.endpoints) > 0}
-	for one := range g.names {
+	labels := map[string]bool{}
+	for one := range g {
 		labels[one.label] = true
 	}
 	for _, s := range o.metrics.series {
 		if slices.ContainsFunc(s.labels, func(l string) bool { return labels[l] }) {
-			s.forget(&g)
+			s.forget(g)
 		}
 	}
 }
 
-func (s series) forget(g *Gone) {
+func (s series) forget(g Gone) {
 	collected := make(chan prometheus.Metric, 64)
 	go func() {
 		defer close(collected)
@@ -76,9 +67,9 @@ func (s series) forget(g *Gone) {
 		labels, dead := prometheus.Labels{}, false
 		for _, l := range read.Label {
 			labels[l.GetName()] = l.GetValue()
-			dead = dead || g.names[gone{l.GetName(), l.GetValue()}]
+			dead = dead || g[gone{label: l.GetName(), name: l.GetValue()}]
 		}
-		if dead || g.endpoints[gone{labels["cluster"], labels["endpoint"]}] {
+		if dead || g[gone{"endpoint", labels["endpoint"], labels["cluster"]}] {
 			s.Delete(labels)
 		}
 	}

@@ -126,11 +126,11 @@ func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
 	o.Clusters.Request("b", "http://1", 200, time.Second, nil)
 	o.Listeners.Opened("public")
 	o.request("public", &filter.Entry{Route: "tools", Status: 200, Duration: time.Second})
-	var all Gone
+	all := Gone{}
 	all.Add("cluster", "b")
 	all.Add("listener", "public")
 	all.Add("route", "tools")
-	add(&all.endpoints, gone{"a", "http://1"})
+	all[gone{"endpoint", "http://1", "a"}] = true
 	o.Forget(all)
 	families, err := o.metrics.registry.Gather()
 	if err != nil {
@@ -172,7 +172,7 @@ func TestEachSeriesIsLookedAtOnceHoweverManyRoutesGo(t *testing.T) {
 		return looked{prometheus.MustNewConstMetric(d, prometheus.CounterValue, 1, values...), &times}
 	})
 	o.metrics.series = append(o.metrics.series, series{vec, []string{"route"}})
-	var all Gone
+	all := Gone{}
 	for i := range routes {
 		if _, err := vec.GetMetricWithLabelValues(fmt.Sprint(i)); err != nil {
 			t.Fatal(err)
@@ -191,7 +191,7 @@ func TestEachSeriesIsLookedAtOnceHoweverManyRoutesGo(t *testing.T) {
 func BenchmarkForget(b *testing.B) {
 	for _, routes := range []int{1000, 10_000} {
 		b.Run(fmt.Sprint(routes), func(b *testing.B) {
-			var all Gone
+			all := Gone{}
 			for i := range routes {
 				all.Add("route", fmt.Sprint(i))
 			}

@@ -134,24 +134,21 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 // uploading reports whether the client's body is still on its way.
 func (b *requestBody) uploading() bool {
-	if b == nil {
-		return false
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return !errors.Is(b.err, io.EOF)
+	return b != nil && !errors.Is(b.ended(), io.EOF)
 }
 
 // failure returns why the client's side of the body broke, or nil.
 func (b *requestBody) failure() error {
-	if b == nil {
-		return nil
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	var broken *clientError
-	if errors.As(b.err, &broken) {
+	if b != nil && errors.As(b.ended(), &broken) {
 		return broken
 	}
 	return nil
+}
+
+// ended returns the error of the last read, io.EOF at the end of the body.
+func (b *requestBody) ended() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
 }

@@ -63,12 +63,8 @@ func compileEdits(c *HeaderEdits) *edits {
 	return e
 }
 
-// canonicalNames returns fields under the names that http.Header has them under; nil
-// if there are none.
+// canonicalNames returns fields under the names that http.Header has them under.
 func canonicalNames(fields map[string]string) map[string]string {
-	if len(fields) == 0 {
-		return nil
-	}
 	named := make(map[string]string, len(fields))
 	for name, value := range fields {
 		named[http.CanonicalHeaderKey(name)] = value

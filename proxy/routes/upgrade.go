@@ -1,7 +1,6 @@
 package routes
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -58,17 +57,12 @@ func (x *exchange) upgrade(out *http.Request, resp *http.Response) {
 		x.info.SetReason(err.Error())
 		return
 	}
+	early, _ := buffered.Peek(buffered.Reader.Buffered()) // never more than is there
 	t := &tunnel{
-		exchange: x, client: conn, early: early(buffered.Reader), upstream: upstream,
+		exchange: x, client: conn, early: bytes.Clone(early), upstream: upstream,
 		webSocket: strings.EqualFold(asked, "websocket"), over: make(chan struct{}),
 	}
 	t.run()
-}
-
-// early returns what the client sent behind its request.
-func early(r *bufio.Reader) []byte {
-	b, _ := r.Peek(r.Buffered()) // never more than is there
-	return bytes.Clone(b)
 }
 
 // switching writes the 101, which no ResponseWriter sends after a hijack.
