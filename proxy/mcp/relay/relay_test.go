@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
@@ -246,6 +247,57 @@ func TestALostSessionIsBegunAnewAsItWas(t *testing.T) {
 	if subs := g.calls("resources/subscribe"); len(subs) != 3 || !strings.Contains(subs[2].body, `"a:2"`) || len(g.calls("logging/setLevel")) != 2 {
 		t.Errorf("%d subscriptions", len(subs))
 	}
+}
+
+func TestASecondSessionEndsTheFirstOnceItsMessagesAreThrough(t *testing.T) {
+	var mu sync.Mutex
+	sessions := 0
+	came, answered := make(chan struct{}), make(chan struct{})
+	canceled := make(chan bool, 1)
+	g := newGateway(t, func(w http.ResponseWriter, s seen) {
+		switch {
+		case s.method == "initialize":
+			mu.Lock()
+			sessions++
+			w.Header().Set("Mcp-Session-Id", fmt.Sprint("s", sessions))
+			mu.Unlock()
+			result(w, s, welcome)
+		case s.method == "notifications/x":
+			close(came)
+			select {
+			case <-s.Context().Done():
+				canceled <- true
+			case <-answered:
+				canceled <- false
+			}
+			w.WriteHeader(http.StatusAccepted)
+		case s.Request.Method == http.MethodGet:
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		default:
+			w.WriteHeader(http.StatusAccepted)
+		}
+	})
+	d := connect(t, g, nil)
+	d.greet()
+	d.say(`{"jsonrpc":"2.0","method":"notifications/x"}`)
+	<-came
+	d.say(hello)
+	d.hear()
+	time.AfterFunc(100*time.Millisecond, func() { close(answered) })
+	if <-canceled {
+		t.Error("a notification of the first session is cut off")
+	}
+	deleted := func() (ids []string) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		for _, s := range g.all {
+			if s.Request.Method == http.MethodDelete {
+				ids = append(ids, s.Header.Get("Mcp-Session-Id"))
+			}
+		}
+		return ids
+	}
+	testkit.Eventually(t, "the first session is deleted", func() bool { return slices.Equal(deleted(), []string{"s1"}) })
 }
 
 func TestAnotherRevisionAfterALossEndsTheRelay(t *testing.T) {

@@ -84,7 +84,7 @@ func (s *sessions) leave() {
 // persist tries again while the gateway is away, if it surely did not act on the
 // request, or may do so twice.
 func (s *sessions) persist(ctx context.Context, q *request, try func() error) error {
-	attempts := upstream.Attempts{Pace: s.pace}
+	attempts := s.pace.Begun()
 	for {
 		err := try()
 		again := upstream.NotSent(err) || away(err) && spec.Request(q.Method()).Idempotent

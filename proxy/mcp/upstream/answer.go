@@ -72,9 +72,9 @@ func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 		for _, m := range messages {
 			over := a.t.in.limits.oversized(m)
 			switch {
-			case answers(m, a.id) && over:
+			case a.t.in.answers(m, a.id) && over:
 				return nil, a.t.in.limits.tooLong(false)
-			case answers(m, a.id):
+			case a.t.in.answers(m, a.id):
 				a.caller.take(&events.Lease)
 				return m, nil
 			case over:
@@ -100,9 +100,10 @@ func (a *answer) concerns(id jsonrpc.ID) bool { return id == a.id || id.Twin() =
 
 // answers reports whether m is the response to the request id, on a stream that
 // was opened for it. An error without an id is the response of a server that
-// did not understand as much of the request (JSON-RPC 2.0, section 5).
-func answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
-	return m.Kind() == jsonrpc.Response && (m.ID() == id || m.ID().Twin() == id || m.ID().IsZero() && m.IsError())
+// did not understand as much of the request (JSON-RPC 2.0, section 5). What passes
+// has the id that its client knows.
+func (in *inbox) answers(m *jsonrpc.Message, id jsonrpc.ID) bool {
+	return m.Kind() == jsonrpc.Response && (m.ID() == id || !in.passes && (m.ID().Twin() == id || m.ID().IsZero() && m.IsError()))
 }
 
 // resume asks for the rest of the stream, each time after the wait that the

@@ -18,6 +18,9 @@ type listener struct {
 
 func (t *streamable) listen() <-chan struct{} {
 	l := &listener{t: t, heard: make(chan struct{}), position: position{attempts: Attempts{Pace: t.pace.Unbounded()}}}
+	if !t.http.toGateway {
+		l.attempts.n = 1 // a server that begins without a stream is asked less often
+	}
 	t.life.spawn(l.run)
 	return l.heard
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"time"
@@ -15,11 +16,12 @@ const minRetry = 100 * time.Millisecond
 // Pace says when attempts in a row that bring nothing follow one another.
 type Pace struct {
 	// First is the time before the first attempt. It doubles with each that
-	// follows, up to Longest. A server that names a time of its own replaces First.
+	// follows, up to Longest where Most does not bound them. A server that names a
+	// time of its own replaces First.
 	First, Longest time.Duration
 	// Most is how many attempts there are, and Within the time that they may take,
-	// from the first one on; 0 has no bound. A stream that answers no request is
-	// opened again without either bound.
+	// from the first one on, which is always made; 0 has no bound. A stream that
+	// answers no request is opened again without either bound.
 	Most   int
 	Within time.Duration
 	// Spread makes each time up to a half shorter, at random, so that clients which a
@@ -42,43 +44,54 @@ func (p Pace) Unbounded() Pace {
 	return p
 }
 
+// Begun returns attempts in a row the first of which is made now, before Again.
+func (p Pace) Begun() Attempts { return Attempts{Pace: p, since: time.Now()} }
+
 // Attempts are attempts in a row. Those with no more than a Pace have not begun.
 // They must not be used by several goroutines at once.
 type Attempts struct {
 	Pace
 	named time.Duration // by the server; 0: it has named none
 	n     int
-	since time.Time // of the first
+	since time.Time // of the first; zero: there was none
 }
 
 // Again waits for the time of the next attempt. It reports false when there is
 // none, or ctx ends first. wake, which may be nil, ends the waiting early.
 func (a *Attempts) Again(ctx context.Context, wake <-chan struct{}) bool {
-	least := a.First
-	if a.named > 0 {
-		least = a.named
+	if a.Most > 0 && a.n >= a.Most {
+		return false
 	}
-	d := least
-	for i := 0; i < a.n && d < a.Longest; i++ {
-		d *= 2
+	d := a.wait()
+	next := time.Now().Add(d)
+	if a.since.IsZero() {
+		a.since = next
 	}
-	d = max(least, min(d, a.Longest))
-	if a.Spread {
-		d = max(a.named, d/2+rand.N(d/2))
-	}
-	now := time.Now()
-	if a.n == 0 {
-		a.since = now
-	}
-	if a.Most > 0 && a.n >= a.Most || a.Within > 0 && now.Add(d).After(a.since.Add(a.Within)) {
+	if a.Within > 0 && next.After(a.since.Add(a.Within)) {
 		return false
 	}
 	a.n++
 	return sleep(ctx, d, wake)
 }
 
+// wait returns the time before the next attempt.
+func (a *Attempts) wait() time.Duration {
+	least := cmp.Or(a.named, a.First)
+	d := least
+	for i := 0; i < a.n && (a.Most > 0 || d < a.Longest); i++ {
+		d *= 2
+	}
+	if a.Most == 0 {
+		d = max(least, min(d, a.Longest))
+	}
+	if a.Spread {
+		d = max(a.named, d/2+rand.N(max(d/2, 1)))
+	}
+	return d
+}
+
 // Reset begins anew: the last attempt has brought something.
-func (a *Attempts) Reset() { a.n = 0 }
+func (a *Attempts) Reset() { a.n, a.since = 0, time.Time{} }
 
 // sleep waits, and reports false when ctx ended first. wake, which may be nil,
 // ends the waiting early.

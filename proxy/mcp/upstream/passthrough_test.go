@@ -92,6 +92,46 @@ func TestACancelledCallIsNotResumed(t *testing.T) {
 	}
 }
 
+func TestAnAnswerIsResumedAlsoAfterMoreThanThePatience(t *testing.T) {
+	f := newFake(t)
+	f.post = func(w http.ResponseWriter, _ *http.Request, _ *jsonrpc.Message) {
+		stream(w, "id: 1\nretry: 100\ndata:\n\n")
+	}
+	f.get = func(w http.ResponseWriter, _ *http.Request) {
+		stream(w, "data: %s\n\n", jsonrpc.NewResult(jsonrpc.IntID(1), []byte(`{}`)))
+	}
+	pace := Pace{First: time.Millisecond, Longest: 10 * time.Millisecond, Within: 10 * time.Millisecond, Spread: true}
+	s := PassThrough(plainHost{f.Client().Transport, f.URL}, pace, Options{OnMessage: func(*jsonrpc.Message) {}})
+	defer s.Close(t.Context())
+	id := jsonrpc.IntID(1)
+	if m, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "x", nil), id, nil); err != nil || m.IsError() {
+		t.Error(m, err)
+	}
+}
+
+func TestAnAnswerThatPassesHasTheIDOfItsRequest(t *testing.T) {
+	const other = `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no"}}`
+	f := newFake(t)
+	f.post = func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		if m.Method() == "streamed" {
+			stream(w, "data: %s\n\ndata: %s\n\n", other, jsonrpc.NewResult(m.ID(), []byte(`{}`)))
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(other))
+	}
+	s, _ := passThrough(t, f)
+	id := jsonrpc.IntID(1)
+	var heard []string
+	on := func(m *jsonrpc.Message) { heard = append(heard, string(m.Raw())) }
+	if m, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "x", nil), id, on); !errors.Is(err, ErrProtocol) || heard != nil {
+		t.Errorf("%v, %v, before it %q", m, err, heard)
+	}
+	if m, err := s.Call(t.Context(), jsonrpc.NewRequest(id, "streamed", nil), id, on); err != nil || m.IsError() || !slices.Equal(heard, []string{other}) {
+		t.Errorf("%v, %v, before it %q", m, err, heard)
+	}
+}
+
 func TestAttemptsKeepTheirPace(t *testing.T) {
 	wake := make(chan struct{})
 	close(wake) // none waits
@@ -112,9 +152,33 @@ func TestAttemptsKeepTheirPace(t *testing.T) {
 	if n := count(&Attempts{Pace: a.Unbounded()}); n != 100 {
 		t.Errorf("%d attempts without a bound", n)
 	}
-	// No time passes: the third would wait for 40 s.
-	if n := count(&Attempts{Pace: Pace{First: 10 * time.Second, Longest: time.Hour, Within: 35 * time.Second}}); n != 2 {
+	// No time passes: the first is made whatever it waits for, and the fourth would
+	// wait for 80 s.
+	patient := Pace{First: 10 * time.Second, Longest: time.Hour, Within: 35 * time.Second}
+	if n := count(&Attempts{Pace: patient}); n != 3 {
 		t.Errorf("%d attempts within 35 s", n)
+	}
+	patient.Within = 5 * time.Second
+	if n := count(&Attempts{Pace: patient}); n != 1 {
+		t.Errorf("%d attempts within less than the time before the first", n)
+	}
+	begun := patient.Begun()
+	if n := count(&begun); n != 0 {
+		t.Errorf("%d more attempts within less than the time before the second", n)
+	}
+	resumed, listening := Attempts{Pace: clusterPace(), named: 20 * time.Second}, Attempts{Pace: clusterPace().Unbounded(), n: 1}
+	for _, want := range []time.Duration{20, 40, 80, 160, 320} {
+		if got := resumed.wait(); got != want*time.Second || !resumed.Again(t.Context(), wake) {
+			t.Errorf("an answer is resumed after %v, not %d s", got, want)
+		}
+	}
+	for _, want := range []time.Duration{2, 4, 8, 16, 30, 30} {
+		if got := listening.wait(); got != want*time.Second || !listening.Again(t.Context(), wake) {
+			t.Errorf("a stream is opened again after %v, not %d s", got, want)
+		}
+	}
+	if n := count(&Attempts{Pace: Pace{First: 1, Longest: 1, Most: 1, Spread: true}}); n != 1 {
+		t.Errorf("%d attempts after no time at all", n)
 	}
 	start := time.Now()
 	named := &Attempts{Pace: Pace{First: time.Millisecond, Longest: time.Second, Spread: true}, named: 20 * time.Millisecond}

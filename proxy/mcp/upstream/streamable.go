@@ -126,9 +126,9 @@ func (t *streamable) answerJSON(res *http.Response, r request, caller *Caller) (
 		return nil, &UnreadableError{err.Error()}
 	}
 	for _, m := range messages {
-		if answers(m, r.id) {
+		if t.in.answers(m, r.id) {
 			response = m
-		} else {
+		} else if !t.in.passes {
 			t.in.route(m, r.on)
 		}
 	}

@@ -74,7 +74,7 @@ func (s *subscriber) run() {
 			end()
 		}
 	}()
-	attempts := Attempts{Pace: s.pace}
+	attempts := Attempts{Pace: s.pace, n: 1}
 	for !s.life.over() {
 		filter, seq, changed := s.subscriptions.filter(s.capabilities)
 		if filter == nil {
@@ -101,9 +101,9 @@ func (s *subscriber) run() {
 		end = func() { cancel(); <-ended }
 		select {
 		case <-changed:
-			attempts.Reset()
+			attempts.n = 1
 		case <-s.place.next():
-			attempts.Reset()
+			attempts.n = 1
 		case <-ended:
 			if time.Since(began) > attempts.Longest {
 				attempts.Reset()
