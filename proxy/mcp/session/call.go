@@ -116,7 +116,7 @@ func (c *call) run() {
 	var body []byte
 	err := c.await()
 	if err == nil {
-		body, err = dispatcher{c.session, c}.answer()
+		body, err = dispatcher{c}.dispatch()
 	}
 	status, flag := c.status, filter.Flag("")
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *call) run() {
 			c.Info.SetReason(f.cause.Error())
 		}
 		switch {
-		case c.session.modern():
+		case c.session.modern:
 			status = f.Answer.StatelessStatus()
 		case c.session.sessionless || f.dead:
 			status = f.Answer.Status
@@ -161,7 +161,7 @@ func (c *call) forward(ref federation.Member, edit func(*jsonrpc.Edits)) ([]byte
 	if err != nil {
 		return nil, nil, err
 	}
-	if c.session.modern() && m.IsError() {
+	if c.session.modern && m.IsError() {
 		if result := (rounds{c}).elicitations(ref, m); result != nil {
 			return jsonrpc.NewResult(c.msg.ID(), result), m, nil
 		}
@@ -217,7 +217,7 @@ func (c *call) reach(ctx context.Context, ref federation.Member) (server *upstre
 // disclaim takes out what a modern client says of itself with each request,
 // for a server to which its session has said it.
 func (c *call) disclaim(e *jsonrpc.Edits, server *upstream.Server) {
-	if !c.session.modern() || server.Modern() {
+	if !c.session.modern || server.Modern() {
 		return
 	}
 	meta := c.msg.Params().Get("_meta")

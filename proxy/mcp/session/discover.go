@@ -7,11 +7,11 @@ import (
 
 // discover answers server/discover (MCP 2026-07-28, Discovery).
 func (d dispatcher) discover() ([]byte, error) {
-	if o := d.c.route.Offered(); !o.Unknown && !o.Modern() {
+	if o := d.route.Offered(); !o.Unknown && !o.Modern() {
 		return nil, NoDiscovery() // no server need be asked
 	}
-	refs := d.c.route.Members
-	if d.s.naming.Transparent(refs) {
+	refs := d.route.Members
+	if d.session.naming.Transparent(refs) {
 		return d.discoverOne(refs[0])
 	}
 	return d.discoverAll(refs)
@@ -20,20 +20,20 @@ func (d dispatcher) discover() ([]byte, error) {
 // discoverOne passes on who the only server is and what it can do, and those
 // of its revisions that the gateway speaks.
 func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
-	d.c.ask(ref.Name)
-	server, err := d.c.reach(d.c.ctx, ref)
+	d.ask(ref.Name)
+	server, err := d.reach(d.ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	offered := d.c.route.offeredBy([]federation.Profile{{Member: ref, Revisions: server.Serves()}})
+	offered := d.route.offeredBy([]federation.Profile{{Member: ref, Revisions: server.Serves()}})
 	if !offered.Modern() {
 		return nil, NoDiscovery()
 	}
 	if m := server.Discover; m != nil {
 		var e jsonrpc.Edits
-		e.SetID(m, d.c.msg.ID())
+		e.SetID(m, d.msg.ID())
 		e.Set(m.Result(), "supportedVersions", offered.JSON())
-		d.c.modernize(&e, ref, m)
+		d.modernize(&e, ref, m)
 		return e.Apply(m), nil
 	}
 	init := server.Result.Result()
@@ -52,17 +52,17 @@ func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
 			e.Set(init, "_meta", object(jsonrpc.MetaServerInfo, info.Raw()))
 		}
 	}
-	return jsonrpc.NewResult(d.c.msg.ID(), e.ApplyTo(init)), nil
+	return jsonrpc.NewResult(d.msg.ID(), e.ApplyTo(init)), nil
 }
 
 // discoverAll says what all servers together can do. Those that do not answer
 // in time are named, and what the client keeps of this is of no age.
 func (d dispatcher) discoverAll(refs []federation.Member) ([]byte, error) {
-	found, missing, err := d.openAll(d.c.ctx, refs)
+	found, missing, err := d.openAll(d.ctx, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
-	offered := d.c.route.offeredBy(found)
+	offered := d.route.offeredBy(found)
 	if !offered.Modern() {
 		return nil, NoDiscovery()
 	}
@@ -77,9 +77,9 @@ func (d dispatcher) discoverAll(refs []federation.Member) ([]byte, error) {
 	}
 	b = hint.Append(append(b, ','))
 	b = append(append(b, `,"_meta":{"`...), jsonrpc.MetaServerInfo...)
-	b = append(append(b, `":`...), d.s.registry.serverInfo()...)
+	b = append(append(b, `":`...), d.session.registry.serverInfo()...)
 	if len(missing) > 0 {
 		b = federation.AppendUnavailable(append(b, ','), missing)
 	}
-	return jsonrpc.NewResult(d.c.msg.ID(), append(b, "}}"...)), nil
+	return jsonrpc.NewResult(d.msg.ID(), append(b, "}}"...)), nil
 }

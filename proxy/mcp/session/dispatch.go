@@ -12,22 +12,19 @@ import (
 )
 
 // dispatcher answers one request of a client, with what the servers say to it.
-type dispatcher struct {
-	s *session
-	c *call
-}
+type dispatcher struct{ *call }
 
-// answer answers the request of the client: the whole response, or an error
+// dispatch answers the request of the client: the whole response, or an error
 // that failed makes one of.
-func (d dispatcher) answer() ([]byte, error) {
-	method := spec.Request(d.c.msg.Method())
+func (d dispatcher) dispatch() ([]byte, error) {
+	method := spec.Request(d.msg.Method())
 	switch {
 	case method.List != nil:
-		return lister{d.s, d.c, *method.List}.answer()
-	case method.Name == spec.ServerDiscover && d.s.modern():
+		return lister{d.call, *method.List}.list()
+	case method.Name == spec.ServerDiscover && d.session.modern:
 		return d.discover()
 	case method.Name == spec.Ping:
-		return jsonrpc.NewResult(d.c.msg.ID(), nil), nil
+		return jsonrpc.NewResult(d.msg.ID(), nil), nil
 	case method.Name == spec.CompletionComplete:
 		return d.complete()
 	case method.Name == spec.LoggingSetLevel:
@@ -39,17 +36,17 @@ func (d dispatcher) answer() ([]byte, error) {
 	case method.Of != "":
 		return d.named(method.Of)
 	}
-	refs := d.c.route.Members
-	if !d.s.passes(refs) {
-		return nil, spec.MethodNotFound(d.c.msg.Method())
+	refs := d.route.Members
+	if !d.session.passes(refs) {
+		return nil, spec.MethodNotFound(d.msg.Method())
 	}
-	body, _, err := d.c.forward(refs[0], nil)
+	body, _, err := d.forward(refs[0], nil)
 	return body, err
 }
 
 // named forwards a request that names a tool or a prompt.
 func (d dispatcher) named(list string) ([]byte, error) {
-	at := d.c.msg.Params().Get("name")
+	at := d.msg.Params().Get("name")
 	if at.Kind() != jsonrpc.String {
 		return nil, spec.InvalidParams("params.name is not a string")
 	}
@@ -57,7 +54,7 @@ func (d dispatcher) named(list string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, _, err := d.c.forward(ref, func(e *jsonrpc.Edits) {
+	body, _, err := d.forward(ref, func(e *jsonrpc.Edits) {
 		if list == spec.ToolsList && !ref.Tools.All() {
 			e.ReplaceString(at, own) // what was compared, and not what a server may read as another name
 			return
@@ -77,7 +74,7 @@ func rename(e *jsonrpc.Edits, at jsonrpc.Value, own string) {
 // resource forwards a request that names a resource. What the client has subscribed
 // to is noted.
 func (d dispatcher) resource() ([]byte, error) {
-	at := d.c.msg.Params().Get("uri")
+	at := d.msg.Params().Get("uri")
 	if at.Kind() != jsonrpc.String {
 		return nil, spec.InvalidParams("params.uri is not a string")
 	}
@@ -85,22 +82,22 @@ func (d dispatcher) resource() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, m, err := d.c.forward(ref, func(e *jsonrpc.Edits) { rename(e, at, own) })
+	body, m, err := d.forward(ref, func(e *jsonrpc.Edits) { rename(e, at, own) })
 	if err != nil {
 		return nil, err
 	}
-	switch method := d.c.msg.Method(); {
+	switch method := d.msg.Method(); {
 	case method == spec.ResourcesSubscribe && !m.IsError():
-		d.s.servers.at(ref.Name).Subscribed(own, true)
+		d.session.servers.at(ref.Name).Subscribed(own, true)
 	case method == spec.ResourcesUnsubscribe:
-		d.s.servers.at(ref.Name).Subscribed(own, false)
+		d.session.servers.at(ref.Name).Subscribed(own, false)
 	}
 	return body, nil
 }
 
 // complete forwards a completion; the ref alone is mapped.
 func (d dispatcher) complete() ([]byte, error) {
-	at := d.c.msg.Params().Get("ref")
+	at := d.msg.Params().Get("ref")
 	if key, dup := at.DuplicateKey(); dup {
 		return nil, spec.InvalidParams("duplicate key in params.ref: " + key)
 	}
@@ -120,7 +117,7 @@ func (d dispatcher) complete() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	body, _, err := d.c.forward(ref, func(e *jsonrpc.Edits) { rename(e, name, own) })
+	body, _, err := d.forward(ref, func(e *jsonrpc.Edits) { rename(e, name, own) })
 	return body, err
 }
 
@@ -130,34 +127,34 @@ const logLevels = "debug info notice warning error critical alert emergency"
 // setLevel tells every server that can log, and remembers it for those that
 // are initialised later.
 func (d dispatcher) setLevel() ([]byte, error) {
-	level := d.c.msg.Params().Get("level").String()
-	refs := d.c.route.Members
-	if d.s.naming.Transparent(refs) {
-		body, m, err := d.c.forward(refs[0], nil)
+	level := d.msg.Params().Get("level").String()
+	refs := d.route.Members
+	if d.session.naming.Transparent(refs) {
+		body, m, err := d.forward(refs[0], nil)
 		if err == nil && !m.IsError() {
-			d.s.servers.setLogLevel(level)
+			d.session.servers.setLogLevel(level)
 		}
 		return body, err
 	}
 	if !slices.Contains(strings.Fields(logLevels), level) {
 		return nil, spec.InvalidParams("params.level is none of: " + logLevels)
 	}
-	d.s.servers.setLogLevel(level)
+	d.session.servers.setLogLevel(level)
 	var wg sync.WaitGroup
 	for _, ref := range refs {
-		at := d.s.servers.at(ref.Name)
+		at := d.session.servers.at(ref.Name)
 		if !at.Server().Open || !at.Server().Capable("logging") {
 			continue // the level is replayed when it is opened
 		}
 		wg.Go(func() {
 			// One that does not answer now has lost its session, or is told
 			// again with the next one; the others are not to wait for it.
-			patience, _ := at.Patience(&d.c.route.slots)
-			ctx, cancel := context.WithTimeoutCause(d.c.ctx, patience, errListTime)
+			patience, _ := at.Patience(&d.route.slots)
+			ctx, cancel := context.WithTimeoutCause(d.ctx, patience, errListTime)
 			defer cancel()
-			_, _ = d.c.exchange(ctx, ref, nil)
+			_, _ = d.exchange(ctx, ref, nil)
 		})
 	}
 	wg.Wait()
-	return jsonrpc.NewResult(d.c.msg.ID(), nil), nil
+	return jsonrpc.NewResult(d.msg.ID(), nil), nil
 }

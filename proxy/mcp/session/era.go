@@ -58,7 +58,7 @@ func (f Sender) Offered(ctx context.Context, m *jsonrpc.Message) federation.Offe
 	c := s.newCall(f, m, s.newStream(eventstream.Options{Bytes: route.QueueBytes()}))
 	c.start(ctx)
 	defer c.stop()
-	found, _, _ := dispatcher{s.session, c}.openAll(c.ctx, route.Members)
+	found, _, _ := dispatcher{c}.openAll(c.ctx, route.Members)
 	return route.offeredBy(found)
 }
 

@@ -27,13 +27,10 @@ const (
 func (o *holder) use(s *session) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	switch s.place {
-	case placeGone:
+	if s.place == placeGone {
 		return false
-	case placeIdle:
-		o.idle.remove(s)
-		s.place = placeBusy
 	}
+	o.moveLocked(s, placeBusy)
 	return true
 }
 
@@ -42,8 +39,7 @@ func (o *holder) rest(s *session) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if s.place == placeBusy {
-		o.idle.push(s)
-		s.place = placeIdle
+		o.moveLocked(s, placeIdle)
 	}
 }
 
@@ -51,10 +47,7 @@ func (o *holder) rest(s *session) {
 func (o *holder) part(s *session) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if s.place == placeIdle {
-		o.idle.remove(s)
-	}
-	s.place = placeGone
+	o.moveLocked(s, placeGone)
 }
 
 // evict takes the session out that has been idle longest. Who finds it later
@@ -68,8 +61,7 @@ func (o *holder) evict() *session {
 	defer o.mu.Unlock()
 	s := o.idle.first
 	if s != nil {
-		o.idle.remove(s)
-		s.place = placeGone
+		o.moveLocked(s, placeGone)
 	}
 	return s
 }
@@ -78,12 +70,20 @@ func (o *holder) evict() *session {
 func (o *holder) give(s *session) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if s.place != placeIdle {
-		return false
+	idle := s.place == placeIdle
+	if idle {
+		o.moveLocked(s, placeGone)
 	}
-	o.idle.remove(s)
-	s.place = placeGone
-	return true
+	return idle
+}
+
+func (o *holder) moveLocked(s *session, to placement) {
+	if s.place == placeIdle {
+		o.idle.remove(s)
+	}
+	if s.place = to; to == placeIdle {
+		o.idle.push(s)
+	}
 }
 
 // idleList is a list of sessions, the one that was used last at the end. The

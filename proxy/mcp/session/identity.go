@@ -21,8 +21,8 @@ type identity struct {
 	// sessionless: made for single calls of clients without a session, who
 	// can neither listen nor answer.
 	sessionless bool
-	// stateless: the client's revision has no sessions at all.
-	stateless bool
+	// modern: the client's revision has no sessions at all.
+	modern    bool
 	anonymous bool    // sessionless, and for one call only
 	key       keptKey // sessionless: who else may use it
 	// subscribed: made for one stream of subscriptions/listen.
@@ -38,9 +38,6 @@ func (i *identity) BelongsTo(p filter.Principal) bool { return i.principal == p.
 // Speaks reports whether the client has negotiated this revision.
 func (i *identity) Speaks(version string) bool { return i.version == version }
 
-// modern reports whether the client speaks a revision without sessions.
-func (i *identity) modern() bool { return i.stateless }
-
 // passes reports whether what the specification does not know passes to the
 // only server. Where the route hides tools of it nothing does: the server may
 // have ways of its own to call a tool.
@@ -50,7 +47,7 @@ func (i *identity) passes(refs []federation.Member) bool {
 
 // mayAsk reports whether servers may ask the client of a modern request.
 func (i *identity) mayAsk() bool {
-	if !i.modern() {
+	if !i.modern {
 		return false
 	}
 	init, err := jsonrpc.ParseValue(i.init)

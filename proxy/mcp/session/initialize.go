@@ -97,7 +97,7 @@ func (f Sender) Initialize(ctx context.Context, m *jsonrpc.Message, o eventstrea
 func (s *session) negotiate(ctx context.Context, c *call) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.CallIdle, errCallIdle)
 	defer cancel()
-	return dispatcher{s, c}.initialize(ctx)
+	return dispatcher{c}.initialize(ctx)
 }
 
 // A session is initialized before it has an id, but where its client does that over
@@ -144,7 +144,7 @@ func (s *session) initializeOnStream(c *call) error {
 
 // initialize returns the answer to initialize.
 func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
-	if d.s.naming.Transparent(d.c.route.Members) {
+	if d.session.naming.Transparent(d.route.Members) {
 		return d.initializeOne(ctx)
 	}
 	return d.initializeAll(ctx), nil
@@ -153,9 +153,9 @@ func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
 // initializeOne passes initialize on to the only cluster, and its answer
 // back: who it is, what it can do and what it has to say are the server's.
 func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
-	ref := d.c.route.Members[0]
-	d.c.ask(ref.Name)
-	server, err := d.c.reach(ctx, ref)
+	ref := d.route.Members[0]
+	d.ask(ref.Name)
+	server, err := d.reach(ctx, ref)
 	var refused *upstream.InitializeError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.IsError() {
 		answer := refused.Response.Error()
@@ -167,19 +167,19 @@ func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	m := server.Result
-	d.s.version = m.Result().Get("protocolVersion").String()
+	d.session.version = m.Result().Get("protocolVersion").String()
 	var e jsonrpc.Edits
-	e.SetID(m, d.c.msg.ID())
+	e.SetID(m, d.msg.ID())
 	return e.Apply(m), nil
 }
 
 // initializeAll initialises all clusters at once. One that is down or hung is
 // not the others' fault.
 func (d dispatcher) initializeAll(ctx context.Context) []byte {
-	found, _, _ := d.openAll(ctx, d.c.route.Members)
-	result := object("protocolVersion", d.s.version, "capabilities", federation.Capabilities(found, true),
-		"serverInfo", d.s.registry.serverInfo(), "instructions", federation.Instructions(found))
-	return jsonrpc.NewResult(d.c.msg.ID(), result)
+	found, _, _ := d.openAll(ctx, d.route.Members)
+	result := object("protocolVersion", d.session.version, "capabilities", federation.Capabilities(found, true),
+		"serverInfo", d.session.registry.serverInfo(), "instructions", federation.Instructions(found))
+	return jsonrpc.NewResult(d.msg.ID(), result)
 }
 
 // serverInfo is who answers for a federation.
@@ -191,13 +191,13 @@ func (r *Registry) serverInfo() []byte {
 // none longer than for a list. It returns, in the order of refs, those that
 // were opened, and the names of the others with why.
 func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (found []federation.Profile, missing []string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, d.c.route.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(ctx, d.route.Timeouts.List, errListTime)
 	defer cancel()
 	all, errs := make([]federation.Profile, len(refs)), make([]error, len(refs))
 	var wg sync.WaitGroup
 	for i, ref := range refs {
 		wg.Go(func() {
-			server, err := d.c.reach(ctx, ref)
+			server, err := d.reach(ctx, ref)
 			if errs[i] = err; err == nil {
 				all[i] = federation.Profile{Member: ref, Initialized: server.Result, Discovered: server.Discover, Revisions: server.Serves()}
 			}
@@ -213,7 +213,7 @@ func (d dispatcher) openAll(ctx context.Context, refs []federation.Member) (foun
 	}
 	err = errors.Join(errs...)
 	if len(missing) > 0 {
-		d.s.registry.opts.Trace.Unavailable(d.s.route, d.c.msg.Method(), missing, err)
+		d.session.registry.opts.Trace.Unavailable(d.session.route, d.msg.Method(), missing, err)
 	}
 	return found, missing, err
 }

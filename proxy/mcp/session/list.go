@@ -19,19 +19,18 @@ const pagesDrained = 1000
 
 // lister reads the lists of one kind from the servers, for one call.
 type lister struct {
-	s    *session
-	c    *call
+	*call
 	kind spec.List
 }
 
-// answer answers a request for the list.
-func (l lister) answer() ([]byte, error) {
+// list answers a request for the list.
+func (l lister) list() ([]byte, error) {
 	from, err := l.cursor()
 	if err != nil {
 		return nil, err
 	}
-	refs := l.c.route.Members
-	if l.s.naming.Transparent(refs) {
+	refs := l.route.Members
+	if l.session.naming.Transparent(refs) {
 		return l.pass(from)
 	}
 	if from.Cluster != "" {
@@ -46,7 +45,7 @@ func (l lister) answer() ([]byte, error) {
 
 // cursor opens the cursor of a request for a list.
 func (l lister) cursor() (seal.Position, error) {
-	v := l.c.msg.Params().Get("cursor")
+	v := l.msg.Params().Get("cursor")
 	// Some clients begin with an empty cursor, which is none of ours.
 	if !v.Exists() || v.Kind() == jsonrpc.Null || v.Kind() == jsonrpc.String && v.String() == "" {
 		return seal.Position{}, nil
@@ -54,7 +53,7 @@ func (l lister) cursor() (seal.Position, error) {
 	if v.Kind() != jsonrpc.String {
 		return seal.Position{}, spec.InvalidParams("params.cursor is not a string")
 	}
-	p, err := l.s.registry.seal.OpenCursor(l.scope(), v.String(), time.Now())
+	p, err := l.session.registry.seal.OpenCursor(l.scope(), v.String(), time.Now())
 	if err != nil {
 		return seal.Position{}, spec.InvalidParams(err.Error())
 	}
@@ -62,7 +61,7 @@ func (l lister) cursor() (seal.Position, error) {
 }
 
 func (l lister) scope() seal.Scope {
-	return seal.Scope{Route: l.s.route, Principal: l.s.principal, Method: l.kind.Method}
+	return seal.Scope{Route: l.session.route, Principal: l.session.principal, Method: l.kind.Method}
 }
 
 // drainAll walks through the lists of all clusters at once. The first one
@@ -85,12 +84,12 @@ func (l lister) drainAll(refs []federation.Member, from seal.Position) []federat
 // takes. A server that repeats a cursor has no end; it is ended here.
 func (l lister) drain(ref federation.Member, from seal.Position) federation.Listing {
 	listing := federation.Listing{Member: ref, Hint: federation.Freshest()}
-	patience, hopeless := l.s.servers.at(ref.Name).Patience(&l.c.route.slots)
+	patience, hopeless := l.session.servers.at(ref.Name).Patience(&l.route.slots)
 	if hopeless {
 		listing.Err = errHopeless
 		return listing
 	}
-	ctx, cancel := context.WithTimeoutCause(l.c.ctx, patience, errListTime)
+	ctx, cancel := context.WithTimeoutCause(l.ctx, patience, errListTime)
 	defer cancel()
 	listing.Next, listing.Err = l.walk(ctx, ref, from, func(p federation.Page, m *jsonrpc.Message) bool { return listing.Add(l.kind, p, m) })
 	l.learn(ref, listing.Pages, from.Page == nil && listing.Next == nil && listing.Err == nil)
@@ -125,19 +124,19 @@ func (l lister) walk(ctx context.Context, ref federation.Member, from seal.Posit
 
 // page fetches one page; nil when the server has no such lists.
 func (l lister) page(ctx context.Context, ref federation.Member, cursor *string) (*jsonrpc.Message, error) {
-	if !l.s.servers.at(ref.Name).Server().Capable(l.kind.Capability) {
+	if !l.session.servers.at(ref.Name).Server().Capable(l.kind.Capability) {
 		return nil, nil
 	}
-	m, err := l.c.send(ctx, ref, true, func(server *upstream.Server, id jsonrpc.ID) []byte {
-		if l.c.msg.Method() != l.kind.Method { // a call of another kind needs the list
+	m, err := l.send(ctx, ref, true, func(server *upstream.Server, id jsonrpc.ID) []byte {
+		if l.msg.Method() != l.kind.Method { // a call of another kind needs the list
 			return jsonrpc.NewRequest(id, l.kind.Method, federation.CursorParams(cursor))
 		}
 		var e jsonrpc.Edits
-		e.SetID(l.c.msg, id)
-		l.c.disclaim(&e, server)
-		e.Delete(l.c.msg.Params().Get("_meta"), "progressToken")
-		federation.SetCursor(&e, l.c.msg, cursor)
-		return e.Apply(l.c.msg)
+		e.SetID(l.msg, id)
+		l.disclaim(&e, server)
+		e.Delete(l.msg.Params().Get("_meta"), "progressToken")
+		federation.SetCursor(&e, l.msg, cursor)
+		return e.Apply(l.msg)
 	})
 	switch {
 	case err != nil:
@@ -153,24 +152,24 @@ func (l lister) page(ctx context.Context, ref federation.Member, cursor *string)
 // merge makes one page of ours of what the clusters said.
 func (l lister) merge(from seal.Position, all []federation.Listing) ([]byte, error) {
 	if missing, err := federation.Missing(all); len(missing) > 0 {
-		l.s.registry.opts.Trace.Unavailable(l.s.route, l.kind.Method, missing, err)
+		l.session.registry.opts.Trace.Unavailable(l.session.route, l.kind.Method, missing, err)
 		if len(missing) == len(all) {
-			if l.c.ctx.Err() != nil {
-				return nil, context.Cause(l.c.ctx)
+			if l.ctx.Err() != nil {
+				return nil, context.Cause(l.ctx)
 			}
 			return nil, all[0].Err
 		}
 	}
 	merge := federation.Merge{
 		Kind:   l.kind,
-		Naming: l.s.naming,
-		Seal:   l.s.sealID,
+		Naming: l.session.naming,
+		Seal:   l.session.sealID,
 		Owner: func(own string) (federation.Member, bool) {
-			return federation.First(l.c.route.Members, own, resolver{l.s, l.c}.known(l.kind.Method))
+			return federation.First(l.route.Members, own, resolver{l.call}.known(l.kind.Method))
 		},
-		Cursor: func(next seal.Position) string { return l.s.registry.seal.Cursor(l.scope(), next, time.Now()) },
+		Cursor: func(next seal.Position) string { return l.session.registry.seal.Cursor(l.scope(), next, time.Now()) },
 		Report: func(m federation.Member, name, reason string) { l.report(m, name, reason) },
-		Modern: l.s.modern(),
+		Modern: l.session.modern,
 	}
-	return jsonrpc.NewResult(l.c.msg.ID(), merge.Page(all, from)), nil
+	return jsonrpc.NewResult(l.msg.ID(), merge.Page(all, from)), nil
 }

@@ -13,7 +13,7 @@ import (
 // and hints; all of them the codes of their own revision.
 func (c *call) modernize(e *jsonrpc.Edits, ref federation.Member, m *jsonrpc.Message) {
 	code := func(code int64) { e.Replace(m.Error().Get("code"), strconv.AppendInt(nil, code, 10)) }
-	if !c.session.modern() {
+	if !c.session.modern {
 		if !c.session.servers.at(ref.Name).Server().Modern {
 			return
 		}

@@ -33,7 +33,7 @@ func (o owner) Received(from *slot.Upstream, m *jsonrpc.Message) { o.received(fr
 // is one. It must not block: other messages of the server wait behind it.
 func (o owner) received(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 	related := c != nil && !from.Kind().OneStream() // elsewhere it is guessed
-	if c == nil && o.s.modern() {
+	if c == nil && o.s.modern {
 		c = o.s.calls.only() // a borrowed session has one call at a time
 	}
 	if c != nil {
@@ -46,7 +46,7 @@ func (o owner) received(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 	}
 	o.s.outlets.flush()
 	switch {
-	case m.Kind() == jsonrpc.Request && o.s.modern():
+	case m.Kind() == jsonrpc.Request && o.s.modern:
 		o.s.questions.require(from, m, c, related)
 	case m.Kind() == jsonrpc.Request:
 		o.s.questions.relay(from, m, c)
@@ -54,7 +54,7 @@ func (o owner) received(from *slot.Upstream, m *jsonrpc.Message, c *call) {
 		from.Progress(m)
 	case method == spec.NotificationCancelled:
 		o.s.questions.withdraw(from, m)
-	case o.s.modern():
+	case o.s.modern:
 		o.informed(cluster, m, c)
 	default:
 		o.s.outlets.tell(o.mapped(cluster, m), c.outlet())

@@ -15,21 +15,21 @@ import (
 // cursor and for what no client of the route gets. A page of which nothing is
 // left is passed over, since many clients read one page only.
 func (l lister) pass(from seal.Position) ([]byte, error) {
-	ref := l.c.route.Members[0]
+	ref := l.route.Members[0]
 	if from.Cluster != "" && from.Cluster != ref.Name {
 		return nil, spec.InvalidParams(seal.ErrCursor.Error())
 	}
 	// Opening an upstream session has bounds of its own: a command may take longer to
 	// start than a list may take.
-	if _, err := l.c.reach(l.c.ctx, ref); err != nil {
+	if _, err := l.reach(l.ctx, ref); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(l.c.ctx, l.c.route.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(l.ctx, l.route.Timeouts.List, errListTime)
 	defer cancel()
 	var body []byte
 	left := false // something was left out
 	for range pagesDrained {
-		m, err := l.c.exchange(ctx, ref, func(e *jsonrpc.Edits) { federation.SetCursor(e, l.c.msg, from.Page) })
+		m, err := l.exchange(ctx, ref, func(e *jsonrpc.Edits) { federation.SetCursor(e, l.msg, from.Page) })
 		if err != nil && body != nil && errors.Is(err, errListTime) {
 			return body, nil // the client goes on where there was no time to
 		}
@@ -37,8 +37,8 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 			return nil, err
 		}
 		var e jsonrpc.Edits
-		e.SetID(m, l.c.msg.ID())
-		l.c.modernize(&e, ref, m)
+		e.SetID(m, l.msg.ID())
+		l.modernize(&e, ref, m)
 		if m.IsError() {
 			return e.Apply(m), nil
 		}
@@ -54,7 +54,7 @@ func (l lister) pass(from seal.Position) ([]byte, error) {
 		l.learn(ref, []federation.Page{{Items: admitted}}, from.Page == nil && next == nil)
 		switch at := m.Result().Get("nextCursor"); {
 		case next != nil:
-			e.ReplaceString(at, l.s.registry.seal.Cursor(l.scope(), *next, time.Now()))
+			e.ReplaceString(at, l.session.registry.seal.Cursor(l.scope(), *next, time.Now()))
 		case at.Kind() == jsonrpc.String:
 			e.Delete(m.Result(), "nextCursor")
 		}

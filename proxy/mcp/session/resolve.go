@@ -10,19 +10,16 @@ import (
 )
 
 // resolver finds who owns a name that a client uses, for one call.
-type resolver struct {
-	s *session
-	c *call
-}
+type resolver struct{ *call }
 
 // resolve finds who owns the name of a tool or prompt, as the client calls
 // it, and what its owner calls it. list is the method whose lists hold it.
 func (r resolver) resolve(list, name string) (federation.Member, string, error) {
-	ref, own, ok := r.s.naming.Owner(r.c.route.Members, name, r.known(list))
-	if !ok && !r.s.naming.Prefixes() {
+	ref, own, ok := r.session.naming.Owner(r.route.Members, name, r.known(list))
+	if !ok && !r.session.naming.Prefixes() {
 		// No client may have listed yet, as with a single call without a session.
 		r.searchAll(list, name)
-		ref, own, ok = r.s.naming.Owner(r.c.route.Members, name, r.known(list))
+		ref, own, ok = r.session.naming.Owner(r.route.Members, name, r.known(list))
 	}
 	var err error
 	if ok {
@@ -54,8 +51,8 @@ func (r resolver) shows(ref federation.Member, list, name string) (bool, error) 
 // this name.
 func (r resolver) lists(ref federation.Member, name string) (bool, error) {
 	kind := *spec.Request(spec.ToolsList).List
-	list := lister{r.s, r.c, kind}
-	ctx, cancel := context.WithTimeoutCause(r.c.ctx, r.c.route.Timeouts.List, errListTime)
+	list := lister{r.call, kind}
+	ctx, cancel := context.WithTimeoutCause(r.ctx, r.route.Timeouts.List, errListTime)
 	defer cancel()
 	found := false
 	walk := func() (complete bool, err error) {
@@ -82,12 +79,12 @@ func (r resolver) lists(ref federation.Member, name string) (bool, error) {
 // searchAll looks for a name in the lists of all clusters.
 func (r resolver) searchAll(list, name string) {
 	kind := *spec.Request(list).List
-	ctx, cancel := context.WithTimeoutCause(r.c.ctx, r.c.route.Timeouts.List, errListTime)
+	ctx, cancel := context.WithTimeoutCause(r.ctx, r.route.Timeouts.List, errListTime)
 	defer cancel()
-	known := func() bool { _, ok := federation.First(r.c.route.Members, name, r.known(list)); return ok }
+	known := func() bool { _, ok := federation.First(r.route.Members, name, r.known(list)); return ok }
 	_, _ = r.search(ctx, "", list, known, func() (complete bool, err error) {
 		complete = true
-		for _, l := range (lister{r.s, r.c, kind}).drainAll(r.c.route.Members, seal.Position{}) {
+		for _, l := range (lister{r.call, kind}).drainAll(r.route.Members, seal.Position{}) {
 			complete = complete && l.Err == nil && l.Next == nil && r.hasAll(kind, l)
 		}
 		return complete, nil
@@ -109,7 +106,7 @@ func (r resolver) hasAll(kind spec.List, l federation.Listing) bool {
 
 // resolveURI does the same for a resource.
 func (r resolver) resolveURI(uri string) (federation.Member, string, error) {
-	ref, own, ok := r.s.naming.OwnerOfURI(r.c.route.Members, uri, r.known(spec.ResourcesList))
+	ref, own, ok := r.session.naming.OwnerOfURI(r.route.Members, uri, r.known(spec.ResourcesList))
 	if !ok {
 		return federation.Member{}, "", unknown(spec.ResourcesList, uri)
 	}
@@ -129,7 +126,7 @@ func (r resolver) knows(ref federation.Member, list, name string) bool {
 
 // hasName reports whether the cluster was last seen to have the name.
 func (r resolver) hasName(ref federation.Member, list, name string) bool {
-	return r.s.registry.catalogue.Has(r.c.route.Name, ref.Name, list, name)
+	return r.session.registry.catalogue.Has(r.route.Name, ref.Name, list, name)
 }
 
 func unknown(list, name string) error {

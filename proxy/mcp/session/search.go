@@ -124,12 +124,15 @@ func (all *searches) expire() {
 // search looks for a name: by known, or else by walk, which learns what there is
 // and reports whether that is all.
 func (r resolver) search(ctx context.Context, cluster, method string, known func() bool, walk func() (complete bool, err error)) (found bool, err error) {
-	all, what, who := r.s.registry.searches, searched{r.s.route, cluster, method}, r.searcher()
+	all, what, who := r.session.registry.searches, searched{r.session.route, cluster, method}, r.searcher()
 	for {
 		mine, over, complete := all.begin(what, who)
-		// A search may have ended since the caller has looked.
 		if mine != nil {
-			return all.run(what, who, mine, known, walk)
+			defer func() { all.end(what, who, mine, complete) }()
+			if !known() { // a search may have ended since the caller has looked
+				complete, err = walk()
+			}
+			return known(), err
 		}
 		if known() {
 			return true, nil
@@ -145,25 +148,14 @@ func (r resolver) search(ctx context.Context, cluster, method string, known func
 	}
 }
 
-// run makes the search that begin has returned.
-func (all *searches) run(what searched, who searcher, mine *search, known func() bool, walk func() (bool, error)) (found bool, err error) {
-	complete := false
-	defer func() { all.end(what, who, mine, complete) }()
-	if known() {
-		return true, nil
-	}
-	complete, err = walk()
-	return known(), err
-}
-
 // searcher tells who sees the same lists as the caller.
 func (r resolver) searcher() searcher {
-	who := searcher{session: r.s}
-	if r.s.sessionless {
-		who = searcher{key: r.s.key}
+	who := searcher{session: r.session}
+	if r.session.sessionless {
+		who = searcher{key: r.session.key}
 	}
 	var text strings.Builder
-	header := slot.Lasting(r.c.Header)
+	header := slot.Lasting(r.Header)
 	for _, name := range slices.Sorted(maps.Keys(header)) {
 		if strings.HasPrefix(name, spec.HeaderParam) {
 			continue // it concerns no list

@@ -50,7 +50,7 @@ func (v *servers) config(cluster string) slot.Config {
 		Init:       s.init,
 		Principal:  principal,
 		Naming:     s.naming,
-		Modern:     s.modern(),
+		Modern:     s.modern,
 		Hears:      s.mayAsk() || s.subscribed,
 		LogLevel:   v.logLevel,
 		Background: s.registry.tasks.run,

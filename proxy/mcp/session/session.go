@@ -56,7 +56,7 @@ func (r *Registry) newSession(route *Route, principal string, init ClientInit) *
 		principal: principal,
 		init:      init.params,
 		version:   init.version,
-		stateless: init.version == spec.Modern,
+		modern:    init.version == spec.Modern,
 		naming:    federation.NewNaming(route.Namespace, route.Members),
 	}}
 	s.life.begin(s, route)

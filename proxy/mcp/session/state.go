@@ -17,12 +17,12 @@ func stateScope(route, principal string, m *jsonrpc.Message) seal.Scope {
 }
 
 // rounds are the tries in which a client of a revision without sessions makes one
-// request (MCP 2026-07-28, Multi Round-Trip Requests): c is one of them.
-type rounds struct{ c *call }
+// request (MCP 2026-07-28, Multi Round-Trip Requests): the call is one of them.
+type rounds struct{ *call }
 
 func (r rounds) sealState(state seal.State) string {
-	s := r.c.session
-	return s.registry.seal.State(stateScope(s.route, s.principal, r.c.msg), state, time.Now())
+	s := r.session
+	return s.registry.seal.State(stateScope(s.route, s.principal, r.msg), state, time.Now())
 }
 
 // openState reads the state that a modern request brings back, if any.
@@ -40,11 +40,11 @@ func openState(sealer *seal.Sealer, route, principal string, m *jsonrpc.Message)
 
 // restore returns what gives the server back its own of the state.
 func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
-	s := r.c.session
-	if !s.modern() {
+	s := r.session
+	if !s.modern {
 		return func(*jsonrpc.Edits) {}, nil
 	}
-	state, ok, err := openState(s.registry.seal, s.route, s.principal, r.c.msg)
+	state, ok, err := openState(s.registry.seal, s.route, s.principal, r.msg)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 		return nil, spec.InvalidParams(seal.ErrState.Error())
 	}
 	return func(e *jsonrpc.Edits) {
-		params := r.c.msg.Params()
+		params := r.msg.Params()
 		switch {
 		case !ok:
 		case state.Inner != nil:
@@ -68,7 +68,7 @@ func (r rounds) restore(ref federation.Member) (func(*jsonrpc.Edits), error) {
 
 // required notes what changes in a server's result that asks for input.
 func (r rounds) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Value) {
-	names := r.c.session.of(ref)
+	names := r.session.of(ref)
 	for _, ask := range res.Get("inputRequests").Each {
 		names.Request(e, ask.Get("method").String(), ask.Get("params"))
 	}
@@ -85,13 +85,13 @@ func (r rounds) required(e *jsonrpc.Edits, ref federation.Member, res jsonrpc.Va
 // for the same, for a client whose revision does not have the error. It returns nil
 // when it is another one, or the client cannot show pages.
 func (r rounds) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
-	meta := r.c.msg.Params().Get("_meta")
+	meta := r.msg.Params().Get("_meta")
 	pages := m.Error().Get("data", "elicitations")
-	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(r.c.msg.Method()).MayRequireInput ||
+	if m.ErrorCode() != jsonrpc.CodeURLElicitationRequired || pages.Len() == 0 || !spec.Request(r.msg.Method()).MayRequireInput ||
 		!meta.Get(jsonrpc.MetaCapabilities, "elicitation", "url").Exists() {
 		return nil
 	}
-	names := r.c.session.of(ref)
+	names := r.session.of(ref)
 	var asked []inputRequest
 	for _, page := range pages.Each {
 		var e jsonrpc.Edits

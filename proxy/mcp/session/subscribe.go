@@ -89,7 +89,7 @@ func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message, write Write) 
 	o := eventstream.Options{Open: true, Eager: true, Bytes: f.Route.QueueBytes()}
 	c := s.newCall(f, m, s.newStream(o))
 	c.start(ctx)
-	ack, err := watcher{s.session, c}.open()
+	ack, err := watcher{c}.open()
 	c.stop()
 	if err == nil && !registry.publish(s.session) {
 		err = errEnded
@@ -116,27 +116,24 @@ func (f Sender) Subscribe(ctx context.Context, m *jsonrpc.Message, write Write) 
 }
 
 // watcher makes servers tell what a subscription asks for.
-type watcher struct {
-	s *session
-	c *call
-}
+type watcher struct{ *call }
 
 // open reaches the servers and tells them what is watched. It returns the
 // acknowledgement.
 func (w watcher) open() ([]byte, error) {
-	refs, sub := w.c.route.Members, *w.s.outlets.subscription.Load()
-	found, missing, err := dispatcher(w).openAll(w.c.ctx, refs)
+	refs, sub := w.route.Members, *w.session.outlets.subscription.Load()
+	found, missing, err := dispatcher(w).openAll(w.ctx, refs)
 	if err != nil && len(missing) == len(refs) {
 		return nil, err
 	}
-	if w.s.naming.Transparent(refs) {
+	if w.session.naming.Transparent(refs) {
 		caps := found[0].Initialized.Result().Get("capabilities")
 		sub.lists = maps.Clone(sub.lists)
 		for _, f := range listFilters {
 			sub.lists[f.method] = sub.lists[f.method] && caps.Get(f.capability, "listChanged").Bool()
 		}
 		narrowed := sub
-		w.s.outlets.subscription.Store(&narrowed)
+		w.session.outlets.subscription.Store(&narrowed)
 	}
 	watched := make([]bool, len(sub.uris))
 	var wg sync.WaitGroup
@@ -155,7 +152,7 @@ func (w watcher) open() ([]byte, error) {
 		wg.Go(func() { w.watchTask(id) })
 	}
 	wg.Wait()
-	w.s.outlets.subscription.Store(&sub)
+	w.session.outlets.subscription.Store(&sub)
 	return sub.acknowledged(), nil
 }
 
@@ -165,9 +162,9 @@ func (w watcher) watch(uri string) bool {
 	if err != nil {
 		return false
 	}
-	at, watched := w.s.servers.at(ref.Name), false
-	_ = at.Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error {
-		if watched = at.Server().Capable("resources", "subscribe") && up.Subscribe(w.c.ctx, own, true) == nil; watched {
+	at, watched := w.session.servers.at(ref.Name), false
+	_ = at.Use(w.ctx, &w.Call, func(up *upstream.Session) error {
+		if watched = at.Server().Capable("resources", "subscribe") && up.Subscribe(w.ctx, own, true) == nil; watched {
 			at.Subscribed(own, true)
 		}
 		return nil
@@ -178,16 +175,16 @@ func (w watcher) watch(uri string) bool {
 // watchTask asks the server that has a task to tell of it. Its state can be
 // asked for in any case, so that nothing is lost where it does not.
 func (w watcher) watchTask(id string) {
-	refs := w.c.route.Members
+	refs := w.route.Members
 	ref, own := refs[0], id
-	if !w.s.naming.Transparent(refs) {
-		cluster, inner, ok := w.s.openID(federation.TaskID, id)
-		member, there := w.c.route.member(cluster)
+	if !w.session.naming.Transparent(refs) {
+		cluster, inner, ok := w.session.openID(federation.TaskID, id)
+		member, there := w.route.member(cluster)
 		if ref, own = member, inner; !ok || !there {
 			return
 		}
 	}
-	_ = w.s.servers.at(ref.Name).Use(w.c.ctx, &w.c.Call, func(up *upstream.Session) error { return up.WatchTask(w.c.ctx, own) })
+	_ = w.session.servers.at(ref.Name).Use(w.ctx, &w.Call, func(up *upstream.Session) error { return up.WatchTask(w.ctx, own) })
 }
 
 // acknowledged is the first message of the stream: what of the filter is

@@ -26,18 +26,18 @@ func (s *session) idScope(kind string) seal.Scope {
 
 // task forwards a request about a task to the server that has it.
 func (d dispatcher) task() ([]byte, error) {
-	at := d.c.msg.Params().Get("taskId")
-	refs := d.c.route.Members
-	if d.s.naming.Transparent(refs) {
-		body, _, err := d.c.forward(refs[0], nil)
+	at := d.msg.Params().Get("taskId")
+	refs := d.route.Members
+	if d.session.naming.Transparent(refs) {
+		body, _, err := d.forward(refs[0], nil)
 		return body, err
 	}
-	cluster, own, ok := d.s.openID(federation.TaskID, at.String())
-	ref, member := d.c.route.member(cluster)
+	cluster, own, ok := d.session.openID(federation.TaskID, at.String())
+	ref, member := d.route.member(cluster)
 	if !ok || !member {
 		return nil, spec.InvalidParams("unknown task")
 	}
-	body, _, err := d.c.forward(ref, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	body, _, err := d.forward(ref, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
 	return body, err
 }
 
