@@ -8,27 +8,22 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
-	"github.com/mcpgateway/mcpgateway/tls"
 	"github.com/mcpgateway/mcpgateway/tls/acme"
 )
 
 // acmeNames are the names that listeners want a certificate for by ACME.
 func (c *Config) acmeNames() []string {
 	var names []string
-	add := func(pairs []tls.KeyPair) {
-		for _, p := range pairs {
-			for _, name := range p.ACME {
-				names = append(names, strings.ToLower(strings.TrimSuffix(name, ".")))
-			}
-		}
-	}
 	for _, l := range c.Listeners {
 		if l.TLS == nil {
 			continue
 		}
-		add(l.TLS.Certificates)
-		for _, p := range l.TLS.Policies {
-			add(p.Certificates)
+		for _, policy := range l.TLS.Resolved() {
+			for _, pair := range policy.Certificates {
+				for _, name := range pair.ACME {
+					names = append(names, strings.ToLower(strings.TrimSuffix(name, ".")))
+				}
+			}
 		}
 	}
 	slices.Sort(names)

@@ -56,15 +56,9 @@ func routesByPath(all []routes.Config) map[string][]int {
 		}
 	}
 	for i := range all {
-		r := &all[i]
-		add(i, r.Match.Path)
-		if r.MCP == nil {
-			continue
-		}
-		for _, paths := range r.MCP.Paths() {
-			for _, path := range paths {
-				add(i, path)
-			}
+		add(i, all[i].Match.Path)
+		for _, path := range all[i].OtherPaths() {
+			add(i, path)
 		}
 	}
 	return by

@@ -2,6 +2,7 @@ package routes
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -33,17 +34,12 @@ type headerRule struct {
 // compile prepares the matching of a route.
 func compile(c *Config) (*route, error) {
 	m := &c.Match
-	rt := &route{name: c.Name, exact: m.Path, methods: c.methods()}
+	rt := &route{name: c.Name, exact: m.Path, methods: c.methods(), also: c.OtherPaths()}
 	if !slices.Contains(c.Listeners, "all") {
 		rt.listeners = c.Listeners
 	}
 	if m.Path == "" {
 		rt.prefix = m.prefix()
-	}
-	if c.MCP != nil {
-		for _, paths := range c.MCP.Paths() {
-			rt.also = append(rt.also, paths...)
-		}
 	}
 	for _, h := range m.Hosts {
 		p, err := hostname.ParsePattern(h)
@@ -71,6 +67,14 @@ func compile(c *Config) (*route, error) {
 		rt.headers = append(rt.headers, rule)
 	}
 	return rt, nil
+}
+
+// OtherPaths are those that an mcp route serves beside match.path, in any order.
+func (c *Config) OtherPaths() []string {
+	if c.MCP == nil {
+		return nil
+	}
+	return slices.Concat(slices.Collect(maps.Values(c.MCP.Paths()))...)
 }
 
 // methods are those that the route matches; none is any.

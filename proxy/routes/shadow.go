@@ -82,11 +82,8 @@ func newReach(c *Config) reach {
 		r.prefix = c.Match.prefix()
 	}
 	if c.MCP != nil {
-		for _, paths := range c.MCP.Paths() {
-			r.exact = append(r.exact, paths...)
-		}
 		r.unknown = c.Match.Path == "" // an mcp route has a path
-		r.exact = sorted(r.exact)
+		r.exact = sorted(append(r.exact, c.OtherPaths()...))
 	}
 	for _, h := range c.Match.Hosts {
 		p, err := hostname.ParsePattern(h)
