@@ -61,7 +61,7 @@ func (s *sessions) current() *upstream.Session {
 }
 
 // retire closes a session that another one has taken the place of, once its calls
-// are through: the gateway may answer them still.
+// and messages are through: the gateway may answer them still.
 func (s *sessions) retire(old *upstream.Session) {
 	if old == s.without || old == s.current() || old.Busy() > 0 {
 		return
@@ -166,6 +166,7 @@ func (s *sessions) tell(ctx context.Context, q *request) error {
 	err := s.persist(ctx, q, func() error {
 		in := s.current()
 		err := in.Send(ctx, q.Raw())
+		s.retire(in)
 		if lost(err) {
 			// What the lost session was about means nothing to the next one.
 			return s.revive(in)

@@ -15,7 +15,7 @@ type lifetime struct {
 	ctx, calls        context.Context
 	endLife, endCalls context.CancelCauseFunc
 
-	busy atomic.Int64 // calls in flight
+	busy atomic.Int64 // calls in flight, and messages that are being sent
 
 	mu    sync.Mutex
 	ended bool // no new goroutines
@@ -73,7 +73,7 @@ func (l *lifetime) alive(ctx context.Context) error {
 	return nil
 }
 
-// during runs f as a call of the gateway's own.
+// during runs f, and counts it.
 func (l *lifetime) during(ctx context.Context, f func() error) error {
 	if err := l.alive(ctx); err != nil {
 		return err

@@ -103,10 +103,7 @@ func (s *Session) Call(ctx context.Context, req []byte, id jsonrpc.ID, on func(*
 
 // Send sends a notification or a response, and waits until the server took it.
 func (s *Session) Send(ctx context.Context, msg []byte) error {
-	if err := s.life.alive(ctx); err != nil {
-		return err
-	}
-	return because(ctx, s.era.send(ctx, msg))
+	return s.life.during(ctx, func() error { return s.era.send(ctx, msg) })
 }
 
 // Ping asks the server for a sign of life.
@@ -161,7 +158,7 @@ func (s *Session) shares() bool {
 	return ok
 }
 
-// Busy returns the number of calls in flight.
+// Busy returns the number of calls in flight, and of messages that are being sent.
 func (s *Session) Busy() int { return int(s.life.busy.Load()) }
 
 // Done is closed when the session was lost or closed.
