@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -255,6 +257,37 @@ func TestHTTPSSERefusesWhatItCannotTake(t *testing.T) {
 		status, _ := s.send(ping, "Test-User", "ann")
 		return status == http.StatusNotFound
 	})
+}
+
+// readerFunc is a Read.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestASessionOfHTTPSSEMayEndWhileAMessageIsRead(t *testing.T) {
+	g := newGateway(t, withStreamTransports, newServer(t, "alpha").backend("alpha"))
+	for body, want := range map[string]int{`{"jsonrpc":"2.0","id":1,"method":"ping"}`: http.StatusNotFound, "": http.StatusBadRequest} {
+		s := g.openSSE("")
+		_, id, _ := strings.Cut(s.post, "=")
+		route := g.current.Load().route
+		rest := strings.NewReader(body)
+		upload := readerFunc(func(p []byte) (int, error) {
+			s.res.Body.Close()
+			testkit.Eventually(t, "the session's end", func() bool { _, ok := route.Find(id, session.HTTPSSE); return !ok })
+			if body == "" {
+				return 0, io.ErrUnexpectedEOF
+			}
+			return rest.Read(p)
+		})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, s.post, upload)
+		r.Header.Set("Content-Type", "application/json")
+		r.Host = "localhost"
+		w := httptest.NewRecorder()
+		g.server.Config.Handler.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%q is answered with %d %s", body, w.Code, w.Body)
+		}
+	}
 }
 
 func TestAFailedInitializeEndsTheLineAfterItsAnswer(t *testing.T) {

@@ -26,9 +26,9 @@ func (e *endpoint) sender(x exchange) session.Sender {
 // anew says how clients of a transport that names sessions come to another one.
 var anew = [...]string{session.Streamable: "initialize anew", session.HTTPSSE: "open a stream anew"}
 
-// enter finds the session that a request names, and begins its use, until its Exit.
-// Where there is none that this client may use it answers, and reports false.
-func (e *endpoint) enter(x exchange, name string, via session.Transport, id jsonrpc.ID) (session.Session, bool) {
+// find finds the session that a request names. Where there is none that this client
+// may use it answers, and reports false.
+func (e *endpoint) find(x exchange, name string, via session.Transport, id jsonrpc.ID) (session.Session, bool) {
 	s, ok := e.route.Find(name, via)
 	switch v := x.r.Header.Get(spec.HeaderVersion); {
 	case !ok:
@@ -38,12 +38,20 @@ func (e *endpoint) enter(x exchange, name string, via session.Transport, id json
 		x.refuse(http.StatusForbidden, id, "the session belongs to another principal")
 	case via == session.Streamable && v != "" && !s.Speaks(v) && !spec.IsLegacy(v):
 		x.reject(id, spec.UnsupportedVersion(e.route.Offered().Versions, v))
-	case !s.Enter(e.route):
-		x.refuse(http.StatusNotFound, id, "the session has ended; "+anew[via])
 	default:
 		return s, true
 	}
 	return s, false
+}
+
+// enter begins the use of a session, until its Exit. Where the session has ended it
+// answers, and reports false.
+func (e *endpoint) enter(x exchange, s session.Session, via session.Transport, id jsonrpc.ID) bool {
+	ok := s.Enter(e.route)
+	if !ok {
+		x.refuse(http.StatusNotFound, id, "the session has ended; "+anew[via])
+	}
+	return ok
 }
 
 // answerTo says what the stream of the HTTP answer to a POST is made of. A client

@@ -57,17 +57,18 @@ func (h httpSSE) post(x exchange) {
 	if !x.allows(http.MethodPost) {
 		return
 	}
-	s, ok := h.enter(x, x.r.URL.Query().Get(sessionParam), session.HTTPSSE, jsonrpc.ID{})
+	var none jsonrpc.ID
+	s, ok := h.find(x, x.r.URL.Query().Get(sessionParam), session.HTTPSSE, none)
 	if !ok {
 		return
 	}
-	defer s.Exit()
 	lease := h.memory.Lease(memory.Body)
 	defer lease.Release() // a notification may wait for its server
 	body, ok := h.read(x, &lease)
-	if !ok {
+	if !ok || !h.enter(x, s, session.HTTPSSE, none) {
 		return
 	}
+	defer s.Exit()
 	t := streamTransport{h.endpoint, s}
 	if err := t.take(incoming{h.sender(x), x.r.Context(), atOnce}, body); err != nil {
 		x.refuseParse(err)

@@ -45,7 +45,8 @@ func (h streamable) serve(x exchange) {
 
 // enter begins the use of the session that the request names.
 func (h streamable) enter(x exchange, id jsonrpc.ID) (session.Session, bool) {
-	return h.endpoint.enter(x, x.r.Header.Get(spec.HeaderSession), session.Streamable, id)
+	s, ok := h.find(x, x.r.Header.Get(spec.HeaderSession), session.Streamable, id)
+	return s, ok && h.endpoint.enter(x, s, session.Streamable, id)
 }
 
 // post takes one message, or a batch.
