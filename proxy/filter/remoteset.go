@@ -37,9 +37,8 @@ const (
 // every refresh, and when a token needs a key that it lacks. While the URL is
 // down or has no key that is of use, the keys last seen stay in use.
 type remoteSet struct {
-	url        string
+	config     *JWKSConfig
 	algorithms []string
-	refresh    time.Duration
 	client     *http.Client
 	trace      *AuthTrace
 	stop       context.CancelFunc
@@ -82,7 +81,7 @@ func newRemoteSet(cfg *JWKSConfig, algorithms []string, trace *AuthTrace) (*remo
 func newFetcher(cfg *JWKSConfig, algorithms []string, trace *AuthTrace, transport http.RoundTripper) *remoteSet {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &remoteSet{
-		url: cfg.URL, algorithms: algorithms, refresh: cfg.Refresh, trace: trace,
+		config: cfg, algorithms: algorithms, trace: trace,
 		client: &http.Client{
 			Transport: transport,
 			Timeout:   fetchTimeout,
@@ -119,11 +118,11 @@ func (s *remoteSet) run(ctx context.Context) {
 			return
 		}
 		if s.trace != nil && s.trace.JWKS != nil {
-			s.trace.JWKS(s.url, len(keys), err)
+			s.trace.JWKS(s.config.URL, len(keys), err)
 		}
-		next := s.refresh
+		next := s.config.Refresh
 		if err != nil {
-			next = min(retry, s.refresh)
+			next = min(retry, s.config.Refresh)
 			retry = min(2*retry, retryMost)
 		} else {
 			retry = retryFirst
@@ -150,7 +149,7 @@ func (s *remoteSet) ended(keys keySet, err error) {
 }
 
 func (s *remoteSet) fetch(ctx context.Context) (keySet, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.URL, nil)
 	if err != nil {
 		return nil, fmt.Errorf("fetching the key set: %w", err)
 	}
@@ -161,7 +160,7 @@ func (s *remoteSet) fetch(ctx context.Context) (keySet, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("fetching the key set: %s answered %s", s.url, resp.Status)
+		return nil, fmt.Errorf("fetching the key set: %s answered %s", s.config.URL, resp.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSetBytes+1))
 	if err != nil {
@@ -177,7 +176,7 @@ func (s *remoteSet) fetch(ctx context.Context) (keySet, error) {
 	if keys = keys.restrict(s.algorithms); len(keys) == 0 {
 		// An issuer that answers so is being set up or is broken. Taking its
 		// answer would refuse every token until the next fetch.
-		return nil, fmt.Errorf("the key set of %s has no key that verifies signatures of the accepted algorithms", s.url)
+		return nil, fmt.Errorf("the key set of %s has no key that verifies signatures of the accepted algorithms", s.config.URL)
 	}
 	return keys, nil
 }

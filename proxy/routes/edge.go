@@ -102,35 +102,26 @@ func checkTarget(r *http.Request) (peculiarity, *refusal) {
 	if asterisk(r) {
 		return 0, nil
 	}
-	if raw := r.URL.RawPath; raw != "" && encodedSlash(raw) {
-		if !cleanPath(mergeSlashes(r.URL.Path)) || raw[0] != '/' {
-			return 0, unclean()
-		}
-		// What url.URL encodes anew has its slashes decoded.
-		if r.URL.EscapedPath() != raw {
-			return 0, bad("invalid_target", "the request target has characters that must be percent-encoded")
-		}
-		if strings.Contains(raw, "//") {
-			return encodedSlashes | emptySegments, nil
-		}
-		return encodedSlashes, nil
+	path, odd := r.URL.Path, peculiarity(0)
+	if raw := r.URL.RawPath; encodedSlash(raw) {
+		path, odd = raw, encodedSlashes
 	}
-	if !cleanPath(r.URL.Path) {
-		if !cleanPath(mergeSlashes(r.URL.Path)) {
-			return 0, unclean()
-		}
-		return emptySegments, nil
+	if !cleanPath(mergeSlashes(r.URL.Path)) || path[0] != '/' {
+		return 0, bad("invalid_path", "the path has a dot segment, a backslash or a control character")
 	}
-	return 0, nil
+	// What url.URL encodes anew has its slashes decoded.
+	if odd != 0 && r.URL.EscapedPath() != path {
+		return 0, bad("invalid_target", "the request target has characters that must be percent-encoded")
+	}
+	if strings.Contains(path, "//") {
+		odd |= emptySegments
+	}
+	return odd, nil
 }
 
 // asterisk reports whether a request asks what the server as a whole can do (RFC
 // 9110 section 9.3.7), which no route decides.
 func asterisk(r *http.Request) bool { return r.Method == http.MethodOptions && r.RequestURI == "*" }
-
-func unclean() *refusal {
-	return bad("invalid_path", "the path has a dot segment, a backslash or a control character")
-}
 
 // lengthHolds reports whether Content-Length is as the listener found the body
 // to be. HTTP/2 takes any value for the header, and a stream may end sooner or
