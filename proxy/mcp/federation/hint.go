@@ -47,8 +47,5 @@ func (h Hint) Scope() string {
 	return "private"
 }
 
-// Append appends the two members of a result that tell the hint.
-func (h Hint) Append(b []byte) []byte {
-	b = strconv.AppendInt(append(b, `"ttlMs":`...), h.TTL, 10)
-	return append(append(append(b, `,"cacheScope":"`...), h.Scope()...), '"')
-}
+// JSON is the value of ttlMs.
+func (h Hint) JSON() []byte { return strconv.AppendInt(nil, h.TTL, 10) }

@@ -105,5 +105,5 @@ func CursorParams(cursor *string) []byte {
 	if cursor == nil {
 		return nil
 	}
-	return append(jsonrpc.AppendString([]byte(`{"cursor":`), *cursor), '}')
+	return jsonrpc.NewObject("cursor", *cursor)
 }

@@ -1,15 +1,16 @@
 package federation
 
 import (
-	"encoding/json"
+	"slices"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/seal"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
 
-// unavailableKey names the members that a result lacks.
-const unavailableKey = "dev.mcpgateway/unavailable"
+// Unavailable is the member of a result's _meta that names the clusters that did not
+// answer.
+const Unavailable = "dev.mcpgateway/unavailable"
 
 // Merge makes one list of those of several members.
 type Merge struct {
@@ -148,24 +149,16 @@ func (w *merging) ownedBefore(m Member, own string) (string, bool) {
 }
 
 func (w *merging) result(next *seal.Position, missing []string, hint Hint) []byte {
-	b := append(jsonrpc.AppendString([]byte{'{'}, w.Kind.Member), ":["...)
-	b = append(append(b, w.items...), ']')
+	members := []any{w.Kind.Member, slices.Concat([]byte{'['}, w.items, []byte{']'})}
 	if next != nil {
 		next.Public = hint.Public
-		b = jsonrpc.AppendString(append(b, `,"nextCursor":`...), w.Cursor(*next))
+		members = append(members, "nextCursor", w.Cursor(*next))
 	}
 	if w.Modern {
-		b = hint.Append(append(b, `,"resultType":"complete",`...))
+		members = append(members, "resultType", "complete", "ttlMs", hint.JSON(), "cacheScope", hint.Scope())
 	}
 	if len(missing) > 0 {
-		b = append(AppendUnavailable(append(b, `,"_meta":{`...), missing), '}')
+		members = append(members, "_meta", jsonrpc.NewObject(Unavailable, missing))
 	}
-	return append(b, '}')
-}
-
-// AppendUnavailable appends the member of a result's _meta that names the clusters
-// that did not answer.
-func AppendUnavailable(b []byte, names []string) []byte {
-	list, _ := json.Marshal(names) // strings always encode
-	return append(append(jsonrpc.AppendString(b, unavailableKey), ':'), list...)
+	return jsonrpc.NewObject(members...)
 }

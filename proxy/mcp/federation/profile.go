@@ -37,24 +37,24 @@ var capabilities = []struct{ name, declared string }{
 // Capabilities declares what at least one server can do. A client with a session is
 // told of all that servers can share, so that a cluster that is added later can appear.
 func Capabilities(found []Profile, session bool) []byte {
-	var parts, extensions []string
+	var declared, extensions []any
 	for _, c := range capabilities {
 		if session || declares(found, c.name) {
-			parts = append(parts, `"`+c.name+`":`+c.declared)
+			declared = append(declared, c.name, []byte(c.declared))
 		}
 	}
 	if session && declares(found, "tasks") {
-		parts = append(parts, `"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`)
+		declared = append(declared, "tasks", []byte(`{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}`))
 	}
 	for _, name := range []string{"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"} {
 		if declares(found, "extensions", name) {
-			extensions = append(extensions, `"`+name+`":{}`)
+			extensions = append(extensions, name, []byte("{}"))
 		}
 	}
 	if len(extensions) > 0 {
-		parts = append(parts, `"extensions":{`+strings.Join(extensions, ",")+"}")
+		declared = append(declared, "extensions", jsonrpc.NewObject(extensions...))
 	}
-	return []byte("{" + strings.Join(parts, ",") + "}")
+	return jsonrpc.NewObject(declared...)
 }
 
 // declares reports whether at least one server declares a capability.
@@ -64,8 +64,9 @@ func declares(found []Profile, path ...string) bool {
 	})
 }
 
-// Instructions joins what the servers tell the model, under a heading each.
-func Instructions(found []Profile) string {
+// Instructions joins what the servers tell the model, under a heading each: a JSON
+// string, nil where they tell nothing.
+func Instructions(found []Profile) []byte {
 	var text strings.Builder
 	for _, p := range found {
 		said := p.Initialized.Result().Get("instructions").String()
@@ -77,7 +78,10 @@ func Instructions(found []Profile) string {
 		}
 		text.WriteString("[" + p.Member.Name + "]\n" + clip(said, instructionsLimit))
 	}
-	return text.String()
+	if text.Len() == 0 {
+		return nil
+	}
+	return jsonrpc.AppendString(nil, text.String())
 }
 
 // clip cuts text to at most n bytes, between two characters.

@@ -68,6 +68,36 @@ func appendMember(b []byte, key string, value []byte) []byte {
 	return append(b, '}')
 }
 
+// NewObject returns an object of these members: each a key, and a string, a list of
+// strings, or the JSON of another value. It leaves out a list or JSON that is empty.
+func NewObject(members ...any) []byte {
+	b := []byte{'{'}
+	for i := 0; i < len(members); i += 2 {
+		var value []byte
+		switch v := members[i+1].(type) {
+		case string:
+			value = AppendString(nil, v)
+		case []string:
+			for j, text := range v {
+				value = AppendString(append(value, "[,"[min(j, 1)]), text)
+			}
+			if len(v) > 0 {
+				value = append(value, ']')
+			}
+		case []byte:
+			value = v
+		}
+		if len(value) == 0 {
+			continue
+		}
+		if len(b) > 1 {
+			b = append(b, ',')
+		}
+		b = append(append(AppendString(b, members[i].(string)), ':'), value...)
+	}
+	return append(b, '}')
+}
+
 // AppendString appends s as a JSON string, with no escape but those that JSON
 // demands. Invalid UTF-8 becomes U+FFFD.
 func AppendString(b []byte, s string) []byte {

@@ -58,10 +58,8 @@ func (s *sessions) missed(ack *jsonrpc.Message) {
 	if meta == nil {
 		return
 	}
-	params := append([]byte(`{"_meta":`), meta...)
-	tell := func(method string, rest []byte) {
-		body := append(append(params[:len(params):len(params)], rest...), '}')
-		s.out.write(jsonrpc.NewNotification(method, body))
+	tell := func(method string, uri []byte) {
+		s.out.write(jsonrpc.NewNotification(method, jsonrpc.NewObject("_meta", meta, "uri", uri)))
 	}
 	heard := ack.Params().Get("notifications")
 	for _, kind := range []string{"tools", "prompts", "resources"} {
@@ -71,7 +69,7 @@ func (s *sessions) missed(ack *jsonrpc.Message) {
 	}
 	for _, uri := range heard.Get("resourceSubscriptions").Each {
 		if uri.Kind() == jsonrpc.String {
-			tell(spec.NotificationResourceUpdated, append([]byte(`,"uri":`), uri.Raw()...))
+			tell(spec.NotificationResourceUpdated, uri.Raw())
 		}
 	}
 }

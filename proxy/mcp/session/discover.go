@@ -49,7 +49,7 @@ func (d dispatcher) discoverOne(ref federation.Member) ([]byte, error) {
 		if meta := init.Get("_meta"); meta.Kind() == jsonrpc.Object {
 			e.Set(meta, jsonrpc.MetaServerInfo, info.Raw())
 		} else {
-			e.Set(init, "_meta", object(jsonrpc.MetaServerInfo, info.Raw()))
+			e.Set(init, "_meta", jsonrpc.NewObject(jsonrpc.MetaServerInfo, info.Raw()))
 		}
 	}
 	return jsonrpc.NewResult(d.msg.ID(), e.ApplyTo(init)), nil
@@ -70,16 +70,9 @@ func (d dispatcher) discoverAll(refs []federation.Member) ([]byte, error) {
 	if len(missing) > 0 {
 		hint = federation.Hint{}
 	}
-	b := append([]byte(`{"resultType":"complete","supportedVersions":`), offered.JSON()...)
-	b = append(append(b, `,"capabilities":`...), federation.Capabilities(found, false)...)
-	if text := federation.Instructions(found); text != "" {
-		b = jsonrpc.AppendString(append(b, `,"instructions":`...), text)
-	}
-	b = hint.Append(append(b, ','))
-	b = append(append(b, `,"_meta":{"`...), jsonrpc.MetaServerInfo...)
-	b = append(append(b, `":`...), d.session.registry.serverInfo()...)
-	if len(missing) > 0 {
-		b = federation.AppendUnavailable(append(b, ','), missing)
-	}
-	return jsonrpc.NewResult(d.msg.ID(), append(b, "}}"...)), nil
+	meta := jsonrpc.NewObject(jsonrpc.MetaServerInfo, d.session.registry.serverInfo(), federation.Unavailable, missing)
+	result := jsonrpc.NewObject("resultType", "complete", "supportedVersions", offered.JSON(),
+		"capabilities", federation.Capabilities(found, false), "instructions", federation.Instructions(found),
+		"ttlMs", hint.JSON(), "cacheScope", hint.Scope(), "_meta", meta)
+	return jsonrpc.NewResult(d.msg.ID(), result), nil
 }

@@ -71,7 +71,7 @@ func (f *Failure) Unwrap() error { return f.cause }
 func (f *Failure) Body(id jsonrpc.ID) []byte {
 	data := f.Answer.Data
 	if data == nil && f.Answer.Code == jsonrpc.CodeInternalError && f.flag != "" {
-		data = object("reason", string(f.flag))
+		data = jsonrpc.NewObject("reason", string(f.flag))
 	}
 	return jsonrpc.NewError(id, f.Answer.Code, f.Answer.Text, data)
 }

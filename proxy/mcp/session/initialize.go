@@ -44,7 +44,7 @@ func (r *Route) OwnInit(version string) ClientInit {
 }
 
 func initParams(version string, capabilities, clientInfo []byte) []byte {
-	return object("protocolVersion", version, "capabilities", capabilities, "clientInfo", clientInfo)
+	return jsonrpc.NewObject("protocolVersion", version, "capabilities", capabilities, "clientInfo", clientInfo)
 }
 
 // StatelessInit is what a request says of its client, whose revision has no
@@ -177,14 +177,14 @@ func (d dispatcher) initializeOne(ctx context.Context) ([]byte, error) {
 // not the others' fault.
 func (d dispatcher) initializeAll(ctx context.Context) []byte {
 	found, _, _ := d.openAll(ctx, d.route.Members)
-	result := object("protocolVersion", d.session.version, "capabilities", federation.Capabilities(found, true),
+	result := jsonrpc.NewObject("protocolVersion", d.session.version, "capabilities", federation.Capabilities(found, true),
 		"serverInfo", d.session.registry.serverInfo(), "instructions", federation.Instructions(found))
 	return jsonrpc.NewResult(d.msg.ID(), result)
 }
 
 // serverInfo is who answers for a federation.
 func (r *Registry) serverInfo() []byte {
-	return object("name", r.opts.Name, "version", r.opts.Version)
+	return jsonrpc.NewObject("name", r.opts.Name, "version", r.opts.Version)
 }
 
 // openAll opens the upstream sessions of all clusters at once, and waits for

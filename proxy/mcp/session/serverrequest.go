@@ -153,7 +153,7 @@ func (q *questions) await(ctx context.Context, up *upstream.Session, a *serverRe
 		q.s.mapper(a.cluster()).Notification(&e, a.withdrawal.Method(), a.withdrawal.Params())
 		q.s.outlets.deliver(e.Apply(a.withdrawal), a.call.outlet())
 	default: // the answer is not wanted any more
-		params := object("requestId", []byte(a.id.Raw()), "reason", err.Error())
+		params := jsonrpc.NewObject("requestId", []byte(a.id.Raw()), "reason", err.Error())
 		q.s.outlets.deliver(jsonrpc.NewNotification(spec.NotificationCancelled, params), a.call.outlet())
 	}
 	return nil, err

@@ -112,7 +112,7 @@ type inputRequest struct {
 func (r rounds) inputRequired(asked []inputRequest, state seal.State) []byte {
 	var requests []any
 	for _, ask := range asked {
-		requests = append(requests, ask.key, object("method", ask.method, "params", ask.params))
+		requests = append(requests, ask.key, jsonrpc.NewObject("method", ask.method, "params", ask.params))
 	}
-	return object("resultType", "input_required", "inputRequests", object(requests...), "requestState", r.sealState(state))
+	return jsonrpc.NewObject("resultType", "input_required", "inputRequests", jsonrpc.NewObject(requests...), "requestState", r.sealState(state))
 }

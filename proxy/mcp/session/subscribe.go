@@ -196,22 +196,22 @@ func (sub *subscription) acknowledged() []byte {
 			honoured = append(honoured, f.member, []byte("true"))
 		}
 	}
-	honoured = append(honoured, "resourceSubscriptions", array(sub.uris), "taskIds", array(slices.Collect(maps.Keys(sub.tasks))))
-	return jsonrpc.NewNotification(spec.NotificationSubscriptionAccepted, object("notifications", object(honoured...), "_meta", sub.meta()))
+	honoured = append(honoured, "resourceSubscriptions", sub.uris, "taskIds", slices.Collect(maps.Keys(sub.tasks)))
+	return jsonrpc.NewNotification(spec.NotificationSubscriptionAccepted, jsonrpc.NewObject("notifications", jsonrpc.NewObject(honoured...), "_meta", sub.meta()))
 }
 
 func (sub *subscription) meta() []byte {
-	return object(jsonrpc.MetaSubscriptionID, []byte(sub.id.Raw()))
+	return jsonrpc.NewObject(jsonrpc.MetaSubscriptionID, []byte(sub.id.Raw()))
 }
 
 // cancelled and result end the stream: the one for clients of stdio's habits,
 // the other as the answer to the request.
 func (sub *subscription) cancelled() []byte {
-	return jsonrpc.NewNotification(spec.NotificationCancelled, object("requestId", []byte(sub.id.Raw()), "_meta", sub.meta()))
+	return jsonrpc.NewNotification(spec.NotificationCancelled, jsonrpc.NewObject("requestId", []byte(sub.id.Raw()), "_meta", sub.meta()))
 }
 
 func (sub *subscription) result() []byte {
-	return jsonrpc.NewResult(sub.id, object("resultType", "complete", "_meta", sub.meta()))
+	return jsonrpc.NewResult(sub.id, jsonrpc.NewObject("resultType", "complete", "_meta", sub.meta()))
 }
 
 // message is what a notice stands for; sub is nil for a client without one.
@@ -220,7 +220,7 @@ func (sub *subscription) message(n notice) []byte {
 	case n.msg != nil:
 		return n.msg
 	case sub != nil:
-		return jsonrpc.NewNotification(n.list, object("_meta", sub.meta()))
+		return jsonrpc.NewNotification(n.list, jsonrpc.NewObject("_meta", sub.meta()))
 	}
 	return jsonrpc.NewNotification(n.list, []byte("{}")) // handlers in Go see nil where there are no params
 }

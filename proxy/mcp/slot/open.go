@@ -201,8 +201,7 @@ func (o *opening) restore(ctx context.Context, up *upstream.Session) error {
 	caps := up.Server().Result.Result().Get("capabilities")
 	if level := o.slot.cfg.LogLevel(); level != "" && caps.Get("logging").Exists() {
 		id := up.NextID()
-		params := append(jsonrpc.AppendString([]byte(`{"level":`), level), '}')
-		if _, err := up.Call(ctx, jsonrpc.NewRequest(id, spec.LoggingSetLevel, params), id, nil); err != nil {
+		if _, err := up.Call(ctx, jsonrpc.NewRequest(id, spec.LoggingSetLevel, jsonrpc.NewObject("level", level)), id, nil); err != nil {
 			return fmt.Errorf("replay the log level: %w", err)
 		}
 	}

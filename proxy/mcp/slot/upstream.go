@@ -72,7 +72,7 @@ func (u *Upstream) exchange(ctx context.Context, c *Call, build func(*upstream.S
 
 // abandon tells the server that no client waits for the answer any more.
 func (u *Upstream) abandon(id jsonrpc.ID, cause error) {
-	msg := jsonrpc.NewNotification(spec.NotificationCancelled, append(append([]byte(`{"requestId":`), id.Raw()...), '}'))
+	msg := jsonrpc.NewNotification(spec.NotificationCancelled, jsonrpc.NewObject("requestId", []byte(id.Raw())))
 	var c Canceled
 	if errors.As(cause, &c) {
 		msg = c.Notification(u.slot.cfg.Cluster, id)

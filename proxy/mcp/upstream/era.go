@@ -54,7 +54,7 @@ func (s *stateful) subscribe(ctx context.Context, uri string, on bool) error {
 	if !on {
 		method = spec.ResourcesUnsubscribe
 	}
-	m, err := s.ask(ctx, method, append(jsonrpc.AppendString([]byte(`{"uri":`), uri), '}'))
+	m, err := s.ask(ctx, method, jsonrpc.NewObject("uri", uri))
 	if err == nil && m.IsError() {
 		err = errors.New(snippet([]byte(m.ErrorMessage())))
 	}

@@ -27,8 +27,8 @@ type Prober struct {
 
 // params are those of initialize.
 func (p *Prober) params() []byte {
-	b := []byte(`{"protocolVersion":"` + spec.NewestLegacy + `","capabilities":{},"clientInfo":{"name":"mcpgateway","version":`)
-	return append(jsonrpc.AppendString(b, p.Version), '}', '}')
+	info := jsonrpc.NewObject("name", "mcpgateway", "version", p.Version)
+	return jsonrpc.NewObject("protocolVersion", spec.NewestLegacy, "capabilities", []byte("{}"), "clientInfo", info)
 }
 
 // NewProbe returns the health check of one endpoint: a ping, or server/discover

@@ -69,8 +69,8 @@ func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next j
 		asked = append(asked, question{key, request.Method(), answer})
 		show(request)
 	}
-	responses := []byte{'{'}
-	for i, one := range asked {
+	var responses []any
+	for _, one := range asked {
 		var answer *jsonrpc.Message
 		select {
 		case answer = <-one.answer:
@@ -86,14 +86,11 @@ func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next j
 			}
 			result = []byte(`{"action":"cancel"}`)
 		}
-		if i > 0 {
-			responses = append(responses, ',')
-		}
-		responses = append(append(jsonrpc.AppendString(responses, one.key), ':'), result...)
+		responses = append(responses, one.key, result)
 	}
 	var e jsonrpc.Edits
 	e.SetID(m, next)
-	e.Set(m.Params(), "inputResponses", append(responses, '}'))
+	e.Set(m.Params(), "inputResponses", jsonrpc.NewObject(responses...))
 	if state := res.Get("requestState"); state.Exists() {
 		e.Set(m.Params(), "requestState", state.Raw())
 	} else {

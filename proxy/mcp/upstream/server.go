@@ -1,8 +1,6 @@
 package upstream
 
 import (
-	"fmt"
-
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -50,12 +48,13 @@ func introduction(client jsonrpc.Value, discover *jsonrpc.Message) *jsonrpc.Mess
 		return or
 	}
 	info := object(res.Get("serverInfo"), []byte(`{"name":"unknown","version":"unknown"}`)) // where drafts had it
-	b := fmt.Appendf(nil, `{"protocolVersion":%s,"capabilities":%s,"serverInfo":%s`, client.Get("protocolVersion").Raw(),
-		object(res.Get("capabilities"), []byte("{}")), object(res.Get("_meta", jsonrpc.MetaServerInfo), info))
+	var instructions []byte
 	if said := res.Get("instructions"); said.Kind() == jsonrpc.String {
-		b = append(append(b, `,"instructions":`...), said.Raw()...)
+		instructions = said.Raw()
 	}
-	m, err := jsonrpc.Parse(jsonrpc.NewResult(discover.ID(), append(b, '}')))
+	result := jsonrpc.NewObject("protocolVersion", client.Get("protocolVersion").Raw(), "capabilities", object(res.Get("capabilities"), []byte("{}")),
+		"serverInfo", object(res.Get("_meta", jsonrpc.MetaServerInfo), info), "instructions", instructions)
+	m, err := jsonrpc.Parse(jsonrpc.NewResult(discover.ID(), result))
 	if err != nil { // it is made of what was parsed
 		return discover
 	}

@@ -115,8 +115,7 @@ func (s *subscriber) run() {
 
 // hear is one stream.
 func (s *subscriber) hear(ctx context.Context, filter []byte, seq int, acked chan<- struct{}) {
-	params := append(append([]byte(`{"notifications":`), filter...), '}')
-	m, err := jsonrpc.Parse(jsonrpc.NewRequest(s.ids.next(), spec.SubscriptionsListen, params))
+	m, err := jsonrpc.Parse(jsonrpc.NewRequest(s.ids.next(), spec.SubscriptionsListen, jsonrpc.NewObject("notifications", filter)))
 	if err != nil { // it is ours
 		return
 	}
