@@ -212,3 +212,32 @@ func TestAQuestionForRootsThatNoCallWaitsForTakesNoRound(t *testing.T) {
 		t.Errorf("answered %v", answer)
 	}
 }
+
+// A server asks more than it may, and takes its time to hear that.
+func TestASilentServerIsGivenUpWhileAQuestionIsRefused(t *testing.T) {
+	end := make(chan struct{})
+	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+		if m.Method() != spec.ToolsCall {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		say(w, jsonrpc.NewRequest(jsonrpc.IntID(1), spec.ElicitationCreate, []byte(`{"message":"a"}`)),
+			jsonrpc.NewRequest(jsonrpc.IntID(2), spec.ElicitationCreate, []byte(`{"message":"b"}`)))
+		<-end
+	}, func(m *jsonrpc.Message) {
+		if m.IsError() {
+			<-end
+		}
+	})
+	g := newGateway(t, func(c *Config) {
+		c.Limits.Pending = 1
+		c.Timeouts.CallIdle = 300 * time.Millisecond
+	}, backend{name: "asks", endpoints: []string{url}})
+	t.Cleanup(func() { close(end) }) // before the servers are closed
+	_, answer := g.modernCall("ann", "x", "")
+	start := time.Now()
+	_, answer = g.modernCall("ann", "x", withState(asked(answer))+accepted)
+	if errorCode(answer) == nil || time.Since(start) > 5*time.Second {
+		t.Errorf("answered after %v: %v", time.Since(start), answer)
+	}
+}

@@ -42,7 +42,10 @@ func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, re
 		}
 		c.pause()
 		a.call = c
-		err = c.suspended.ask(a, limit, patience)
+		if err = c.suspended.ask(a, limit, patience); err != nil {
+			c.resume() // to refuse the question takes none of the user's time
+			a.call = nil
+		}
 	default:
 		err = spec.MethodNotFound(m.Method())
 	}
