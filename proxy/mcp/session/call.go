@@ -38,6 +38,8 @@ type call struct {
 	mu      sync.Mutex
 	cluster string // the last one that was asked
 
+	once bool // a server that may have seen the call is not sent it again
+
 	turn   chan struct{} // closed when the call has its place; nil: it need not wait
 	placed bool          // it counts as in flight; guarded by calls.mu
 
@@ -180,7 +182,7 @@ func (c *call) forward(ref federation.Member, edit func(*jsonrpc.Edits)) ([]byte
 
 // exchange is forward without what it does to the answer.
 func (c *call) exchange(ctx context.Context, ref federation.Member, edit func(*jsonrpc.Edits)) (*jsonrpc.Message, error) {
-	return c.send(ctx, ref, spec.Request(c.msg.Method()).Idempotent, func(server *upstream.Server, id jsonrpc.ID) []byte {
+	return c.send(ctx, ref, !c.once && spec.Request(c.msg.Method()).Idempotent, func(server *upstream.Server, id jsonrpc.ID) []byte {
 		var e jsonrpc.Edits
 		e.SetID(c.msg, id)
 		c.disclaim(&e, server)

@@ -124,3 +124,31 @@ func TestCallsThatWaitEndWithTheSession(t *testing.T) {
 	wg.Wait()
 	server.open()
 }
+
+func TestWhatIsSentAgainAfterALoss(t *testing.T) {
+	var mu sync.Mutex
+	sent := map[string]int{}
+	url := newScript(t, func(w http.ResponseWriter, _ *http.Request, m *jsonrpc.Message) {
+		mu.Lock()
+		sent[m.Method()]++
+		first := sent[m.Method()] == 1
+		mu.Unlock()
+		if first {
+			panic(http.ErrAbortHandler)
+		}
+		answer(w, m, `{}`)
+	})
+	f := newFront(t, nil, url)
+	s := f.open()
+	for method, want := range map[string]int{
+		"tools/call": 1, "prompts/get": 2, "tasks/get": 2, "tasks/result": 2, "tasks/cancel": 1, "tasks/update": 1,
+		"subscriptions/listen": 1, "vendor/thing": 1, "logging/setLevel": 2,
+	} {
+		f.post(s, fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":%q,"params":{"name":"x","taskId":"x","level":"debug"}}`, method))
+		mu.Lock()
+		if sent[method] != want {
+			t.Errorf("%s was sent %d times, not %d", method, sent[method], want)
+		}
+		mu.Unlock()
+	}
+}

@@ -40,6 +40,7 @@ func (d dispatcher) dispatch() ([]byte, error) {
 	if !d.session.passes(refs) {
 		return nil, spec.MethodNotFound(d.msg.Method())
 	}
+	d.once = true // what the server makes of it is unknown
 	body, _, err := d.forward(refs[0], nil)
 	return body, err
 }

@@ -29,6 +29,7 @@ func (d dispatcher) task() ([]byte, error) {
 	at := d.msg.Params().Get("taskId")
 	refs := d.route.Members
 	if d.session.naming.Transparent(refs) {
+		d.once = d.msg.Method() == spec.TasksCancel
 		body, _, err := d.forward(refs[0], nil)
 		return body, err
 	}
