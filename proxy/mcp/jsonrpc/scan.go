@@ -124,7 +124,10 @@ func (s *scanner) next(end byte) (more bool, err error) {
 		s.pos++
 		return false, nil
 	}
-	return false, s.syntax("expected , or " + string(rune(end)))
+	if end == '}' {
+		return false, s.syntax("expected , or } in an object")
+	}
+	return false, s.syntax("expected , or ] in an array")
 }
 
 func (s *scanner) object(depth int, rule objectRule) (err error) {

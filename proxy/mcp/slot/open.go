@@ -39,11 +39,11 @@ type opening struct {
 // openLocked returns the attempt in progress, or begins one. c is the call that needs
 // it; nil: none does.
 func (s *Slot) openLocked(g *Generation, c *Call) (*opening, error) {
+	if s.opening != nil {
+		return s.opening, nil // which ends with why the slot was left, if it was
+	}
 	if s.left != nil {
 		return nil, s.left
-	}
-	if s.opening != nil {
-		return s.opening, nil
 	}
 	if s.generation != nil {
 		if _, ok := federation.Find(s.generation.Members, s.cfg.Cluster); ok {
