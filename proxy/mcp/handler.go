@@ -49,7 +49,6 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	}
 	handler, err := downstream.New(downstream.Settings{
 		Route:     route,
-		Memory:    h.memory,
 		Hosts:     hosts,
 		Origins:   cfg.Config.AllowedOrigins,
 		Forward:   cfg.Config.ForwardHeaders,

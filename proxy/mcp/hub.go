@@ -1,9 +1,6 @@
 package mcp
 
-import (
-	"github.com/mcpgateway/mcpgateway/internal/memory"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
-)
+import "github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 
 // What a [Hub] is made of, and what it tells.
 type (
@@ -16,19 +13,14 @@ type (
 )
 
 // Hub owns the downstream sessions of all routes, for the life of the process.
-type Hub struct {
-	*session.Registry
-	memory *memory.Budget
-}
+type Hub struct{ *session.Registry }
 
 // NewHub returns a hub without sessions, whose keys are random. Close releases
 // it.
-func NewHub(opts Options) *Hub { return &Hub{session.NewRegistry(opts), opts.Memory} }
+func NewHub(opts Options) *Hub { return &Hub{session.NewRegistry(opts)} }
 
-// Commit puts the handlers of a new generation in force. Sessions keep their
-// ids and follow it; their clients hear of it where the catalogue may have
-// changed. Sessions of routes without a handler end. It does not wait for any
-// server.
+// Commit puts the handlers of a new generation in force, as the Registry does with
+// their routes.
 func (h *Hub) Commit(handlers []*Handler) {
 	routes := make([]*session.Route, len(handlers))
 	for i, handler := range handlers {

@@ -179,7 +179,7 @@ func (h streamable) batch(x exchange, body []byte, a accept) {
 		x.refuseParse(err)
 		return
 	}
-	b := newBatch(nil, members, h.memory.Lease(memory.Answer))
+	b := newBatch(nil, members, h.route.Memory().Lease(memory.Answer))
 	in := incoming{h.sender(x), x.r.Context(), atOnce}
 	handle := func(m *jsonrpc.Message, out eventstream.Outlet) { in.take(s, m, out) }
 	if b.left == 0 {

@@ -3,7 +3,6 @@ package downstream
 import (
 	"net/http"
 
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -14,8 +13,7 @@ import (
 // endpoint is what all transports of a route are made of.
 type endpoint struct {
 	route   *session.Route
-	memory  *memory.Budget // to which clients' messages are charged
-	forward []string       // canonical names of headers that may go upstream
+	forward []string // canonical names of headers that may go upstream
 }
 
 // sender is who sends the message of an exchange.
@@ -64,12 +62,11 @@ func (e *endpoint) answerTo(a accept, inSession bool) eventstream.Options {
 // write writes a stream to the HTTP answer, as [eventstream.Serve] does.
 func (e *endpoint) write(x exchange, reader eventstream.Reader, atOnce bool, last func() []byte) {
 	eventstream.Serve(x.r.Context(), x.w, reader, eventstream.Serving{
-		AtOnce:    atOnce,
-		Ending:    x.ending(),
-		Expiry:    x.principal().ExpiresAt,
-		Last:      last,
-		WriteJSON: writeJSON,
-		Observer:  observer{e, x},
+		AtOnce:   atOnce,
+		Ending:   x.ending(),
+		Expiry:   x.principal().ExpiresAt,
+		Last:     last,
+		Observer: observer{e, x},
 	})
 }
 

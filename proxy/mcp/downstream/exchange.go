@@ -3,7 +3,6 @@ package downstream
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/mcpgateway/mcpgateway/listeners"
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
@@ -26,13 +25,13 @@ func (x exchange) principal() filter.Principal { return filter.PrincipalFrom(x.r
 // fail answers a request that err keeps from being served, and records why.
 func (x exchange) fail(id jsonrpc.ID, err error) {
 	f := session.Note(x.info(), err)
-	writeJSON(x.w, f.Answer.Status, f.Body(id))
+	eventstream.WriteJSON(x.w, f.Answer.Status, f.Body(id))
 }
 
 // reject does the same for a client whose revision has no sessions.
 func (x exchange) reject(id jsonrpc.ID, err error) {
 	f := session.Note(x.info(), err)
-	writeJSON(x.w, f.Answer.StatelessStatus(), f.Body(id))
+	eventstream.WriteJSON(x.w, f.Answer.StatelessStatus(), f.Body(id))
 }
 
 // refuse fails a request that is no message of a session.
@@ -100,17 +99,4 @@ func (x exchange) interrupted(end eventstream.End) {
 	case eventstream.Expired:
 		x.info().SetFlag(filter.FlagUnauthorized)
 	}
-}
-
-// writeJSON writes an answer that comes alone.
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", filter.RetryAfter)
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that is gone needs no answer
 }

@@ -3,7 +3,6 @@ package downstream
 import (
 	"net/http"
 
-	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -15,8 +14,6 @@ const MessageSuffix = "/message"
 type Settings struct {
 	// Route has the sessions.
 	Route *session.Route
-	// Memory is what clients' messages are charged to; nil has no limit.
-	Memory *memory.Budget
 	// Hosts are the patterns of the hosts that are served, and Origins the origins
 	// that browsers may call from. For none of either there is a default that lets
 	// no foreign page in.
@@ -47,7 +44,7 @@ func New(s Settings) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &endpoint{route: s.Route, memory: s.Memory, forward: forward}
+	e := &endpoint{route: s.Route, forward: forward}
 	h := &Handler{guard: guard, streamable: streamable{e, stateless{e}}, others: map[string]func(exchange){}}
 	if s.SSE != "" {
 		sse := httpSSE{e, s.SSE + MessageSuffix}

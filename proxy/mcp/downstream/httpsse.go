@@ -62,7 +62,7 @@ func (h httpSSE) post(x exchange) {
 	if !ok {
 		return
 	}
-	lease := h.memory.Lease(memory.Body)
+	lease := h.route.Memory().Lease(memory.Body)
 	defer lease.Release() // a notification may wait for its server
 	body, ok := h.read(x, &lease)
 	if !ok || !h.enter(x, s, session.HTTPSSE, none) {

@@ -56,7 +56,7 @@ func (h streamable) post(x exchange) {
 		x.refuse(http.StatusNotAcceptable, jsonrpc.ID{}, "the answer is application/json or text/event-stream")
 		return
 	}
-	lease := h.memory.Lease(memory.Body)
+	lease := h.route.Memory().Lease(memory.Body)
 	defer lease.Release()
 	body, ok := h.read(x, &lease)
 	if !ok {
@@ -124,7 +124,7 @@ func (h streamable) message(x exchange, m *jsonrpc.Message, a accept) {
 	switch err := s.Launch(h.sender(x), m, st); {
 	case errors.Is(err, session.ErrPending):
 		f := session.Note(x.info(), err)
-		writeJSON(x.w, http.StatusOK, f.Body(m.ID())) // the session is well
+		eventstream.WriteJSON(x.w, http.StatusOK, f.Body(m.ID())) // the session is well
 	case err != nil:
 		x.fail(m.ID(), err)
 	default:
@@ -152,8 +152,8 @@ func (h streamable) get(x exchange) {
 	var err error
 	if id := x.r.Header.Get(spec.HeaderLastEventID); id != "" {
 		reader, err = s.Resume(id, h.route.Limits.Streams)
-	} else if err = h.memory.Charge(memory.Stream, streamCost); err == nil {
-		defer h.memory.Return(memory.Stream, streamCost)
+	} else if err = h.route.Memory().Charge(memory.Stream, streamCost); err == nil {
+		defer h.route.Memory().Return(memory.Stream, streamCost)
 		st := s.NewResumable(eventstream.Options{Kind: eventstream.Standing, Open: true, Eager: true, Bytes: h.route.QueueBytes()})
 		reader, err = st.Reader(), s.Listen(st, h.route.Limits.Streams)
 	}

@@ -68,7 +68,7 @@ func (t streamTransport) take(in incoming, body []byte) error {
 	if errors.Is(err, jsonrpc.ErrBatch) && t.s.Batches() {
 		members, err := parseBatch(body, in.from.Route.Limits.Pending)
 		if err == nil {
-			newBatch(t, members, t.memory.Lease(memory.Answer)).each(func(m *jsonrpc.Message, out eventstream.Outlet) { t.handle(in, m, out) })
+			newBatch(t, members, t.route.Memory().Lease(memory.Answer)).each(func(m *jsonrpc.Message, out eventstream.Outlet) { t.handle(in, m, out) })
 		}
 		return err
 	}

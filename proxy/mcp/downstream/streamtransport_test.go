@@ -10,6 +10,7 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/session"
@@ -31,7 +32,7 @@ func newHandler(t testing.TB) *Handler {
 		if m.Method() == spec.Initialize {
 			result = `{"protocolVersion":` + string(m.Params().Get("protocolVersion").Raw()) + `,"capabilities":{"tools":{}},"serverInfo":{"name":"raw","version":"1"}}`
 		}
-		writeJSON(w, http.StatusOK, jsonrpc.NewResult(m.ID(), []byte(result)))
+		eventstream.WriteJSON(w, http.StatusOK, jsonrpc.NewResult(m.ID(), []byte(result)))
 	}))
 	t.Cleanup(server.Close)
 	c := clusters.Config{Name: "raw", Endpoints: []string{server.URL}}

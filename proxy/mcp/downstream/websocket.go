@@ -160,7 +160,7 @@ func (k *socket) read(ctx context.Context) {
 		from := k.from
 		// No line of the log tells of the RequestInfo of one message: there is one for all.
 		from.Route, from.Info = k.transport.s.Current(), filter.RequestInfoFrom(ctx)
-		lease := k.transport.memory.Lease(memory.Body)
+		lease := k.transport.route.Memory().Lease(memory.Body)
 		body, err := lease.ReadAll(message, -1)
 		long := len(body) > int(from.Route.Limits.Message)
 		if err != nil || long {

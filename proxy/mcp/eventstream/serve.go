@@ -3,7 +3,10 @@ package eventstream
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
+
+	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
 // End says why a reader has ended.
@@ -33,8 +36,6 @@ type Serving struct {
 	// Last, if not nil, makes the answer of a stream that must end before there
 	// is one.
 	Last func() []byte
-	// WriteJSON writes an answer that comes alone.
-	WriteJSON func(w http.ResponseWriter, status int, answer []byte)
 	// Observer is told what becomes of the answer.
 	Observer Observer
 }
@@ -98,7 +99,7 @@ func Serve(ctx context.Context, w http.ResponseWriter, r Reader, s Serving) {
 			s.Observer.Interrupted(Gone)
 			return
 		}
-		if out.drain(r, s.WriteJSON) {
+		if out.drain(r) {
 			return
 		}
 		if ended {
@@ -141,7 +142,7 @@ func soonest(wait time.Duration, at time.Time) time.Duration {
 }
 
 // drain writes what there is. It reports whether that was all.
-func (w *Writer) drain(r Reader, writeJSON func(http.ResponseWriter, int, []byte)) (done bool) {
+func (w *Writer) drain(r Reader) (done bool) {
 	for {
 		p, ok := r.next(w.events != nil)
 		switch {
@@ -155,7 +156,7 @@ func (w *Writer) drain(r Reader, writeJSON func(http.ResponseWriter, int, []byte
 			return true
 		case w.events == nil:
 			w.roll()
-			writeJSON(w.out, p.status, p.msg)
+			WriteJSON(w.out, p.status, p.msg)
 			_ = w.rc.Flush()
 			return true
 		default:
@@ -168,4 +169,17 @@ func (w *Writer) drain(r Reader, writeJSON func(http.ResponseWriter, int, []byte
 			}
 		}
 	}
+}
+
+// WriteJSON writes an answer that comes alone.
+func WriteJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", filter.RetryAfter)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that is gone needs no answer
 }

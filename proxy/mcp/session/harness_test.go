@@ -205,8 +205,7 @@ func (f *front) listen(ctx context.Context, s Session) {
 func written(ctx context.Context, r eventstream.Reader) string {
 	w := httptest.NewRecorder()
 	eventstream.Serve(ctx, w, r, eventstream.Serving{
-		WriteJSON: func(w http.ResponseWriter, _ int, answer []byte) { _, _ = w.Write(answer) },
-		Observer:  unobserved{},
+		Observer: unobserved{},
 	})
 	return w.Body.String()
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 )
@@ -79,6 +80,9 @@ func (r *Route) StreamBegun() (done func()) {
 		r.registry.opts.Trace.StreamClosed(r.Name)
 	}
 }
+
+// Memory is the budget that what clients send is charged to; nil has no limit.
+func (r *Route) Memory() *memory.Budget { return r.registry.opts.Memory }
 
 // newerThan compares the generations of two routes.
 func (r *Route) newerThan(other *Route) bool { return r.slots.Seq > other.slots.Seq }

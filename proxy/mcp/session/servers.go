@@ -56,7 +56,9 @@ func (v *servers) config(cluster string) slot.Config {
 		Background: s.registry.tasks.run,
 		Own:        s.life.own,
 		Disown:     s.life.disown,
-		Trace:      slot.Trace{Upstream: trace.Upstream, UpstreamLost: trace.UpstreamLost, Ignored: trace.Ignored},
+		Opened:     trace.Upstream,
+		Lost:       trace.UpstreamLost,
+		Ignored:    trace.Ignored,
 	}
 }
 

@@ -109,7 +109,7 @@ func (o *opening) run(ctx context.Context) error {
 		if err != nil {
 			if failure == nil {
 				failure = err
-				cfg.Trace.Upstream(cfg.Route, cfg.Cluster, "", err)
+				cfg.Opened(cfg.Route, cfg.Cluster, "", err)
 			}
 			return failure
 		}
@@ -117,7 +117,7 @@ func (o *opening) run(ctx context.Context) error {
 		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		cfg.Trace.Upstream(cfg.Route, cfg.Cluster, endpoint.ID(), err)
+		cfg.Opened(cfg.Route, cfg.Cluster, endpoint.ID(), err)
 		if errors.Is(err, upstream.ErrSessionLost) && lost < attempts && ctx.Err() == nil && !cluster.IsCommand() {
 			lost++ // the server was restarted between one message of the opening and the next
 			continue
@@ -140,7 +140,7 @@ func (o *opening) at(ctx context.Context, cluster *clusters.Cluster, endpoint *c
 		Init:      cfg.Init,
 		OnMessage: func(m *jsonrpc.Message) { s.owner.Received(u, m) },
 		OnIgnored: func(err error, report bool) {
-			cfg.Trace.Ignored(cfg.Route, cfg.Cluster, endpoint.ID(), err, report)
+			cfg.Ignored(cfg.Route, cfg.Cluster, endpoint.ID(), err, report)
 		},
 		OnClose:    u.ended,
 		Modern:     cfg.Modern,

@@ -88,19 +88,11 @@ type Config struct {
 	// Own and Disown frame the use of a server's process. The slot's lock is held
 	// meanwhile.
 	Own, Disown func(*process.Process)
-	Trace       Trace
-}
-
-// Trace receives what becomes of upstream sessions. No function may be nil; none may
-// block.
-type Trace struct {
-	// Upstream: one was opened (err nil) or could not be.
-	Upstream func(route, cluster, endpoint string, err error)
-	// UpstreamLost: an open one died.
-	UpstreamLost func(route, cluster, endpoint string, err error)
-	// Ignored: a server sent what no client gets. report is false where there is too
-	// much of it for each to be reported.
-	Ignored func(route, cluster, endpoint string, err error, report bool)
+	// Opened is told that an upstream session was opened (err nil) or could not be, Lost
+	// that an open one died, and Ignored of what a server sent and no client gets; report
+	// is false where there is too much of it for each to be reported. None may block.
+	Opened, Lost func(route, cluster, endpoint string, err error)
+	Ignored      func(route, cluster, endpoint string, err error, report bool)
 }
 
 // Generation is what a generation of the configuration says to the slots of a route.

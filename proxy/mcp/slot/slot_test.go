@@ -144,11 +144,9 @@ func newSlot(t *testing.T, s *server) (*Slot, *owner, *Call) {
 		Background: func(f func()) { o.running.Go(f) },
 		Own:        func(*process.Process) {},
 		Disown:     func(*process.Process) {},
-		Trace: Trace{
-			Upstream:     func(_, _, _ string, _ error) {},
-			UpstreamLost: func(_, _, _ string, _ error) {},
-			Ignored:      func(_, _, _ string, _ error, _ bool) {},
-		},
+		Opened:     func(_, _, _ string, _ error) {},
+		Lost:       func(_, _, _ string, _ error) {},
+		Ignored:    func(_, _, _ string, _ error, _ bool) {},
 	})
 	t.Cleanup(func() {
 		o.cancel()

@@ -135,6 +135,6 @@ func (u *Upstream) ended(err error) {
 	open := s.loseLocked(u)
 	s.mu.Unlock()
 	if err != nil && open {
-		s.cfg.Trace.UpstreamLost(s.cfg.Route, s.cfg.Cluster, u.session.Endpoint().ID(), err)
+		s.cfg.Lost(s.cfg.Route, s.cfg.Cluster, u.session.Endpoint().ID(), err)
 	}
 }
