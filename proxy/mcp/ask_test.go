@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
@@ -134,6 +135,62 @@ func TestAnAnswerDoesNotOvertakeItsProgress(t *testing.T) {
 		t.Error(answer)
 	}
 	if order := got.all(); !slices.Equal(order, []string{`progress "mine"`, "answer"}) {
+		t.Errorf("the server got %q", order)
+	}
+}
+
+// Over Streamable HTTP each message is a POST, and a server may be slow to take the
+// first.
+func TestAnAnswerWaitsForProgressThatIsBeingPosted(t *testing.T) {
+	came, release, over := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(release) })
+	var got facts
+	url := newScript(t, func(w http.ResponseWriter, m *jsonrpc.Message) {
+		say(w, jsonrpc.NewRequest(jsonrpc.IntID(1), spec.SamplingCreateMessage, []byte(`{"_meta":{"progressToken":"mine"}}`)))
+		<-over
+		say(w, jsonrpc.NewResult(m.ID(), []byte(`{"content":[]}`)))
+	}, func(m *jsonrpc.Message) {
+		switch {
+		case m.Method() == spec.NotificationProgress:
+			close(came)
+			<-release
+			got.add("progress")
+		case m.Kind() == jsonrpc.Response:
+			got.add("answer")
+			close(over)
+		}
+	})
+	t.Cleanup(letGo)
+	g := newGateway(t, nil, backend{name: "asks", endpoints: []string{url}})
+	id := g.initialize()
+	res, events := g.events(within(t), `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"x"}}`, spec.HeaderSession, id)
+	defer res.Body.Close()
+	next := func() *jsonrpc.Message {
+		t.Helper()
+		for {
+			event, err := events.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m, err := jsonrpc.Parse(event.Data); err == nil {
+				return m
+			}
+		}
+	}
+	asked := next().ID().Raw()
+	var posts sync.WaitGroup
+	posts.Go(func() {
+		g.post(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":`+asked+`,"progress":1}}`, spec.HeaderSession, id)
+	})
+	<-came
+	g.post(`{"jsonrpc":"2.0","id":`+asked+`,"result":{}}`, spec.HeaderSession, id)
+	time.Sleep(50 * time.Millisecond) // in which the answer would overtake
+	letGo()
+	posts.Wait()
+	if m := next(); m.IsError() || !m.Result().Exists() {
+		t.Errorf("the call was answered with %s", m.Raw())
+	}
+	if order := got.all(); !slices.Equal(order, []string{"progress", "answer"}) {
 		t.Errorf("the server got %q", order)
 	}
 }
