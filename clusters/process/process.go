@@ -40,6 +40,7 @@ type Process struct {
 
 	command  *Command
 	cmd      *exec.Cmd
+	stdin    *os.File
 	stdout   *os.File
 	stderr   *os.File
 	rest     rest
@@ -67,7 +68,7 @@ func (p *Process) live(started chan<- error, theirs []*os.File) {
 		f.Close()
 	}
 	if err != nil {
-		p.Stdin.Close()
+		p.stdin.Close()
 		p.stdout.Close()
 		p.stderr.Close()
 		started <- err
@@ -179,7 +180,7 @@ func (p *Process) Err() error {
 // SIGKILL comes at once. It may be called more than once.
 func (p *Process) Stop(ctx context.Context) {
 	p.stopping.Store(true)
-	p.Stdin.Close()
+	p.stdin.Close()
 	if p.ends(ctx, stopGrace) {
 		return
 	}
@@ -235,23 +236,24 @@ func (p *Process) pipes() (theirs []*os.File, err error) {
 		}
 		return r, w
 	}
-	in, stdin := pipe()
-	stdout, out := pipe()
-	stderr, errs := pipe()
+	var in, out, errs *os.File
+	in, p.stdin = pipe()
+	p.stdout, out = pipe()
+	p.stderr, errs = pipe()
 	if err != nil {
 		for _, f := range open {
 			f.Close()
 		}
 		return nil, err
 	}
-	p.Stdin, p.Stdout, p.stdout, p.stderr = stdin, endingReader{stdout}, stdout, stderr
+	p.Stdin, p.Stdout = p.stdin, endingReader{p.stdout}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = in, out, errs
 	return []*os.File{in, out, errs}, nil
 }
 
 // outlive bounds the life of the pipes once the process has ended.
 func (p *Process) outlive() {
-	p.Stdin.Close()
+	p.stdin.Close()
 	_ = p.stdout.SetReadDeadline(time.Now().Add(pipeGrace))
 	_ = p.stderr.SetReadDeadline(time.Now().Add(pipeGrace))
 	// The caller need not read stdout to its end.
