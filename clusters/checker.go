@@ -69,8 +69,8 @@ func (k *checker) step(ctx context.Context) time.Duration {
 	}
 	changed, hurry := s.observe(err, h)
 	now := Health(s.verdict.Load())
-	if told := k.cluster.opts.Trace.Health; changed && told != nil {
-		told(k.cluster.cfg.Name, k.endpoint.id, now == Healthy, err)
+	if notify := k.cluster.opts.Trace.Health; changed && notify != nil {
+		notify(k.cluster.cfg.Name, k.endpoint.id, now == Healthy, err)
 	}
 	if hurry && h.Interval > hurryInterval {
 		return hurryInterval

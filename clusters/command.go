@@ -36,6 +36,9 @@ func (e *Endpoint) Start(ctx context.Context, owner process.Owner) (*process.Pro
 // Await waits, as Start does, until owner may use a process of the command that
 // runs already. owner may be nil.
 func (e *Endpoint) Await(ctx context.Context, owner *process.Backoff) error {
+	if owner == nil {
+		return nil
+	}
 	if err := owner.Await(ctx); err != nil { // the command's own backoff delays starts only
 		return connectError(e, err)
 	}

@@ -69,6 +69,9 @@ func TestAStartThatFailsIsAConnectError(t *testing.T) {
 	if err := e.Await(ctx, &owner); !connectError(err) || !errors.Is(err, context.Canceled) {
 		t.Errorf("an owner that waits no longer: %v", err)
 	}
+	if err := e.Await(ctx, nil); err != nil {
+		t.Errorf("without an owner there is nothing to wait for: %v", err)
+	}
 
 	cfg = command(t, "cat")
 	cfg.MaxProcesses, cfg.QueueTimeout = 1, 0

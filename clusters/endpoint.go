@@ -30,10 +30,11 @@ type Endpoint struct {
 	url      *url.URL   // nil for a command
 	addr     netip.Addr // invalid for a command, and for a name without address
 	connects [32]byte   // key of the connect settings
-	trace    *Trace
-	state    *state
-	pool     *transport.Pool  // nil for a command
-	command  *process.Command // nil but for a command
+	// request is Trace.Request, without the generation that it comes from.
+	request func(cluster, endpoint string, status int, d time.Duration, err error)
+	state   *state
+	pool    *transport.Pool  // nil for a command
+	command *process.Command // nil but for a command
 	// unresolved is why the name has no address; nil when it has.
 	unresolved error
 	// query is that of MCP requests; a commit swaps it in place.
@@ -148,8 +149,8 @@ func (e *Endpoint) try(req *http.Request, timeout time.Duration) (res *http.Resp
 	} else if err == nil && e.avoid.Load() != 0 {
 		e.avoid.Store(0)
 	}
-	if told := e.trace.Request; told != nil {
-		told(e.cluster, e.id, status, time.Since(start), err)
+	if e.request != nil {
+		e.request(e.cluster, e.id, status, time.Since(start), err)
 	}
 	return res, err
 }

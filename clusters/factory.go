@@ -150,10 +150,11 @@ func (f *factory) newEndpoint(id string, u *url.URL, a netip.Addr, unresolved er
 	return e
 }
 
-// bare makes an endpoint that has no way to its server.
+// bare makes an endpoint that has no way to its server. The endpoint outlives f, and
+// must not keep it: f has the secrets of one generation.
 func (f *factory) bare(id string, u *url.URL, a netip.Addr, s *state, avoid *atomic.Int64) *Endpoint {
 	e := &Endpoint{
-		cluster: f.cfg.Name, id: id, url: u, addr: a, connects: f.connects, trace: &f.opts.Trace,
+		cluster: f.cfg.Name, id: id, url: u, addr: a, connects: f.connects, request: f.opts.Trace.Request,
 		state: s, avoid: avoid, retired: make(chan struct{}),
 	}
 	e.refs.Store(1)

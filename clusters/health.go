@@ -20,7 +20,10 @@ const (
 
 // String is the word for operators.
 func (h Health) String() string {
-	return [...]string{"warming", "healthy", "unhealthy", "unauthorized", "unresolved", "unchecked"}[h]
+	return [...]string{
+		Warming: "warming", Healthy: "healthy", Unhealthy: "unhealthy",
+		Unauthorized: "unauthorized", Unresolved: "unresolved", Unchecked: "unchecked",
+	}[h]
 }
 
 // Good reports whether an endpoint takes traffic gladly. A warming one does not

@@ -84,8 +84,8 @@ func (c *Cluster) RoundTrip(req *http.Request) (*http.Response, error) {
 		if ctx.Err() != nil || !policy.again(c, req, reason, attempt, tried) || !body.again() {
 			return res, err
 		}
-		if told := c.opts.Trace.Retry; told != nil {
-			told(c.cfg.Name, e.id, reason)
+		if notify := c.opts.Trace.Retry; notify != nil {
+			notify(c.cfg.Name, e.id, reason)
 		}
 		if res != nil {
 			discard(res)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
 	"github.com/mcpgateway/mcpgateway/clusters/peertest"
@@ -71,6 +72,34 @@ func TestAddingAnEndpointKeepsTheOthers(t *testing.T) {
 		t.Errorf("after the release: %v", err)
 	}
 	peertest.Eventually(t, "closed", func() bool { open, _ := server.Connections(); return open == 0 })
+}
+
+// An endpoint outlives many generations, whose configurations hold secrets.
+func TestAnEndpointThatIsCarriedOverKeepsNoOldConfiguration(t *testing.T) {
+	server := peertest.Serve(t, "", nil, http.HandlerFunc(peertest.Echo))
+	// prepare would keep each set until the test ends.
+	commit := func(previous *clusters.Set, token string) (*clusters.Set, weak.Pointer[clusters.HealthCheck]) {
+		cfg := cluster(t, "c", "http://"+server.Addr)
+		cfg.Headers, cfg.HealthCheck = map[string]config.Value{"authorization": {Text: token}}, checks(t, "tcp")
+		set, err := clusters.NewSet([]clusters.Config{cfg}, previous, clusters.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set.Commit()
+		if previous != nil {
+			release(t, previous)
+		}
+		return set, weak.Make(cfg.HealthCheck)
+	}
+	first, old := commit(nil, "old")
+	e := get(t, first, "c").Endpoints()[0]
+	last, _ := commit(first, "new")
+	defer release(t, last)
+	if get(t, last, "c").Endpoints()[0] != e {
+		t.Fatal("the endpoint was not carried over; the test shows nothing")
+	}
+	peertest.Eventually(t, "the old configuration is collected", func() bool { runtime.GC(); return old.Value() == nil })
+	runtime.KeepAlive(e)
 }
 
 func TestHeadersAreSwappedInPlace(t *testing.T) {

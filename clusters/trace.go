@@ -7,8 +7,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters/process"
 )
 
-// Trace is told what happens, for logs and metrics. Any func may be nil. The funcs are called synchronously, some of them on the
-// path of a request, and concurrently: they must be quick and not block.
+// Trace is told what happens, for logs and metrics. Any func may be nil. The funcs
+// are called synchronously, some of them on the path of a request, and
+// concurrently: they must be quick and not block.
 type Trace struct {
 	// Health is called when the verdict about an endpoint changes, not for each
 	// check; err is the last failure when it became unhealthy.
