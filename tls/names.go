@@ -118,7 +118,8 @@ func MatchName(pattern string, cert *x509.Certificate) bool {
 		return slices.ContainsFunc(cert.URIs, func(u *url.URL) bool { return matchURI(pattern, u) })
 	}
 	if ip, err := netip.ParseAddr(pattern); err == nil {
-		return slices.ContainsFunc(cert.IPAddresses, net.IP(ip.AsSlice()).Equal)
+		// A certificate has no zones, and an address with one is no other's name.
+		return ip.Zone() == "" && slices.ContainsFunc(cert.IPAddresses, net.IP(ip.AsSlice()).Equal)
 	}
 	if at := strings.LastIndex(pattern, "@"); at >= 0 {
 		return slices.ContainsFunc(cert.EmailAddresses, func(have string) bool {

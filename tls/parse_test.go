@@ -76,7 +76,7 @@ func TestMatchName(t *testing.T) {
 	cert := &x509.Certificate{
 		DNSNames:       []string{"a.example.com", "Host.Test"},
 		EmailAddresses: []string{"Ops@Example.com"},
-		IPAddresses:    []net.IP{net.ParseIP("10.0.0.1"), net.ParseIP("::1")},
+		IPAddresses:    []net.IP{net.ParseIP("10.0.0.1"), net.ParseIP("::1"), net.ParseIP("fe80::1")},
 		URIs:           []*url.URL{uri("spiffe://td/ns/a"), uri("spiffe://up/ns/../b"), uri("spiffe://up/x%2F..%2Fy")},
 	}
 	cert.Subject.CommonName = "common"
@@ -93,6 +93,8 @@ func TestMatchName(t *testing.T) {
 		"10.0.0.1":           true,
 		"10.0.0.2":           false,
 		"0:0:0:0:0:0:0:1":    true,
+		"fe80::1":            true,
+		"fe80::1%eth0":       false,
 		"spiffe://td/ns/a":   true,
 		"spiffe://TD/ns/a":   true,
 		"spiffe://td/*":      true,

@@ -160,7 +160,7 @@ func (m *Manager) Challenge(hello *cryptotls.ClientHelloInfo) (*cryptotls.Certif
 	if ok {
 		return known.cert, nil
 	}
-	if a := m.accountOf(name); a != nil {
+	if a := m.accountOf(name, ChallengeTLSALPN01); a != nil {
 		if challenge, err := a.loadChallenge(context.Background(), name); err == nil && challenge.Type == ChallengeTLSALPN01 {
 			return acmez.TLSALPN01ChallengeCert(challenge)
 		}
@@ -184,7 +184,7 @@ func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 	challenge, ok := m.pending.http[token]
 	m.pending.mu.RUnlock()
 	if !ok {
-		a := m.accountOf(host)
+		a := m.accountOf(host, ChallengeHTTP01)
 		if a == nil {
 			return false
 		}
@@ -201,9 +201,10 @@ func (m *Manager) HandleHTTP(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// accountOf is the account, if a name of ours comes in as serverName. The
+// accountOf is the account, if a name of ours comes in as serverName: for
+// TLS-ALPN-01 an address does by its reverse name (RFC 8738 section 6). The
 // challenge of another name does not make the gateway read its storage.
-func (m *Manager) accountOf(serverName string) *account {
+func (m *Manager) accountOf(serverName, challenge string) *account {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if m.account == nil {
@@ -212,7 +213,7 @@ func (m *Manager) accountOf(serverName string) *account {
 	if e := m.entries[serverName]; e != nil && e.wanted {
 		return m.account
 	}
-	if strings.HasSuffix(serverName, ".arpa") {
+	if challenge == ChallengeTLSALPN01 && strings.HasSuffix(serverName, ".arpa") {
 		for name, e := range m.entries {
 			if e.wanted && reverseName(name) == serverName {
 				return m.account

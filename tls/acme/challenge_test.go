@@ -101,6 +101,27 @@ func TestAStoredChallengeIsAnsweredForAWhile(t *testing.T) {
 	}
 }
 
+// Only TLS-ALPN-01 asks for an address by its reverse name.
+func TestNoReverseNameIsLookedForOverHTTP(t *testing.T) {
+	g := newGateway(t)
+	g.Commit(&Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())}, []string{"192.0.2.7"}, both)
+	const reverse = "7.2.0.192.in-addr.arpa"
+	// A stored challenge of that name shows whether the storage is read.
+	stored := acme.Challenge{Type: ChallengeHTTP01, Token: "token", KeyAuthorization: "token.thumbprint", Identifier: acme.Identifier{Type: "ip", Value: reverse}}
+	data, err := json.Marshal(stored)
+	if err == nil {
+		err = g.account.storage.Store(t.Context(), g.account.challengeKey(reverse), data)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/.well-known/acme-challenge/token", nil)
+	r.Host = reverse
+	if g.HandleHTTP(httptest.NewRecorder(), r) {
+		t.Error("the storage was read for a reverse name")
+	}
+}
+
 func TestAnOrderThatLostItsLockLeavesTheChallengeOfTheNextAlone(t *testing.T) {
 	a := accountOf(t, &Config{Directory: "https://127.0.0.1:1/dir", Storage: config.Path(t.TempDir())})
 	lost := acme.Challenge{Type: ChallengeHTTP01, Token: "lost", Identifier: acme.Identifier{Type: "dns", Value: name}}

@@ -34,6 +34,12 @@ func (s *storage) Delete(ctx context.Context, key string) error {
 	return s.do(ctx, "remove", key, func() error { return s.FileStorage.Delete(ctx, key) })
 }
 
+// Exists reports whether a key has a file.
+func (s *storage) Exists(ctx context.Context, key string) bool {
+	_, err := s.Stat(ctx, key)
+	return err == nil
+}
+
 // List returns the keys below a prefix.
 func (s *storage) List(ctx context.Context, prefix string, recursive bool) ([]string, error) {
 	return disk.Do(ctx, s.disk, "list", s.Filename(prefix), func() ([]string, error) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // hang puts a named pipe in the place of a stored file: to open it does not
@@ -31,6 +33,20 @@ func hang(t *testing.T, path string) (answer func() bool) {
 		defer f.Close()
 		_, err = f.Write(data)
 		return err == nil
+	}
+}
+
+// certmagic asks whether a key exists in the course of an order.
+func TestALookForAKeyInAStorageThatHangsReturns(t *testing.T) {
+	s := &storage{&certmagic.FileStorage{Path: t.TempDir()}, disk.New(t.Context(), 10*time.Millisecond)}
+	if err := s.Store(t.Context(), "key", nil); err != nil || !s.Exists(t.Context(), "key") {
+		t.Fatalf("a key that was stored does not exist: %v", err)
+	}
+	hung := make(chan struct{})
+	defer close(hung)
+	_, err := disk.Do(t.Context(), s.disk, "read", s.Filename("key"), func() (struct{}, error) { <-hung; return struct{}{}, nil })
+	if !errors.Is(err, disk.ErrNoAnswer) || s.Exists(t.Context(), "key") {
+		t.Errorf("the look went past the disk, which hangs: %v", err)
 	}
 }
 
