@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -39,36 +40,26 @@ func (s *sessions) keep(m *jsonrpc.Message) {
 	}
 }
 
-// revival is an attempt to begin a session in the place of a lost one. err is
-// set before done closes.
-type revival struct {
-	done chan struct{}
-	err  error
-}
-
 // revive begins a session in the place of one that is lost, once for all who
-// have found it lost. It ends with the relay's work.
+// have found it lost.
 func (s *sessions) revive(lost *upstream.Session) error {
 	s.mu.Lock()
 	if s.session != lost {
 		s.mu.Unlock()
 		return nil // another request has done it
 	}
-	v := s.revival
-	if v == nil {
-		v = &revival{done: make(chan struct{})}
-		s.revival = v
-		s.wg.Go(func() {
-			v.err = s.begin(lost)
+	if s.revival == nil {
+		s.revival = sync.OnceValue(func() error {
+			err := s.begin(lost)
 			s.mu.Lock()
+			defer s.mu.Unlock()
 			s.revival = nil
-			s.mu.Unlock()
-			close(v.done)
+			return err
 		})
 	}
+	revival := s.revival
 	s.mu.Unlock()
-	<-v.done
-	return v.err
+	return revival()
 }
 
 // begin initialises as the client did, and brings the session to the state

@@ -29,7 +29,7 @@ type sessions struct {
 	session     *upstream.Session // begun last; without, before
 	init        *jsonrpc.Message  // which began it
 	initialized bool
-	revival     *revival
+	revival     func() error // begins one in the place of session, once; nil: none is lost
 	kept        kept
 }
 

@@ -47,13 +47,11 @@ func (c *Caller) unwanted() bool { return c != nil && c.Unwanted != nil && c.Unw
 
 // take takes over what an answer is charged. Without a caller it is returned.
 func (c *Caller) take(l *memory.Lease) {
-	if c == nil {
-		l.Release()
-		return
+	if c != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.released {
+	if c == nil || c.released {
 		l.Release()
 		return
 	}

@@ -104,7 +104,7 @@ func (d *duplex) dispatch(m *jsonrpc.Message) {
 // several sessions use the stream.
 func (d *duplex) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
 	if on == nil {
-		if h := d.calls.sharedBy(); h != nil {
+		if h := d.calls.shared.Load(); h != nil {
 			on = h.unaddressed
 		}
 	}
@@ -142,8 +142,4 @@ func (d *duplex) skimmed(m *skim) {
 }
 
 // listen has nothing to do: the stream is there from the beginning.
-func (d *duplex) listen() <-chan struct{} {
-	heard := make(chan struct{})
-	close(heard)
-	return heard
-}
+func (d *duplex) listen(heard func()) { heard() }

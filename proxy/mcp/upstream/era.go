@@ -18,8 +18,8 @@ type era interface {
 	send(ctx context.Context, msg []byte) error
 	// ping asks the server for a sign of life.
 	ping(ctx context.Context) error
-	// listen is that of the transport. It may be called again.
-	listen() <-chan struct{}
+	// listen is that of the transport.
+	listen(heard func())
 	// subscribe begins or ends to hear of changes of a resource. It returns when
 	// the server knows, or with an error when it does not take the subscription.
 	subscribe(ctx context.Context, uri string, on bool) error

@@ -54,32 +54,37 @@ func (t *httpSSE) open(ctx context.Context) error {
 }
 
 func (t *httpSSE) connect(l *lease) (*sse.Reader, error) {
-	req, err := t.http.request(l.ctx, http.MethodGet, t.host.Target(), nil, nil)
+	res, err := t.exchange(l.ctx, http.MethodGet, t.host.Target(), nil)
 	if err != nil {
 		return nil, err
-	}
-	res, err := t.http.roundTrip(t.host, req)
-	if err != nil {
-		return nil, err
-	}
-	fail := func(err error) (*sse.Reader, error) {
-		res.Body.Close()
-		return nil, err
-	}
-	if !success(res) {
-		_, err := t.http.refused(res, jsonrpc.ID{}, false)
-		return fail(err)
 	}
 	if kind := mediaType(res); kind != typeEvents {
-		return fail(fmt.Errorf("%w: GET is answered with content type %q", errNotSSE, snippet([]byte(kind))))
+		res.Body.Close()
+		return nil, fmt.Errorf("%w: GET is answered with content type %q", errNotSSE, snippet([]byte(kind)))
 	}
 	r := t.in.limits.events(res.Body)
 	if t.post, err = awaitEndpoint(r, res.Request.URL); err != nil {
 		r.Close()
-		return fail(err)
+		res.Body.Close()
+		return nil, err
 	}
 	t.body = res.Body
 	return r, nil
+}
+
+// exchange sends one request. An answer whose status is no success is an error.
+func (t *httpSSE) exchange(ctx context.Context, method string, u *url.URL, body []byte) (*http.Response, error) {
+	req, err := t.http.request(ctx, method, u, body, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := t.http.roundTrip(t.host, req)
+	if err != nil || success(res) {
+		return res, err
+	}
+	defer res.Body.Close()
+	_, err = t.http.refused(res, jsonrpc.ID{}, method == http.MethodPost)
+	return nil, err
 }
 
 // awaitEndpoint reads the first event, which names the URL to POST to.
@@ -155,21 +160,11 @@ func (t *httpSSE) send(ctx context.Context, msg []byte) error {
 
 // deliver POSTs a message; its answer, if any, comes on the stream.
 func (t *httpSSE) deliver(ctx context.Context, msg []byte) error {
-	req, err := t.http.request(ctx, http.MethodPost, t.post, msg, nil)
-	if err != nil {
-		return err
-	}
-	res, err := t.http.roundTrip(t.host, req)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	if success(res) {
+	res, err := t.exchange(ctx, http.MethodPost, t.post, msg)
+	if err == nil {
+		defer res.Body.Close()
 		discard(res.Body)
-		return nil
-	}
-	_, err = t.http.refused(res, jsonrpc.ID{}, true)
-	if status, ok := errors.AsType[*StatusError](err); ok && status.doubtful {
+	} else if status, ok := errors.AsType[*StatusError](err); ok && status.doubtful {
 		status.lives = !t.life.over() // as long as its stream does
 	}
 	return err

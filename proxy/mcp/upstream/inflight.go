@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -18,8 +19,8 @@ type inFlight struct {
 	mu   sync.Mutex
 	by   map[jsonrpc.ID]*pending
 	made uint64 // calls, ever
-	// process is what several sessions share, once they do.
-	process *sharedProcess
+	// shared is the process that several sessions share, once they do.
+	shared atomic.Pointer[sharedProcess]
 }
 
 // pending is a call in flight.
@@ -68,20 +69,6 @@ func (f *inFlight) remove(p *pending) {
 	p.mu.Lock()
 	p.gone = true
 	p.mu.Unlock()
-}
-
-// share makes the stream that of a process which several sessions share.
-func (f *inFlight) share(h *sharedProcess) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.process = h
-}
-
-// sharedBy returns the process that several sessions share; nil: they do not.
-func (f *inFlight) sharedBy() *sharedProcess {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.process
 }
 
 // answered ends the call whose response m is, and moves to it what m is charged;
@@ -165,7 +152,7 @@ func (f *inFlight) owner(m *jsonrpc.Message) *pending {
 			only = p
 		}
 	}
-	if only != nil && f.process != nil && f.process.onlyCaller() != only.by {
+	if h := f.shared.Load(); only != nil && h != nil && h.onlyCaller() != only.by {
 		return nil // a call of another session, which has ended, may go on in the server
 	}
 	return only
@@ -200,7 +187,7 @@ func (f *inFlight) callLocked(id jsonrpc.ID) *pending {
 // it does when it reads it; and none, if the answer cannot be read.
 func (f *inFlight) suspectsLocked(unread bool) []*pending {
 	all := slices.Collect(maps.Values(f.by))
-	if f.process == nil {
+	if f.shared.Load() == nil {
 		return all
 	}
 	if slices.ContainsFunc(all, func(p *pending) bool { return !p.quiet }) {

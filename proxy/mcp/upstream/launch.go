@@ -57,7 +57,8 @@ func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 			switch {
 			case first.err == nil:
 				return first.winOver(fresh, false), nil
-			case !mayFallBack(ctx, first.err):
+			case ctx.Err() != nil, NotSent(first.err), errors.Is(first.err, process.ErrOverflow):
+				// A fresh process that is not asked server/discover would meet the same.
 				fresh.discard()
 				return nil, first.err
 			case fresh == nil, freshDone == nil && errors.Is(fresh.err, process.ErrOverflow):
@@ -103,12 +104,6 @@ func (o *opening) launchOwn(ctx context.Context) (*Session, error) {
 	}
 }
 
-// mayFallBack reports whether a process that failed with err is followed by a
-// fresh one that is not asked server/discover.
-func mayFallBack(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !NotSent(err) && !errors.Is(err, process.ErrOverflow)
-}
-
 // attempt is the opening of a session in the background. session and err are set
 // before done closes.
 type attempt struct {
@@ -118,29 +113,22 @@ type attempt struct {
 	err     error
 }
 
-func begin(ctx context.Context, open func(ctx context.Context, a *attempt) (*Session, error)) *attempt {
+func begin(ctx context.Context, open func(ctx context.Context, cancel context.CancelCauseFunc) (*Session, error)) *attempt {
 	a := &attempt{done: make(chan struct{})}
 	ctx, a.cancel = context.WithCancelCause(ctx)
 	go func() {
 		defer close(a.done)
 		defer a.cancel(nil)
-		a.session, a.err = open(ctx, a)
+		a.session, a.err = open(ctx, a.cancel)
 	}()
 	return a
 }
 
 func (o *opening) start(ctx context.Context) *attempt {
-	return begin(ctx, func(ctx context.Context, a *attempt) (*Session, error) {
-		limit, timer := o.cluster.Config().StartTimeout, (*time.Timer)(nil)
+	return begin(ctx, func(ctx context.Context, cancel context.CancelCauseFunc) (*Session, error) {
 		starting := *o
-		starting.started = func(p *process.Process) {
-			p.SetTrial(o.trial)
-			timer = time.AfterFunc(limit, func() { a.cancel(startTimeError{limit}) })
-		}
+		starting.cancel = cancel
 		s, err := starting.begin(ctx, Stdio)
-		if timer != nil {
-			timer.Stop()
-		}
 		if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}

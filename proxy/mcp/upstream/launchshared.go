@@ -18,10 +18,10 @@ func (o *opening) launch(ctx context.Context) (*Session, error) {
 	if err := o.endpoint.Await(ctx, o.opts.Backoff); err != nil {
 		return nil, err
 	}
-	if o.check != nil && o.check.anew {
-		return o.found(ctx, nil)
-	}
 	all := &o.client.shared
+	if o.check != nil && o.check.anew {
+		return o.found(ctx, all.newProcess(o.endpoint))
+	}
 	for h, found := all.find(o.endpoint); h != nil; h, found = all.find(o.endpoint) {
 		if !found {
 			return o.found(ctx, h)
@@ -43,29 +43,21 @@ func (o *opening) launch(ctx context.Context) (*Session, error) {
 	return o.launchOwn(ctx)
 }
 
-// found starts a process and makes it the one that all share, if the server has
-// no sessions. h is what other sessions wait for; nil: they do not.
+// found starts a process and makes it h, the one that all share, if the server has
+// no sessions.
 func (o *opening) found(ctx context.Context, h *sharedProcess) (*Session, error) {
 	all := &o.client.shared
-	awaited := h != nil
 	s, err := o.launchOwn(ctx)
 	if err != nil || !s.server.Modern() {
-		if awaited {
-			all.drop(h)
-		}
+		all.drop(h)
 		return s, err
-	}
-	if !awaited {
-		h = all.newSharedProcess(o.endpoint)
 	}
 	installed := all.install(h, s, o.check != nil && o.check.anew)
 	g, err := o.join(ctx, installed)
 	if installed == h {
 		return g, err
 	}
-	if awaited {
-		all.drop(h)
-	}
+	all.drop(h)
 	if err != nil || !g.life.spawn(func() { s.Close(context.Background()) }) { // a process is stopped in bounded time
 		s.Close(context.Background())
 	}

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"net/http"
-	"sync"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
@@ -11,39 +10,37 @@ import (
 // call comes on it.
 type listener struct {
 	t      *streamable
-	heard  chan struct{} // closed when the first attempt is through
-	opened bool          // the server has had a stream
+	heard  func() // called with each attempt that is through
+	opened bool   // the server has had a stream
 	position
 }
 
-func (t *streamable) listen() <-chan struct{} {
-	l := &listener{t: t, heard: make(chan struct{}), position: position{attempts: Attempts{Pace: t.pace.Unbounded()}}}
+func (t *streamable) listen(heard func()) {
+	l := &listener{t: t, heard: heard, position: position{attempts: Attempts{Pace: t.pace.Unbounded()}}}
 	if !t.http.toGateway {
 		l.attempts.n = 1 // a server that begins without a stream is asked less often
 	}
 	t.life.spawn(l.run)
-	return l.heard
 }
 
 // run opens the stream again whenever it ends, until the session does or the
 // server turns out to have none.
 func (l *listener) run() {
-	heard := sync.OnceFunc(func() { close(l.heard) })
 	for {
 		moved := l.t.place.next()
-		if l.once(heard) || !l.attempts.Again(l.t.life.ctx, moved) {
+		if l.once() || !l.attempts.Again(l.t.life.ctx, moved) {
 			return
 		}
 	}
 }
 
-// once opens one stream and reads it to its end; it calls heard when the server
-// has answered, or has not. none tells that the server has no such stream.
-func (l *listener) once(heard func()) (none bool) {
+// once opens one stream and reads it to its end. none tells that the server has no
+// such stream.
+func (l *listener) once() (none bool) {
 	lease := newLease(l.t.life.ctx, l.t.life.ctx)
 	defer lease.end()
 	res, err := l.t.roundTrip(lease.ctx, http.MethodGet, nil, nil, l.lastID)
-	heard()
+	l.heard()
 	if err != nil {
 		return false
 	}

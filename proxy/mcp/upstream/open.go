@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/mcpgateway/mcpgateway/clusters"
-	"github.com/mcpgateway/mcpgateway/clusters/process"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
 )
@@ -30,7 +29,7 @@ type opening struct {
 	// asked, since another one gave no good answer. ifFree: no process is stopped
 	// for it, and it waits for none to end, where as many run as may.
 	trial, fallback, ifFree bool
-	started                 func(*process.Process) // is told of it
+	cancel                  context.CancelCauseFunc // ends the opening
 }
 
 // Open begins a session with an endpoint of a cluster: it chooses the transport by

@@ -194,7 +194,7 @@ func (p *probe) launch(ctx context.Context) (*Session, error) {
 			p.spare = p.prober.Client.spares.expect(p.endpoint)
 		}
 		spare := p.spare
-		l = begin(context.WithoutCancel(ctx), func(ctx context.Context, _ *attempt) (*Session, error) { return p.open(ctx, spare) })
+		l = begin(context.WithoutCancel(ctx), func(ctx context.Context, _ context.CancelCauseFunc) (*Session, error) { return p.open(ctx, spare) })
 		p.launched, p.since = l, time.Now()
 	}
 	select {

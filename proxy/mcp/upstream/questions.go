@@ -12,37 +12,13 @@ import (
 
 // questions are what a server without sessions has asked a client that expects
 // requests of the server in their place. The zero questions are none.
-type questions struct {
-	mu sync.Mutex
-	by map[jsonrpc.ID]chan *jsonrpc.Message
-}
+type questions struct{ by sync.Map } // jsonrpc.ID → chan *jsonrpc.Message
 
 // answered takes an answer of the client.
 func (q *questions) answered(m *jsonrpc.Message) {
-	q.mu.Lock()
-	waiting := q.by[m.ID()]
-	delete(q.by, m.ID())
-	q.mu.Unlock()
-	if waiting != nil {
-		waiting <- m // it has room
+	if waiting, ok := q.by.LoadAndDelete(m.ID()); ok {
+		waiting.(chan *jsonrpc.Message) <- m // it has room
 	}
-}
-
-func (q *questions) add() (jsonrpc.ID, chan *jsonrpc.Message) {
-	id, answer := jsonrpc.StringID(rand.Text()), make(chan *jsonrpc.Message, 1)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.by == nil {
-		q.by = map[jsonrpc.ID]chan *jsonrpc.Message{}
-	}
-	q.by[id] = answer
-	return id, answer
-}
-
-func (q *questions) forget(id jsonrpc.ID) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.by, id)
 }
 
 // refusedError: the client does not give what the server wants to know.
@@ -60,8 +36,9 @@ func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next j
 	}
 	var asked []question
 	for key, input := range res.Get("inputRequests").Each {
-		id, answer := q.add()
-		defer q.forget(id)
+		id, answer := jsonrpc.StringID(rand.Text()), make(chan *jsonrpc.Message, 1)
+		q.by.Store(id, answer)
+		defer q.by.Delete(id)
 		request, err := jsonrpc.Parse(jsonrpc.NewRequest(id, input.Get("method").String(), input.Get("params").Raw()))
 		if err != nil {
 			return nil, fmt.Errorf("%w: it asks for input in a way that cannot be read: %w", ErrProtocol, err)

@@ -28,18 +28,20 @@ type Session struct {
 	kept   memory.Lease // of what the server has said of itself
 
 	closing sync.Once
-	closed  chan struct{} // the first Close is through
-	// listening begins to listen, once.
+	// listening begins to listen, once. The channel is closed when the first attempt is
+	// through.
 	listening func() <-chan struct{}
 }
 
 // newSession returns a session that has neither transport nor place yet.
 func newSession(opts Options, budget *memory.Budget) *Session {
-	s := &Session{
-		life: newLifetime(), limits: newLimits(opts.MaxMessage, opts.MaxResult, budget), ids: new(ids), closed: make(chan struct{}),
-	}
+	s := &Session{life: newLifetime(), limits: newLimits(opts.MaxMessage, opts.MaxResult, budget), ids: new(ids)}
 	s.in = &inbox{reporter: &reporter{onIgnored: opts.OnIgnored}, life: s.life, limits: s.limits, onMessage: opts.OnMessage}
-	s.listening = sync.OnceValue(func() <-chan struct{} { return s.era.listen() })
+	s.listening = sync.OnceValue(func() <-chan struct{} {
+		heard := make(chan struct{})
+		s.era.listen(sync.OnceFunc(func() { close(heard) }))
+		return heard
+	})
 	return s
 }
 
@@ -179,7 +181,5 @@ func (s *Session) Close(ctx context.Context) {
 		s.life.work.Wait()
 		s.place.leave()
 		s.kept.Release()
-		close(s.closed)
 	})
-	<-s.closed
 }

@@ -56,22 +56,23 @@ type sharedProcess struct {
 }
 
 // find returns the shared process of an endpoint, or a new one that the caller must
-// install or drop. It returns nil where no process may be shared.
+// install or drop. It returns nil where no process may be shared now.
 func (hs *sharedProcesses) find(e *clusters.Endpoint) (h *sharedProcess, found bool) {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	if hs.isApartLocked(e) {
+	if time.Now().Before(hs.apart[e]) {
 		return nil, false
 	}
 	if h := hs.by[e]; h != nil {
 		return h, true
 	}
-	h = hs.newSharedProcess(e)
+	h = hs.newProcess(e)
 	hs.putLocked(h)
 	return h, false
 }
 
-func (hs *sharedProcesses) newSharedProcess(e *clusters.Endpoint) *sharedProcess {
+// newProcess returns one that no other session finds before it is installed.
+func (hs *sharedProcesses) newProcess(e *clusters.Endpoint) *sharedProcess {
 	return &sharedProcess{all: hs, endpoint: e, ready: make(chan struct{}), members: map[*member]struct{}{}, calls: map[*member]int{}}
 }
 
@@ -115,7 +116,7 @@ func (hs *sharedProcesses) install(h *sharedProcess, s *Session, anew bool) *sha
 	}
 	hs.putLocked(h)
 	h.session, h.sessions, h.born = s, 1, time.Now()
-	s.transport.(*stdio).calls.share(h)
+	s.transport.(*stdio).calls.shared.Store(h)
 	// Its end is the fault of the session that has a call in flight then.
 	s.Process().SetOwner(process.Owner{Backoff: new(process.Backoff)})
 	s.Process().Rest()
@@ -161,16 +162,11 @@ func (hs *sharedProcesses) watch(e *clusters.Endpoint) (end func(context.Context
 	hs.watched[e]++
 	return func(ctx context.Context) {
 		hs.mu.Lock()
-		if hs.watched[e]--; hs.watched[e] > 0 {
-			hs.mu.Unlock()
-			return
+		if hs.watched[e]--; hs.watched[e] <= 0 {
+			delete(hs.watched, e)
 		}
-		delete(hs.watched, e)
 		h := hs.by[e]
-		unused := h != nil && h.session != nil && h.sessions == 0
-		if unused {
-			hs.forgetLocked(h)
-		}
+		unused := hs.watched[e] == 0 && h != nil && h.session != nil && h.sessions == 0 && hs.giveUpLocked(h)
 		hs.mu.Unlock()
 		if unused {
 			h.session.Close(ctx)
@@ -243,8 +239,12 @@ func (h *sharedProcess) lost() {
 	h.all.mu.Lock()
 	h.all.forgetLocked(h)
 	lived := time.Since(h.born)
-	if crashed && lived < apartTime {
-		h.all.setApartLocked(h.endpoint)
+	if now := time.Now(); crashed && lived < apartTime {
+		maps.DeleteFunc(h.all.apart, func(_ *clusters.Endpoint, until time.Time) bool { return now.After(until) })
+		if h.all.apart == nil {
+			h.all.apart = map[*clusters.Endpoint]time.Time{}
+		}
+		h.all.apart[h.endpoint] = now.Add(apartTime)
 	}
 	unused := h.sessions == 0
 	h.all.mu.Unlock()
@@ -267,21 +267,7 @@ func (h *sharedProcess) lost() {
 func (hs *sharedProcesses) isApart(e *clusters.Endpoint) bool {
 	hs.mu.Lock()
 	defer hs.mu.Unlock()
-	return hs.isApartLocked(e)
-}
-
-func (hs *sharedProcesses) isApartLocked(e *clusters.Endpoint) bool {
-	until, ok := hs.apart[e]
-	return ok && time.Now().Before(until)
-}
-
-func (hs *sharedProcesses) setApartLocked(e *clusters.Endpoint) {
-	now := time.Now()
-	maps.DeleteFunc(hs.apart, func(_ *clusters.Endpoint, until time.Time) bool { return now.After(until) })
-	if hs.apart == nil {
-		hs.apart = map[*clusters.Endpoint]time.Time{}
-	}
-	hs.apart[e] = now.Add(apartTime)
+	return time.Now().Before(hs.apart[e])
 }
 
 // begin counts a request of a session in. A process without any may be stopped

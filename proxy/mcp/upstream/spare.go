@@ -13,16 +13,13 @@ import (
 // spares are processes that health checks have started and found to answer, by
 // endpoint. Where a command may run once only, the first session gets that
 // process: it would wait else for the end of the one and the start of another.
-type spares struct {
-	mu sync.Mutex
-	by map[*clusters.Endpoint]*spare
-}
+type spares struct{ by sync.Map } // *clusters.Endpoint → *spare
 
 // spare is a process that nothing but server/discover was said to. It is not
 // initialised: that is done once, with the client's own capabilities.
 type spare struct {
 	ready chan struct{} // closed when it is known whether there is a process
-	// session has the process. The lock of the spares guards it; nil: there is none.
+	// session has the process, nil: there is none. It is set before ready closes.
 	session *Session
 	// heir are the options of the session of a client that has it; nil before.
 	heir atomic.Pointer[Options]
@@ -31,25 +28,17 @@ type spare struct {
 // expect tells sessions that the process which a check starts may be for them. It
 // returns nil where there is one already.
 func (ss *spares) expect(e *clusters.Endpoint) *spare {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	if ss.by[e] != nil {
+	sp := &spare{ready: make(chan struct{})}
+	if _, taken := ss.by.LoadOrStore(e, sp); taken {
 		return nil
 	}
-	if ss.by == nil {
-		ss.by = map[*clusters.Endpoint]*spare{}
-	}
-	sp := &spare{ready: make(chan struct{})}
-	ss.by[e] = sp
 	return sp
 }
 
 // offer leaves the process of s to the first session. With nil there is none.
 func (ss *spares) offer(e *clusters.Endpoint, sp *spare, s *Session) {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
 	if sp.session = s; s == nil {
-		delete(ss.by, e)
+		ss.by.Delete(e)
 	}
 	close(sp.ready)
 }
@@ -57,10 +46,9 @@ func (ss *spares) offer(e *clusters.Endpoint, sp *spare, s *Session) {
 // take returns what a check has left for a session, nil if that is nothing. It
 // waits while the check waits for the process.
 func (ss *spares) take(ctx context.Context, e *clusters.Endpoint) (*spare, error) {
-	ss.mu.Lock()
-	sp := ss.by[e]
-	ss.mu.Unlock()
-	if sp == nil {
+	found, _ := ss.by.Load(e)
+	sp, ok := found.(*spare)
+	if !ok {
 		return nil, nil
 	}
 	select {
@@ -74,15 +62,9 @@ func (ss *spares) take(ctx context.Context, e *clusters.Endpoint) (*spare, error
 	return sp, nil
 }
 
-// remove reports whether the process is the caller's.
+// remove reports whether the process of a spare, which is ready, is the caller's.
 func (ss *spares) remove(e *clusters.Endpoint, sp *spare) bool {
-	ss.mu.Lock()
-	defer ss.mu.Unlock()
-	if sp == nil || ss.by[e] != sp || sp.session == nil {
-		return false
-	}
-	delete(ss.by, e)
-	return true
+	return sp.session != nil && ss.by.CompareAndDelete(e, sp)
 }
 
 // message takes what the server says of its own accord.

@@ -32,7 +32,10 @@ func (o *opening) connectStdio(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	o.started(p)
+	p.SetTrial(o.trial)
+	limit := o.cluster.Config().StartTimeout
+	timer := time.AfterFunc(limit, func() { o.cancel(startTimeError{limit}) })
+	context.AfterFunc(ctx, func() { timer.Stop() })
 	t := &stdio{duplex: duplex{life: s.life, in: s.in}, process: p, lines: make(chan line)}
 	s.use(t)
 	s.process = p

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
@@ -35,8 +35,7 @@ type streamable struct {
 	ids    *ids
 	verify time.Duration // bounds the ping that tells whether the session is lost
 
-	mu sync.Mutex
-	id string // Mcp-Session-Id, "" when the server has none
+	id atomic.Value // string: Mcp-Session-Id, "" when the server has none
 }
 
 func (*streamable) kind() Kind { return StreamableHTTP }
@@ -47,11 +46,9 @@ func (o *opening) connectStreamable(_ context.Context, s *Session) error {
 	return nil
 }
 
-// sessionID returns the session id.
 func (t *streamable) sessionID() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.id
+	id, _ := t.id.Load().(string)
+	return id
 }
 
 // roundTrip sends one request, in the session where there is one.
@@ -109,9 +106,7 @@ func (t *streamable) begin(res *http.Response) error {
 	if !valid {
 		return fmt.Errorf("%w: the session id is not printable ASCII, or too long", ErrProtocol)
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.id = id
+	t.id.Store(id)
 	return nil
 }
 

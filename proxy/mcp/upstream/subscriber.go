@@ -39,7 +39,7 @@ func (s *subscriber) await(ctx context.Context, seq int, on bool) error {
 	if seq == 0 {
 		return nil
 	}
-	s.listen()
+	s.listen(func() {})
 	for on {
 		known, next := s.subscriptions.acknowledged(seq)
 		if known {
@@ -58,22 +58,16 @@ func (s *subscriber) await(ctx context.Context, seq int, on bool) error {
 
 // listen listens in the background for as long as the session lasts. There is
 // nothing to wait for: what is subscribed to is acknowledged.
-func (s *subscriber) listen() <-chan struct{} {
+func (s *subscriber) listen(heard func()) {
 	s.listening.Do(func() { s.life.spawn(s.run) })
-	heard := make(chan struct{})
-	close(heard)
-	return heard
+	heard()
 }
 
 // run opens one stream after the other. When something else is to be heard the new
 // stream is there before the old one ends.
 func (s *subscriber) run() {
-	var end func() // of the stream before
-	defer func() {
-		if end != nil {
-			end()
-		}
-	}()
+	end := func() {} // of the stream before
+	defer func() { end() }()
 	attempts := Attempts{Pace: s.pace, n: 1}
 	for !s.life.over() {
 		filter, seq, changed := s.subscriptions.filter(s.capabilities)
@@ -95,9 +89,7 @@ func (s *subscriber) run() {
 		case <-acked:
 		case <-ended:
 		}
-		if end != nil {
-			end()
-		}
+		end()
 		end = func() { cancel(); <-ended }
 		select {
 		case <-changed:

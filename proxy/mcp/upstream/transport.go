@@ -68,9 +68,9 @@ type transport interface {
 	call(ctx context.Context, r request) (*jsonrpc.Message, error)
 	send(ctx context.Context, msg []byte) error
 	// listen opens the stream for what belongs to no call and keeps it open in the
-	// background. The channel is closed when the first attempt is through. It is
-	// called once.
-	listen() <-chan struct{}
+	// background. heard is called when the first attempt is through, and may be
+	// called again.
+	listen(heard func())
 	// close tells the server, unless the session is lost, and releases what
 	// the transport holds. It is called once.
 	close(ctx context.Context)
