@@ -53,7 +53,7 @@ func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 			if id := m.ID(); m.IsResponse() && a.concerns(id) || !m.IsCall() && id.IsZero() {
 				return nil, a.t.in.limits.tooLong(m.short)
 			}
-			a.t.in.skimmed(m)
+			a.t.in.passOver(m.IsCall(), m.ID())
 			continue
 		}
 		if event.Data == nil {
@@ -78,7 +78,7 @@ func (a *answer) read(res *http.Response) (*jsonrpc.Message, error) {
 				a.caller.take(&events.Lease)
 				return m, nil
 			case over:
-				a.t.in.passOver(m)
+				a.t.in.passOver(m.Kind() != jsonrpc.Response, m.ID())
 			default:
 				a.t.in.route(m, a.on)
 			}

@@ -79,7 +79,7 @@ func (d *duplex) receive(b []byte) {
 		case !d.in.limits.oversized(m):
 			d.dispatch(m)
 		case m.Kind() != jsonrpc.Response || !d.calls.fail(m.ID(), d.in.limits.tooLong(false)):
-			d.in.passOver(m)
+			d.in.passOver(m.Kind() != jsonrpc.Response, m.ID())
 		}
 	}
 }
@@ -137,7 +137,7 @@ func (d *duplex) skimmed(m *skim) {
 	case m.IsResponse() && !id.IsZero() && d.calls.fail(id, tooLong):
 	case m.IsMessage() && !m.IsCall() && id.IsZero() && d.calls.failAll(tooLong):
 	default:
-		d.in.skimmed(m)
+		d.in.passOver(m.IsCall(), id)
 	}
 }
 

@@ -34,24 +34,26 @@ type inbox struct {
 // route hands a notification or request of the server to on, or, where that is
 // nil, to the owner of the session.
 func (in *inbox) route(m *jsonrpc.Message, on func(*jsonrpc.Message)) {
+	if on == nil {
+		on = in.onMessage
+	}
 	switch {
-	case in.passes && on == nil:
-		in.onMessage(m)
-	case in.passes:
-		on(m)
-	case m.Kind() == jsonrpc.Response:
+	case !in.passes && m.Kind() == jsonrpc.Response:
 		in.ignore(fmt.Errorf("response to no call, id %s", m.ID()))
-	case m.Kind() == jsonrpc.Request && m.Method() == spec.Ping:
+	case !in.passes && m.Kind() == jsonrpc.Request && m.Method() == spec.Ping:
 		in.reply("a ping", jsonrpc.NewResult(m.ID(), nil))
 	case on != nil:
 		on(m)
-	case in.onMessage != nil:
-		in.onMessage(m)
 	}
 }
 
-// refuse answers a request of the server that cannot be read.
-func (in *inbox) refuse(id jsonrpc.ID, why error) {
+// refuse tells of a notification or a request of the server that no client gets, and
+// answers the request. id is zero for a notification.
+func (in *inbox) refuse(id jsonrpc.ID, why, ignored error) {
+	in.ignore(ignored)
+	if id.IsZero() {
+		return
+	}
 	in.reply("an unreadable request", jsonrpc.NewError(id, jsonrpc.CodeInvalidRequest, why.Error(), nil))
 }
 
@@ -84,7 +86,7 @@ func (in *inbox) messages(event sse.Event) []*jsonrpc.Message {
 	}
 	return slices.DeleteFunc(messages, func(m *jsonrpc.Message) bool {
 		if in.limits.oversized(m) {
-			in.passOver(m)
+			in.passOver(m.Kind() != jsonrpc.Response, m.ID())
 			return true
 		}
 		return false
@@ -106,40 +108,17 @@ func (in *inbox) drops(b []byte, why error) bool {
 	if !ok || method == "" {
 		return false
 	}
-	in.ignore(&DroppedError{snippet([]byte(method)), why})
-	if !id.IsZero() {
-		in.refuse(id, why)
-	}
+	in.refuse(id, why, &DroppedError{snippet([]byte(method)), why})
 	return true
 }
 
-// errPassedOver: a response is too long and belongs to no call.
-var errPassedOver = errors.New("what the server sent is longer than limits.result, and answers no call")
-
-// passOver takes a message that is too long and that answers no call.
-func (in *inbox) passOver(m *jsonrpc.Message) {
-	if m.Kind() == jsonrpc.Response {
-		in.ignore(errPassedOver)
+// passOver takes a message that is too long and that answers no call. A server that
+// asks is told.
+func (in *inbox) passOver(isCall bool, id jsonrpc.ID) {
+	if !isCall {
+		in.ignore(errors.New("what the server sent is longer than limits.result, and answers no call"))
 		return
 	}
-	in.passOverCall(m.ID())
-}
-
-// passOverCall takes a notification or a request of the server that is too
-// long. A server that asks is told.
-func (in *inbox) passOverCall(id jsonrpc.ID) {
 	err := fmt.Errorf("a message of the server is longer than limits.message (%s)", config.Size(in.limits.message.Load()))
-	in.ignore(err)
-	if !id.IsZero() {
-		in.refuse(id, err)
-	}
-}
-
-// skimmed takes what was too long to be kept, and answers no call.
-func (in *inbox) skimmed(m *skim) {
-	if m.IsCall() {
-		in.passOverCall(m.ID())
-	} else {
-		in.ignore(errPassedOver)
-	}
+	in.refuse(id, err, err)
 }

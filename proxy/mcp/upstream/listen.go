@@ -64,7 +64,7 @@ func (l *listener) once() (none bool) {
 		}
 		l.passed(event)
 		if m, ok := skimmed(event); ok {
-			l.t.in.skimmed(m)
+			l.t.in.passOver(m.IsCall(), m.ID())
 		}
 		for _, m := range l.t.in.messages(event) {
 			l.t.in.route(m, nil)

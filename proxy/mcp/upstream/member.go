@@ -37,7 +37,7 @@ func (m *member) call(ctx context.Context, r request) (*jsonrpc.Message, error) 
 	r.by = m
 	r.on = func(got *jsonrpc.Message) {
 		if m.in.limits.oversized(got) {
-			m.in.passOver(got)
+			m.in.passOver(got.Kind() != jsonrpc.Response, got.ID())
 			return
 		}
 		m.in.route(got, on)

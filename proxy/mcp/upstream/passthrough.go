@@ -67,14 +67,11 @@ func (p *passing) callModern(ctx context.Context, r request, m *jsonrpc.Message,
 	case m.Method() == spec.ToolsList:
 		p.tools.admit(answer, nil)
 	case m.Method() == spec.ToolsCall && answer.ErrorCode() == jsonrpc.CodeHeaderMismatch:
-		page := func(cursor []byte) (*jsonrpc.Message, error) {
-			list, err := jsonrpc.Parse(listTools(jsonrpc.StringID(rand.Text()), m.Params().Get("_meta").Raw(), cursor))
-			if err != nil {
-				return nil, err
-			}
+		newID := func() jsonrpc.ID { return jsonrpc.StringID(rand.Text()) }
+		list := func(list *jsonrpc.Message) (*jsonrpc.Message, error) {
 			return post(request{body: list.Raw(), id: list.ID(), on: func(*jsonrpc.Message) {}}, list)
 		}
-		if p.tools.search(m.Params().Get("name").String(), page, nil) == nil {
+		if p.tools.search(m.Params().Get("name").String(), newID, m.Params().Get("_meta").Raw(), list, nil) == nil {
 			return post(r, m)
 		} // else the gateway's own word is the better one
 	}

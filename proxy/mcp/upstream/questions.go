@@ -21,15 +21,10 @@ func (q *questions) answered(m *jsonrpc.Message) {
 	}
 }
 
-// refusedError: the client does not give what the server wants to know.
-type refusedError struct{ response *jsonrpc.Message }
-
-func (e *refusedError) Error() string { return "the client gave no answer" }
-
 // fulfil shows the client what the server wants to know, res, and returns the next
-// try of the request m, with this id (MCP 2026-07-28, Multi Round-Trip Requests).
-// It ends with ctx, and with life, that of the session.
-func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next jsonrpc.ID, res jsonrpc.Value, show func(*jsonrpc.Message)) (*jsonrpc.Message, error) {
+// try of the request m, with this id (MCP 2026-07-28, Multi Round-Trip Requests), or
+// the error response by which the client refuses. It ends with ctx, and with life, that of the session.
+func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next jsonrpc.ID, res jsonrpc.Value, show func(*jsonrpc.Message)) (try, refusal *jsonrpc.Message, err error) {
 	type question struct {
 		key, method string
 		answer      chan *jsonrpc.Message
@@ -41,7 +36,7 @@ func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next j
 		defer q.by.Delete(id)
 		request, err := jsonrpc.Parse(jsonrpc.NewRequest(id, input.Get("method").String(), input.Get("params").Raw()))
 		if err != nil {
-			return nil, fmt.Errorf("%w: it asks for input in a way that cannot be read: %w", ErrProtocol, err)
+			return nil, nil, fmt.Errorf("%w: it asks for input in a way that cannot be read: %w", ErrProtocol, err)
 		}
 		asked = append(asked, question{key, request.Method(), answer})
 		show(request)
@@ -52,14 +47,14 @@ func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next j
 		select {
 		case answer = <-one.answer:
 		case <-ctx.Done():
-			return nil, &interruptedError{context.Cause(ctx)}
+			return nil, nil, &interruptedError{context.Cause(ctx)}
 		case <-life.Done():
-			return nil, &interruptedError{context.Cause(life)}
+			return nil, nil, &interruptedError{context.Cause(life)}
 		}
 		result := answer.Result().Raw()
 		if answer.IsError() {
 			if one.method != spec.ElicitationCreate {
-				return nil, &refusedError{answer}
+				return nil, answer, nil
 			}
 			result = []byte(`{"action":"cancel"}`)
 		}
@@ -73,5 +68,6 @@ func (q *questions) fulfil(ctx, life context.Context, m *jsonrpc.Message, next j
 	} else {
 		e.Delete(m.Params(), "requestState")
 	}
-	return jsonrpc.Parse(e.Apply(m))
+	try, err = jsonrpc.Parse(e.Apply(m))
+	return try, nil, err
 }

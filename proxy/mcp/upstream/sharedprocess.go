@@ -344,10 +344,7 @@ func (h *sharedProcess) unaddressed(m *jsonrpc.Message) {
 		return
 	default:
 		err := fmt.Errorf("%s does not say which call it is about, and several sessions use the process", snippet([]byte(method)))
-		h.session.in.ignore(err)
-		if m.Kind() == jsonrpc.Request {
-			h.session.in.refuse(m.ID(), err)
-		}
+		h.session.in.refuse(m.ID(), err, err)
 		return
 	}
 	h.all.mu.Lock()

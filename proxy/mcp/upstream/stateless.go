@@ -55,12 +55,11 @@ func (s *stateless) rounds(ctx context.Context, r request) (*jsonrpc.Message, er
 			return nil, fmt.Errorf("%w: the server asked for input %d times", ErrProtocol, round+1)
 		}
 		show := func(question *jsonrpc.Message) { s.in.route(question, r.on) }
-		if m, err = s.questions.fulfil(ctx, s.life.ctx, m, s.ids.next(), res.Result(), show); err != nil {
-			if refused, ok := errors.AsType[*refusedError](err); ok {
-				return refused.response, nil
-			}
-			return nil, err
+		try, refusal, err := s.questions.fulfil(ctx, s.life.ctx, m, s.ids.next(), res.Result(), show)
+		if refusal != nil || err != nil {
+			return refusal, err
 		}
+		m = try
 	}
 }
 
@@ -154,14 +153,10 @@ func (s *stateless) repeating(ctx context.Context, m *jsonrpc.Message, anew bool
 	tools, tool := s.known.tools(), m.Params().Get("name").String()
 	params, known := tools.of(tool)
 	if !known || anew {
-		page := func(cursor []byte) (*jsonrpc.Message, error) {
-			list, err := jsonrpc.Parse(listTools(s.ids.next(), nil, cursor))
-			if err != nil {
-				return nil, err
-			}
+		post := func(list *jsonrpc.Message) (*jsonrpc.Message, error) {
 			return s.post(ctx, list, nil, func(*jsonrpc.Message) {})
 		}
-		if err := tools.search(tool, page, s.in.ignore); err != nil {
+		if err := tools.search(tool, s.ids.next, nil, post, s.in.ignore); err != nil {
 			return nil, err
 		}
 		params, _ = tools.of(tool)

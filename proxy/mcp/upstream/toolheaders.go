@@ -138,13 +138,21 @@ func sizeOf(tool string, params []headerParam) int {
 	return n
 }
 
-// search asks for the tools until the definition of one is there. page asks for
-// one page; cursor is the JSON of the one that tools/list takes, nil for the first
-// page. invalid is that of admit.
-func (t *toolHeaders) search(tool string, page func(cursor []byte) (*jsonrpc.Message, error), invalid func(error)) error {
-	var cursor []byte
+// search asks for the tools until the definition of one is there. post sends one
+// tools/list, whose id newID makes; meta is the JSON of its _meta and may be nil.
+// invalid is that of admit.
+func (t *toolHeaders) search(tool string, newID func() jsonrpc.ID, meta []byte, post func(*jsonrpc.Message) (*jsonrpc.Message, error), invalid func(error)) error {
+	params := []byte{'{'}
+	if meta != nil {
+		params = append(append(params, `"_meta":`...), meta...)
+	}
+	first := params
 	for range maxPages {
-		list, err := page(cursor)
+		m, err := jsonrpc.Parse(jsonrpc.NewRequest(newID(), spec.ToolsList, append(params, '}')))
+		if err != nil {
+			return fmt.Errorf("ask for the tools: %w", err)
+		}
+		list, err := post(m)
 		if err != nil {
 			return fmt.Errorf("ask for the tools: %w", err)
 		}
@@ -156,7 +164,11 @@ func (t *toolHeaders) search(tool string, page func(cursor []byte) (*jsonrpc.Mes
 		if next.Kind() != jsonrpc.String {
 			break
 		}
-		cursor = next.Raw()
+		params = first[:len(first):len(first)]
+		if len(first) > 1 {
+			params = append(params, ',')
+		}
+		params = append(append(params, `"cursor":`...), next.Raw()...)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -167,20 +179,4 @@ func (t *toolHeaders) search(tool string, page func(cursor []byte) (*jsonrpc.Mes
 		t.unlisted[tool] = struct{}{}
 	}
 	return nil
-}
-
-// listTools is the request for a page of the tools. meta, the JSON of _meta, and
-// cursor may be nil.
-func listTools(id jsonrpc.ID, meta, cursor []byte) []byte {
-	params := []byte{'{'}
-	if meta != nil {
-		params = append(append(params, `"_meta":`...), meta...)
-	}
-	if cursor != nil {
-		if len(params) > 1 {
-			params = append(params, ',')
-		}
-		params = append(append(params, `"cursor":`...), cursor...)
-	}
-	return jsonrpc.NewRequest(id, spec.ToolsList, append(params, '}'))
 }
