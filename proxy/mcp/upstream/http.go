@@ -102,13 +102,8 @@ func snippet(b []byte) string {
 	if cut {
 		b = b[:most]
 	}
-	text := strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, strings.ToValidUTF8(string(b), ""))
-	text = strings.Join(strings.Fields(text), " ")
+	between := func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
+	text := strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(b), ""), between), " ")
 	if cut {
 		text += "…"
 	}
