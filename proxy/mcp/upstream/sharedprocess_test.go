@@ -253,7 +253,12 @@ func TestASharedProcessThatIsMisledEndsNoOtherCalls(t *testing.T) {
 	a, b := mustOpen(t, c, e, sharing(known)), mustOpen(t, c, e, sharing(known))
 	done := make(chan error)
 	go func() { done <- a.invoke(t.Context(), "wait", nil) }()
-	testkit.Eventually(t, "the call", func() bool { return a.Busy() == 1 })
+	calls := &a.transport.(*member).transport.(*stdio).calls
+	testkit.Eventually(t, "the call is in flight", func() bool {
+		calls.mu.Lock()
+		defer calls.mu.Unlock()
+		return len(calls.by) == 1
+	})
 	id := b.NextID()
 	m, err := b.Call(t.Context(), jsonrpc.NewRequest(id, "tools/call", []byte(`{"name":"null"}`)), id, nil)
 	if err != nil || m.ErrorMessage() != "Parse error" {

@@ -142,13 +142,10 @@ func sizeOf(tool string, params []headerParam) int {
 // tools/list, whose id newID makes; meta is the JSON of its _meta and may be nil.
 // invalid is that of admit.
 func (t *toolHeaders) search(tool string, newID func() jsonrpc.ID, meta []byte, post func(*jsonrpc.Message) (*jsonrpc.Message, error), invalid func(error)) error {
-	params := []byte{'{'}
-	if meta != nil {
-		params = append(append(params, `"_meta":`...), meta...)
-	}
-	first := params
+	var cursor []byte
 	for range maxPages {
-		m, err := jsonrpc.Parse(jsonrpc.NewRequest(newID(), spec.ToolsList, append(params, '}')))
+		params := jsonrpc.NewObject("_meta", meta, "cursor", cursor)
+		m, err := jsonrpc.Parse(jsonrpc.NewRequest(newID(), spec.ToolsList, params))
 		if err != nil {
 			return fmt.Errorf("ask for the tools: %w", err)
 		}
@@ -164,11 +161,7 @@ func (t *toolHeaders) search(tool string, newID func() jsonrpc.ID, meta []byte, 
 		if next.Kind() != jsonrpc.String {
 			break
 		}
-		params = first[:len(first):len(first)]
-		if len(first) > 1 {
-			params = append(params, ',')
-		}
-		params = append(append(params, `"cursor":`...), next.Raw()...)
+		cursor = next.Raw()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
