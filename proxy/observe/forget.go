@@ -9,18 +9,23 @@ import (
 	"github.com/mcpgateway/mcpgateway/clusters"
 )
 
+// fewGone is how many values are looked for one by one: each look compares the labels
+// of all series, and writing them out, as the pass for many does, costs about as much
+// as that many looks.
+const fewGone = 16
+
 // Gone are listeners, routes, clusters and endpoints that no generation has any
 // more. It is made as a map is, and is for one goroutine.
-type Gone map[gone]bool
+type Gone map[labelValue]bool
 
-// gone is the value of a label; of the label endpoint, beside that cluster.
-type gone struct{ label, name, cluster string }
+// labelValue is the value of a label; of the label endpoint, beside that cluster.
+type labelValue struct{ label, value, cluster string }
 
 // Add adds a listener, route or cluster, as label says.
-func (g Gone) Add(label, name string) { g[gone{label: label, name: name}] = true }
+func (g Gone) Add(label, name string) { g[labelValue{label: label, value: name}] = true }
 
 // Keep takes back Add.
-func (g Gone) Keep(label, name string) { delete(g, gone{label: label, name: name}) }
+func (g Gone) Keep(label, name string) { delete(g, labelValue{label: label, value: name}) }
 
 // AddEndpoints adds those endpoints of a cluster that are not among those kept.
 func (g Gone) AddEndpoints(cluster string, all, kept []*clusters.Endpoint) {
@@ -30,25 +35,38 @@ func (g Gone) AddEndpoints(cluster string, all, kept []*clusters.Endpoint) {
 	}
 	for _, e := range all {
 		if url := endpointLabel(e.ID()); !known[url] {
-			g[gone{"endpoint", url, cluster}] = true
+			g[labelValue{"endpoint", url, cluster}] = true
 		}
 	}
 }
 
-// Forget drops the series of all that is gone. It looks at each series once, however
-// much that is.
+// Forget drops the series of all that is gone.
 func (o *Observer) Forget(g Gone) {
 	labels := map[string]bool{}
 	for one := range g {
 		labels[one.label] = true
 	}
 	for _, s := range o.metrics.series {
-		if slices.ContainsFunc(s.labels, func(l string) bool { return labels[l] }) {
+		switch {
+		case !slices.ContainsFunc(s.labels, func(l string) bool { return labels[l] }):
+		case len(g) <= fewGone:
+			for one := range g {
+				s.DeletePartialMatch(one.labels())
+			}
+		default:
 			s.forget(g)
 		}
 	}
 }
 
+func (v labelValue) labels() prometheus.Labels {
+	if v.label == "endpoint" {
+		return prometheus.Labels{v.label: v.value, "cluster": v.cluster}
+	}
+	return prometheus.Labels{v.label: v.value}
+}
+
+// forget drops the series of all that is gone in one pass, however much that is.
 func (s series) forget(g Gone) {
 	collected := make(chan prometheus.Metric, 64)
 	go func() {
@@ -56,7 +74,8 @@ func (s series) forget(g Gone) {
 		s.Collect(collected)
 	}()
 	var all []prometheus.Metric
-	for m := range collected { // holding the lock that requests count under
+	// Collect holds the lock of the metric while it sends, and requests count under it.
+	for m := range collected {
 		all = append(all, m)
 	}
 	for _, m := range all {
@@ -67,9 +86,9 @@ func (s series) forget(g Gone) {
 		labels, dead := prometheus.Labels{}, false
 		for _, l := range read.Label {
 			labels[l.GetName()] = l.GetValue()
-			dead = dead || g[gone{label: l.GetName(), name: l.GetValue()}]
+			dead = dead || g[labelValue{label: l.GetName(), value: l.GetValue()}]
 		}
-		if dead || g[gone{"endpoint", labels["endpoint"], labels["cluster"]}] {
+		if dead || g[labelValue{"endpoint", labels["endpoint"], labels["cluster"]}] {
 			s.Delete(labels)
 		}
 	}

@@ -120,6 +120,12 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 }
 
 func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
+	for _, others := range []int{0, fewGone} { // that have no series
+		t.Run(fmt.Sprint(others), func(t *testing.T) { forget(t, others) })
+	}
+}
+
+func forget(t *testing.T, others int) {
 	o := New(io.Discard, "test")
 	o.Clusters.Request("a", "http://1", 200, time.Second, nil)
 	o.Clusters.Request("a", "http://2", 200, time.Second, nil)
@@ -130,7 +136,10 @@ func TestForgottenSeriesAreGoneAndOthersStay(t *testing.T) {
 	all.Add("cluster", "b")
 	all.Add("listener", "public")
 	all.Add("route", "tools")
-	all[gone{"endpoint", "http://1", "a"}] = true
+	all[labelValue{"endpoint", "http://1", "a"}] = true
+	for i := range others {
+		all.Add("route", fmt.Sprint(i))
+	}
 	o.Forget(all)
 	families, err := o.metrics.registry.Gather()
 	if err != nil {
@@ -164,37 +173,43 @@ func (l looked) Write(m *dto.Metric) error {
 	return l.Metric.Write(m)
 }
 
-func TestEachSeriesIsLookedAtOnceHoweverManyRoutesGo(t *testing.T) {
+func TestEachSeriesIsReadOnceWhereManyRoutesGoAndNeverWhereOneGoes(t *testing.T) {
 	const routes = 1000
-	o, times := New(io.Discard, "test"), 0
-	d := prometheus.NewDesc("test_total", "", []string{"route"}, nil)
-	vec := prometheus.NewMetricVec(d, func(values ...string) prometheus.Metric {
-		return looked{prometheus.MustNewConstMetric(d, prometheus.CounterValue, 1, values...), &times}
-	})
-	o.metrics.series = append(o.metrics.series, series{vec, []string{"route"}})
-	all := Gone{}
-	for i := range routes {
-		if _, err := vec.GetMetricWithLabelValues(fmt.Sprint(i)); err != nil {
-			t.Fatal(err)
+	for goes, want := range map[int]int{1: 0, routes: routes} {
+		o, times := New(io.Discard, "test"), 0
+		d := prometheus.NewDesc("test_total", "", []string{"route"}, nil)
+		vec := prometheus.NewMetricVec(d, func(values ...string) prometheus.Metric {
+			return looked{prometheus.MustNewConstMetric(d, prometheus.CounterValue, 1, values...), &times}
+		})
+		o.metrics.series = append(o.metrics.series, series{vec, []string{"route"}})
+		for i := range routes {
+			if _, err := vec.GetMetricWithLabelValues(fmt.Sprint(i)); err != nil {
+				t.Fatal(err)
+			}
 		}
-		all.Add("route", fmt.Sprint(i))
-	}
-	o.Forget(all)
-	if times != routes {
-		t.Errorf("%d looks at %d series", times, routes)
-	}
-	if vec.DeletePartialMatch(nil) != 0 {
-		t.Error("series are left")
+		all := Gone{}
+		for i := range goes {
+			all.Add("route", fmt.Sprint(i))
+		}
+		o.Forget(all)
+		if times != want {
+			t.Errorf("%d of %d routes go: series are read %d times", goes, routes, times)
+		}
+		if left := vec.DeletePartialMatch(nil); left != routes-goes {
+			t.Errorf("%d of %d routes go: %d series are left", goes, routes, left)
+		}
 	}
 }
 
 func BenchmarkForget(b *testing.B) {
-	for _, routes := range []int{1000, 10_000} {
-		b.Run(fmt.Sprint(routes), func(b *testing.B) {
+	const routes = 10_000
+	for _, goes := range []int{1, fewGone, fewGone + 1, 1000, routes} {
+		b.Run(fmt.Sprint(goes), func(b *testing.B) {
 			all := Gone{}
-			for i := range routes {
+			for i := range goes {
 				all.Add("route", fmt.Sprint(i))
 			}
+			b.ReportAllocs()
 			for b.Loop() {
 				b.StopTimer()
 				o := New(io.Discard, "test")
