@@ -1,7 +1,6 @@
 package logging
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"github.com/mcpgateway/mcpgateway/internal/disk"
 )
 
 // flushTimeout is how long lines that wait have when their destination is given
@@ -24,7 +21,6 @@ const flushTimeout = 2 * time.Second
 type Logs struct {
 	stderr  *Sink
 	current atomic.Pointer[Sink]
-	disk    *disk.Disk // bounds the wait for a network file system
 	// count is told of each dropped line.
 	count func(dropped int)
 	// retired counts the sinks that still write what they took.
@@ -35,7 +31,7 @@ type Logs struct {
 // somewhere to report to. dropped is called with the number of lines that are
 // lost, each time some are; it must not log.
 func New(stderr io.Writer, dropped func(lines int)) *Logs {
-	l := &Logs{count: dropped, disk: disk.New(context.Background(), disk.Timeout)}
+	l := &Logs{count: dropped}
 	l.stderr = newSink(Config{Access: true}, zerolog.InfoLevel, stderr, dropped)
 	l.current.Store(l.stderr)
 	return l
@@ -60,7 +56,7 @@ func (l *Logs) Open(c Config) (*Sink, error) {
 	if c.File == "" {
 		return l.stderr.variant(c, level), nil
 	}
-	f, err := openFile(l.disk, string(c.File))
+	f, err := openFile(string(c.File))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/mcpgateway/mcpgateway/internal/disk"
 	"github.com/mcpgateway/mcpgateway/proxy/config"
@@ -24,9 +25,37 @@ func TestLogToAPipeThatNobodyReadsIsRefusedAtOnce(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openFile(disk.New(t.Context(), disk.Timeout), pipe); !errors.Is(err, syscall.ENXIO) {
+	if _, err := openFile(pipe); !errors.Is(err, syscall.ENXIO) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// A network file system that is gone may be taken out of the way, and another one
+// mounted in its place.
+func TestALogFileThatHungCanBeOpenedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, hung := filepath.Join(t.TempDir(), "log"), make(chan struct{})
+		var late logFile
+		_, err := openWithin(path, func() (logFile, error) {
+			<-hung
+			var err error
+			late.File, err = os.Create(path)
+			return late, err
+		})
+		if !errors.Is(err, disk.ErrNoAnswer) {
+			t.Errorf("a file system that is gone: %v", err)
+		}
+		if f, err := openFile(path); err != nil {
+			t.Errorf("another one in its place: %v", err)
+		} else {
+			f.Close()
+		}
+		close(hung)
+		synctest.Wait()
+		if _, err := late.Stat(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the file that came too late is open: %v", err)
+		}
+	})
 }
 
 func openSink(t *testing.T, l *Logs, c Config) *Sink {

@@ -98,25 +98,43 @@ func (w levelWriter) WriteLevel(l zerolog.Level, line []byte) (int, error) {
 	return w.lines.Write(line)
 }
 
-// logFile is a file that is written to. One that is opened too late to be used is
-// closed when it is collected.
+// logFile is a file that is written to.
 type logFile struct {
 	*os.File
 	created bool // the file was not there
 }
 
-func openFile(d *disk.Disk, path string) (logFile, error) {
-	f, err := disk.Do(context.Background(), d, "open", path, func() (f logFile, err error) {
+func openFile(path string) (logFile, error) {
+	return openWithin(path, func() (f logFile, err error) {
 		_, err = os.Stat(path)
 		f.created = errors.Is(err, fs.ErrNotExist)
 		// Without O_NONBLOCK, opening a FIFO waits for a reader, maybe for ever.
 		f.File, err = os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
 		return f, err
 	})
-	if err != nil {
-		err = fmt.Errorf("opening the log file: %w", err)
+}
+
+// openWithin bounds the wait for open, and closes a file that comes too late. Each
+// call has a Disk of its own: on a shared one an open that never returns, of a network
+// file system that is gone, would keep every later one from the path, once another
+// file system is mounted there as well.
+func openWithin(path string, open func() (logFile, error)) (logFile, error) {
+	var f logFile
+	var settled atomic.Bool // the file has come, or is not waited for any more
+	_, err := disk.Do(context.Background(), disk.New(context.Background(), disk.Timeout), "open", path, func() (_ struct{}, err error) {
+		f, err = open()
+		if settled.Swap(true) && err == nil {
+			f.Close()
+		}
+		return struct{}{}, err
+	})
+	if errors.Is(err, disk.ErrNoAnswer) && settled.Swap(true) {
+		f.Close() // it came in the last moment
 	}
-	return f, err
+	if err != nil {
+		return logFile{}, fmt.Errorf("opening the log file: %w", err)
+	}
+	return f, nil
 }
 
 func isTerminal(w io.Writer) bool {
