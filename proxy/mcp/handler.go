@@ -21,14 +21,9 @@ type HandlerConfig struct {
 }
 
 // Handler serves one route of one generation over HTTP.
-type Handler struct {
-	*downstream.Handler
-	route *session.Route
-}
+type Handler = downstream.Handler
 
-// NewHandler prepares a route of a new generation. It touches no session:
-// Commit puts the handler in force. It fails when the configuration names a
-// cluster that the generation does not have.
+// NewHandler prepares a route of a new generation, as the Registry's NewRoute does.
 func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	route, err := h.NewRoute(session.Settings{
 		Name:      cfg.Route,
@@ -58,5 +53,5 @@ func (h *Hub) NewHandler(cfg HandlerConfig) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", cfg.Route, err)
 	}
-	return &Handler{handler, route}, nil
+	return handler, nil
 }

@@ -269,7 +269,7 @@ func TestASessionOfHTTPSSEMayEndWhileAMessageIsRead(t *testing.T) {
 	for body, want := range map[string]int{`{"jsonrpc":"2.0","id":1,"method":"ping"}`: http.StatusNotFound, "": http.StatusBadRequest} {
 		s := g.openSSE("")
 		_, id, _ := strings.Cut(s.post, "=")
-		route := g.current.Load().route
+		route := g.current.Load().Route()
 		rest := strings.NewReader(body)
 		upload := readerFunc(func(p []byte) (int, error) {
 			s.res.Body.Close()
@@ -310,7 +310,7 @@ func TestAStreamTransportIsEndedWithItsRouteAndForASlowReader(t *testing.T) {
 	s := g.openSSE("")
 	s.ask(initBody)
 	_, id, _ := strings.Cut(s.post, "=")
-	route := g.current.Load().route
+	route := g.current.Load().Route()
 	opened, ok := route.Find(id, session.HTTPSSE)
 	if !ok {
 		t.Fatal("there is no session")

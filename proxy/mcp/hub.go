@@ -24,7 +24,7 @@ func NewHub(opts Options) *Hub { return &Hub{session.NewRegistry(opts)} }
 func (h *Hub) Commit(handlers []*Handler) {
 	routes := make([]*session.Route, len(handlers))
 	for i, handler := range handlers {
-		routes[i] = handler.route
+		routes[i] = handler.Route()
 	}
 	h.Registry.Commit(routes)
 }

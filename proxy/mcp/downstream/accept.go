@@ -8,12 +8,9 @@ import (
 
 // accept is what the client takes as an answer to a POST.
 type accept struct {
-	// JSON reports whether it takes application/json.
-	JSON bool
-	// SSE reports whether the client asks for event streams by name.
-	SSE bool
-	// Wildcard reports whether anything will do, as curl says it.
-	Wildcard bool
+	JSON     bool
+	SSE      bool // asked for by name
+	Wildcard bool // anything will do, as curl says it
 }
 
 // parseAccept reads the header Accept.

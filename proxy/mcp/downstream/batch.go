@@ -85,16 +85,14 @@ func newBatch(out eventstream.Outlet, members []member, lease memory.Lease) *bat
 func (b *batch) each(handle func(m *jsonrpc.Message, out eventstream.Outlet)) {
 	for i, m := range b.members {
 		if m.refusal != nil {
-			b.member(i).Finish(http.StatusOK, m.refusal)
+			batchMember{b, i}.Finish(http.StatusOK, m.refusal)
 		} else {
-			handle(m.msg, b.member(i))
+			handle(m.msg, batchMember{b, i})
 		}
 	}
 }
 
-// member returns where the i-th member is answered.
-func (b *batch) member(i int) eventstream.Outlet { return batchMember{b, i} }
-
+// batchMember is where the i-th member is answered.
 type batchMember struct {
 	*batch
 	i int

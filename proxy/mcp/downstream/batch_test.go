@@ -28,7 +28,7 @@ func FuzzBatch(f *testing.F) {
 		owed := b.left
 		for i, m := range members {
 			if m.answered() {
-				b.member(i).Finish(200, []byte(`{}`))
+				batchMember{b, i}.Finish(200, []byte(`{}`))
 			}
 		}
 		if owed == 0 != (out.last == nil) || owed > 0 && !json.Valid(out.last) {
@@ -61,20 +61,20 @@ func TestABatchIsChargedUntilItIsAnswered(t *testing.T) {
 	}
 	out := new(answers)
 	whole := newBatch(out, members, b.Lease(memory.Answer))
-	if !whole.member(0).Offer(200, long) || !whole.member(1).Offer(200, long) {
+	if !(batchMember{whole, 0}).Offer(200, long) || !(batchMember{whole, 1}).Offer(200, long) {
 		t.Fatal("there is memory for two")
 	}
 	spent("two are there", 2*len(long))
-	if whole.member(2).Offer(200, long) {
+	if (batchMember{whole, 2}).Offer(200, long) {
 		t.Error("there is none for a third")
 	}
-	whole.member(2).Finish(200, []byte(`{}`))
+	batchMember{whole, 2}.Finish(200, []byte(`{}`))
 	if spent("it is answered", 0); len(out.last) < 2*len(long) {
 		t.Errorf("it is answered by %d bytes", len(out.last))
 	}
 
 	broken := newBatch(out, members, b.Lease(memory.Answer))
-	broken.member(0).Offer(200, long)
+	batchMember{broken, 0}.Offer(200, long)
 	broken.interrupted()
 	spent("it was interrupted", 0)
 }

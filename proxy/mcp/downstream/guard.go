@@ -52,7 +52,7 @@ func newGuard(hosts, origins, headers []string) (*guard, error) {
 func (g *guard) check(r *http.Request) string {
 	host, ok := hostname.Canonical(r.Host)
 	switch {
-	case !ok || len(g.hosts) > 0 && !g.serves(host):
+	case !ok || len(g.hosts) > 0 && !slices.ContainsFunc(g.hosts, func(p hostname.Pattern) bool { return p.Matches(host) }):
 		return "this host is not served here"
 	case len(g.hosts) == 0 && overLoopback(r) && !hostname.Loopback(host):
 		return "over loopback only loopback names are served; configure allowed_hosts to serve others"
@@ -91,10 +91,6 @@ func (g *guard) checkOrigin(r *http.Request, text, host string) string {
 		return "this origin may not call here: it differs from this host in scheme, name or port; configure allowed_origins"
 	}
 	return ""
-}
-
-func (g *guard) serves(host string) bool {
-	return slices.ContainsFunc(g.hosts, func(p hostname.Pattern) bool { return p.Matches(host) })
 }
 
 // overLoopback reports whether either end of the connection is this machine's

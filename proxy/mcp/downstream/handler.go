@@ -56,6 +56,9 @@ func New(s Settings) (*Handler, error) {
 	return h, nil
 }
 
+// Route returns the route that the handler serves.
+func (h *Handler) Route() *session.Route { return h.streamable.route }
+
 // Guard serves by next, which authenticates, what may come here at all.
 func (h *Handler) Guard(next http.Handler) http.Handler { return h.guard.wrap(next) }
 

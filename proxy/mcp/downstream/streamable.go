@@ -22,25 +22,18 @@ type streamable struct {
 }
 
 func (h streamable) serve(x exchange) {
-	named := x.r.Header.Get(spec.HeaderSession) != ""
-	switch x.r.Method {
-	case http.MethodPost:
+	switch method, named := x.r.Method, x.r.Header.Get(spec.HeaderSession) != ""; {
+	case method == http.MethodPost:
 		h.post(x)
-		return
-	case http.MethodGet:
-		if named {
-			h.get(x)
-			return
-		}
-	case http.MethodDelete:
-		if named {
-			h.delete(x)
-		} else {
-			x.refuse(http.StatusBadRequest, jsonrpc.ID{}, spec.HeaderSession+" is missing")
-		}
-		return
+	case method == http.MethodGet && named:
+		h.get(x)
+	case method == http.MethodDelete && named:
+		h.delete(x)
+	case method == http.MethodDelete:
+		x.refuse(http.StatusBadRequest, jsonrpc.ID{}, spec.HeaderSession+" is missing")
+	default:
+		x.notAllowed("GET, POST, DELETE")
 	}
-	x.notAllowed("GET, POST, DELETE")
 }
 
 // enter begins the use of the session that the request names.

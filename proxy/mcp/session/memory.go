@@ -81,17 +81,17 @@ func (r *Registry) relieve() {
 // byLastUse returns the sessions that nothing uses, and the others, those that
 // were used longest ago first.
 func (r *Registry) byLastUse() (idle, busy []*session) {
-	all, last := r.all(), map[*session]time.Time{}
-	for _, s := range all {
-		last[s], _ = s.life.use()
-	}
-	slices.SortFunc(all, func(a, b *session) int { return last[a].Compare(last[b]) })
-	for _, s := range all {
-		if _, now := s.life.use(); now {
+	last := map[*session]time.Time{}
+	for _, s := range r.all() {
+		var now bool
+		if last[s], now = s.life.use(); now {
 			busy = append(busy, s)
 		} else {
 			idle = append(idle, s)
 		}
+	}
+	for _, sessions := range [][]*session{idle, busy} {
+		slices.SortFunc(sessions, func(a, b *session) int { return last[a].Compare(last[b]) })
 	}
 	return idle, busy
 }

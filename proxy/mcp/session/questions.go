@@ -23,20 +23,6 @@ type questions struct {
 	tasks map[string]*slot.Slot         // of the client, by its id, with whom they are for
 }
 
-// add takes a request in. full reports that there were limit requests already,
-// and it is to be refused; flood that as many again are being refused, and it was
-// not taken in.
-func (q *questions) add(r *serverRequest, limit int) (full, flood bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	n := len(q.byID)
-	if n >= 2*limit {
-		return true, true
-	}
-	q.byID[r.id] = r
-	return n >= limit, false
-}
-
 func (q *questions) remove(r *serverRequest) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -21,11 +21,10 @@ const rootsTime = time.Second
 // with the answer to its own request, if that is one that may be answered so.
 // related says that the server has named the call in which it asks.
 func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, related bool) {
-	a, err := q.newRequest(from, m)
 	limit := q.s.life.current().Limits.Pending
-	if _, flood := q.add(a, limit); flood {
-		a.lease.Release()
-		return // as many as there may be are being refused
+	a, _, err := q.newRequest(from, m, limit)
+	if a == nil {
+		return
 	}
 	switch m.Method() {
 	case spec.SamplingCreateMessage, spec.ElicitationCreate, spec.RootsList:

@@ -37,10 +37,12 @@ type serverRequest struct {
 // errWithdrawn: the server does not want the answer any more.
 var errWithdrawn = errors.New("the server withdrew its request")
 
-// newRequest returns a server's request, which run or its lease's release ends. The
-// error says that there is no memory for it.
-func (q *questions) newRequest(from *slot.Upstream, m *jsonrpc.Message) (*serverRequest, error) {
-	a := &serverRequest{
+// newRequest takes a server's request in, which run ends. full reports that there were
+// limit of them already, and it is to be refused, and the error that there is no memory
+// for it. Where as many again are being refused it is dropped, and newRequest returns
+// nil.
+func (q *questions) newRequest(from *slot.Upstream, m *jsonrpc.Message, limit int) (a *serverRequest, full bool, err error) {
+	a = &serverRequest{
 		id:       jsonrpc.StringID(rand.Text()),
 		from:     from,
 		msg:      m,
@@ -48,18 +50,25 @@ func (q *questions) newRequest(from *slot.Upstream, m *jsonrpc.Message) (*server
 		withdrew: make(chan struct{}),
 		lease:    q.s.registry.opts.Memory.Lease(memory.Answer),
 	}
-	return a, a.lease.Grow(2 * len(m.Raw()))
+	q.mu.Lock()
+	n := len(q.byID)
+	if n < 2*limit {
+		q.byID[a.id] = a
+	}
+	q.mu.Unlock()
+	if n >= 2*limit {
+		return nil, true, nil
+	}
+	return a, n >= limit, a.lease.Grow(2 * len(m.Raw()))
 }
 
 // relay brings a server's request to the client, and the answer back.
 func (q *questions) relay(from *slot.Upstream, m *jsonrpc.Message, c *call) {
-	a, err := q.newRequest(from, m)
-	a.call = c
-	full, flood := q.add(a, q.s.life.current().Limits.Pending)
-	if flood {
-		a.lease.Release()
-		return // as many again are being told that there is no room
+	a, full, err := q.newRequest(from, m, q.s.life.current().Limits.Pending)
+	if a == nil {
+		return
 	}
+	a.call = c
 	if full || err != nil {
 		err = ErrPending
 	}

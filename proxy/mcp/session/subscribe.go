@@ -9,7 +9,6 @@ import (
 
 	"github.com/mcpgateway/mcpgateway/internal/memory"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
-	"github.com/mcpgateway/mcpgateway/proxy/mcp/federation"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/slot"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/spec"
@@ -175,16 +174,9 @@ func (w watcher) watch(uri string) bool {
 // watchTask asks the server that has a task to tell of it. Its state can be
 // asked for in any case, so that nothing is lost where it does not.
 func (w watcher) watchTask(id string) {
-	refs := w.route.Members
-	ref, own := refs[0], id
-	if !w.session.naming.Transparent(refs) {
-		cluster, inner, ok := w.session.openID(federation.TaskID, id)
-		member, there := w.route.member(cluster)
-		if ref, own = member, inner; !ok || !there {
-			return
-		}
+	if ref, own, err := resolver(w).resolveTask(id); err == nil {
+		_ = w.session.servers.at(ref.Name).Use(w.ctx, &w.Call, func(up *upstream.Session) error { return up.WatchTask(w.ctx, own) })
 	}
-	_ = w.session.servers.at(ref.Name).Use(w.ctx, &w.Call, func(up *upstream.Session) error { return up.WatchTask(w.ctx, own) })
 }
 
 // acknowledged is the first message of the stream: what of the filter is

@@ -27,19 +27,26 @@ func (s *session) idScope(kind string) seal.Scope {
 // task forwards a request about a task to the server that has it.
 func (d dispatcher) task() ([]byte, error) {
 	at := d.msg.Params().Get("taskId")
-	refs := d.route.Members
-	if d.session.naming.Transparent(refs) {
-		d.once = d.msg.Method() == spec.TasksCancel
-		body, _, err := d.forward(refs[0], nil)
-		return body, err
+	ref, own, err := resolver(d).resolveTask(at.String())
+	if err != nil {
+		return nil, err
 	}
-	cluster, own, ok := d.session.openID(federation.TaskID, at.String())
-	ref, member := d.route.member(cluster)
-	if !ok || !member {
-		return nil, spec.InvalidParams("unknown task")
-	}
-	body, _, err := d.forward(ref, func(e *jsonrpc.Edits) { e.ReplaceString(at, own) })
+	d.once = d.msg.Method() == spec.TasksCancel && d.session.naming.Transparent(d.route.Members)
+	body, _, err := d.forward(ref, func(e *jsonrpc.Edits) { rename(e, at, own) })
 	return body, err
+}
+
+// resolveTask finds the server that has a task, and what it calls it.
+func (r resolver) resolveTask(id string) (federation.Member, string, error) {
+	if refs := r.route.Members; r.session.naming.Transparent(refs) {
+		return refs[0], id, nil
+	}
+	cluster, own, ok := r.session.openID(federation.TaskID, id)
+	ref, member := r.route.member(cluster)
+	if !ok || !member {
+		return federation.Member{}, "", spec.InvalidParams("unknown task")
+	}
+	return ref, own, nil
 }
 
 // related gives the server its own name of the task that a client's message
