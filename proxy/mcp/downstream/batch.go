@@ -30,14 +30,11 @@ func parseBatch(body []byte, limit int) ([]member, error) {
 	if err != nil {
 		return nil, err
 	}
-	invalid := func(reason string) ([]member, error) {
-		return nil, &jsonrpc.ParseError{Code: jsonrpc.CodeInvalidRequest, Reason: reason}
-	}
 	switch n := all.Len(); {
 	case n == 0:
-		return invalid("empty batch")
+		return nil, &jsonrpc.ParseError{Code: jsonrpc.CodeInvalidRequest, Reason: "empty batch"}
 	case n > limit:
-		return invalid("too many messages in a batch")
+		return nil, &jsonrpc.ParseError{Code: jsonrpc.CodeInvalidRequest, Reason: "too many messages in a batch"}
 	}
 	var members []member
 	for _, element := range all.Each {

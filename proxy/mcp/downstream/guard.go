@@ -27,7 +27,7 @@ type guard struct {
 // served, and origins those that may call; of none of either there is a default
 // that lets no foreign page in. headers are those of clients that go upstream.
 func newGuard(hosts, origins, headers []string) (*guard, error) {
-	g := &guard{headers: headers}
+	g := &guard{origins: map[origin]bool{}, headers: headers}
 	for _, h := range hosts {
 		p, err := hostname.ParsePattern(h)
 		if err != nil {
@@ -39,9 +39,6 @@ func newGuard(hosts, origins, headers []string) (*guard, error) {
 		o, err := parseOrigin(text)
 		if err != nil {
 			return nil, fmt.Errorf("allowed_origins: %q %w", text, err)
-		}
-		if g.origins == nil {
-			g.origins = map[origin]bool{}
 		}
 		g.origins[o] = true
 	}

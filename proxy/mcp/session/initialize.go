@@ -76,7 +76,7 @@ func (f Sender) Initialize(ctx context.Context, m *jsonrpc.Message, o eventstrea
 	defer s.Exit()
 	st := s.newStream(o)
 	c := s.newCall(f, m, st)
-	body, err := s.negotiate(ctx, c)
+	body, err := dispatcher{c}.initialize(ctx)
 	if err == nil && ctx.Err() != nil {
 		err = errGone // and would never end the session
 	}
@@ -90,14 +90,6 @@ func (f Sender) Initialize(ctx context.Context, m *jsonrpc.Message, o eventstrea
 	c.answer(http.StatusOK, m.ID(), body)
 	write(s.id, st.Reader())
 	return nil
-}
-
-// negotiate returns the answer to initialize, and waits for no server longer than
-// for one that is silent.
-func (s *session) negotiate(ctx context.Context, c *call) ([]byte, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, c.route.Timeouts.CallIdle, errCallIdle)
-	defer cancel()
-	return dispatcher{c}.initialize(ctx)
 }
 
 // A session is initialized before it has an id, but where its client does that over
@@ -127,7 +119,7 @@ func (s *session) initializeOnStream(c *call) error {
 	s.init, s.version = init.params, init.version
 	s.naming = federation.NewNaming(c.route.Namespace, c.route.Members)
 	started := s.life.spawn(func() {
-		body, err := s.negotiate(s.life.ctx, c)
+		body, err := dispatcher{c}.initialize(s.life.ctx)
 		if err != nil {
 			f := Note(c.Info, err)
 			s.only.Finish(f.Answer.Status, f.Body(c.msg.ID()))
@@ -142,8 +134,11 @@ func (s *session) initializeOnStream(c *call) error {
 	return nil
 }
 
-// initialize returns the answer to initialize.
+// initialize returns the answer to initialize, and waits for no server longer than
+// for one that is silent.
 func (d dispatcher) initialize(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, d.route.Timeouts.CallIdle, errCallIdle)
+	defer cancel()
 	if d.session.naming.Transparent(d.route.Members) {
 		return d.initializeOne(ctx)
 	}

@@ -23,12 +23,6 @@ type questions struct {
 	tasks map[string]*slot.Slot         // of the client, by its id, with whom they are for
 }
 
-func (q *questions) remove(r *serverRequest) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.byID, r.id)
-}
-
 // find returns the request that the client calls by an id; nil when it is over.
 func (q *questions) find(id jsonrpc.ID) *serverRequest {
 	q.mu.Lock()

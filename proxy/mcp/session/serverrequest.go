@@ -119,7 +119,9 @@ func (q *questions) run(a *serverRequest, err error, wait func(context.Context, 
 // finish ends a server's request.
 func (q *questions) finish(a *serverRequest) {
 	a.lease.Release()
-	q.remove(a)
+	q.mu.Lock()
+	delete(q.byID, a.id)
+	q.mu.Unlock()
 	if a.key != "" {
 		a.call.suspended.drop(a)
 	}

@@ -92,27 +92,23 @@ func (r rounds) elicitations(ref federation.Member, m *jsonrpc.Message) []byte {
 		return nil
 	}
 	names := r.session.of(ref)
-	var asked []inputRequest
+	var asked []any
 	for _, page := range pages.Each {
 		var e jsonrpc.Edits
 		names.Request(&e, spec.ElicitationCreate, page)
 		e.SetString(page, "mode", "url")
-		asked = append(asked, inputRequest{strconv.Itoa(len(asked)), spec.ElicitationCreate, e.ApplyTo(page)})
+		asked = append(asked, strconv.Itoa(len(asked)/2), inputRequest(spec.ElicitationCreate, e.ApplyTo(page)))
 	}
 	return r.inputRequired(asked, seal.State{Cluster: ref.Name, Anew: true})
 }
 
-// inputRequest is one thing that a server wants to know.
-type inputRequest struct {
-	key, method string
-	params      []byte // nil: none
+// inputRequired is the result that asks for input: asked are keys, each with what
+// inputRequest returns.
+func (r rounds) inputRequired(asked []any, state seal.State) []byte {
+	return jsonrpc.NewObject("resultType", "input_required", "inputRequests", jsonrpc.NewObject(asked...), "requestState", r.sealState(state))
 }
 
-// inputRequired is the result that asks for input.
-func (r rounds) inputRequired(asked []inputRequest, state seal.State) []byte {
-	var requests []any
-	for _, ask := range asked {
-		requests = append(requests, ask.key, jsonrpc.NewObject("method", ask.method, "params", ask.params))
-	}
-	return jsonrpc.NewObject("resultType", "input_required", "inputRequests", jsonrpc.NewObject(requests...), "requestState", r.sealState(state))
+// inputRequest is one thing that a server wants to know. params is nil for none.
+func inputRequest(method string, params []byte) []byte {
+	return jsonrpc.NewObject("method", method, "params", params)
 }

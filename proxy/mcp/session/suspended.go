@@ -107,9 +107,9 @@ func (k *suspended) suspendLocked() {
 		k.c.cancel(ErrPending)
 		return
 	}
-	asked := make([]inputRequest, len(k.asks))
-	for i, a := range k.asks {
-		asked[i] = inputRequest{a.key, a.msg.Method(), a.params}
+	var asked []any
+	for _, a := range k.asks {
+		asked = append(asked, a.key, inputRequest(a.msg.Method(), a.params))
 	}
 	body := rounds{k.c}.inputRequired(asked, seal.State{Cluster: k.c.asked(), Held: k.id})
 	k.c.out.Finish(http.StatusOK, jsonrpc.NewResult(k.msg.ID(), body))
