@@ -20,7 +20,7 @@ func TestTheFirstGatewayOfTheREADMEAnswers(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(text), "\n## A first gateway\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	section = strings.NewReplacer("localhost:8443", "localhost:"+freePort(t), "localhost:9000", "localhost:"+freePort(t)).Replace(section)
+	section = strings.NewReplacer("localhost:8443", "localhost:"+freePort(t), "localhost:9000", "localhost:"+freePort(t), "127.0.0.1:9901", "127.0.0.1:"+freePort(t)).Replace(section)
 	_, port, _ := strings.Cut(section, "https://localhost:")
 	section = strings.ReplaceAll(section, "127.0.0.1:8443", "127.0.0.1:"+port[:strings.IndexByte(port, '/')])
 	blocks := block.FindAllStringSubmatch(section, -1)
@@ -45,15 +45,14 @@ func TestTheFirstGatewayOfTheREADMEAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, content := range map[string]string{
-		filepath.Join(try, "config.yaml"): blocks[0][2],
-		// People call again where the gateway does not listen yet.
-		filepath.Join(project, ".curlrc"): "retry = 30\nretry-connrefused\nretry-delay = 1\n",
+		filepath.Join(try, "config.yaml"):  blocks[0][2],
+		filepath.Join(project, "Makefile"): "build examples:\n",
 	} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	script := run(t, []string{"CURL_HOME=" + project}, "bash", "-c", "set -euo pipefail\ncd "+project+"\n"+
+	script := run(t, nil, "bash", "-c", "set -euo pipefail\ncd "+project+"\n"+
 		blocks[1][2]+blocks[2][2]+"\nkill $(jobs -p)\nwait")
 	if code := script.wait(); code != 0 {
 		t.Errorf("exit %d", code)

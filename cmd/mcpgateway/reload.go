@@ -21,10 +21,10 @@ func asksGateway(c *cobra.Command, run func(c *cobra.Command, api *admin.Client)
 		}
 		in, err := admin.AddressIn(*path, os.LookupEnv)
 		if err != nil {
-			return &exitError{exitInvalid, fmt.Errorf("reading the admin address (--admin can name it): %w", err)}
+			return &exitError{exitInvalid, fmt.Errorf("reading the admin address: %w; try: %s --admin ADDRESS", err, c.CommandPath())}
 		}
 		if in == "" {
-			return &exitError{exitInvalid, fmt.Errorf("%s has no admin section, so the gateway cannot be asked", *path)}
+			return &exitError{exitInvalid, fmt.Errorf("%s has no admin section, so the gateway cannot be asked; try: %s --admin ADDRESS", *path, c.CommandPath())}
 		}
 		return run(c, admin.NewClient(in))
 	}

@@ -31,8 +31,10 @@ type stdioFlags struct {
 func stdioCommand() *cobra.Command {
 	var f stdioFlags
 	c := &cobra.Command{
-		Use:   "stdio --url URL",
-		Short: "Be a stdio MCP server that speaks to a gateway: for desktop clients",
+		Use: "stdio --url URL",
+		// What users call such a program elsewhere.
+		SuggestFor: []string{"relay", "bridge"},
+		Short:      "Be a stdio MCP server that speaks to a gateway: for desktop clients",
 		Long: "Be a stdio MCP server that speaks to a gateway, for clients that start their servers\n" +
 			"as child processes. Messages pass as they are; a gateway that restarts, and a session\n" +
 			"that is lost with it, go unnoticed. Ends with its input, or on SIGTERM.\n\n" +

@@ -86,6 +86,8 @@ func TestAWrongCommandLineExitsWith2AndSaysWhereToRead(t *testing.T) {
 	for _, c := range []struct{ args, says, help string }{
 		{"frob", `unknown command "frob"`, "mcpgateway --help"},
 		{"rum", "Did you mean this?\n\trun", "mcpgateway --help"},
+		{"relay", "\n\tstdio\n", "mcpgateway --help"},
+		{"bridge", "\n\tstdio\n", "mcpgateway --help"},
 		{"help frob", `unknown command "frob"`, "mcpgateway help --help"},
 		{"run --frob", "unknown flag: --frob", "mcpgateway run --help"},
 		{"validate -c", "flag needs an argument", "mcpgateway validate --help"},
