@@ -80,8 +80,7 @@ func (l lister) drainAll(refs []federation.Member, from seal.Position) []federat
 	return all
 }
 
-// drain reads pages of one cluster until it has as much as a page of ours
-// takes. A server that repeats a cursor has no end; it is ended here.
+// drain reads pages of one cluster until it has as much as a page of ours takes.
 func (l lister) drain(ref federation.Member, from seal.Position) federation.Listing {
 	listing := federation.Listing{Member: ref, Hint: federation.Freshest()}
 	patience, hopeless := l.session.servers.at(ref.Name).Patience(&l.route.slots)

@@ -16,18 +16,18 @@ const (
 
 // pace slows attempts down that keep failing.
 type pace struct {
-	failures int       // in a row
-	next     time.Time // when an attempt may be made without being asked for
+	wait time.Duration // after the last failure; 0: there was none since a success
+	next time.Time     // when an attempt may be made without being asked for
 }
 
 // note notes how an attempt ended.
 func (p *pace) note(err error) {
 	if err == nil {
-		p.failures = 0
+		p.wait = 0
 		return
 	}
-	p.next = time.Now().Add(min(firstPace<<min(p.failures, 16), maxPace))
-	p.failures++
+	p.wait = min(max(2*p.wait, firstPace), maxPace)
+	p.next = time.Now().Add(p.wait)
 }
 
 // reviveLocked opens an upstream session that no call waits for, because notifications
