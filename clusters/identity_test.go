@@ -48,8 +48,13 @@ func TestEveryConnectionShowsTheClientCertificate(t *testing.T) {
 				cfg.Protocols, cfg.TLS, cfg.HealthCheck = protocols, peertest.Identity(t, ca, "the-client"), checks(t, kind)
 				cfg.HealthCheck.Interval = 5 * time.Millisecond
 				cfg.MaxConnectionAge = 30 * time.Millisecond // reconnect now and then
-				c := get(t, newSet(t, clusters.Options{Probers: map[string]clusters.Prober{kind: pingProber{}}}, cfg), "strict")
-				awaitHealth(t, c.Endpoints()[0], clusters.Healthy)
+				set := prepare(t, nil, clusters.Options{Probers: map[string]clusters.Prober{kind: pingProber{}}}, cfg)
+				set.Warm(t.Context())
+				c := get(t, set, "strict")
+				if !c.Endpoints()[0].Healthy() || kind != "tcp" && len(server.Seen()) == 0 {
+					t.Fatalf("before the commit checks found %+v over %d connections", c.Endpoints()[0].Status(), len(server.Seen()))
+				}
+				set.Commit()
 
 				streaming, stop := context.WithCancel(t.Context())
 				stream, err := c.RoundTrip(peertest.Request(t, "GET", "/stream", "").WithContext(streaming))

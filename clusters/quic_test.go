@@ -28,8 +28,13 @@ func TestEveryQUICConnectionShowsTheClientCertificate(t *testing.T) {
 			cfg.HealthCheck = checks(t, kind)
 			cfg.HealthCheck.Interval = 5 * time.Millisecond
 			cfg.MaxConnectionAge = 30 * time.Millisecond // reconnect now and then
-			c := get(t, newSet(t, clusters.Options{Probers: map[string]clusters.Prober{kind: pingProber{}}}, cfg), "strict")
-			awaitHealth(t, c.Endpoints()[0], clusters.Healthy)
+			set := prepare(t, nil, clusters.Options{Probers: map[string]clusters.Prober{kind: pingProber{}}}, cfg)
+			set.Warm(t.Context())
+			c := get(t, set, "strict")
+			if !c.Endpoints()[0].Healthy() || len(server.Seen()) == 0 {
+				t.Fatalf("before the commit checks found %+v over %d connections", c.Endpoints()[0].Status(), len(server.Seen()))
+			}
+			set.Commit()
 			_, stop := peertest.Open(t, c)
 			for range 10 {
 				if got, want := peertest.Fetch(t, c, "/call"), "HTTP/3.0 GET "+server.Addr+" /call "; got != want {

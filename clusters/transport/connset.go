@@ -29,9 +29,9 @@ const (
 // connectionSet is the set of connections that were dialled in one stretch of time.
 type connectionSet struct {
 	pool *Pool
-	// short and long carry what asks for no upgrade: long the requests with long
-	// bodies.
-	short, long transports
+	// short carries the requests with short bodies, and long those with long ones.
+	// Neither carries a request for an upgrade.
+	short, long chooser
 	// http1 says that their connections may speak HTTP/1.1.
 	http1 bool
 	// upgrade speaks HTTP/1.1 only: a protocol upgrade cannot travel on HTTP/2
@@ -54,17 +54,18 @@ type transport interface {
 	CloseIdleConnections()
 }
 
-// transports are several of them, or one.
-type transports interface {
-	// take chooses the one for a request with a short body of so many bytes.
-	take(short int64) http.RoundTripper
+// chooser has one transport or several, and chooses one for each request.
+type chooser interface {
+	// choose returns the transport for a request. short is the length of its body in
+	// bytes, and 0 where that is long.
+	choose(short int64) http.RoundTripper
 	CloseIdleConnections()
 }
 
 // single is one transport for all requests.
 type single struct{ transport }
 
-func (s single) take(int64) http.RoundTripper { return s.transport }
+func (s single) choose(int64) http.RoundTripper { return s.transport }
 
 // newConnectionSet is called with pool.mu held.
 func newConnectionSet(p *Pool) *connectionSet {

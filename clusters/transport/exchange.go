@@ -51,7 +51,7 @@ type exchange struct {
 
 	mu    sync.Mutex
 	ended error     // why the exchange was ended from our side
-	conn  io.Closer // the upgraded connection, which ctx does not reach
+	conn  io.Closer // the upgraded connection, which the end of interrupt.ctx does not close
 }
 
 // begin makes the exchange of a request, which the user of the pool has counted.
@@ -147,10 +147,10 @@ func (x *exchange) send(req *http.Request, tryTimeout time.Duration) (*http.Resp
 	case x.upgrade:
 		transport = x.set.upgrade
 	case isLong:
-		transport = x.set.long.take(0)
+		transport = x.set.long.choose(0)
 	default:
 		x.short.Store(short(req))
-		transport = x.set.short.take(x.short.Load())
+		transport = x.set.short.choose(x.short.Load())
 	}
 	x.lane, _ = transport.(*lane)
 	var timer *time.Timer

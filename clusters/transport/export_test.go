@@ -12,7 +12,7 @@ func (p *Pool) Crowds() (active, unanswered, stuck int64) {
 	add := func(n int64, c *crowd) {
 		active, unanswered, stuck = active+n, unanswered+c.unanswered.Load(), stuck+c.stuck.Load()
 	}
-	for _, t := range []transports{cs.short, cs.long} {
+	for _, t := range []chooser{cs.short, cs.long} {
 		switch t := t.(type) {
 		case *lanes:
 			for _, lane := range *t.all.Load() {

@@ -45,9 +45,9 @@ func newLanes(dial func() *http.Transport) *lanes {
 	return l
 }
 
-// take counts a request onto a lane, until leave, and its short body of so many
+// choose counts a request onto a lane, until leave, and its short body of so many
 // bytes onto the lane's crowd.
-func (l *lanes) take(short int64) http.RoundTripper {
+func (l *lanes) choose(short int64) http.RoundTripper {
 	for {
 		all := *l.all.Load()
 		for _, lane := range all {

@@ -134,7 +134,7 @@ func TestAStreamOnASilentConnectionEnds(t *testing.T) {
 				p := &Pool{dialer: dialer{Connector: &Connector{settings: Settings{Protocols: []string{"h2"}}}}}
 				p.current = newConnectionSet(p)
 				defer p.Close()
-				transport := p.current.short.take(0).(*lane).Transport
+				transport := p.current.short.choose(0).(*lane).Transport
 				defer transport.CloseIdleConnections()
 				near, far := net.Pipe()
 				defer far.Close()

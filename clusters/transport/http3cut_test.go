@@ -36,7 +36,7 @@ func (c *cutting) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func TestARequestThatWasCutBeforeItWasSentIsSentAgain(t *testing.T) {
 	for _, header := range []bool{false, true} {
-		transport := newConnectionSet(&Pool{dialer: toEcho(t)}).short.take(0).(*http3Transport)
+		transport := newConnectionSet(&Pool{dialer: toEcho(t)}).short.choose(0).(*http3Transport)
 		t.Cleanup(transport.set.close)
 		first, _, err := transport.acquire(t.Context(), 0)
 		if err != nil {

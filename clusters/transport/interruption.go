@@ -7,12 +7,12 @@ import (
 	"sync"
 )
 
-// interruption tells net/http of the end of an exchange, but for one moment: net/http
-// puts a connection of HTTP/1.1 among the idle ones before the request that was
-// answered has left it. A request that is cancelled then closes the connection under
-// the next one, which fails with the cause of the first and may have been acted upon.
-// So net/http learns of the end only where no whole answer can come any more, or
-// once the round trip is over.
+// interruption tells net/http of the end of an exchange. There is one exception:
+// net/http puts a connection of HTTP/1.1 among the idle ones before the request that
+// was answered has left it. A request that is cancelled then closes the connection
+// under the next one, which fails with the cause of the first and may have been acted
+// upon. So over HTTP/1.1 net/http learns of the end only where no whole answer can come
+// any more, or once the round trip is over.
 type interruption struct {
 	caller context.Context
 	// ctx is what net/http is given: the values of the caller's, and an end of its own.
@@ -46,10 +46,12 @@ func (i *interruption) stop(cause error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.cause = cmp.Or(i.cause, cause)
-	i.tellLocked()
+	i.cancelLocked()
 }
 
-func (i *interruption) tellLocked() {
+// cancelLocked tells net/http of the end, if there is one that it may learn of now.
+// Called with mu held.
+func (i *interruption) cancelLocked() {
 	if i.cause != nil && (i.head == nil || i.head.cut(i.turn)) {
 		i.cancel(i.cause)
 	}
@@ -61,7 +63,7 @@ func (i *interruption) carriedBy(head *headScan, turn uint64) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.head, i.turn = head, turn
-	i.tellLocked()
+	i.cancelLocked()
 }
 
 // answered is called when the round trip is over: net/http gives a connection away
