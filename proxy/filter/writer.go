@@ -35,8 +35,8 @@ func (w *responseWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Hijack leaves the connection to the caller. The hijacker writes the status itself; it
-// can only be 101.
+// Hijack leaves the connection to the caller, who writes the status itself; it can
+// only be 101.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err == nil && w.status == 0 {

@@ -15,7 +15,7 @@ import (
 type action struct {
 	key   string
 	given func(*Config) bool
-	make  func(*Router, *Config, Deps) (http.Handler, error)
+	build func(*Router, *Config, Deps) (http.Handler, error)
 }
 
 // actions are all actions. A route has exactly one.
@@ -28,9 +28,9 @@ var actions = []action{
 }
 
 // plain has an action served behind the route's auth, and its answers edited.
-func plain(make func(*Config, Deps) (http.Handler, error)) func(*Router, *Config, Deps) (http.Handler, error) {
+func plain(build func(*Config, Deps) (http.Handler, error)) func(*Router, *Config, Deps) (http.Handler, error) {
 	return func(rt *Router, c *Config, deps Deps) (http.Handler, error) {
-		h, err := make(c, deps)
+		h, err := build(c, deps)
 		if err == nil {
 			h, err = rt.authenticated(c, deps, h, nil)
 		}

@@ -2,8 +2,14 @@ package routes
 
 import (
 	"reflect"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
+
+	"github.com/mcpgateway/mcpgateway/clusters"
+	"github.com/mcpgateway/mcpgateway/internal/testkit"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp"
 )
 
 func TestActionsThatAnswerThemselves(t *testing.T) {
@@ -53,6 +59,55 @@ func TestReadinessFollowsTheProcess(t *testing.T) {
 			t.Errorf("ready %v: %d, want %d", ready, got, want)
 		}
 		ready = true
+	}
+}
+
+// A handler that kept its Deps would keep every generation before its own.
+func TestNoActionKeepsTheRouterBefore(t *testing.T) {
+	s, err := load(t, `
+routes:
+- {match: {path: /}, mcp: {clusters: [up]}}
+- {match: {path: /}, cluster: up}
+- {match: {path: /}, health: ready}
+- {match: {path: /}, redirect: {path: /to}}
+- {match: {path: /}, respond: {}}
+clusters: [{name: up, endpoints: ['http://127.0.0.1:1']}]
+`)
+	if err != nil || len(s.Routes) != len(actions) {
+		t.Fatalf("%d routes for %d actions: %v", len(s.Routes), len(actions), err)
+	}
+	set, err := clusters.NewSet(s.Clusters, nil, clusters.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Release()
+	hub := mcp.NewHub(mcp.Options{})
+	defer hub.Close(t.Context())
+	handler := func(c *Config) (*mcp.Handler, error) {
+		return hub.NewHandler(mcp.HandlerConfig{Config: c.MCP, Clusters: set})
+	}
+	for i := range s.Routes {
+		next := func(previous *Router) *Router {
+			rt, err := NewRouter(s.Routes[i:i+1], Deps{Clusters: set, MCP: handler, Previous: previous})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if previous != nil {
+				previous.Close()
+			}
+			return rt
+		}
+		rt := next(nil)
+		var old []weak.Pointer[Router]
+		for range 3 {
+			old = append(old, weak.Make(rt))
+			rt = next(rt)
+		}
+		testkit.Eventually(t, "the routers before that of "+actions[i].key+" are collected", func() bool {
+			runtime.GC()
+			return !slices.ContainsFunc(old, func(p weak.Pointer[Router]) bool { return p.Value() != nil })
+		})
+		rt.Close()
 	}
 }
 

@@ -122,7 +122,7 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case resp.StatusCode == http.StatusSwitchingProtocols:
 		x.upgrade(out, resp)
 	default:
-		x.respond(resp)
+		x.passAnswer(resp)
 	}
 }
 

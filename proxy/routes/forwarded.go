@@ -23,8 +23,8 @@ func setForwarded(h http.Header, r *http.Request) {
 			}
 		}
 	}
-	// This field is taken from no peer: proxies that append to X-Forwarded-For pass this field on
-	// as it came, so that their clients could claim any identity.
+	// This field is taken from no peer: proxies that append to X-Forwarded-For pass it
+	// on as it came, so that their clients could claim any identity.
 	delete(h, tls.ForwardedHeader)
 	if peer := peerAddr(conn, r); peer != "" {
 		if earlier := h["X-Forwarded-For"]; len(earlier) > 0 {

@@ -19,20 +19,22 @@ var errInterim = fmt.Errorf("%w: it sent more than %d 1xx answers", transport.Er
 // interim passes 1xx answers on, which arrive on a goroutine of the upstream
 // connection until the final one does.
 type interim struct {
-	mu   sync.Mutex // held while the ResponseWriter is the upstream's
+	// mu guards the ResponseWriter until the final header has come, since 1xx answers
+	// are written from another goroutine.
+	mu   sync.Mutex
 	seen int
 	over atomic.Bool // the final header has come, or never will
 }
 
-// end leaves the ResponseWriter to the handler.
+// end has no 1xx answer be written from now on.
 func (i *interim) end() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.over.Store(true)
 }
 
-// pass passes on 103 Early Hints above all. 100 it does not: our own server sends
-// it when the upstream wants the body.
+// pass passes a 1xx answer on, such as 103 Early Hints. It does not pass 100, which our
+// own server sends when the upstream wants the body.
 func (i *interim) pass(w http.ResponseWriter, status int, header textproto.MIMEHeader) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"net"
@@ -69,6 +70,37 @@ func TestABodyThatIsNotHTTPIsNamed(t *testing.T) {
 		}
 		if e := g.entry(); string(e.Flag) != flag {
 			t.Errorf("%.40q: %s, %s", body, e.Flag, e.Reason)
+		}
+	}
+}
+
+// An answer that net/http takes and that cannot be passed on leaves the connection to a
+// client that stays, but for one whose upload has not ended.
+func TestAnAnswerThatCannotBePassedOnIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		answer, request, reason string
+		closes                  bool
+	}{
+		{
+			"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+			"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: y\r\n\r\n",
+			`the server does not keep to HTTP: it switched to "x", and "y" was asked for`, false,
+		},
+		{
+			"HTTP/1.1 099 Hm\r\nContent-Length: 0\r\n\r\n",
+			"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+			"the server does not keep to HTTP: it answered with status 99", true,
+		},
+	} {
+		g := answering(t, c.answer)
+		conn := g.dial()
+		io.WriteString(conn, c.request)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || res.StatusCode != 502 || res.Close != c.closes {
+			t.Errorf("%q: %+v, %v", c.answer, res, err)
+		}
+		if e := g.entry(); e.Status != 502 || e.Flag != "upstream_protocol_error" || e.Reason != c.reason {
+			t.Errorf("%q: %d, %s, %s", c.answer, e.Status, e.Flag, e.Reason)
 		}
 	}
 }

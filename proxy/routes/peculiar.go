@@ -73,7 +73,8 @@ func (e excuses) of(r *http.Request) peculiarity {
 // excused finds the route of a request that is refused for being peculiar, and
 // lets that pass. It returns nil where no route does, or where the route depends
 // on how the path is read: a client could otherwise bypass the rules of one route
-// by a path that matches another. The request that it returns has the path that goes upstream.
+// by a path that matches another. The request that it returns has the path that goes
+// upstream.
 func (t *table) excused(r *http.Request, host string, odd peculiarity) (*http.Request, *route) {
 	passed := *r
 	passed.URL = r.URL

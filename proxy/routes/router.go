@@ -81,7 +81,7 @@ func (rt *Router) build(cfgs []Config, deps Deps) ([]*route, error) {
 func (rt *Router) action(c *Config, deps Deps) (http.Handler, error) {
 	for _, a := range actions {
 		if a.given(c) {
-			return a.make(rt, c, deps)
+			return a.build(rt, c, deps)
 		}
 	}
 	return nil, errors.New("no action")

@@ -149,8 +149,8 @@ type direction struct {
 // follow has the frames of a WebSocket followed.
 func (d *direction) follow() { d.finished, d.closed = make(chan struct{}), make(chan struct{}) }
 
-// pass writes p, or of a WebSocket as much of it as belongs to a message that is to be the
-// last. What follows is dropped.
+// pass writes p, or of a WebSocket as much of it as belongs to a message that is to be
+// the last. What follows is dropped.
 func (d *direction) pass(p []byte) error {
 	if d.closed == nil {
 		return d.write(p)

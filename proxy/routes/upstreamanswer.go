@@ -14,8 +14,8 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/filter"
 )
 
-// respond passes an answer on.
-func (x *exchange) respond(resp *http.Response) {
+// passAnswer passes the answer of the upstream on.
+func (x *exchange) passAnswer(resp *http.Response) {
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 { // such as 099, at which net/http would panic
 		x.fail(fmt.Errorf("%w: it answered with status %d", transport.ErrProtocol, resp.StatusCode))

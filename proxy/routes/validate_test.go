@@ -8,17 +8,9 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/config"
 )
 
-func keys(actions []action) string {
-	var all []string
-	for _, a := range actions {
-		all = append(all, a.key)
-	}
-	return strings.Join(all, ", ")
-}
-
 func TestMistakesAreNamed(t *testing.T) {
 	for route, want := range map[string]string{
-		"{match: {path: /}}":                                                                                                 "routes[0]: no action; give one of " + keys(actions),
+		"{match: {path: /}}":                                                                                                 "routes[0]: no action; give one of mcp, cluster, health, redirect, respond",
 		"{match: {path: /}, health: live, respond: {}}":                                                                      "routes[0].respond: a second action beside health; a route has exactly one",
 		"{match: {path: /}, health: live, timeout: 1s}":                                                                      "routes[0].timeout: does not apply to health; it belongs to routes with a cluster",
 		"{match: {path: /}, mcp: {clusters: [a]}, retry: {attempts: 2}}":                                                     "routes[0].retry: does not apply to mcp; it belongs to routes with a cluster",
