@@ -35,8 +35,8 @@ const (
 	pollTimeout      = 2 * time.Minute
 )
 
-// account is one account definition with what belongs to it: what is stored of
-// it, HTTP client, and what certmagic needs. It lives until another definition takes its
+// account is one account definition with what belongs to it: what is stored of it, its
+// HTTP client, and what certmagic needs. It lives until another definition takes its
 // place. What the authority knows it by is its registration.
 type account struct {
 	definition [32]byte

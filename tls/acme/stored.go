@@ -106,9 +106,8 @@ func (s *store) issued(ctx context.Context, name string) time.Time {
 }
 
 // parseRenewalInfo reads what certmagic stores beside a certificate; nil is that it
-// does not say when to renew. An
-// authority that wanted to be left alone for longer is asked after a day all
-// the same.
+// does not say when to renew. An authority that wanted to be left alone for longer is
+// asked after a day all the same.
 func parseRenewalInfo(data []byte) *acme.RenewalInfo {
 	var resource certmagic.CertificateResource
 	var issued acme.Certificate
