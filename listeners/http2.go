@@ -74,10 +74,10 @@ const headerLeeway = 4
 // section 6.5.2).
 const fieldOverhead = 32
 
-// refuses reports whether the header of a request of HTTP/2 is longer than
+// headerTooLong reports whether the header of a request of HTTP/2 is longer than
 // allowed. As in net/http, the overhead of ten fields is free, so that the limit
 // is that of HTTP/1.1.
-func (l *Limits) refuses(r *http.Request) bool {
+func (l *Limits) headerTooLong(r *http.Request) bool {
 	left := int(l.MaxHeaderBytes) + 10*fieldOverhead
 	left -= len(":method") + len(r.Method) + len(":path") + len(r.RequestURI) + len(":authority") + len(r.Host) + len(":schemehttps") + 4*fieldOverhead
 	for name, values := range r.Header {

@@ -109,15 +109,13 @@ func (l *lifetime) end() {
 	l.leave()
 }
 
-// unlessRemoved calls f with mu held, and reports true, while the connection is
-// served.
-func (l *lifetime) unlessRemoved(f func()) bool {
+// unlessRemoved calls f with mu held, while the connection is served.
+func (l *lifetime) unlessRemoved(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.removed {
 		f()
 	}
-	return !l.removed
 }
 
 // setPhase moves the connection on.

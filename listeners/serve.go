@@ -158,7 +158,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	}
 	res := &response{ResponseWriter: w, conn: c, version: r.ProtoMajor, host: r.Host}
 	defer res.over()
-	if r.ProtoMajor == 2 && s.config.Limits.refuses(r) {
+	if r.ProtoMajor == 2 && s.config.Limits.headerTooLong(r) {
 		s.trace.error(s.config.Name, fmt.Sprintf("%s was refused: its header is longer than max_header_bytes", c.peer))
 		res.refuse(refusedHeader)
 		return
