@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	cryptotls "crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -39,7 +43,8 @@ func stdioCommand() *cobra.Command {
 			"as child processes. Messages pass as they are; a gateway that restarts, and a session\n" +
 			"that is lost with it, go unnoticed. Ends with its input, or on SIGTERM.\n\n" +
 			"A bearer token comes from --token-file, which is read again when the gateway refuses\n" +
-			"the last one, or from $" + tokenVariable + ".",
+			"the last one, or from $" + tokenVariable + ". Each new connection reads --ca-cert,\n" +
+			"--client-cert and --client-key anew.",
 		Example: "  mcpgateway stdio --url https://mcp.example.com/mcp --token-file ~/.config/mcp/token",
 		Args:    onlyFlags,
 	}
@@ -89,27 +94,13 @@ func (f *stdioFlags) transport(logf func(string)) (*http.Transport, error) {
 	if host := u.Hostname(); u.Scheme == "http" && host != "localhost" && host != "127.0.0.1" && host != "::1" {
 		logf("over plain http an attacker on the network reads the token; use https")
 	}
-	var cfg tls.ClientConfig
-	for _, file := range []struct {
-		path string
-		into *config.File
-	}{{f.caCert, &cfg.CACert}, {f.clientCert, &cfg.ClientCert}, {f.clientKey, &cfg.ClientKey.File}} {
-		if file.path == "" {
-			continue
-		}
-		data, err := os.ReadFile(file.path)
-		if err != nil {
-			return nil, err
-		}
-		*file.into = config.File{Path: file.path, Data: config.WithoutBOM(data)}
-	}
-	client, err := tls.NewClient(&cfg)
+	cfg, err := f.tlsConfig(u.Hostname(), logf)
 	if err != nil {
 		return nil, err
 	}
 	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		TLSClientConfig:     client.Config(u.Hostname(), nil),
+		TLSClientConfig:     cfg,
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,
 		MaxIdleConnsPerHost: 16,
@@ -117,6 +108,72 @@ func (f *stdioFlags) transport(logf func(string)) (*http.Transport, error) {
 		// A gateway that vanished without a word is noticed by its silence.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}, nil
+}
+
+// tlsConfig returns what handshakes with host use. Each handshake reads the files
+// anew, since they are rotated while the process runs. Where they cannot be used, a
+// rotation may be under way: those that were good last stay in use.
+func (f *stdioFlags) tlsConfig(host string, logf func(string)) (*cryptotls.Config, error) {
+	client, err := f.client()
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex // guards client and said
+	said := ""
+	current := func() *cryptotls.Config {
+		mu.Lock()
+		defer mu.Unlock()
+		now, err := f.client()
+		if err == nil {
+			client, said = now, ""
+		} else if said != err.Error() {
+			said = err.Error()
+			logf(said + "; the files that were read before stay in use")
+		}
+		return client.Config(host, nil)
+	}
+	cfg := client.Config(host, nil)
+	cfg.ClientSessionCache = nil // a resumed session shows the certificate that it began with
+	if f.clientCert != "" {
+		cfg.GetClientCertificate = func(info *cryptotls.CertificateRequestInfo) (*cryptotls.Certificate, error) {
+			return current().GetClientCertificate(info)
+		}
+	}
+	cfg.VerifyConnection = func(cs cryptotls.ConnectionState) error {
+		err := current().VerifyConnection(cs)
+		if unknown := (x509.UnknownAuthorityError{}); f.caCert == "" && errors.As(err, &unknown) {
+			return fmt.Errorf("%w; for a private CA give --ca-cert", unknown)
+		}
+		return err
+	}
+	return cfg, nil
+}
+
+// client is what the files of the flags hold now.
+func (f *stdioFlags) client() (*tls.Client, error) {
+	var cfg tls.ClientConfig
+	for _, file := range []struct {
+		flag, path string
+		into       *config.File
+	}{
+		{"--ca-cert", f.caCert, &cfg.CACert},
+		{"--client-cert", f.clientCert, &cfg.ClientCert},
+		{"--client-key", f.clientKey, &cfg.ClientKey.File},
+	} {
+		if file.path == "" {
+			continue
+		}
+		data, err := os.ReadFile(file.path)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file.flag, err)
+		}
+		*file.into = config.File{Path: file.path, Data: config.WithoutBOM(data)}
+	}
+	client, err := tls.NewClient(&cfg)
+	if err != nil {
+		return nil, errors.New(strings.NewReplacer("tls: ca_cert", "--ca-cert", "tls: client_cert", "--client-cert").Replace(err.Error()))
+	}
+	return client, nil
 }
 
 // token reads the token anew.

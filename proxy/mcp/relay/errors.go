@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
@@ -40,6 +41,8 @@ func (e *gatewayError) Error() string {
 		return fmt.Sprintf("the gateway's answer has more than %d bytes", maxMessage)
 	case errors.Is(e.err, upstream.ErrProtocol):
 		return "the gateway's answer is no answer to the request: " + e.err.Error()
+	case refusesCertificate(e.err) && strings.HasSuffix(e.err.Error(), "certificate required"):
+		return "the gateway demands a client certificate; give --client-cert and --client-key"
 	case upstream.NotSent(e.err):
 		return "the gateway cannot be reached: " + e.err.Error()
 	}

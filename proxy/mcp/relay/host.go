@@ -1,9 +1,12 @@
 package relay
 
 import (
+	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -42,13 +45,22 @@ func (h *host) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		res, err := h.opts.Transport.RoundTrip(once)
 		switch {
-		case err != nil && !sent.Load():
+		case err != nil && (!sent.Load() || refusesCertificate(err)):
 			return nil, upstream.Unsent(err)
 		case err != nil || res.StatusCode != http.StatusUnauthorized || !h.renew(token):
 			return res, err
 		}
 		res.Body.Close()
 	}
+}
+
+// refusesCertificate reports whether err is the alert by which a TLS server refuses
+// the client's certificate, or that there is none. With TLS 1.3 it comes when the
+// handshake has ended for the client, and a request may be on its way; the server
+// reads none of it (RFC 8446 section 4.4.2.4).
+func refusesCertificate(err error) bool {
+	var alert *net.OpError
+	return errors.As(err, &alert) && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate")
 }
 
 // renew asks for the token, and reports whether it is another one than the one
