@@ -29,12 +29,6 @@ type Conn struct {
 	heads    heads // of requests over HTTP/1.1
 	places   *places
 	quic     quicHandshake
-
-	// Guarded by the lifetime's mu.
-	client  netip.Prefix // whose place it has; the zero Prefix for none
-	evicted bool         // it is ending, or will be cut
-	idle    *time.Timer  // towards the end for want of a request, in phaseHTTP3
-	expiry  *time.Timer  // towards the client certificate's NotAfter, then the force
 }
 
 type contextKey struct{}
@@ -164,22 +158,4 @@ func (c *Conn) handshaken(cs *cryptotls.ConnectionState) {
 		c.notAfter.Store(end.Unix())
 		c.unlessRemoved(c.awaitExpiry)
 	}
-}
-
-// over notes that nothing serves the connection any more, and reports whether
-// that is new.
-func (c *Conn) over() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.removed {
-		return false
-	}
-	c.removed = true // from now on it takes no place any more
-	for _, timer := range []*time.Timer{c.expiry, c.goTimer, c.idle} {
-		if timer != nil {
-			timer.Stop()
-		}
-	}
-	close(c.gone)
-	return true
 }

@@ -1,6 +1,7 @@
 package listeners
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,12 +33,16 @@ type lifetime struct {
 
 	mu      sync.Mutex
 	phase   phase
-	leaving bool        // ends as soon as no request is in progress
-	ended   bool        // ending is closed
-	removed bool        // nothing serves it any more
-	goAway  func()      // in phaseHTTP2 and phaseHTTP3
-	cut     func()      // ends everything; nil before there is a connection
-	goTimer *time.Timer // towards retireAt, in phaseHTTP3
+	leaving bool         // ends as soon as no request is in progress
+	ended   bool         // ending is closed
+	removed bool         // nothing serves it any more
+	goAway  func()       // in phaseHTTP2 and phaseHTTP3
+	cut     func()       // ends everything; nil before there is a connection
+	client  netip.Prefix // whose place it has; the zero Prefix for none
+	evicted bool         // it is ending, or will be cut
+	goTimer *time.Timer  // towards retireAt, in phaseHTTP3
+	idle    *time.Timer  // towards the end for want of a request, in phaseHTTP3
+	expiry  *time.Timer  // towards the client certificate's NotAfter, then the force
 }
 
 // Retired reports whether the connection has been told to go: its next answer
@@ -107,6 +112,24 @@ func (l *lifetime) end() {
 	}
 	l.mu.Unlock()
 	l.leave()
+}
+
+// over notes that nothing serves the connection any more, and reports whether
+// that is new.
+func (l *lifetime) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.removed {
+		return false
+	}
+	l.removed = true // from now on it takes no place any more
+	for _, timer := range []*time.Timer{l.expiry, l.goTimer, l.idle} {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+	close(l.gone)
+	return true
 }
 
 // unlessRemoved calls f with mu held, while the connection is served.
