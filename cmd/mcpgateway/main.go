@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -57,8 +58,9 @@ func (e *exitError) Unwrap() error { return e.err }
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	understood := false
 	root := &cobra.Command{
-		Use:   "mcpgateway",
-		Short: "An L7 proxy for MCP servers",
+		Use:     "mcpgateway",
+		Version: version,
+		Short:   "An L7 proxy for MCP servers",
 		Long: "An L7 proxy for MCP servers: it comes to each with the client certificate that the\n" +
 			"server demands, federates them, and reloads without costing a connection.\n\n" +
 			"Exit codes: 0 done, 1 failed (a reload that the gateway rejects, too), 2 the file or\n" +
@@ -78,6 +80,9 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if out := (*fs.PathError)(nil); errors.As(err, &out) && out.Path == os.Stdout.Name() && errors.Is(out, syscall.EPIPE) {
+		return exitFailed // who reads the output, as head does, has read enough
 	}
 	text := strings.TrimSpace(err.Error()) + "\n"
 	if !understood {

@@ -128,7 +128,7 @@ func (s *spec) word(t text) error {
 	case slices.Contains(s.later, t.value):
 		return fmt.Errorf("%s is not supported by this version", t.shown())
 	case s.enum != nil && !slices.Contains(s.enum, t.value):
-		return fmt.Errorf("%s is none of %s%s", t.shown(), strings.Join(s.enum, ", "), s.suggest(t))
+		return fmt.Errorf(`%s is not one of "%s"%s`, t.shown(), strings.Join(s.enum, `", "`), s.suggest(t))
 	}
 	return nil
 }

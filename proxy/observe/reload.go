@@ -26,7 +26,7 @@ func (x *Observer) LogReload(o admin.Outcome) {
 	default:
 		msg := "reload rejected; the running generation serves on"
 		if o.Generation == 0 {
-			msg = "the configuration is rejected; nothing is served"
+			msg = "the gateway cannot start; nothing is served"
 		}
 		log.Error().Uint64("generation", o.Generation).Str("trigger", o.Trigger).Int("errors", len(o.Errors)).Msg(msg)
 		for _, e := range o.Errors {

@@ -104,6 +104,30 @@ func TestAWrongCommandLineExitsWith2AndSaysWhereToRead(t *testing.T) {
 	}
 }
 
+// A reader of the output that goes away, as head does, is no error to tell of.
+func TestAReaderOfTheOutputThatGoesAwayIsNotToldOf(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	defer w.Close()
+	cmd := harness.Command(t, "", "schema")
+	var said strings.Builder
+	cmd.Stdout, cmd.Stderr = w, &said
+	if err := cmd.Run(); harness.ExitCode(err) != 1 || said.Len() > 0 {
+		t.Errorf("%v: %s", err, &said)
+	}
+}
+
+func TestTheFlagVersionPrintsTheVersion(t *testing.T) {
+	t.Parallel()
+	if out, err := harness.Command(t, "", "--version").CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "mcpgateway version ") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
 // sections are the anchors of a page's headings.
