@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/mcpgateway/mcpgateway/internal/testkit"
+	"github.com/mcpgateway/mcpgateway/proxy/mcp/eventstream"
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/jsonrpc"
 )
 
@@ -122,6 +124,10 @@ func TestCallsThatWaitEndWithTheSession(t *testing.T) {
 	testkit.Eventually(t, "two calls wait", func() bool { return waiting(s) == 2 && server.inFlight.Load() == 1 })
 	s.Delete()
 	wg.Wait()
+	err := s.Launch(f.from(), f.parse(callX(4, "")), s.NewResumable(eventstream.Options{}))
+	if f := Failed(err); !errors.Is(err, errEnded) || f.Answer.Status != http.StatusNotFound {
+		t.Errorf("a call after the end: %v, %d", err, f.Answer.Status)
+	}
 	server.open()
 }
 

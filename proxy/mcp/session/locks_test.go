@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"runtime/pprof"
 	"strings"
 	"sync"
@@ -124,5 +127,27 @@ func TestARemovedClusterHasNoPlaceInASession(t *testing.T) {
 	var said *spec.Error
 	if !errors.As(err, &said) || !strings.Contains(said.Text, "beta has been removed") {
 		t.Errorf("it opens an upstream session: %v", err)
+	}
+}
+
+// The generation without the cluster comes while the client's session opens one there.
+func TestAClusterRemovedDuringInitializeHasNoPlaceInTheSession(t *testing.T) {
+	alpha := newScript(t, func(http.ResponseWriter, *http.Request, *jsonrpc.Message) {})
+	target, err := url.Parse(newScript(t, func(http.ResponseWriter, *http.Request, *jsonrpc.Message) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f *front
+	asked := sync.OnceFunc(func() { f.commit(1, nil) })
+	forward := httputil.NewSingleHostReverseProxy(target)
+	beta := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked()
+		forward.ServeHTTP(w, r)
+	}))
+	defer beta.Close()
+	f = newFront(t, nil, alpha, beta.URL)
+	s := f.open()
+	if all := s.servers.all(); len(all) != 1 || all[0].Cluster() != "alpha" {
+		t.Errorf("%d places are left", len(all))
 	}
 }
