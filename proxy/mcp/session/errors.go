@@ -18,7 +18,7 @@ import (
 	"github.com/mcpgateway/mcpgateway/proxy/mcp/upstream"
 )
 
-// Why a request of a client, or of a server, is not answered.
+// Why a call, a request of a server or a session ends without an answer.
 var (
 	errCallIdle   = errors.New("neither answer nor progress within call_idle")
 	errCallMax    = errors.New("no answer within call_max")

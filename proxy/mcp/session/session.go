@@ -87,8 +87,8 @@ func (s *session) end(reason string, cause error) {
 	})
 }
 
-// launch counts a call in, which ends when the session ends, and runs it, and then
-// through.
+// launch runs a call on a goroutine of the session, and through after it. The call
+// ends with the session at the latest. The error is why it does not run.
 func (s *session) launch(c *call, through func()) error {
 	// The message, and a copy with changes that a server is sent.
 	c.lease = s.registry.opts.Memory.Lease(memory.Body)
