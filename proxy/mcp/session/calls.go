@@ -124,7 +124,7 @@ func (c *call) await() error {
 	}
 	select {
 	case <-c.turn:
-		c.resume()
+		c.unpause()
 		return nil
 	case <-c.ctx.Done():
 		return context.Cause(c.ctx)

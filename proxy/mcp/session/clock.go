@@ -51,8 +51,8 @@ func (k *clock) pause() {
 	k.idle.Stop()
 }
 
-// resume ends a pause.
-func (k *clock) resume() {
+// unpause ends a pause.
+func (k *clock) unpause() {
 	k.mu.Lock()
 	k.waiting--
 	k.mu.Unlock()

@@ -42,7 +42,7 @@ func (q *questions) require(from *slot.Upstream, m *jsonrpc.Message, c *call, re
 		c.pause()
 		a.call = c
 		if err = c.suspended.ask(a, limit, patience); err != nil {
-			c.resume() // to refuse the question takes none of the user's time
+			c.unpause() // to refuse the question takes none of the user's time
 			a.call = nil
 		}
 	default:

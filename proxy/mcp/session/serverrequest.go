@@ -126,7 +126,7 @@ func (q *questions) finish(a *serverRequest) {
 		a.call.suspended.drop(a)
 	}
 	if a.call != nil {
-		a.call.resume()
+		a.call.unpause()
 	}
 }
 

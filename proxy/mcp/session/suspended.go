@@ -163,8 +163,8 @@ func (k *suspended) waits() (through chan struct{}, ok bool) {
 	return k.through, k.id != ""
 }
 
-// resume goes on with the call for the request m, which brings answers.
-func (k *suspended) resume(m *jsonrpc.Message) {
+// takeUp goes on with the call for the request m, which brings answers.
+func (k *suspended) takeUp(m *jsonrpc.Message) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.msg, k.id = m, ""
@@ -227,7 +227,7 @@ func (f Sender) TakeUp(ctx context.Context, m *jsonrpc.Message, write Write) (bo
 	select {
 	case <-through: // the request that suspended the call
 		f.Info.SetCluster(k.c.asked())
-		k.resume(m)
+		k.takeUp(m)
 		k.attend(ctx, write)
 	case <-ctx.Done():
 		k.c.cancel(errGone)

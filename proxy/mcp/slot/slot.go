@@ -56,14 +56,14 @@ type Owner interface {
 	// Received takes a request or a notification that the server did not send with
 	// the answer to a call. It must not block: other messages wait behind it.
 	Received(from *Upstream, m *jsonrpc.Message)
-	// ListsChanged is told that a server is back, whose lists the client may have
-	// missed.
+	// ListsChanged tells the client that lists may have changed: a server is back, and
+	// what it sent meanwhile was missed.
 	ListsChanged()
 	// Listening reports whether a stream of the client is open. The slot's lock may be
 	// held meanwhile.
 	Listening() bool
-	// Lesser is told that the server came back, and can do less than the client was
-	// told: the session is to end with ErrChanged.
+	// Lesser ends the session with ErrChanged: the server came back, and can do less
+	// than the client was told.
 	Lesser()
 }
 

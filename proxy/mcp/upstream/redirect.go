@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// RoundTrip sends a request to the endpoint. An answer of 307 or 308 that leads to the same origin is followed, once:
-// frameworks answer so when a slash is missing, or is there, at the end of the
-// path. Where it led to is remembered for all sessions.
+// RoundTrip sends a request to the endpoint. It follows an answer of 307 or 308 that
+// leads to the same origin, once: frameworks answer so when a slash is missing, or is
+// there, at the end of the path. It remembers for all sessions where that led to.
 func (b *binding) RoundTrip(req *http.Request) (*http.Response, error) {
 	configured := req.URL.EscapedPath() == b.URL().EscapedPath()
 	moved := false
