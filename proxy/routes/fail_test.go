@@ -139,7 +139,7 @@ func TestAnIdleStreamEndsWithAnError(t *testing.T) {
 		io.WriteString(w, "some")
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
-	}, "stream_idle_timeout: 50ms")
+	}, "stream_idle_timeout: 300ms")
 	for proto, client := range map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": h2c(t)} {
 		resp, err := client.Get(g.url("/"))
 		if err != nil {
