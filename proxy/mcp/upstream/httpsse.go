@@ -92,7 +92,8 @@ func awaitEndpoint(r *sse.Reader, base *url.URL) (*url.URL, error) {
 	for {
 		event, err := r.Next()
 		if err != nil {
-			return nil, fmt.Errorf("%w: the stream ended before its endpoint event: %w", errNotSSE, err)
+			// So does that of a server that goes down: nothing was acted on yet.
+			return nil, fmt.Errorf("%w: the stream ended before its endpoint event: %w", ErrSessionLost, err)
 		}
 		if event.Name == "endpoint" {
 			return resolve(base, string(event.Data))

@@ -104,6 +104,9 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	s, errSSE := o.begin(ctx, SSE)
+	if errSSE != nil && !tellsTransport(errSSE) {
+		return nil, errSSE // a server of HTTP+SSE that goes down now, or is slow
+	}
 	if errSSE != nil {
 		return nil, fmt.Errorf("the server speaks neither Streamable HTTP (%w) nor HTTP+SSE (%w)", err, errSSE)
 	}

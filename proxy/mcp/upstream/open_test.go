@@ -178,3 +178,28 @@ func TestOneEndpointTooManyForgetsOneOther(t *testing.T) {
 		t.Error("what was learnt last is not known")
 	}
 }
+
+// A server of HTTP+SSE that is restarted as its transport is looked for has refused
+// the POST, and is gone when the GET comes. What is told is that it is gone.
+func TestAServerThatGoesDownWhileItIsProbedIsNotOneThatRefuses(t *testing.T) {
+	for name, get := range map[string]http.HandlerFunc{
+		"without an answer":     func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"with a stream cut off": func(w http.ResponseWriter, _ *http.Request) { stream(w, ": hello\n\n"); panic(http.ErrAbortHandler) },
+		"with a stream ended":   func(w http.ResponseWriter, _ *http.Request) { stream(w, ": hello\n\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := plainPeer(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost {
+					w.WriteHeader(http.StatusMethodNotAllowed)
+					return
+				}
+				get(w, r)
+			})
+			c, e := cluster(t, at(p.URL))
+			_, err := open(t, c, e)
+			if _, refused := errors.AsType[*StatusError](err); err == nil || refused || errors.Is(err, ErrProtocol) {
+				t.Error(err)
+			}
+		})
+	}
+}
