@@ -104,7 +104,7 @@ func (o *opening) open(ctx context.Context) (*Session, error) {
 		return nil, err
 	}
 	s, errSSE := o.begin(ctx, SSE)
-	if errSSE != nil && !tellsTransport(errSSE) {
+	if errSSE != nil && (errors.Is(errSSE, ErrSessionLost) || !tellsTransport(errSSE)) {
 		return nil, errSSE // a server of HTTP+SSE that goes down now, or is slow
 	}
 	if errSSE != nil {
@@ -125,12 +125,14 @@ func isOldTransport(err error) bool {
 }
 
 // tellsTransport reports whether an error may come from speaking the wrong
-// transport. A server that is down, refuses us or is slow proves nothing.
+// transport. A server that is down, refuses us or is slow proves nothing; a stream
+// that ended may be that of a server that goes down, and of one that sends nothing
+// on it.
 func tellsTransport(err error) bool {
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.Code < http.StatusInternalServerError && !errors.Is(err, ErrUnauthorized)
 	}
-	return errors.Is(err, errNotSSE)
+	return errors.Is(err, errNotSSE) || errors.Is(err, ErrSessionLost)
 }
 
 // begin opens a session over one transport.

@@ -46,6 +46,22 @@ func TestTransportIsRememberedUntilItFails(t *testing.T) {
 	if s = mustOpen(t, c, e, remember); s.Server().Kind != SSE {
 		t.Errorf("%v, after the server changed to HTTP+SSE", s.Server().Kind)
 	}
+	s.Close(t.Context())
+
+	// Some servers of Streamable HTTP answer any GET with a stream, and end it.
+	streamable := streamableHandler(newServer(newHangs()), nil)
+	use(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.Header.Get(spec.HeaderSession) == "" {
+			stream(w, ": hello\n\n")
+			return
+		}
+		streamable.ServeHTTP(w, r)
+	}))
+	if s, err := open(t, c, e, remember); err != nil {
+		t.Errorf("after the server changed to Streamable HTTP with streams that end: %v", err)
+	} else if s.Server().Kind != StreamableHTTP {
+		t.Errorf("%v, after the server changed to Streamable HTTP with streams that end", s.Server().Kind)
+	}
 }
 
 func TestTransportIsProbedByTheRules(t *testing.T) {
