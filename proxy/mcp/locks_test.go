@@ -22,6 +22,7 @@ func TestRequestsOfASessionDoNotWaitForEachOther(t *testing.T) {
 	id := res.Header.Get(spec.HeaderSession)
 	const rounds = 40
 	var wg sync.WaitGroup
+	var half sync.WaitGroup // until each has made half of its rounds
 	for _, op := range []func(n int){
 		func(n int) {
 			cfg := *g.cfg
@@ -55,20 +56,22 @@ func TestRequestsOfASessionDoNotWaitForEachOther(t *testing.T) {
 				res.Body.Close()
 			}
 		},
-		func(n int) {
-			g.hub.Stats()
-			if n == rounds/2 {
-				time.Sleep(100 * time.Millisecond)
-				g.do(http.MethodDelete, "", spec.HeaderSession, id) // while all of it goes on
-			}
-		},
+		func(int) { g.hub.Stats() },
 	} {
+		half.Add(1)
 		wg.Go(func() {
 			for n := range rounds {
+				if n == rounds/2 {
+					half.Done()
+				}
 				op(n)
 			}
 		})
 	}
+	wg.Go(func() {
+		half.Wait()
+		g.do(http.MethodDelete, "", spec.HeaderSession, id) // while the rest goes on
+	})
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	select {

@@ -47,6 +47,7 @@ func TestThePartsOfASessionDoNotWaitForEachOther(t *testing.T) {
 	s := f.open()
 	const rounds = 40
 	var wg sync.WaitGroup
+	var half sync.WaitGroup // until each has made half of its rounds
 	for _, op := range []func(n int){
 		func(n int) { f.commit(1+n%2, nil) },
 		func(n int) { f.post(s, fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"tools/list"}`, n)) },
@@ -82,18 +83,19 @@ func TestThePartsOfASessionDoNotWaitForEachOther(t *testing.T) {
 			s.servers.startListening()
 		},
 	} {
+		half.Add(1)
 		wg.Go(func() {
 			for n := range rounds {
+				if n == rounds/2 {
+					half.Done()
+				}
 				op(n)
 			}
 		})
 	}
 	wg.Go(func() {
-		for s.calls.only() == nil && s.life.ctx.Err() == nil && !t.Failed() {
-			time.Sleep(time.Millisecond)
-		}
-		time.Sleep(100 * time.Millisecond)
-		s.end("test", errEnded) // while all of it goes on
+		half.Wait()
+		s.end("test", errEnded) // while the rest goes on
 	})
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
